@@ -1,0 +1,33 @@
+/*
+ * Time as the log sees it: one wall clock for timestamps and retention, one monotonic clock for every timeout. Tests bring their own.
+ */
+
+/** A timer that was set on a {@link Clock}. */
+export interface Timer {
+  /** Forgets the timer; after its callback ran, does nothing. */
+  cancel(): void
+}
+
+/** The only door to time for everything below the listener. */
+export interface Clock {
+  /** Wall time in milliseconds since 1970, as an integer. May jump in either direction. */
+  now(): number
+  /** Milliseconds since some fixed moment, never going back, with fractions. */
+  monotonic(): number
+  /** Calls `callback` once after at least `delayMs` of monotonic time. With `ref: false` the timer does not keep the process alive. */
+  setTimer(callback: () => void, delayMs: number, options?: { readonly ref?: boolean }): Timer
+  /** Calls `callback` after pending I/O had its turn: where a loop of microtasks would starve everything else. */
+  defer(callback: () => void): void
+}
+
+/** The machine's clock. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  setTimer(callback, delayMs, options) {
+    const timer = setTimeout(callback, delayMs)
+    if (options?.ref === false) timer.unref()
+    return { cancel: () => clearTimeout(timer) }
+  },
+  defer: (callback) => void setImmediate(callback),
+}

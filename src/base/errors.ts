@@ -1,0 +1,81 @@
+/*
+ * The one error class of commitlog and the table of its codes.
+ *
+ * Misuse (a wrong type, an unknown option) is a TypeError or RangeError without a code and is not meant to be caught. Everything a
+ * program can act on is a LogError with a stable code: match on the code, not on the class or the message, since two copies of a
+ * package may be loaded in one process. docs/errors.md says, for each code, when it happens and what to do.
+ */
+
+/** What each code means in one line, and whether the same call may succeed later without anyone repairing anything. */
+export const errorTable = {
+  // Opening a folder
+  LOG_LOCKED: { retriable: true, meaning: 'another process or thread holds the folder open for writing' },
+  LOG_LOCK_LOST: { retriable: false, meaning: 'this process no longer holds the lock of the folder' },
+  LOG_NOT_A_LOG: { retriable: false, meaning: 'the path is not a folder, or it holds files that are not a log' },
+  LOG_NOT_FOUND: { retriable: false, meaning: 'the folder, topic or partition does not exist' },
+  LOG_ACCESS_DENIED: { retriable: false, meaning: 'the system refuses to read or write the folder' },
+  LOG_VERSION_UNSUPPORTED: { retriable: false, meaning: 'a newer version of commitlog wrote this file' },
+  LOG_CORRUPT: { retriable: false, meaning: 'bytes that were certainly written are damaged or missing' },
+  LOG_TOPIC_MISMATCH: { retriable: false, meaning: 'the topic exists with other settings: another codec, or more partitions' },
+  LOG_READ_ONLY: { retriable: false, meaning: 'the log was opened with readOnly' },
+  LOG_CLOSED: { retriable: false, meaning: 'the log, topic, producer or consumer is closed' },
+  LOG_TOO_MANY_FILES: { retriable: true, meaning: 'the process or the system has no file descriptor left' },
+  // Appending
+  LOG_BUFFER_FULL: { retriable: true, meaning: 'more bytes wait to become durable than bufferBytes allows' },
+  LOG_DISK_FULL: { retriable: true, meaning: 'the disk is full, or has less free room than minFreeBytes' },
+  LOG_FENCED: { retriable: false, meaning: 'a write or sync of this partition failed: it takes no appends until it is reopened' },
+  LOG_RECORD_TOO_LARGE: { retriable: false, meaning: 'the record does not fit into maxMessageBytes' },
+  LOG_BATCH_TOO_LARGE: { retriable: false, meaning: 'the batch does not fit into maxMessageBytes or segmentBytes' },
+  LOG_APPEND_LOST: { retriable: true, meaning: 'records appended earlier were not stored' },
+  LOG_RECORD_INVALID: { retriable: false, meaning: 'the topic does not take this record' },
+  LOG_SEND_FAILED: { retriable: true, meaning: 'a part of the records of one send was not stored' },
+  // Idempotent and transactional producers
+  LOG_PRODUCER_FENCED: { retriable: false, meaning: 'a newer epoch of the same producer has written' },
+  LOG_SEQUENCE_OUT_OF_ORDER: { retriable: false, meaning: 'the batch does not continue the sequence of its producer' },
+  LOG_TXN_STATE_INVALID: { retriable: false, meaning: 'the batch does not fit the state of its transaction' },
+  LOG_TXN_COORDINATOR_FENCED: { retriable: false, meaning: 'a newer transaction coordinator has written' },
+  // Reading
+  LOG_OFFSET_OUT_OF_RANGE: { retriable: false, meaning: 'the offset is below the first one kept or past the end' },
+  LOG_RECORD_GONE: { retriable: false, meaning: 'the record was asked for its bytes after its partition was closed or truncated' },
+  LOG_DECODE_FAILED: { retriable: false, meaning: 'the codec of the topic cannot decode these bytes' },
+  // Batches and files
+  LOG_BATCH_CORRUPT: { retriable: false, meaning: 'the bytes are not a whole, undamaged record batch' },
+  LOG_FILE_CORRUPT: { retriable: false, meaning: 'an index, snapshot or checkpoint file is damaged' },
+  LOG_CODEC_MISSING: { retriable: false, meaning: 'the optional package for this compression is not installed' },
+  LOG_COMPRESSED_CORRUPT: { retriable: false, meaning: 'the compressed bytes cannot be decompressed' },
+  LOG_DECOMPRESSED_TOO_LARGE: { retriable: false, meaning: 'the batch decompresses to more than the limit' },
+  // The system
+  LOG_IO: { retriable: false, meaning: 'the system failed to read or write; the cause says how' },
+} as const satisfies Record<string, { retriable: boolean; meaning: string }>
+
+/** The stable code of a {@link LogError}. */
+export type LogErrorCode = keyof typeof errorTable
+
+/** What a {@link LogError} knows beside its message: paths, positions, offsets, limits. The fields depend on the code. */
+export type LogErrorDetail = Readonly<Record<string, unknown>>
+
+/**
+ * An error that a program can act on.
+ *
+ * `code` is stable between major versions, the message is not. `retriable` says whether the same call may succeed later without a
+ * repair. `cause` carries the error of the system when there is one.
+ */
+export class LogError extends Error {
+  override readonly name: string = 'LogError'
+  readonly code: LogErrorCode
+  readonly retriable: boolean
+  readonly detail: LogErrorDetail
+
+  constructor(code: LogErrorCode, message: string, detail: LogErrorDetail = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.code = code
+    this.retriable = errorTable[code].retriable
+    this.detail = detail
+  }
+}
+
+/** Whether `error` is a {@link LogError}, and has `code` when one is given. Works across copies of the package. */
+export function isLogError(error: unknown, code?: LogErrorCode): error is LogError {
+  if (!(error instanceof Error) || error.name !== 'LogError' || !('code' in error)) return false
+  return code === undefined ? typeof error.code === 'string' && error.code in errorTable : error.code === code
+}
