@@ -42,7 +42,7 @@ export interface FileHandle {
    * have forgotten that they were never stored, and a second sync may succeed without storing them.
    */
   sync(): Promise<void>
-  /** Closes the handle; a second call does nothing. */
+  /** Closes the handle; a second call does nothing. Asynchronous calls under way end as if it were still open. */
   closeSync(): void
 }
 
@@ -86,7 +86,7 @@ export interface FileSystem {
   listSync(folder: string): string[]
   /** Creates a folder and those above it; existing ones are no error. */
   createFolderSync(folder: string): void
-  /** Renames a file, over an existing one if there is one, in one step. Durable after `syncFolder` of both folders. */
+  /** Renames a file, over an existing one if there is one, or a folder, in one step. Durable after `syncFolder` of both folders. */
   renameSync(from: string, to: string): void
   /** Removes a file. */
   removeSync(path: string): void
@@ -100,12 +100,12 @@ export interface FileSystem {
 
   /** Takes the folder for one writer, or throws LOG_LOCKED with the holder in its detail, at once or after `waitMs`. */
   lock(folder: string, options?: { readonly waitMs?: number; readonly signal?: AbortSignal }): Promise<FolderLock>
-  /** Calls `changed` after something in `folder` changed, at the latest some seconds later; gives the function that ends it. */
+  /** Calls `changed` when something in `folder` changed, at the latest some seconds later, or for nothing; gives the function that ends it. */
   watch(folder: string, changed: () => void): () => void
 
-  /** Copies a file or a whole folder. */
+  /** Copies a file or a whole folder. EEXIST when something is at `to` already. The copy is not synced. */
   copy(from: string, to: string): Promise<void>
-  /** Moves a file or a whole folder, across devices if it must. */
+  /** Moves a file or a whole folder, across devices if it must. EEXIST when something is at `to` already. */
   move(from: string, to: string): Promise<void>
   /** Removes a file or a whole folder; nothing there is no error. */
   remove(path: string): Promise<void>
