@@ -1,13 +1,40 @@
 /*
  * CRC-32C (Castagnoli), the checksum of batches and of our own files: not the CRC-32 of zlib. Resumable: the CRC of the first part is
- * handed in with the second.
+ * handed in with the second. Small inputs go by tables here, larger ones through WebAssembly (crc32c.wat, where the method is told):
+ * about 1.2 GB/s against 9 GB/s at 64 KiB. Without WebAssembly or its SIMD everything goes by tables.
  */
+import { crc32cModule } from './crc32c-module.ts'
 
 const POLYNOMIAL = 0x82f6_3b78 // bits reversed
 const SLICES = 16
 
+/** Up to this many bytes tables are as fast as the copy into WebAssembly's memory and the call. */
+const TABLES_UP_TO = 256
+/** Where the input lies in WebAssembly's memory, and how much of it fits: crc32c.wat. */
+const INPUT_AT = 19_728
+const INPUT_SIZE = 262_144
+
 /** Table n, at n * 256, says what a byte does to the register n bytes later. */
 const tables = makeTables()
+
+/** What was made of the module: undefined before the first large input, null when it cannot run here. */
+let machine: Machine | null | undefined
+
+/** The module at work. */
+interface Machine {
+  /** Its memory, from {@link INPUT_AT} on. */
+  readonly input: Uint8Array
+  /** The register after `size` bytes of the input. */
+  readonly update: (register: number, size: number) => number
+}
+
+/** What is used of WebAssembly, whose types come with the browser's only. */
+interface WebAssemblyLike {
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object) => {
+    readonly exports: { readonly memory: { readonly buffer: ArrayBuffer }; readonly update: (register: number, size: number) => number }
+  }
+}
 
 /**
  * The CRC-32C of `buffer[from, to)`, as an unsigned 32-bit number.
@@ -15,7 +42,16 @@ const tables = makeTables()
  * @param previous  the CRC of the bytes before these; 0 when there are none
  */
 export function crc32c(buffer: Uint8Array, from: number, to: number, previous = 0): number {
-  return crc32cTables(buffer, from, to, previous)
+  if (to - from <= TABLES_UP_TO) return crc32cTables(buffer, from, to, previous)
+  if (machine === undefined) machine = start()
+  if (machine === null) return crc32cTables(buffer, from, to, previous)
+  let register = ~previous
+  for (let at = from; at < to; at += INPUT_SIZE) {
+    const size = Math.min(INPUT_SIZE, to - at)
+    machine.input.set(new Uint8Array(buffer.buffer, buffer.byteOffset + at, size))
+    register = machine.update(register, size)
+  }
+  return ~register >>> 0
 }
 
 /** As {@link crc32c}, by tables alone: what small inputs take, and all of them where the other way is missing. */
@@ -43,6 +79,18 @@ export function crc32cTables(buffer: Uint8Array, from: number, to: number, previ
   }
   for (; at < to; at++) register = tables[(register ^ buffer[at]!) & 0xff]! ^ (register >>> 8)
   return ~register >>> 0
+}
+
+function start(): Machine | null {
+  const { WebAssembly } = globalThis as { WebAssembly?: WebAssemblyLike }
+  if (WebAssembly === undefined) return null
+  try {
+    const { memory, update } = new WebAssembly.Instance(new WebAssembly.Module(Buffer.from(crc32cModule, 'base64'))).exports
+    new Int32Array(memory.buffer, 0, tables.length).set(tables)
+    return { input: new Uint8Array(memory.buffer, INPUT_AT, INPUT_SIZE), update }
+  } catch {
+    return null // no SIMD, or a host that allows no code to be compiled
+  }
 }
 
 function makeTables(): Int32Array {
