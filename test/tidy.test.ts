@@ -134,7 +134,7 @@ test('ways around the type checker are found', () => {
 })
 
 test('notes left behind and switched tests are found', () => {
-  expect(leftovers(at('a.ts', '// TO' + 'DO: later', '// FIX' + 'ME'))).toHaveLength(2)
+  expect(leftovers(at('a.ts', '// TO' + 'DO: later', '// FIX' + 'ME', 'debugger'))).toHaveLength(3)
   expect(switchedTests(at('test/a.test.ts', 'test' + '.only(', 'describe.skip(', 'it.concurrent.skip(', 'test.todo('))).toHaveLength(4)
   expect(switchedTests(at('test/a.test.ts', 'test.skipIf(old)(', 'const map = new Map()', 'items.skip(3)'))).toEqual([])
 })

@@ -161,8 +161,11 @@ export function typeEscapes(sources: readonly Source[]): string[] {
 
 /** Notes to oneself that were left behind. */
 export function leftovers(sources: readonly Source[]): string[] {
-  const words = ['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX', 'HA' + 'CK', 'debug' + 'ger'].join('|')
-  return sources.flatMap((source) => rawMatches(source, new RegExp(`\\b(?:${words})\\b`, 'g'), 'left behind'))
+  const words = ['TO' + 'DO', 'FIX' + 'ME', 'X' + 'XX', 'HA' + 'CK'].join('|')
+  return sources.flatMap((source) => [
+    ...rawMatches(source, new RegExp(`\\b(?:${words})\\b`, 'g'), 'left behind'),
+    ...(source.path.endsWith('.ts') ? matches(source, /\bdebugger\b/g, 'left behind') : []),
+  ])
 }
 
 /** Tests that run alone or not at all. `skipIf` and `runIf` name a condition and are fine. */
