@@ -93,7 +93,7 @@ export class Epochs {
     return this.#replace(this.#entries.filter((entry) => entry.startOffset < endOffset))
   }
 
-  /** Forgets what lies below `startOffset`, the new start of the log, which the epoch that holds there now starts at. Returns whether anything changed. */
+  /** Forgets what lies below `startOffset`, the new start of the log: the epoch that holds there starts there. Returns whether anything changed. */
   truncateFromStart(startOffset: number): boolean {
     const epoch = this.epochAt(startOffset)
     if (epoch === undefined) return false

@@ -8,7 +8,7 @@ const anySize = { maxBytes: 10_485_760, validSize: Infinity }
 /** Pairs (offset, position), both rising, from `base` on. */
 const entries = (base: number) =>
   fc
-    .array(fc.record({ offsets: fc.integer({ min: 1, max: 50 }), bytes: fc.integer({ min: 61, max: 5_000 }) }), { maxLength: 60 })
+    .array(fc.record({ offsets: fc.integer({ min: 1, max: 50 }), bytes: fc.integer({ min: 61, max: 5_000 }) }), { maxLength: 60, size: 'max' })
     .map((steps) => {
       let offset = base - 1
       let position = 0

@@ -8,7 +8,7 @@ const any = { baseOffset: 40, maxBytes: 10_485_760, nextOffset: Infinity }
 /** Entries with rising timestamps and never falling offsets, from 40 on. */
 const entries = () =>
   fc
-    .array(fc.record({ ms: fc.integer({ min: 1, max: 500 }), offsets: fc.integer({ min: 0, max: 50 }) }), { maxLength: 60 })
+    .array(fc.record({ ms: fc.integer({ min: 1, max: 500 }), offsets: fc.integer({ min: 0, max: 50 }) }), { maxLength: 60, size: 'max' })
     .map((steps) => {
       let timestamp = 0
       let offset = 40

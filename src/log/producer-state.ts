@@ -1,0 +1,428 @@
+/*
+ * What one partition knows of its idempotent and transactional producers: whose batch may come next, which batch came already, which
+ * transactions are open. From that follows the last stable offset, up to which read-committed readers may see.
+ *
+ * Batches are acknowledged in rounds, so there are two states: the committed one, and the batches behind it that were appended and may
+ * still fail. A batch is checked against both; `commit` moves it from one to the other, `rollback` takes it back.
+ *
+ * In memory only; the file is format/producer-snapshot.ts. Rules as in Kafka's ProducerStateManager, docs/format.md#producer-state.
+ */
+import { assert } from '../base/assert.ts'
+import { LogError, type LogErrorCode } from '../base/errors.ts'
+
+/** Batches per producer that are remembered, so that a batch sent again is known: as many as an idempotent producer has in flight. */
+export const RETAINED_BATCHES = 5
+
+/** Sequences count from 0 to here and go on with 0. */
+export const MAX_SEQUENCE = 0x7fff_ffff
+
+/** Who appends. A client is checked fully, a coordinator but for sequences; what a log already holds (`replication`) is never refused. */
+export type AppendOrigin = 'client' | 'coordinator' | 'replication'
+
+/** What producer state needs to know of a batch; a batch header has it all. */
+export interface ProducerBatch {
+  /** Below 0: no producer id, and nothing to check. */
+  readonly producerId: bigint
+  readonly producerEpoch: number
+  readonly baseSequence: number
+  readonly lastOffsetDelta: number
+  readonly transactional: boolean
+  readonly control: boolean
+  readonly maxTimestamp: number
+}
+
+/** What a control batch that ends a transaction says. */
+export interface EndTransaction {
+  readonly type: 'COMMIT' | 'ABORT'
+  readonly coordinatorEpoch: number
+}
+
+/**
+ * What came of a check: the batch may be written, and what it will change then (undefined: nothing); or it was written before, and where.
+ */
+export type CheckedBatch =
+  | { readonly kind: 'append'; readonly update: ProducerUpdate | undefined }
+  | { readonly kind: 'duplicate'; readonly baseOffset: number; readonly lastOffset: number; readonly timestamp: number }
+
+/** A transaction that a marker ended. If `aborted`, these are the fields of its entry in the transaction index. */
+export interface CompletedTransaction {
+  readonly producerId: bigint
+  readonly firstOffset: number
+  /** Offset of the marker. */
+  readonly lastOffset: number
+  readonly aborted: boolean
+  /** Where the earliest transaction of another producer that was open beside it begins, or else one past the marker. */
+  readonly lastStableOffset: number
+}
+
+/** One producer, as a snapshot keeps it. −1 stands for "none" throughout. */
+export interface ProducerSnapshotEntry {
+  readonly producerId: bigint
+  readonly epoch: number
+  /** Of the last batch, and so are the next two; −1, −1 and 0 when only a marker is known. */
+  readonly lastSequence: number
+  readonly lastOffset: number
+  readonly offsetDelta: number
+  /** Of the producer's last batch or marker. */
+  readonly timestamp: number
+  readonly coordinatorEpoch: number
+  readonly currentTxnFirstOffset: number
+}
+
+/** A batch that a producer may send again. */
+export interface RetainedBatch {
+  readonly lastSequence: number
+  readonly lastOffset: number
+  readonly offsetDelta: number
+  readonly timestamp: number
+}
+
+/** One producer. Never changed: each batch makes a new one. −1 stands for "none". */
+export interface ProducerEntry {
+  readonly producerId: bigint
+  readonly epoch: number
+  readonly coordinatorEpoch: number
+  readonly lastTimestamp: number
+  readonly currentTxnFirstOffset: number
+  /** Oldest first, at most {@link RETAINED_BATCHES}. */
+  readonly batches: readonly RetainedBatch[]
+}
+
+/** What a batch changes once it is stored. */
+export interface ProducerUpdate {
+  readonly entry: ProducerEntry
+  readonly lastOffset: number
+  /** The transaction that it ends. */
+  readonly completed: { readonly firstOffset: number; readonly aborted: boolean } | undefined
+}
+
+/** The producers of one partition. */
+export class ProducerState {
+  readonly #producers = new Map<bigint, ProducerEntry>()
+  /** Open transactions: first offset → producer. In the order of first offsets, since batches come in the order of offsets. */
+  readonly #ongoing = new Map<number, bigint>()
+  /** Ended transactions whose marker is not below the watermark yet, in the order of their markers. */
+  #unreplicated: CompletedTransaction[] = []
+  /** Batches that were appended and may still fail, in the order of offsets. */
+  #pending: ProducerUpdate[] = []
+  /** The latest pending entry of each producer that has one. */
+  readonly #pendingProducers = new Map<bigint, ProducerEntry>()
+  #endOffset = 0
+  #lastProducerOffset = -1
+
+  /** The committed state covers every batch below this offset: what a snapshot taken now is named by. */
+  get endOffset(): number {
+    return this.#endOffset
+  }
+
+  /** Whether no producer is known, committed or pending. */
+  get isEmpty(): boolean {
+    return this.#producers.size === 0 && this.#pendingProducers.size === 0
+  }
+
+  /** How many transactions are open in the committed state. */
+  get ongoingCount(): number {
+    return this.#ongoing.size
+  }
+
+  /** A producer as its committed batches left it. */
+  producer(producerId: bigint): ProducerEntry | undefined {
+    return this.#producers.get(producerId)
+  }
+
+  /**
+   * Whether a batch may be appended behind everything committed and pending. Changes nothing.
+   *
+   * @param baseOffset  the offset that its first record will get
+   * @param marker      what a control batch says; a control batch without (compaction emptied it) changes nothing
+   * @throws LogError   `LOG_PRODUCER_FENCED` a newer epoch has written; `LOG_SEQUENCE_OUT_OF_ORDER` a gap, an overlap or too old a batch;
+   *                    `LOG_TXN_STATE_INVALID` outside a transaction while one is open; `LOG_TXN_COORDINATOR_FENCED` an old marker
+   */
+  check(batch: ProducerBatch, baseOffset: number, origin: AppendOrigin, marker?: EndTransaction): CheckedBatch {
+    if (batch.producerId < 0n) return changesNothing
+    const known = this.#pendingProducers.get(batch.producerId) ?? this.#producers.get(batch.producerId)
+    if (batch.control) return marker === undefined ? changesNothing : checkMarker(known, batch, baseOffset, origin, marker)
+    return checkData(known, batch, baseOffset, origin)
+  }
+
+  /** As {@link check}; what may be appended is pending from now on, so call it last before what cannot fail. */
+  prepare(batch: ProducerBatch, baseOffset: number, origin: AppendOrigin, marker?: EndTransaction): CheckedBatch {
+    const checked = this.check(batch, baseOffset, origin, marker)
+    if (checked.kind === 'duplicate' || checked.update === undefined) return checked
+    assert(baseOffset >= this.#endOffset && baseOffset > (this.#pending.at(-1)?.lastOffset ?? -1), 'batches are prepared in offset order')
+    this.#pending.push(checked.update)
+    this.#pendingProducers.set(batch.producerId, checked.update.entry)
+    return checked
+  }
+
+  /**
+   * Everything below `upToOffset` is stored: pending batches below it are committed. Call it before the watermark moves there, and for
+   * batches without a producer too, since it is what moves {@link endOffset}.
+   *
+   * @returns the transactions that ended, in the order of their markers; those aborted belong into the transaction index
+   */
+  commit(upToOffset: number): readonly CompletedTransaction[] {
+    const ended: CompletedTransaction[] = []
+    let count = 0
+    for (; count < this.#pending.length && this.#pending[count]!.lastOffset < upToOffset; count++) {
+      const update = this.#pending[count]!
+      const completed = this.#apply(update)
+      if (completed !== undefined) ended.push(completed)
+      if (this.#pendingProducers.get(update.entry.producerId) === update.entry) this.#pendingProducers.delete(update.entry.producerId)
+    }
+    if (count > 0) this.#pending.splice(0, count)
+    this.#endOffset = Math.max(this.#endOffset, upToOffset)
+    return ended
+  }
+
+  /** Takes back the pending batches at and past `fromOffset`, all of them by default: they will not be stored. */
+  rollback(fromOffset = 0): void {
+    this.#pending = this.#pending.filter((update) => update.lastOffset < fromOffset)
+    this.#pendingProducers.clear()
+    for (const { entry } of this.#pending) this.#pendingProducers.set(entry.producerId, entry)
+  }
+
+  /**
+   * Takes in a batch that the log already holds, at once and without a check.
+   *
+   * @returns the transaction that it ended
+   */
+  replay(batch: ProducerBatch & { readonly baseOffset: number }, marker?: EndTransaction): CompletedTransaction | undefined {
+    assert(this.#pending.length === 0, 'a log is replayed before batches are appended to it')
+    const checked = this.check(batch, batch.baseOffset, 'replication', marker)
+    this.#endOffset = Math.max(this.#endOffset, batch.baseOffset + batch.lastOffsetDelta + 1)
+    return checked.kind === 'append' && checked.update !== undefined ? this.#apply(checked.update) : undefined
+  }
+
+  /** Where the earliest transaction begins that is open, or whose marker is not below the watermark; undefined when there is none. */
+  firstUnstableOffset(highWatermark: number): number | undefined {
+    let first = this.#firstOngoing()
+    for (const { firstOffset, lastOffset } of this.#unreplicated) {
+      if (lastOffset >= highWatermark && (first === undefined || firstOffset < first)) first = firstOffset
+    }
+    return first
+  }
+
+  /** The end, exclusive, of what read-committed readers may see: every transaction below it has ended. Never below the log's start. */
+  lastStableOffset(highWatermark: number, logStartOffset = 0): number {
+    const unstable = this.firstUnstableOffset(highWatermark)
+    return unstable === undefined ? highWatermark : Math.min(highWatermark, Math.max(unstable, logStartOffset))
+  }
+
+  /** The watermark moved: transactions whose markers are below it hold nobody up any more. */
+  onHighWatermark(highWatermark: number): void {
+    const kept = this.#unreplicated.findIndex((transaction) => transaction.lastOffset >= highWatermark)
+    if (this.#unreplicated.length > 0 && kept !== 0) this.#unreplicated = kept < 0 ? [] : this.#unreplicated.slice(kept)
+  }
+
+  /**
+   * Forgets producers that wrote nothing for `expirationMs` by the timestamps of their records, as Kafka counts it. One with an open
+   * transaction or a pending batch stays.
+   */
+  expire(now: number, expirationMs: number): void {
+    for (const entry of this.#producers.values()) {
+      if (expired(entry, now, expirationMs) && !this.#pendingProducers.has(entry.producerId)) this.#producers.delete(entry.producerId)
+    }
+  }
+
+  /** The committed state, for the snapshot at {@link endOffset}. Of each producer's batches only the last is kept. */
+  snapshot(): ProducerSnapshotEntry[] {
+    return Array.from(this.#producers.values(), (entry) => {
+      const last = entry.batches.at(-1) ?? { lastSequence: -1, lastOffset: -1, offsetDelta: 0 }
+      return {
+        producerId: entry.producerId,
+        epoch: entry.epoch,
+        lastSequence: last.lastSequence,
+        lastOffset: last.lastOffset,
+        offsetDelta: last.offsetDelta,
+        timestamp: entry.lastTimestamp,
+        coordinatorEpoch: entry.coordinatorEpoch,
+        currentTxnFirstOffset: entry.currentTxnFirstOffset,
+      }
+    })
+  }
+
+  /** Replaces everything by a snapshot, without the producers that expired meanwhile. The batches from `endOffset` on are then replayed. */
+  load(snapshot: Iterable<ProducerSnapshotEntry>, endOffset: number, expiry: { readonly now: number; readonly expirationMs: number }): void {
+    this.reset(endOffset)
+    const entries = Array.from(snapshot, entryOf).filter((entry) => !expired(entry, expiry.now, expiry.expirationMs))
+    for (const entry of entries) this.#producers.set(entry.producerId, entry)
+    const open = entries.filter((entry) => entry.currentTxnFirstOffset >= 0)
+    open.sort((one, other) => one.currentTxnFirstOffset - other.currentTxnFirstOffset)
+    for (const entry of open) this.#ongoing.set(entry.currentTxnFirstOffset, entry.producerId)
+    if (entries.length > 0) this.#lastProducerOffset = endOffset - 1
+  }
+
+  /**
+   * The log was cut back to `endOffset`.
+   *
+   * @returns whether this state is that of the shorter log. If not, it is only of use after a `load` or `reset` and a replay: what
+   *          producers did past the cut cannot be taken back from memory.
+   */
+  truncate(endOffset: number): boolean {
+    this.rollback(endOffset)
+    if (this.#lastProducerOffset >= endOffset) return false
+    this.#endOffset = Math.min(this.#endOffset, endOffset)
+    return true
+  }
+
+  /** Forgets everything: nothing below `endOffset` says anything about producers. */
+  reset(endOffset: number): void {
+    this.#producers.clear()
+    this.#ongoing.clear()
+    this.#unreplicated = []
+    this.#pending = []
+    this.#pendingProducers.clear()
+    this.#endOffset = endOffset
+    this.#lastProducerOffset = -1
+  }
+
+  #apply({ entry, lastOffset, completed }: ProducerUpdate): CompletedTransaction | undefined {
+    this.#producers.set(entry.producerId, entry)
+    this.#lastProducerOffset = lastOffset
+    if (entry.currentTxnFirstOffset >= 0) this.#ongoing.set(entry.currentTxnFirstOffset, entry.producerId)
+    if (completed === undefined) return undefined
+    this.#ongoing.delete(completed.firstOffset)
+    const lastStableOffset = this.#firstOngoing() ?? lastOffset + 1
+    const transaction = { producerId: entry.producerId, ...completed, lastOffset, lastStableOffset }
+    this.#unreplicated.push(transaction)
+    return transaction
+  }
+
+  #firstOngoing(): number | undefined {
+    for (const firstOffset of this.#ongoing.keys()) return firstOffset
+    return undefined
+  }
+}
+
+/** The sequence `delta` after `sequence`; −1 stays −1. */
+export function sequenceAfter(sequence: number, delta: number): number {
+  if (sequence < 0) return sequence
+  const sum = sequence + delta
+  return sum > MAX_SEQUENCE ? sum - MAX_SEQUENCE - 1 : sum
+}
+
+const changesNothing: CheckedBatch = { kind: 'append', update: undefined }
+
+function unknownProducer(producerId: bigint): ProducerEntry {
+  return { producerId, epoch: -1, coordinatorEpoch: -1, lastTimestamp: -1, currentTxnFirstOffset: -1, batches: [] }
+}
+
+function entryOf(snapshot: ProducerSnapshotEntry): ProducerEntry {
+  const { producerId, epoch, lastSequence, lastOffset, offsetDelta, timestamp, coordinatorEpoch, currentTxnFirstOffset } = snapshot
+  const batches = lastOffset < 0 ? [] : [{ lastSequence, lastOffset, offsetDelta, timestamp }]
+  return { producerId, epoch, coordinatorEpoch, lastTimestamp: timestamp, currentTxnFirstOffset, batches }
+}
+
+function expired(entry: ProducerEntry, now: number, expirationMs: number): boolean {
+  return entry.currentTxnFirstOffset < 0 && now - entry.lastTimestamp >= expirationMs
+}
+
+function checkData(known: ProducerEntry | undefined, batch: ProducerBatch, baseOffset: number, origin: AppendOrigin): CheckedBatch {
+  // Of an unknown producer any sequence is taken: its earlier batches may have been deleted with their segments.
+  if (known !== undefined && origin !== 'replication') {
+    const before = origin === 'client' ? retained(known, batch) : undefined
+    if (before !== undefined) return duplicateOf(before)
+    checkEpoch(known, batch)
+    if (origin === 'client') checkSequence(known, batch)
+    checkTransaction(known, batch)
+  }
+  return { kind: 'append', update: dataUpdate(known ?? unknownProducer(batch.producerId), batch, baseOffset) }
+}
+
+function checkMarker(
+  known: ProducerEntry | undefined,
+  batch: ProducerBatch,
+  offset: number,
+  origin: AppendOrigin,
+  marker: EndTransaction,
+): CheckedBatch {
+  if (known !== undefined && origin !== 'replication') {
+    checkEpoch(known, batch)
+    checkCoordinatorEpoch(known, marker)
+  }
+  return { kind: 'append', update: markerUpdate(known ?? unknownProducer(batch.producerId), batch, offset, marker) }
+}
+
+/** What a batch of records makes of its producer. A new epoch forgets the batches of the old one, and not its transaction. */
+function dataUpdate(known: ProducerEntry, batch: ProducerBatch, baseOffset: number): ProducerUpdate {
+  const offsetDelta = batch.lastOffsetDelta
+  const lastOffset = baseOffset + offsetDelta
+  const timestamp = batch.maxTimestamp
+  const before = known.epoch === batch.producerEpoch ? known.batches.slice(1 - RETAINED_BATCHES) : []
+  const starts = batch.transactional && known.currentTxnFirstOffset < 0
+  const entry: ProducerEntry = {
+    producerId: known.producerId,
+    epoch: batch.producerEpoch,
+    coordinatorEpoch: known.coordinatorEpoch,
+    lastTimestamp: timestamp,
+    currentTxnFirstOffset: starts ? baseOffset : known.currentTxnFirstOffset,
+    batches: [...before, { lastSequence: sequenceAfter(batch.baseSequence, offsetDelta), lastOffset, offsetDelta, timestamp }],
+  }
+  return { entry, lastOffset, completed: undefined }
+}
+
+/** What a marker makes of its producer. Without an open transaction it ends none, but its epochs count all the same. */
+function markerUpdate(known: ProducerEntry, batch: ProducerBatch, offset: number, marker: EndTransaction): ProducerUpdate {
+  const entry: ProducerEntry = {
+    producerId: known.producerId,
+    epoch: batch.producerEpoch,
+    coordinatorEpoch: marker.coordinatorEpoch,
+    lastTimestamp: batch.maxTimestamp,
+    currentTxnFirstOffset: -1,
+    batches: known.epoch === batch.producerEpoch ? known.batches : [],
+  }
+  const firstOffset = known.currentTxnFirstOffset
+  const completed = firstOffset < 0 ? undefined : { firstOffset, aborted: marker.type === 'ABORT' }
+  return { entry, lastOffset: offset + batch.lastOffsetDelta, completed }
+}
+
+/** The retained batch with exactly the sequences of `batch`. */
+function retained(known: ProducerEntry, batch: ProducerBatch): RetainedBatch | undefined {
+  if (known.epoch !== batch.producerEpoch) return undefined
+  const last = sequenceAfter(batch.baseSequence, batch.lastOffsetDelta)
+  return known.batches.find((one) => one.lastSequence === last && one.offsetDelta === batch.lastOffsetDelta)
+}
+
+function duplicateOf({ lastOffset, offsetDelta, timestamp }: RetainedBatch): CheckedBatch {
+  return { kind: 'duplicate', baseOffset: lastOffset - offsetDelta, lastOffset, timestamp }
+}
+
+function checkEpoch(known: ProducerEntry, batch: ProducerBatch): void {
+  if (batch.producerEpoch >= known.epoch) return
+  refuse('LOG_PRODUCER_FENCED', `epoch ${batch.producerEpoch} is older than its epoch ${known.epoch}`, known, batch)
+}
+
+/** A sequence continues the one before it, or starts an epoch with 0. After a marker of a new epoch there is no batch: 0 again. */
+function checkSequence(known: ProducerEntry, batch: ProducerBatch): void {
+  const last = known.epoch === batch.producerEpoch ? known.batches.at(-1) : undefined
+  const expected = last === undefined ? 0 : last.lastSequence === MAX_SEQUENCE ? 0 : last.lastSequence + 1
+  if (batch.baseSequence === expected) return
+  refuse('LOG_SEQUENCE_OUT_OF_ORDER', `a batch begins with sequence ${batch.baseSequence} instead of ${expected}`, known, batch)
+}
+
+function checkTransaction(known: ProducerEntry, batch: ProducerBatch): void {
+  if (batch.transactional || known.currentTxnFirstOffset < 0) return
+  const reason = `a batch is not transactional, but a transaction is open from offset ${known.currentTxnFirstOffset}`
+  refuse('LOG_TXN_STATE_INVALID', reason, known, batch)
+}
+
+function checkCoordinatorEpoch(known: ProducerEntry, marker: EndTransaction): void {
+  if (marker.coordinatorEpoch >= known.coordinatorEpoch) return
+  const reason = `a marker of coordinator epoch ${marker.coordinatorEpoch} comes after one of epoch ${known.coordinatorEpoch}`
+  throw new LogError('LOG_TXN_COORDINATOR_FENCED', `producer ${known.producerId}: ${reason}`, {
+    producerId: String(known.producerId),
+    coordinatorEpoch: marker.coordinatorEpoch,
+    currentCoordinatorEpoch: known.coordinatorEpoch,
+  })
+}
+
+function refuse(code: LogErrorCode, reason: string, known: ProducerEntry, batch: ProducerBatch): never {
+  throw new LogError(code, `producer ${known.producerId}: ${reason}`, {
+    producerId: String(known.producerId),
+    producerEpoch: batch.producerEpoch,
+    currentEpoch: known.epoch,
+    baseSequence: batch.baseSequence,
+    lastSequence: known.batches.at(-1)?.lastSequence ?? -1,
+  })
+}
