@@ -83,7 +83,7 @@ export function builtInCodec(name: string): Codec<unknown> | undefined {
   return [bytes as Codec<unknown>, string as Codec<unknown>, plainJson, plainMsgpack].find((codec) => codec.name === name)
 }
 
-const plainJson: Codec<any> = Object.freeze({
+const plainJson: Codec<unknown> = Object.freeze({
   name: 'json',
   encode(value: unknown, writer: ByteWriter): void {
     const text = jsonText(value)
@@ -98,7 +98,7 @@ const plainJson: Codec<any> = Object.freeze({
   },
 })
 
-const plainMsgpack: Codec<any> = Object.freeze({
+const plainMsgpack: Codec<unknown> = Object.freeze({
   name: 'msgpack',
   encode: encodeMsgpack,
   decode(buffer: Buffer, start: number, end: number): unknown {

@@ -1,7 +1,8 @@
 /*
  * Writes a value as MessagePack, straight into the batch that is being built. Not a decoder: msgpackr reads what is written here
  * (codecs.ts), and what it has its own extensions for is written as it does. Encoding is ours because it must write into memory that
- * may move, keep maps apart from objects, and refuse what cannot come back; it also takes two thirds of the time (docs/design/0010).
+ * may move, keep maps apart from objects, and refuse what cannot come back; it also takes two thirds of the time
+ * (docs/design/0010-msgpack-encoder.md).
  *
  * Format: https://github.com/msgpack/msgpack/blob/master/spec.md. Extensions, as in msgpackr with `moreTypes`, beside the standard one
  * for dates (−1): 0 undefined, 0x42 bigint, 0x65 Error, 0x73 Set, 0x74 typed array, 0x78 RegExp; and ours, 0x4d Map. "Tags" (Error, Set,
@@ -31,6 +32,9 @@ const typedArrayNames = [
 ]
 const ARRAY_BUFFER_CODE = 16
 const DATA_VIEW_CODE = 17
+
+/** What would come back as an empty object. */
+const unholdable = [WeakMap, WeakSet, WeakRef, SharedArrayBuffer]
 
 const float = new Float64Array(1)
 const floatBytes = new Uint8Array(float.buffer)
@@ -223,7 +227,7 @@ function putBinary(writer: ByteWriter, value: ArrayBufferView | ArrayBuffer): vo
   if (Buffer.isBuffer(value)) {
     putSize(writer, bytes.length, 0xc4)
   } else {
-    const code = value instanceof ArrayBuffer ? ARRAY_BUFFER_CODE : value instanceof DataView ? DATA_VIEW_CODE : typedArrayNames.indexOf(typedArrayName(value))
+    const code = typedArrayCode(value)
     if (code < 0) throw new TypeError(`msgpack cannot hold ${describe(value)}`)
     putSize(writer, bytes.length + 1, 0xc7)
     writer.int8(TYPED_ARRAY_EXTENSION)
@@ -232,9 +236,11 @@ function putBinary(writer: ByteWriter, value: ArrayBufferView | ArrayBuffer): vo
   writer.bytes(bytes)
 }
 
-/** The built-in class of a view, also for classes derived from it. */
-function typedArrayName(value: ArrayBufferView): string {
-  return (value as unknown as { readonly [Symbol.toStringTag]: string })[Symbol.toStringTag]
+/** Msgpackr's number for the built-in class of a view, also for classes derived from it; negative when it has none. */
+function typedArrayCode(value: ArrayBufferView | ArrayBuffer): number {
+  if (value instanceof ArrayBuffer) return ARRAY_BUFFER_CODE
+  if (value instanceof DataView) return DATA_VIEW_CODE
+  return typedArrayNames.indexOf((value as Uint8Array)[Symbol.toStringTag])
 }
 
 /** A length in 8, 16 or 32 bits behind `head`, `head + 1` or `head + 2`. */
@@ -252,9 +258,8 @@ function putSize(writer: ByteWriter, size: number, head: number): void {
 }
 
 function putOther(writer: ByteWriter, value: object, depth: number): void {
-  if (value instanceof Promise || value instanceof WeakMap || value instanceof WeakSet || value instanceof WeakRef || value instanceof SharedArrayBuffer) {
-    throw new TypeError(`msgpack cannot hold ${describe(value)}${value instanceof Promise ? ': await it first' : ''}`)
-  }
+  if (value instanceof Promise) throw new TypeError(`msgpack cannot hold ${describe(value)}: await it first`)
+  if (unholdable.some((type) => value instanceof type)) throw new TypeError(`msgpack cannot hold ${describe(value)}`)
   const { toJSON } = value as { toJSON?: unknown }
   if (typeof toJSON === 'function') {
     const json: unknown = toJSON.call(value)

@@ -41,7 +41,9 @@ export function checkSchema(schema: unknown, where: string): void {
  *
  * @throws TypeError when the schema is asynchronous
  */
-export function validated<T>(schema: StandardSchema<unknown, T>, value: unknown, refuse: (reason: string, issues: readonly SchemaIssue[]) => never): T {
+export function validated<T>(
+  schema: StandardSchema<unknown, T>, value: unknown, refuse: (reason: string, issues: readonly SchemaIssue[]) => never,
+): T {
   const result = schema['~standard'].validate(value)
   if (typeof (result as { then?: unknown }).then === 'function') {
     // Whatever it ends with, nobody else waits for it.

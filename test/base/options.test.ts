@@ -60,7 +60,8 @@ test('booleans, functions and signals are checked by type', () => {
 
 test('values are described in a few words', () => {
   expect([null, undefined, true, 5, 5n, 'a', [1, 2], {}, new Date(0), Symbol('x')].map(inWords)).toEqual([
-    'null', 'undefined', 'true', 'the number 5', 'the bigint 5n', 'the string "a"', 'an array of 2', 'an object', 'an object of class Date', 'a symbol',
+    'null', 'undefined', 'true', 'the number 5', 'the bigint 5n', 'the string "a"', 'an array of 2', 'an object', 'an object of class Date',
+    'a symbol',
   ])
   expect(inWords('x'.repeat(100))).toBe('a string of 100 characters')
 })

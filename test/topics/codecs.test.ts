@@ -29,7 +29,10 @@ function roundTrip<T>(codec: Codec<T>, value: T): T {
   return decoded(codec, encoded(codec, value))
 }
 
-const text = () => fc.oneof(fc.string({ unit: 'grapheme', maxLength: 60 }), fc.string({ maxLength: 300 }), fc.constantFrom('', 'a'.repeat(23), 'a'.repeat(24), 'é'.repeat(31), '☃'.repeat(90)))
+const text = () => fc.oneof(
+  fc.string({ unit: 'grapheme', maxLength: 60 }), fc.string({ maxLength: 300 }),
+  fc.constantFrom('', 'a'.repeat(23), 'a'.repeat(24), 'é'.repeat(31), '☃'.repeat(90)),
+)
 
 const values = fc.letrec<{ value: unknown }>((tie) => ({
   value: fc.oneof(
@@ -67,7 +70,9 @@ test('msgpack writes long arrays, objects and strings with the width that they n
   for (const length of [15, 16, 31, 32, 255, 256, 65_535, 65_536]) {
     const list = Array.from({ length }, (_, index) => index % 7)
     const object = Object.fromEntries(list.map((item, index) => [`k${index}`, item]))
-    for (const value of [list, object, 'x'.repeat(length), 'é'.repeat(length), Buffer.alloc(length, 1), new Uint8Array(length)]) deepStrictEqual(roundTrip(msgpack(), value), value)
+    for (const value of [list, object, 'x'.repeat(length), 'é'.repeat(length), Buffer.alloc(length, 1), new Uint8Array(length)]) {
+      deepStrictEqual(roundTrip(msgpack(), value), value)
+    }
   }
 })
 
@@ -151,7 +156,8 @@ test('hostile bytes are LOG_DECODE_FAILED or a value, and nothing else', () => {
 test('damaged msgpack is LOG_DECODE_FAILED with codec, size and cause', () => {
   const data = encoded(msgpack(), { a: [1, 2, 3] })
   for (let end = 0; end < data.length; end++) {
-    expect(() => decoded(msgpack(), data.subarray(0, end))).toThrow(expect.objectContaining({ code: 'LOG_DECODE_FAILED', detail: { codec: 'msgpack', size: end } }))
+    const failure = { code: 'LOG_DECODE_FAILED', detail: { codec: 'msgpack', size: end } }
+    expect(() => decoded(msgpack(), data.subarray(0, end))).toThrow(expect.objectContaining(failure))
   }
   expect(() => decoded(msgpack(), Buffer.concat([data, data]))).toThrow(expect.objectContaining({ code: 'LOG_DECODE_FAILED' }))
   expect(() => decoded(msgpack(), Buffer.alloc(100_000, 0x91))).toThrow(expect.objectContaining({ code: 'LOG_DECODE_FAILED' }))
@@ -176,7 +182,8 @@ for (const make of [json, msgpack]) {
     expect(codec.name).toBe(make.name)
     expect(roundTrip(codec, { cents: 5 } as never)).toEqual({ cents: 5, currency: 'EUR' })
     expect(() => encoded(codec, { cents: '5' } as never)).toThrow(expect.objectContaining({
-      code: 'LOG_RECORD_INVALID', message: 'the schema of the topic refuses the value: cents: expected a number', detail: { issues: [expect.anything()] },
+      code: 'LOG_RECORD_INVALID', detail: { issues: [expect.anything()] },
+      message: 'the schema of the topic refuses the value: cents: expected a number',
     }))
     const stored = encoded(make() as Codec<unknown>, { cents: 'x' })
     expect(() => decoded(codec, stored)).toThrow(expect.objectContaining({ code: 'LOG_DECODE_FAILED' }))
