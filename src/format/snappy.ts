@@ -126,33 +126,36 @@ function decodeBlock(bytes: Uint8Array, block: Block, out: Buffer, to: number): 
       const extra = length - 60
       if (extra > 0) {
         if (at + extra > end) corrupt('the length of a literal is cut')
-        length = littleEndian(bytes, at, extra) + 1
+        length = little(bytes, at, extra) + 1
         at += extra
       }
       if (length > end - at || length > outEnd - to) corrupt(`a literal of ${length} bytes does not fit`)
-      if (length <= 16) for (let i = 0; i < length; i++) out[to + i] = bytes[at + i]!
-      else out.set(bytes.subarray(at, at + length), to)
-      at += length
-      to += length
+      const after = at + length
+      if (length > 32) {
+        out.set(bytes.subarray(at, after), to)
+        to += length
+        at = after
+      } else while (at < after) out[to++] = bytes[at++]!
       continue
     }
     const width = kind === 3 ? 4 : kind
     if (at + width > end) corrupt('a copy is cut')
     const length = kind === 1 ? ((tag >> 2) & 7) + 4 : (tag >> 2) + 1
-    const distance = kind === 1 ? ((tag >> 5) << 8) | bytes[at]! : littleEndian(bytes, at, width)
+    const distance = kind === 1 ? ((tag >> 5) << 8) | bytes[at]! : little(bytes, at, width)
     at += width
     if (distance === 0 || distance > to - outStart || length > outEnd - to) corrupt(`a copy of ${length} bytes from ${distance} back`)
     // Byte by byte, since a copy may overlap what it writes: that is how runs are written.
-    for (let i = 0; i < length; i++) out[to + i] = out[to + i - distance]!
-    to += length
+    for (const stop = to + length; to < stop; to++) out[to] = out[to - distance]!
   }
   if (to !== outEnd) corrupt(`a block ends ${outEnd - to} bytes early`)
 }
 
-function littleEndian(bytes: Uint8Array, at: number, width: number): number {
+/** An unsigned little-endian number of 1 to 4 bytes. */
+function little(bytes: Uint8Array, at: number, width: number): number {
+  if (width === 2) return bytes[at]! | (bytes[at + 1]! << 8)
   let value = 0
-  for (let i = 0; i < width; i++) value += bytes[at + i]! * 2 ** (8 * i)
-  return value
+  for (let i = width - 1; i >= 0; i--) value = (value << 8) | bytes[at + i]!
+  return value >>> 0
 }
 
 function corrupt(reason: string): never {
