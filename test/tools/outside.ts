@@ -3,7 +3,7 @@
  * it, links to what is installed here. Made without a network, so that `npm test` needs none; .ci/package makes one with npm.
  */
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -66,7 +66,7 @@ export async function outsideProject(install: (folder: string) => Promise<void> 
 
 async function buildInto(folder: string): Promise<void> {
   await tsc('-p', 'tsconfig.build.json', '--outDir', join(folder, 'dist'))
-  await symlink(join(root, 'package.json'), join(folder, 'package.json'))
+  await copyFile(join(root, 'package.json'), join(folder, 'package.json'))
 }
 
 async function linkInstalled(modules: string): Promise<void> {

@@ -1,0 +1,42 @@
+/*
+ * Every program in examples/ runs to its end, in a process of its own that must exit by itself, against the built package.
+ */
+import { readdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Outside, outsideProject, root, run, tsc } from './tools/outside.ts'
+
+const examples = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts')).sort()
+
+/** What an example is run with, to be quick, and what it must print. */
+const told: Record<string, { readonly parameters?: string[]; readonly prints?: RegExp[] }> = {
+  'quickstart.ts': { parameters: ['--records', '20000'], prints: [/SIGKILL/, /Nothing that was acknowledged is missing/, /20,000 flights of \d+ airports/] },
+}
+
+let outside: Outside
+
+beforeAll(async () => {
+  outside = await outsideProject()
+  await tsc('-p', 'examples', '--outDir', join(outside.folder, 'examples'))
+}, 240_000)
+
+afterAll(() => outside?.remove())
+
+test('there are examples', () => expect(examples).toContain('quickstart.ts'))
+
+for (const name of examples) {
+  test(`${name} runs to its end and leaves nothing behind`, async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'commitlog-example-'))
+    try {
+      const program = join(outside.folder, 'examples', name.replace(/\.ts$/, '.js'))
+      const { code, stdout, stderr } = await run(process.execPath, [program, ...told[name]?.parameters ?? []], { cwd: folder, env: { TMPDIR: folder } })
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      for (const line of told[name]?.prints ?? []) expect(stdout).toMatch(line)
+      expect(readdirSync(folder)).toEqual([])
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  }, 120_000)
+}

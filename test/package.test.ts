@@ -1,0 +1,83 @@
+/*
+ * The package as its users get it: what `npm pack` puts into it, and a project outside that compiles and runs against it from ESM and from
+ * CommonJS. Here its dependencies are linked; .ci/package installs the tarball with npm, from scratch and with --ignore-scripts.
+ */
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { mustRun, type Outside, outsideProject, root, run } from './tools/outside.ts'
+
+let packed: string[]
+let outside: Outside
+let scratch: string
+
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'commitlog-pack-'))
+  const { stdout } = await mustRun('npm', ['pack', '--json', '--pack-destination', scratch], { cwd: root, timeoutMs: 180_000 })
+  const [result] = JSON.parse(stdout.slice(stdout.indexOf('['))) as [{ filename: string; files: { path: string }[] }]
+  packed = result.files.map((file) => file.path).sort()
+  outside = await outsideProject(async (folder) => {
+    mkdirSync(folder, { recursive: true })
+    await mustRun('tar', ['-xzf', join(scratch, result.filename), '--strip-components=1', '-C', folder], { cwd: scratch })
+  })
+  await cp(join(root, 'test/outside'), outside.folder, { recursive: true })
+}, 240_000)
+
+afterAll(async () => {
+  await rm(scratch, { recursive: true, force: true })
+  await outside?.remove()
+})
+
+test('the package holds code and declarations of every source, the documents, and nothing else', () => {
+  const sources = filesUnder(join(root, 'src'), '').map((path) => path.replace(/\.ts$/, ''))
+  const built = sources.flatMap((path) => [`dist/${path}.js`, `dist/${path}.d.ts`])
+  const documents = filesUnder(join(root, 'docs'), '').map((path) => `docs/${path}`)
+  expect(packed).toEqual([...built, ...documents, 'LICENSE', 'README.md', 'package.json'].sort())
+})
+
+test('every door and command of package.json is in the package', () => {
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    exports: Record<string, string | Record<string, string>>; bin: Record<string, string>
+  }
+  const targets = [...Object.values(manifest.exports).flatMap((door) => (typeof door === 'string' ? [door] : Object.values(door))), ...Object.values(manifest.bin)]
+  expect(targets.map((path) => path.replace('./', '')).filter((path) => !packed.includes(path))).toEqual([])
+})
+
+test('a strict project outside compiles against the declarations, and runs from ESM and CommonJS', async () => {
+  await mustRun(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.'], { cwd: outside.folder, timeoutMs: 120_000 })
+  expect((await mustRun(process.execPath, ['esm.js'], { cwd: outside.folder })).stdout).toBe('o-1 3\nLOG_CLOSED\n')
+  expect((await mustRun(process.execPath, ['cjs.cjs'], { cwd: outside.folder })).stdout).toBe('from CommonJS\n')
+}, 180_000)
+
+test('importing the package loads no socket code, no optional package and no native code', async () => {
+  const loaded = await loadedBy('await import(\'commitlog\')')
+  const bare = await loadedBy('')
+  const sockets = ['net', 'tls', 'http', 'https', 'http2', 'dgram', 'dns', 'child_process', 'worker_threads']
+  const added = loaded.builtins.filter((name) => !bare.builtins.includes(name))
+  expect(added.filter((name) => sockets.includes(name.replace('NativeModule ', '')))).toEqual([])
+  expect(loaded.packages.filter((path) => /node_modules.(?:snappy|lz4-napi|fs-extra|graceful-fs|msgpackr-extract)\b/.test(path))).toEqual([])
+  expect(loaded.native).toEqual([])
+})
+
+test('the command runs and says what it can do', async () => {
+  const { code, stdout } = await run(process.execPath, [join(outside.folder, 'node_modules/commitlog/dist/cli/commitlog.js'), '--help'], { cwd: outside.folder })
+  expect(stdout).toContain('dump')
+  expect(code).toBe(0)
+})
+
+async function loadedBy(statement: string): Promise<{ builtins: string[]; packages: string[]; native: string[] }> {
+  await outside.write('loaded.js', `import { createRequire } from 'node:module'
+    ${statement}
+    const { cache } = createRequire(import.meta.url)
+    const native = process.report.getReport().sharedObjects.filter((path) => path.endsWith('.node'))
+    console.log(JSON.stringify({ builtins: process.moduleLoadList, packages: Object.keys(cache), native }))`)
+  return JSON.parse((await mustRun(process.execPath, ['loaded.js'], { cwd: outside.folder })).stdout) as Awaited<ReturnType<typeof loadedBy>>
+}
+
+function filesUnder(folder: string, prefix: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    return entry.isDirectory() ? filesUnder(join(folder, entry.name), `${prefix}${entry.name}/`) : [`${prefix}${entry.name}`]
+  })
+}
