@@ -84,8 +84,7 @@ export class Epochs {
    * stored. An epoch newer than all, as after an old backup was put back, or an unknown one (−1), can only be held against the log's end.
    */
   divergence(stored: { readonly epoch: number; readonly offset: number }, logEnd: number): number {
-    const end = this.endOffsetFor(stored.epoch, logEnd)
-    return Math.min(stored.offset, end?.endOffset ?? logEnd, logEnd)
+    return Math.min(stored.offset, this.endOffsetFor(stored.epoch, logEnd)?.endOffset ?? logEnd)
   }
 
   /** Forgets the epochs that start at or past `endOffset`, the new end of the log. Returns whether there were any. */

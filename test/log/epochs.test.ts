@@ -89,6 +89,8 @@ describe('cutting', () => {
     const some = epochs([2, 10], [4, 30], [7, 50])
     expect(some.truncateFromStart(5)).toBe(false)
     expect(some.truncateFromStart(10)).toBe(false)
+    expect(some.truncateFromStart(15)).toBe(true)
+    expect(pairs(some)).toEqual([[2, 15], [4, 30], [7, 50]])
     expect(some.truncateFromStart(35)).toBe(true)
     expect(pairs(some)).toEqual([[4, 35], [7, 50]])
     expect(some.truncateFromStart(90)).toBe(true)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isLogError } from '../../src/base/errors.ts'
 import { MAX_SEQUENCE, ProducerState, RETAINED_BATCHES, sequenceAfter } from '../../src/log/producer-state.ts'
-import { type AppendOrigin, type EndTransaction, type ProducerBatch } from '../../src/log/producer-state.ts'
+import { type AppendOrigin, type EndTransaction, type ProducerBatch, type ProducerSnapshotEntry } from '../../src/log/producer-state.ts'
 
 const never = { now: 0, expirationMs: Infinity }
 
@@ -548,8 +548,8 @@ test('whatever is appended, stored, lost and reloaded, each answer is that of a 
         twin.stored = [...twin.stored, ...some]
         const ended = state.commit(watermark)
         const markers = some.filter((accepted) => {
-          const mine = [...before, ...some].filter((one) => one.batch.producerId === accepted.batch.producerId && one.lastOffset < accepted.lastOffset)
-          return accepted.marker !== undefined && openSince(mine) >= 0
+          const earlier = [...before, ...some].filter((one) => one.lastOffset < accepted.lastOffset)
+          return accepted.marker !== undefined && openSince(earlier.filter((one) => one.batch.producerId === accepted.batch.producerId)) >= 0
         })
         expect(ended.map((one) => [one.lastOffset, one.aborted])).toEqual(markers.map((one) => [one.lastOffset, one.marker?.type === 'ABORT']))
         state.onHighWatermark(watermark)
@@ -594,7 +594,10 @@ function dueSequence(twin: Twin, producerId: number, epoch: number): number {
 }
 
 /** The state that a log of these batches leads to, from a snapshot on when there is one. */
-function replayed(snapshot: { entries: ReturnType<ProducerState['snapshot']>; endOffset: number } | undefined, log: readonly Accepted[]): ProducerState {
+function replayed(
+  snapshot: { readonly entries: readonly ProducerSnapshotEntry[]; readonly endOffset: number } | undefined,
+  log: readonly Accepted[],
+): ProducerState {
   const state = new ProducerState()
   if (snapshot !== undefined) state.load(snapshot.entries, snapshot.endOffset, never)
   for (const { batch: one, baseOffset, marker } of log) {
