@@ -4,12 +4,7 @@
  *
  * In memory only; the file is format/leader-epoch-checkpoint.ts. Rules as in Kafka's LeaderEpochFileCache, docs/format.md#leader-epochs.
  */
-
-/** An epoch and the offset of its first record. */
-export interface EpochStart {
-  readonly epoch: number
-  readonly startOffset: number
-}
+import { type LeaderEpochStart } from '../format/leader-epoch-checkpoint.ts'
 
 /** An epoch and the offset behind its last record. */
 export interface EpochEnd {
@@ -19,20 +14,20 @@ export interface EpochEnd {
 
 /** The epochs of a partition, rising in epoch and in start offset. */
 export class Epochs {
-  #entries: EpochStart[] = []
+  #entries: LeaderEpochStart[] = []
 
   /** @param entries  as a checkpoint keeps them; where they do not rise, later ones win */
-  constructor(entries: Iterable<EpochStart> = []) {
+  constructor(entries: Iterable<LeaderEpochStart> = []) {
     for (const { epoch, startOffset } of entries) this.assign(epoch, startOffset)
   }
 
   /** All epochs, oldest first: what the checkpoint keeps. */
-  get entries(): readonly EpochStart[] {
+  get entries(): readonly LeaderEpochStart[] {
     return this.#entries
   }
 
   /** The newest epoch; undefined in a log that never had one. */
-  get latest(): EpochStart | undefined {
+  get latest(): LeaderEpochStart | undefined {
     return this.#entries.at(-1)
   }
 
@@ -104,7 +99,7 @@ export class Epochs {
     this.#entries = []
   }
 
-  #replace(entries: EpochStart[]): boolean {
+  #replace(entries: LeaderEpochStart[]): boolean {
     const same = entries.length === this.#entries.length && entries[0]?.startOffset === this.#entries[0]?.startOffset
     if (!same) this.#entries = entries
     return !same

@@ -5,22 +5,10 @@
  * Disposable: whatever is wrong with it, it is rebuilt from the log. Layout and rules as in Kafka's OffsetIndex, docs/format.md#offset-index.
  */
 import { assert } from '../base/assert.ts'
-import { getInt32, setInt32 } from '../base/bytes.ts'
-import { firstAbove, indexTail, type LoadedIndex, MAX_RELATIVE_OFFSET } from './index-entries.ts'
+import { OFFSET_ENTRY_SIZE, checkOffsetIndex, getOffsetEntry, putOffsetEntry, type OffsetEntry } from '../format/index-entry.ts'
+import { firstAbove, type LoadedIndex, MAX_RELATIVE_OFFSET } from './index-entries.ts'
 
-/*
- * An entry, 8 bytes, big-endian:
- *
- *   0                 4          8
- *   +-----------------+----------+
- *   | relative offset | position |     relative to the segment's base offset
- *   +-----------------+----------+
- */
-const OFFSET_AT = 0
-const POSITION_AT = 4
-
-/** Bytes of one entry of an `.index` file. On disk: never changes. */
-export const OFFSET_ENTRY_SIZE = 8
+export { OFFSET_ENTRY_SIZE }
 
 /** Some batches of one segment: last offset → position where the batch begins. */
 export class OffsetIndex {
@@ -45,17 +33,12 @@ export class OffsetIndex {
    */
   static load(bytes: Uint8Array, limits: { baseOffset: number; maxBytes: number; validSize: number }): LoadedIndex<OffsetIndex> {
     const index = new OffsetIndex(limits.baseOffset, limits.maxBytes)
-    let at = 0
-    for (; at + OFFSET_ENTRY_SIZE <= bytes.length; at += OFFSET_ENTRY_SIZE) {
-      const relative = getInt32(bytes, at + OFFSET_AT)
-      const position = getInt32(bytes, at + POSITION_AT)
-      if (position >= limits.validSize || !index.#continues(relative, position)) break
-      index.#push(relative, position)
+    const { count, tail } = checkOffsetIndex(bytes, limits.validSize)
+    for (let number = 0; number < count; number++) {
+      const { offset, position } = getOffsetEntry(bytes, number * OFFSET_ENTRY_SIZE, limits.baseOffset)
+      index.#push(offset - limits.baseOffset, position)
     }
-    const tail = indexTail(bytes, at)
-    // One zero entry in front of zeros is a part of them, and says nothing that an empty index does not say.
-    if (tail === 'zeros' && index.#count === 1 && index.#offsets[0] === 0 && index.#positions[0] === 0) index.#count = 0
-    index.#writtenCount = index.#count
+    index.#writtenCount = count
     return { index, tail }
   }
 
@@ -85,7 +68,7 @@ export class OffsetIndex {
   }
 
   /** The entry at `index`, `0 <= index < count`. */
-  entry(index: number): { readonly offset: number; readonly position: number } {
+  entry(index: number): OffsetEntry {
     if (!(index >= 0 && index < this.#count)) throw new RangeError(`entry ${index} of an offset index with ${this.#count}`)
     return { offset: this.baseOffset + this.#offsets[index]!, position: this.#positions[index]! }
   }
@@ -116,6 +99,11 @@ export class OffsetIndex {
     return above === 0 ? 0 : this.#positions[above - 1]!
   }
 
+  /** How many entries are at or below `offset`. Cost: O(log count). */
+  countUpTo(offset: number): number {
+    return firstAbove(this.#offsets, this.#count, offset - this.baseOffset)
+  }
+
   /** The offset of the first entry at or past `position`: a bound for what a read that ends there can hold. Undefined when there is none. */
   upperBound(position: number): number | undefined {
     const at = firstAbove(this.#positions, this.#count, position - 1)
@@ -133,9 +121,7 @@ export class OffsetIndex {
     if (this.#writtenCount === this.#count) return undefined
     const bytes = Buffer.allocUnsafe((this.#count - this.#writtenCount) * OFFSET_ENTRY_SIZE)
     for (let at = 0; at < bytes.length; at += OFFSET_ENTRY_SIZE) {
-      setInt32(bytes, at + OFFSET_AT, this.#offsets[this.#writtenCount]!)
-      setInt32(bytes, at + POSITION_AT, this.#positions[this.#writtenCount]!)
-      this.#writtenCount++
+      putOffsetEntry(bytes, at, this.baseOffset, this.entry(this.#writtenCount++))
     }
     return bytes
   }

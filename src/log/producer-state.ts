@@ -9,6 +9,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { LogError, type LogErrorCode } from '../base/errors.ts'
+import { type ProducerSnapshotEntry } from '../format/producer-snapshot.ts'
 
 /** Batches per producer that are remembered, so that a batch sent again is known: as many as an idempotent producer has in flight. */
 export const RETAINED_BATCHES = 5
@@ -53,20 +54,6 @@ export interface CompletedTransaction {
   readonly aborted: boolean
   /** Where the earliest transaction of another producer that was open beside it begins, or else one past the marker. */
   readonly lastStableOffset: number
-}
-
-/** One producer, as a snapshot keeps it. −1 stands for "none" throughout. */
-export interface ProducerSnapshotEntry {
-  readonly producerId: bigint
-  readonly epoch: number
-  /** Of the last batch, and so are the next two; −1, −1 and 0 when only a marker is known. */
-  readonly lastSequence: number
-  readonly lastOffset: number
-  readonly offsetDelta: number
-  /** Of the producer's last batch or marker. */
-  readonly timestamp: number
-  readonly coordinatorEpoch: number
-  readonly currentTxnFirstOffset: number
 }
 
 /** A batch that a producer may send again. */

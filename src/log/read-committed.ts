@@ -5,7 +5,7 @@
  * offset is known from the transaction index, so batches may be asked about in any order, and compaction may have removed the marker.
  * The answers are the same. How far such a reader may go is the last stable offset: see producer-state.ts.
  */
-import { type AbortedTransaction } from './txn-index.ts'
+import { type AbortedTransaction } from '../format/txn-index-entry.ts'
 
 /** What the filter looks at; a batch header has it all. */
 export interface FilteredBatch {

@@ -5,30 +5,8 @@
  * Disposable: whatever is wrong with it, it is rebuilt from the log. Layout and rules as in Kafka's TimeIndex, docs/format.md#time-index.
  */
 import { assert } from '../base/assert.ts'
-import { getInt32, getInt64, setInt32, setInt64 } from '../base/bytes.ts'
-import { firstAbove, indexTail, type LoadedIndex, MAX_RELATIVE_OFFSET } from './index-entries.ts'
-
-/*
- * An entry, 12 bytes, big-endian:
- *
- *   0           8                 12
- *   +-----------+-----------------+
- *   | timestamp | relative offset |     relative to the segment's base offset
- *   +-----------+-----------------+
- */
-const TIMESTAMP_AT = 0
-const OFFSET_AT = 8
-
-/** Bytes of one entry of a `.timeindex` file. On disk: never changes. */
-export const TIME_ENTRY_SIZE = 12
-
-/** An entry of a time index. */
-export interface TimeEntry {
-  /** Milliseconds since 1970; −1 for "before the first entry". */
-  readonly timestamp: number
-  /** Last offset of the batch that carried this maximum. */
-  readonly offset: number
-}
+import { TIME_ENTRY_SIZE, checkTimeIndex, getTimeEntry, putTimeEntry, type TimeEntry } from '../format/index-entry.ts'
+import { firstAbove, type LoadedIndex, MAX_RELATIVE_OFFSET } from './index-entries.ts'
 
 /** Some batches of one segment: maximum timestamp so far → last offset of the batch that carried it. */
 export class TimeIndex {
@@ -53,18 +31,20 @@ export class TimeIndex {
    */
   static load(bytes: Uint8Array, limits: { baseOffset: number; maxBytes: number; nextOffset: number }): LoadedIndex<TimeIndex> {
     const index = new TimeIndex(limits.baseOffset, limits.maxBytes)
-    let at = 0
-    for (; at + TIME_ENTRY_SIZE <= bytes.length; at += TIME_ENTRY_SIZE) {
-      const timestamp = getInt64(bytes, at + TIMESTAMP_AT)
-      const relative = getInt32(bytes, at + OFFSET_AT)
-      if (limits.baseOffset + relative >= limits.nextOffset || !index.#continues(timestamp, relative)) break
-      index.#push(timestamp, relative)
+    const { count, tail } = checkTimeIndex(bytes)
+    // Twelve zeros and no more: the only entry of a segment whose first record is of the year 1970, and no later one newer.
+    if (tail === 'zeros' && bytes.length === TIME_ENTRY_SIZE && limits.nextOffset > limits.baseOffset) {
+      index.#push(0, 0)
+      index.#writtenCount = 1
+      return { index, tail: 'none' }
     }
-    const tail = indexTail(bytes, at)
-    // Alone, (0, base) is the entry of a segment whose records are of 1970. In front of zeros it is a part of them.
-    if (tail === 'zeros' && index.#count === 1 && index.#timestamps[0] === 0 && index.#offsets[0] === 0) index.#count = 0
+    for (let number = 0; number < count; number++) {
+      const { timestamp, offset } = getTimeEntry(bytes, number * TIME_ENTRY_SIZE, limits.baseOffset)
+      if (offset >= limits.nextOffset) break
+      index.#push(timestamp, offset - limits.baseOffset)
+    }
     index.#writtenCount = index.#count
-    return { index, tail }
+    return { index, tail: index.#count < count ? 'damaged' : tail }
   }
 
   /** How many entries there are. */
@@ -129,9 +109,7 @@ export class TimeIndex {
     if (this.#writtenCount === this.#count) return undefined
     const bytes = Buffer.allocUnsafe((this.#count - this.#writtenCount) * TIME_ENTRY_SIZE)
     for (let at = 0; at < bytes.length; at += TIME_ENTRY_SIZE) {
-      setInt64(bytes, at + TIMESTAMP_AT, this.#timestamps[this.#writtenCount]!)
-      setInt32(bytes, at + OFFSET_AT, this.#offsets[this.#writtenCount]!)
-      this.#writtenCount++
+      putTimeEntry(bytes, at, this.baseOffset, this.#at(this.#writtenCount++))
     }
     return bytes
   }

@@ -6,35 +6,9 @@
  * Layout and rules as in Kafka's TransactionIndex, docs/format.md#transaction-index.
  */
 import { assert } from '../base/assert.ts'
-import { getBigInt64, getInt16, getInt64, setBigInt64, setInt16, setInt64 } from '../base/bytes.ts'
 import { LogError } from '../base/errors.ts'
-
-/*
- * An entry, 34 bytes, big-endian:
- *
- *   0         2             10             18            26                   34
- *   +---------+-------------+--------------+-------------+--------------------+
- *   | version | producer id | first offset | last offset | last stable offset |
- *   +---------+-------------+--------------+-------------+--------------------+
- */
-const PRODUCER_ID_AT = 2
-const FIRST_OFFSET_AT = 10
-const LAST_OFFSET_AT = 18
-const LAST_STABLE_OFFSET_AT = 26
-const VERSION = 0
-
-/** Bytes of one entry of a `.txnindex` file. On disk: never changes. */
-export const TXN_ENTRY_SIZE = 34
-
-/** A transaction that was aborted. */
-export interface AbortedTransaction {
-  readonly producerId: bigint
-  readonly firstOffset: number
-  /** Offset of the abort marker. */
-  readonly lastOffset: number
-  /** Every transaction that begins below it had ended when the marker was written, but for those listed up to here. */
-  readonly lastStableOffset: number
-}
+import { txnIndexFileName } from '../format/names.ts'
+import { TXN_ENTRY_SIZE, decodeTxnIndex, encodeTxnIndexEntry, type AbortedTransaction } from '../format/txn-index-entry.ts'
 
 /** The aborted transactions of one segment. */
 export class TxnIndex {
@@ -53,9 +27,9 @@ export class TxnIndex {
    */
   static load(bytes: Uint8Array, baseOffset: number): TxnIndex {
     const index = new TxnIndex(baseOffset)
-    for (let at = 0; at < bytes.length; at += TXN_ENTRY_SIZE) {
-      const entry = at + TXN_ENTRY_SIZE <= bytes.length ? readEntry(bytes, at) : undefined
-      if (entry === undefined || !index.#continues(entry)) throw damaged(baseOffset, at, bytes.length)
+    const path = txnIndexFileName(baseOffset)
+    for (const entry of decodeTxnIndex(bytes, baseOffset, path)) {
+      if (!index.#continues(entry)) throw impossible(path, index.count * TXN_ENTRY_SIZE, entry)
       index.#entries.push(entry)
     }
     index.#writtenCount = index.count
@@ -94,10 +68,8 @@ export class TxnIndex {
   takePending(): Buffer | undefined {
     const pending = this.#entries.slice(this.#writtenCount)
     if (pending.length === 0) return undefined
-    const bytes = Buffer.allocUnsafe(pending.length * TXN_ENTRY_SIZE)
-    for (const [at, entry] of pending.entries()) putEntry(bytes, at * TXN_ENTRY_SIZE, entry)
     this.#writtenCount = this.#entries.length
-    return bytes
+    return Buffer.concat(pending.map(encodeTxnIndexEntry))
   }
 
   /** After a failed write: what lies at and past byte `size` of the file does not count as written. */
@@ -154,23 +126,7 @@ export function collectAborted(indexes: Iterable<TxnIndex>, fromOffset: number, 
   return all
 }
 
-function readEntry(bytes: Uint8Array, at: number): AbortedTransaction | undefined {
-  const firstOffset = getInt64(bytes, at + FIRST_OFFSET_AT)
-  const lastOffset = getInt64(bytes, at + LAST_OFFSET_AT)
-  const lastStableOffset = getInt64(bytes, at + LAST_STABLE_OFFSET_AT)
-  if (getInt16(bytes, at) !== VERSION || !Number.isSafeInteger(lastOffset)) return undefined
-  return { producerId: getBigInt64(bytes, at + PRODUCER_ID_AT), firstOffset, lastOffset, lastStableOffset }
-}
-
-function putEntry(bytes: Buffer, at: number, entry: AbortedTransaction): void {
-  setInt16(bytes, at, VERSION)
-  setBigInt64(bytes, at + PRODUCER_ID_AT, entry.producerId)
-  setInt64(bytes, at + FIRST_OFFSET_AT, entry.firstOffset)
-  setInt64(bytes, at + LAST_OFFSET_AT, entry.lastOffset)
-  setInt64(bytes, at + LAST_STABLE_OFFSET_AT, entry.lastStableOffset)
-}
-
-function damaged(baseOffset: number, position: number, size: number): LogError {
-  const message = `the transaction index of segment ${baseOffset} is damaged at position ${position} of ${size}`
-  return new LogError('LOG_FILE_CORRUPT', message, { baseOffset, position, size })
+function impossible(path: string, position: number, { firstOffset, lastOffset, lastStableOffset }: AbortedTransaction): LogError {
+  const message = `${path}: no transaction reaches from ${firstOffset} to ${lastOffset} with ${lastStableOffset} stable, at position ${position}`
+  return new LogError('LOG_FILE_CORRUPT', message, { path, position, firstOffset, lastOffset, lastStableOffset })
 }

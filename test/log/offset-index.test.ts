@@ -31,6 +31,7 @@ describe('searching', () => {
       fc.property(entries(40), fc.integer({ min: 0, max: 3_000 }), (list, offset) => {
         const floor = list.findLast((entry) => entry.offset <= offset)
         expect(indexOf(list).lookup(offset)).toBe(floor?.position ?? 0)
+        expect(indexOf(list).countUpTo(offset)).toBe(list.filter((entry) => entry.offset <= offset).length)
       }),
     )
   })

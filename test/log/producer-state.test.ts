@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isLogError } from '../../src/base/errors.ts'
+import { type ProducerSnapshotEntry } from '../../src/format/producer-snapshot.ts'
 import { MAX_SEQUENCE, ProducerState, RETAINED_BATCHES, sequenceAfter } from '../../src/log/producer-state.ts'
-import { type AppendOrigin, type EndTransaction, type ProducerBatch, type ProducerSnapshotEntry } from '../../src/log/producer-state.ts'
+import { type AppendOrigin, type EndTransaction, type ProducerBatch } from '../../src/log/producer-state.ts'
 
 const never = { now: 0, expirationMs: Infinity }
 

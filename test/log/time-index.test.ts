@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { type TimeEntry } from '../../src/format/index-entry.ts'
 import { MAX_RELATIVE_OFFSET } from '../../src/log/index-entries.ts'
-import { TimeIndex, type TimeEntry } from '../../src/log/time-index.ts'
+import { TimeIndex } from '../../src/log/time-index.ts'
 
 const any = { baseOffset: 40, maxBytes: 10_485_760, nextOffset: Infinity }
 

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isLogError } from '../../src/base/errors.ts'
-import { type AbortedTransaction, TxnIndex, collectAborted } from '../../src/log/txn-index.ts'
+import { type AbortedTransaction } from '../../src/format/txn-index-entry.ts'
+import { TxnIndex, collectAborted } from '../../src/log/txn-index.ts'
 
 function aborted(producerId: number, firstOffset: number, lastOffset: number, lastStableOffset: number): AbortedTransaction {
   return { producerId: BigInt(producerId), firstOffset, lastOffset, lastStableOffset }
@@ -150,6 +151,6 @@ describe('the file', () => {
   }
 
   test('with a marker below its segment is damaged', () => {
-    expect(() => TxnIndex.load(indexOf(four).takePending()!, 11)).toThrow(/segment 11 is damaged at position 0/)
+    expect(() => TxnIndex.load(indexOf(four).takePending()!, 11)).toThrow(/00000000000000000011.txnindex/)
   })
 })
