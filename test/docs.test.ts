@@ -57,10 +57,11 @@ for (const { name } of programs.filter((program) => program.runs)) {
 }
 
 test('snippets are found, and told apart by what stands behind ts', () => {
-  const text = ['```ts', 'a() // => 1', '```', '```ts fragment', 'b()', '```', '```js', 'no()', '```', '```ts check', 'c()', '```', '```ts fragment', 'd()', '```']
-  const found = programsOf('docs/x.md', text.join('\n'))
-  expect(found.map(({ name, runs }) => [name, runs])).toEqual([['docs-x-line-1', true], ['docs-x-fragments', true], ['docs-x-check-line-10', false]])
-  expect(found[1]!.text).toMatch(/b\(\)[^]*d\(\)/)
+  const snippet = (kind: string, code: string): string => `\`\`\`${kind}\n${code}\n\`\`\`\n`
+  const kinds = ['ts', 'ts fragment', 'js', 'ts check', 'ts fragment']
+  const found = programsOf('x/y.md', kinds.map((kind, index) => snippet(kind, `${'abcde'[index]}() // => 1`)).join(''))
+  expect(found.map(({ name, runs }) => [name, runs])).toEqual([['x-y-line-1', true], ['x-y-fragments', true], ['x-y-check-line-10', false]])
+  expect(found[1]!.text).toMatch(/b\(\)[^]*e\(\)/)
   expect(found[0]!.text).toContain('$equal(a(), 1)')
 })
 
@@ -78,10 +79,11 @@ function programsOf(page: string, text: string): Program[] {
   }))
   const fragments = snippets.filter(({ kind }) => kind === 'fragment').map(({ code }) => code)
   const whole = snippets.filter(({ kind }) => kind === 'whole')
+  const checked = snippets.filter(({ kind }) => kind === 'check')
   return [
     ...whole.map(({ code, line }) => ({ name: `${base}-line-${line}`, text: withEqual(code), runs: true })),
     ...(fragments.length === 0 ? [] : [{ name: `${base}-fragments`, text: inBlocks(fragments), runs: true }]),
-    ...snippets.filter(({ kind }) => kind === 'check').map(({ code, line }) => ({ name: `${base}-check-line-${line}`, text: inBlocks([code]), runs: false })),
+    ...checked.map(({ code, line }) => ({ name: `${base}-check-line-${line}`, text: inBlocks([code]), runs: false })),
   ]
 }
 

@@ -12,7 +12,10 @@ const examples = readdirSync(join(root, 'examples')).filter((name) => name.endsW
 
 /** What an example is run with, to be quick, and what it must print. */
 const told: Record<string, { readonly parameters?: string[]; readonly prints?: RegExp[] }> = {
-  'quickstart.ts': { parameters: ['--records', '20000'], prints: [/SIGKILL/, /Nothing that was acknowledged is missing/, /20,000 flights of \d+ airports/] },
+  'quickstart.ts': {
+    parameters: ['--records', '20000'],
+    prints: [/SIGKILL/, /Nothing that was acknowledged is missing/, /20,000 flights of \d+ airports/],
+  },
 }
 
 let outside: Outside
@@ -31,7 +34,8 @@ for (const name of examples) {
     const folder = await mkdtemp(join(tmpdir(), 'commitlog-example-'))
     try {
       const program = join(outside.folder, 'examples', name.replace(/\.ts$/, '.js'))
-      const { code, stdout, stderr } = await run(process.execPath, [program, ...told[name]?.parameters ?? []], { cwd: folder, env: { TMPDIR: folder } })
+      const parameters = [program, ...told[name]?.parameters ?? []]
+      const { code, stdout, stderr } = await run(process.execPath, parameters, { cwd: folder, env: { TMPDIR: folder } })
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
       for (const line of told[name]?.prints ?? []) expect(stdout).toMatch(line)
       expect(readdirSync(folder)).toEqual([])

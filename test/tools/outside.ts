@@ -18,10 +18,15 @@ export interface Ran {
   readonly stderr: string
 }
 
+/** Where and how a child process runs. */
+export interface RunOptions {
+  readonly cwd: string
+  readonly env?: Record<string, string>
+  readonly timeoutMs?: number
+}
+
 /** Runs a program to its end. It must end by itself: after `timeoutMs` it is killed, and the code is −1. */
-export function run(
-  command: string, parameters: readonly string[], options: { readonly cwd: string; readonly env?: Record<string, string>; readonly timeoutMs?: number },
-): Promise<Ran> {
+export function run(command: string, parameters: readonly string[], options: RunOptions): Promise<Ran> {
   const env = { ...process.env, NODE_OPTIONS: '', FORCE_COLOR: '0', ...options.env }
   return new Promise((resolve) => {
     const limits = { cwd: options.cwd, env, timeout: options.timeoutMs ?? 60_000, maxBuffer: 64 * 1024 * 1024, killSignal: 'SIGKILL' as const }
@@ -31,7 +36,7 @@ export function run(
 }
 
 /** As `run`, and throws with everything it printed when it did not succeed. */
-export async function mustRun(command: string, parameters: readonly string[], options: Parameters<typeof run>[2]): Promise<Ran> {
+export async function mustRun(command: string, parameters: readonly string[], options: RunOptions): Promise<Ran> {
   const ran = await run(command, parameters, options)
   if (ran.code !== 0) throw new Error(`${[command, ...parameters].join(' ')} ended with ${ran.code}\n${ran.stdout}\n${ran.stderr}`)
   return ran
