@@ -1,0 +1,68 @@
+/*
+ * Every setting of one partition's log, with its unit, default and consequence. Names and meanings are Kafka's in camelCase; defaults
+ * are Kafka's unless docs/settings.md says otherwise and why. What a user may pass is checked in topics/; here values are trusted.
+ */
+import { type CompressionName } from '../format/compression.ts'
+
+/** When an append counts as stored: see {@link LogConfig.durability}. */
+export const durabilities = ['sync', 'interval', 'os'] as const
+export type Durability = (typeof durabilities)[number]
+
+export interface LogConfig {
+  // What happens
+  /**
+   * When an append is acknowledged and becomes visible. `'sync'`: when a power cut can no longer undo it. `'interval'` is UNSAFE in a
+   * power cut: what was appended in the last `flushIntervalMs` may be lost. `'os'` is UNSAFE in a power cut: what the system had not
+   * yet written, up to one segment and what it takes to sync it, may be lost. Default `'sync'`.
+   */
+  readonly durability: Durability
+  /** Largest batch, and so the largest record, in bytes on disk. Default 1 MiB + 12. */
+  readonly maxMessageBytes: number
+  /** Whose clock stamps a record: the caller's (or ours when it gives none), or always ours at the append. Default `'CreateTime'`. */
+  readonly messageTimestampType: 'CreateTime' | 'LogAppendTime'
+  /** How batches built here are compressed; `'producer'` leaves ready batches as they came and compresses nothing. Default `'producer'`. */
+  readonly compressionType: 'producer' | 'uncompressed' | Exclude<CompressionName, 'none'>
+  /** `'delete'`, `'compact'` or `'compact,delete'`. A compacted log takes no record without a key. Default `'delete'`. */
+  readonly cleanupPolicy: 'delete' | 'compact' | 'compact,delete'
+  /** Age in ms after which whole segments go. Default Infinity: nothing is deleted that nobody asked to delete. */
+  readonly retentionMs: number
+  /** Bytes of a partition above which its oldest whole segments go. Default Infinity. */
+  readonly retentionBytes: number
+  /** Milliseconds after its last record in which an idle idempotent producer is forgotten. Default one day. */
+  readonly producerIdExpirationMs: number
+
+  // How fast
+  /** Bytes after which a new segment starts; a batch is never split. Default 64 MiB, at most 2^31 − 1. */
+  readonly segmentBytes: number
+  /** Milliseconds of record time after which a new segment starts with the next append. Default seven days. */
+  readonly segmentMs: number
+  /** Largest size of each index file of a segment; a full index starts a new segment. Default 10 MiB. */
+  readonly segmentIndexBytes: number
+  /** Bytes of log between two entries of the sparse indexes. Default 4096. */
+  readonly indexIntervalBytes: number
+  /** Bytes at which a batch built here is sealed. Default 64 KiB. */
+  readonly batchSize: number
+  /** Milliseconds that an append may wait for company before its batch is written. Default 0. */
+  readonly lingerMs: number
+  /** Milliseconds between two syncs with durability `'interval'`. Default 1000. */
+  readonly flushIntervalMs: number
+}
+
+/** The defaults of {@link LogConfig}. */
+export const defaultLogConfig: LogConfig = {
+  durability: 'sync',
+  maxMessageBytes: 1_048_588,
+  messageTimestampType: 'CreateTime',
+  compressionType: 'producer',
+  cleanupPolicy: 'delete',
+  retentionMs: Infinity,
+  retentionBytes: Infinity,
+  producerIdExpirationMs: 86_400_000,
+  segmentBytes: 64 * 1024 * 1024,
+  segmentMs: 604_800_000,
+  segmentIndexBytes: 10 * 1024 * 1024,
+  indexIntervalBytes: 4096,
+  batchSize: 64 * 1024,
+  lingerMs: 0,
+  flushIntervalMs: 1000,
+}

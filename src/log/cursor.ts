@@ -1,0 +1,449 @@
+/*
+ * Walks the records of a partition from an offset to an end that is fixed, or moved on by its owner. Bytes come from the tail in memory
+ * where it reaches, else from windows on the segment files; each batch that comes from a file is checked once, before any record of it
+ * is handed out. A cursor that must not hold the event loop stops where it would have to read a file and says so (`blocked`).
+ *
+ * It does not wait for new records and knows nothing of groups: that is topics/consumer.ts.
+ */
+import { getInt16, getInt32, getInt64, getBigInt64 } from '../base/bytes.ts'
+import { LogError } from '../base/errors.ts'
+import { readFully, readFullySync } from '../files/write-fully.ts'
+import {
+  ATTRIBUTES_AT, BASE_OFFSET_AT, BASE_TIMESTAMP_AT, batchDamage, COMPRESSION_MASK, CONTROL_BIT, LAST_OFFSET_DELTA_AT,
+  LEADER_EPOCH_AT, LENGTH_AT, LENGTH_COVERS_FROM, LOG_APPEND_TIME_BIT, MAX_TIMESTAMP_AT, PRODUCER_ID_AT, RECORD_COUNT_AT, RECORDS_AT,
+  SMALLEST_LENGTH, TRANSACTIONAL_BIT,
+} from '../format/batch.ts'
+import { compressionNames, decompress } from '../format/compression.ts'
+import { type CommittedFilter } from './read-committed.ts'
+import { BatchView, LogRecord, type RecordSource } from './record.ts'
+import { type RecordCodecs } from './record-input.ts'
+import { type Segment } from './segment.ts'
+import { type Tail } from './tail.ts'
+import { type BatchGroup, SCAN_WINDOW_BYTES, type Window, type WindowCache } from './windows.ts'
+
+/** What a cursor reads: the view that a partition gives of itself. */
+export interface CursorSource {
+  readonly topic: string
+  readonly partition: number
+  readonly tail: Tail
+  readonly windows: WindowCache
+  /** The segment that holds `offset` or the first one behind it; undefined past the last. */
+  segmentAt(offset: number): Segment | undefined
+  /** The segment after `segment`. */
+  segmentAfter(segment: Segment): Segment | undefined
+  /** The cached group of batches that holds `offset`, read when it is not there; undefined when such reads do not pay. */
+  group(segment: Segment, offset: number): BatchGroup | undefined
+  /** Where a scan for `offset` begins in a segment: a batch boundary at or before it. */
+  scanPosition(segment: Segment, offset: number): number
+  /** Opens a segment's file for an asynchronous read. */
+  pin(segment: Segment): { readonly handle: { read(buffer: Uint8Array, at: number, length: number, position: number): Promise<number> }; release(): void }
+  /** Decides about the batches of transactional producers; undefined reads all. */
+  filter(from: number, to: number): CommittedFilter | undefined
+}
+
+export interface CursorOptions {
+  readonly from: number
+  /** Exclusive. */
+  readonly to: number
+  readonly committed: boolean
+  /** Stop and say `blocked` instead of reading a file on the event loop. */
+  readonly nonBlocking?: boolean
+}
+
+const RECORD_DONE = { done: true, value: undefined } as const
+
+export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, RecordSource<K, V> {
+  /** Offset of the next record wanted. */
+  position: number
+  /** Exclusive end; its owner may move it on. */
+  end: number
+  /** The last `next` found nothing because a file must be read first: call `fill`. */
+  blocked = false
+  private readonly source: CursorSource
+  private readonly codecs: RecordCodecs<K, V>
+  private readonly nonBlocking: boolean
+  private readonly committed: boolean
+  private filter: CommittedFilter | undefined
+  // The batch being walked
+  private batch: BatchView<K, V> | undefined
+  private at = 0
+  private recordsEnd = 0
+  private remaining = 0
+  private baseOffset = 0
+  private dense = true
+  private index = 0
+  // The file being walked
+  private segment: Segment | undefined
+  private filePosition = 0
+  private scanning = false
+  private window: Window | undefined
+  private windowAt = 0
+  private windowEnd = 0
+
+  constructor(source: CursorSource, codecs: RecordCodecs<K, V>, options: CursorOptions) {
+    this.source = source
+    this.codecs = codecs
+    this.position = options.from
+    this.end = options.to
+    this.committed = options.committed
+    this.nonBlocking = options.nonBlocking === true
+    this.filter = options.committed ? source.filter(options.from, options.to) : undefined
+  }
+
+  get topic(): string {
+    return this.source.topic
+  }
+
+  get partition(): number {
+    return this.source.partition
+  }
+
+  [Symbol.iterator](): this {
+    return this
+  }
+
+  next(): IteratorResult<LogRecord<K, V>, undefined> {
+    const record = this.take()
+    return record === undefined ? RECORD_DONE : { done: false, value: record }
+  }
+
+  return(): IteratorResult<LogRecord<K, V>, undefined> {
+    this.close()
+    return RECORD_DONE
+  }
+
+  /** The next record; undefined at the end, or when `blocked`. */
+  take(): LogRecord<K, V> | undefined {
+    for (;;) {
+      if (this.remaining === 0 && !this.enterNextBatch()) return undefined
+      const { buffer } = this.batch!
+      let at = this.at
+      let byte = buffer[at++]!
+      let bits = byte & 0x7f
+      for (let shift = 7; byte >= 0x80 && shift < 35; shift += 7) {
+        byte = buffer[at++]!
+        bits |= (byte & 0x7f) << shift
+      }
+      const end = at + ((bits >>> 1) ^ -(bits & 1))
+      if (!(end > at && end <= this.recordsEnd)) throw this.malformed()
+      const offset = this.dense ? this.baseOffset + this.index : this.baseOffset + offsetDelta(buffer, at)
+      this.at = end
+      this.remaining--
+      this.index++
+      if (offset < this.position) continue
+      if (offset >= this.end) {
+        // Not yet: the owner may move the end on, and then this record is wanted.
+        this.leave()
+        return undefined
+      }
+      this.position = offset + 1
+      return new LogRecord(this.batch!, offset, at, end)
+    }
+  }
+
+  /** All records that are left of the batch at hand, or of the next one; empty at the end or when `blocked`. */
+  takeBatch(): LogRecord<K, V>[] {
+    const records: LogRecord<K, V>[] = []
+    const first = this.take()
+    if (first === undefined) return records
+    records.push(first)
+    while (this.remaining > 0) {
+      const record = this.take()
+      if (record === undefined) break
+      records.push(record)
+    }
+    return records
+  }
+
+  /** Continues at `offset`. */
+  seek(offset: number): void {
+    this.leave()
+    this.scanning = false
+    this.position = offset
+    if (this.committed) this.filter = this.source.filter(offset, this.end)
+  }
+
+  /** Moves the end on to `end`, with what is decided about transactions up to there. */
+  extend(end: number): void {
+    if (end <= this.end) return
+    this.end = end
+    // A file that grows elsewhere may have been read where nothing was written yet.
+    if (this.segment?.growing === true) this.dropWindow()
+    if (this.committed) this.filter = this.source.filter(this.position, end)
+  }
+
+  /** Reads what `take` was blocked for, without holding the event loop. */
+  async fill(): Promise<void> {
+    const { segment } = this
+    this.blocked = false
+    if (segment === undefined) return
+    const needed = Math.max(SCAN_WINDOW_BYTES, this.batchSizeAt())
+    const position = this.filePosition
+    const window = this.source.windows.take(needed)
+    const pinned = this.source.pin(segment)
+    try {
+      const length = Math.min(window.buffer.length, segment.size - position)
+      const count = await readFully(pinned.handle as never, window.buffer, 0, length, position)
+      if (this.segment !== segment || this.filePosition !== position) return
+      this.setWindow(window, count)
+    } finally {
+      pinned.release()
+    }
+  }
+
+  /** Gives its memory back. */
+  close(): void {
+    this.leave()
+  }
+
+  locate(offset: number): { batch: BatchView<K, V>; at: number; end: number } {
+    const again = new RecordCursor<K, V>(this.source, this.codecs, { from: offset, to: offset + 1, committed: false })
+    const record = again.take()
+    if (record === undefined) {
+      throw new LogError('LOG_RECORD_GONE', `record ${offset} of ${this.topic}-${this.partition} is not there any more`, { offset })
+    }
+    const { batch, at, end } = record as unknown as { batch: BatchView<K, V>; at: number; end: number }
+    if (batch.window !== undefined) batch.window.escaped = true
+    return { batch, at, end }
+  }
+
+  /** Forgets where it stood in batch and file; the next record is looked for by its offset. */
+  private leave(): void {
+    this.remaining = 0
+    this.batch = undefined
+    this.segment = undefined
+    this.dropWindow()
+  }
+
+  private dropWindow(): void {
+    if (this.window !== undefined) this.source.windows.give(this.window)
+    this.window = undefined
+    this.windowAt = 0
+    this.windowEnd = 0
+  }
+
+  private setWindow(window: Window, filled: number): void {
+    this.dropWindow()
+    this.window = window
+    this.windowEnd = filled
+  }
+
+  private enterNextBatch(): boolean {
+    for (;;) {
+      if (this.position >= this.end) return false
+      if (this.position >= this.source.tail.baseOffset) {
+        const batch = this.source.tail.find(this.position)
+        if (batch === undefined) return false
+        this.segment = undefined
+        this.dropWindow()
+        if (this.enter(batch.buffer, batch.at, undefined)) return true
+        continue
+      }
+      if (this.segment === undefined) {
+        const segment = this.source.segmentAt(this.position)
+        if (segment === undefined) return false
+        if (this.enterSegment(segment)) return true
+      }
+      const entered = this.enterFromFile(this.segment!)
+      if (entered !== undefined) return entered
+    }
+  }
+
+  /** Finds where to read for `position`. True when its batch was in a cached group and is entered: the scan goes on behind it. */
+  private enterSegment(segment: Segment): boolean {
+    this.segment = segment
+    if (!this.scanning && !this.nonBlocking) {
+      this.scanning = true
+      const group = this.source.group(segment, this.position)
+      if (group !== undefined && this.enterFromGroup(segment, group)) return true
+    }
+    this.filePosition = this.source.scanPosition(segment, this.position)
+    return false
+  }
+
+  private enterFromGroup(segment: Segment, group: BatchGroup): boolean {
+    const { buffer } = group.window
+    for (let at = 0; at + RECORDS_AT <= group.size; ) {
+      const size = LENGTH_COVERS_FROM + getInt32(buffer, at + LENGTH_AT)
+      if (size < RECORDS_AT || at + size > group.size) break
+      const lastOffset = getInt64(buffer, at + BASE_OFFSET_AT) + getInt32(buffer, at + LAST_OFFSET_DELTA_AT)
+      if (lastOffset >= this.position) {
+        this.check(segment, buffer, at, group.size, group.position + at)
+        if (!this.enter(buffer, at, group.window)) return false
+        this.filePosition = group.position + at + size
+        if (this.batch!.buffer === buffer) this.jump(group, at)
+        return true
+      }
+      at += size
+    }
+    return false
+  }
+
+  /** Goes to the wanted record of a dense batch by its table, which is made when the batch is first asked for. */
+  private jump(group: BatchGroup, batchAt: number): void {
+    const wanted = this.position - this.baseOffset
+    if (!this.dense || wanted <= 0) return
+    let table = group.recordTables.get(batchAt)
+    if (table === undefined) {
+      table = new Uint32Array(this.remaining)
+      let at = this.at
+      for (let index = 0; index < table.length; index++) {
+        table[index] = at
+        at = recordEnd(this.batch!.buffer, at)
+        if (!(at > table[index]! && at <= this.recordsEnd)) throw this.malformed()
+      }
+      group.recordTables.set(batchAt, table)
+    }
+    if (wanted >= table.length) return
+    this.at = table[wanted]!
+    this.index = wanted
+    this.remaining = table.length - wanted
+  }
+
+  /** True when a batch was entered, false at the end or when blocked, undefined to look again. */
+  private enterFromFile(segment: Segment): boolean | undefined {
+    const left = segment.size - this.filePosition
+    if (left <= 0) return this.nextSegment(segment)
+    if (!this.available(RECORDS_AT, left)) {
+      if (this.blocked) return false
+      throw this.damaged(segment, 'short-header')
+    }
+    const { buffer } = this.window!
+    const length = getInt32(buffer, this.windowAt + LENGTH_AT)
+    if (length === 0) return this.nextSegment(segment)
+    const size = length + LENGTH_COVERS_FROM
+    if (length < SMALLEST_LENGTH) throw this.damaged(segment, 'bad-length')
+    if (size > left) throw this.damaged(segment, 'short-batch')
+    if (!this.available(size, left)) {
+      if (this.blocked) return false
+      throw this.damaged(segment, 'short-batch')
+    }
+    const window = this.window!
+    const at = this.windowAt
+    const position = this.filePosition
+    this.check(segment, window.buffer, at, this.windowEnd, position)
+    this.windowAt += size
+    this.filePosition += size
+    const lastOffset = getInt64(window.buffer, at + BASE_OFFSET_AT) + getInt32(window.buffer, at + LAST_OFFSET_DELTA_AT)
+    if (lastOffset < this.position) return undefined
+    return this.enter(window.buffer, at, window) ? true : undefined
+  }
+
+  private nextSegment(segment: Segment): undefined | false {
+    const next = this.source.segmentAfter(segment)
+    if (next === undefined) return false
+    this.segment = next
+    this.filePosition = 0
+    this.dropWindow()
+    return undefined
+  }
+
+  /** Makes sure that `size` bytes of the file from `filePosition` are in the window; false when they are not there, or when blocked. */
+  private available(size: number, left: number): boolean {
+    if (this.window !== undefined && this.windowEnd - this.windowAt >= size) return true
+    if (this.nonBlocking) {
+      this.blocked = true
+      return false
+    }
+    const window = this.source.windows.take(Math.max(SCAN_WINDOW_BYTES, size))
+    const count = readFullySync(this.segment!.reader(), window.buffer, 0, Math.min(window.buffer.length, left), this.filePosition)
+    this.setWindow(window, count)
+    return count >= size
+  }
+
+  private batchSizeAt(): number {
+    const { window, windowAt, windowEnd } = this
+    if (window === undefined || windowEnd - windowAt < RECORDS_AT) return 0
+    return LENGTH_COVERS_FROM + getInt32(window.buffer, windowAt + LENGTH_AT)
+  }
+
+  private check(segment: Segment, buffer: Buffer, at: number, end: number, position: number): void {
+    if (segment.isChecked(position)) return
+    const damage = batchDamage(buffer, at, end)
+    if (damage !== undefined) throw corrupt(segment, position, damage)
+    segment.setChecked(position)
+  }
+
+  /** Begins to walk the batch at `at`. False when none of its records is to be handed out: then it is passed over. */
+  private enter(buffer: Buffer, at: number, window: Window | undefined): boolean {
+    const attributes = getInt16(buffer, at + ATTRIBUTES_AT)
+    const baseOffset = getInt64(buffer, at + BASE_OFFSET_AT)
+    const lastDelta = getInt32(buffer, at + LAST_OFFSET_DELTA_AT)
+    const count = getInt32(buffer, at + RECORD_COUNT_AT)
+    if ((attributes & (CONTROL_BIT | TRANSACTIONAL_BIT)) !== 0 || this.filter !== undefined) {
+      if (!this.wanted(buffer, at, attributes, baseOffset)) {
+        this.position = baseOffset + lastDelta + 1
+        return false
+      }
+    }
+    if (count === 0) {
+      this.position = Math.max(this.position, baseOffset + lastDelta + 1)
+      return false
+    }
+    const size = LENGTH_COVERS_FROM + getInt32(buffer, at + LENGTH_AT)
+    const compression = attributes & COMPRESSION_MASK
+    const appendTime = (attributes & LOG_APPEND_TIME_BIT) === 0 ? undefined : getInt64(buffer, at + MAX_TIMESTAMP_AT)
+    const baseTimestamp = getInt64(buffer, at + BASE_TIMESTAMP_AT)
+    const leaderEpoch = getInt32(buffer, at + LEADER_EPOCH_AT)
+    if (compression === 0) {
+      this.batch = new BatchView(this, this.codecs, buffer, baseTimestamp, appendTime, leaderEpoch, window)
+      this.at = at + RECORDS_AT
+      this.recordsEnd = at + size
+    } else {
+      const name = compressionNames[compression]!
+      const records = decompress(name, buffer.subarray(at + RECORDS_AT, at + size))
+      this.batch = new BatchView(this, this.codecs, records, baseTimestamp, appendTime, leaderEpoch, undefined)
+      this.at = 0
+      this.recordsEnd = records.length
+    }
+    this.remaining = count
+    this.baseOffset = baseOffset
+    this.dense = lastDelta === count - 1
+    this.index = 0
+    return true
+  }
+
+  /** Control batches never are; data of aborted transactions is not for who reads what is committed. */
+  private wanted(buffer: Buffer, at: number, attributes: number, baseOffset: number): boolean {
+    if (this.filter === undefined) return (attributes & CONTROL_BIT) === 0
+    const control = (attributes & CONTROL_BIT) !== 0
+    const transactional = (attributes & TRANSACTIONAL_BIT) !== 0
+    const producerId = getBigInt64(buffer, at + PRODUCER_ID_AT)
+    return this.filter.decide({ baseOffset, producerId, control, transactional }) === 'deliver'
+  }
+
+  private malformed(): LogError {
+    const { topic, partition, baseOffset } = this
+    return new LogError('LOG_BATCH_CORRUPT', `a record is malformed inside the batch at offset ${baseOffset} of ${topic}-${partition}`, { topic, partition, baseOffset })
+  }
+
+  private damaged(segment: Segment, reason: string): LogError {
+    return corrupt(segment, this.filePosition, reason)
+  }
+}
+
+/** What a batch that was certainly written and is not whole any more is reported as. */
+export function corrupt(segment: Segment, position: number, reason: string): LogError {
+  return new LogError('LOG_CORRUPT', `${segment.path} is damaged at position ${position}: ${reason}`, { path: segment.path, position, reason })
+}
+
+function offsetDelta(buffer: Buffer, at: number): number {
+  while (buffer[++at]! >= 0x80); // the timestamp delta, behind the attributes
+  let bits = 0
+  for (let shift = 0; shift < 35; shift += 7) {
+    const byte = buffer[++at]!
+    bits |= (byte & 0x7f) << shift
+    if (byte < 0x80) break
+  }
+  return (bits >>> 1) ^ -(bits & 1)
+}
+
+function recordEnd(buffer: Buffer, at: number): number {
+  let byte = buffer[at++]!
+  let bits = byte & 0x7f
+  for (let shift = 7; byte >= 0x80 && shift < 35; shift += 7) {
+    byte = buffer[at++]!
+    bits |= (byte & 0x7f) << shift
+  }
+  return at + ((bits >>> 1) ^ -(bits & 1))
+}

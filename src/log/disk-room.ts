@@ -1,0 +1,51 @@
+/*
+ * Whether the disk has room for more appends. Below the reserve (`minFreeBytes`) users are refused before the system refuses us, so that
+ * what must still be written, markers, commits and checkpoints, finds a place. A full disk is a state, not a failure: it is left as soon
+ * as there is room.
+ */
+import { type Clock } from '../base/clock.ts'
+import { type FileSystem } from '../files/file-system.ts'
+
+/** Bytes written after which the system is asked again. */
+const ASK_EVERY_BYTES = 8 * 1024 * 1024
+/** While room is short the system is asked at most that often. */
+const ASK_EVERY_MS = 100
+
+/** The room on the disk of one log. */
+export class DiskRoom {
+  readonly #files: FileSystem
+  readonly #folder: string
+  readonly #clock: Clock
+  readonly #minFreeBytes: number
+  #unasked = ASK_EVERY_BYTES
+  #short = false
+  #askedAt = -Infinity
+
+  constructor(files: FileSystem, folder: string, clock: Clock, minFreeBytes: number) {
+    this.#files = files
+    this.#folder = folder
+    this.#clock = clock
+    this.#minFreeBytes = minFreeBytes
+  }
+
+  /** Notes that bytes were written. */
+  wrote(bytes: number): void {
+    this.#unasked += bytes
+  }
+
+  /** The system said that the disk is full. */
+  noteFull(): void {
+    this.#short = this.#minFreeBytes > 0
+    this.#askedAt = this.#clock.monotonic()
+  }
+
+  /** Whether users are to be refused. Asks the system now and then. */
+  get short(): boolean {
+    if (this.#minFreeBytes <= 0) return false
+    if (this.#short ? this.#clock.monotonic() - this.#askedAt < ASK_EVERY_MS : this.#unasked < ASK_EVERY_BYTES) return this.#short
+    this.#unasked = 0
+    this.#askedAt = this.#clock.monotonic()
+    this.#short = this.#files.freeBytesSync(this.#folder) < this.#minFreeBytes
+    return this.#short
+  }
+}

@@ -1,0 +1,40 @@
+/*
+ * What every partition of one log shares: the world below it, the budgets, the mark, the lock, and where events go.
+ */
+import { type Clock } from '../base/clock.ts'
+import { type Random } from '../base/random.ts'
+import { type FileSystem, type FolderLock } from '../files/file-system.ts'
+import { type OpenFiles } from '../files/open-files.ts'
+import { type BufferBudget } from './buffer-budget.ts'
+import { type DiskRoom } from './disk-room.ts'
+import { type Mark } from './mark.ts'
+import { type RecoveryReport } from './recovery-report.ts'
+import { type SyncGate } from './sync-gate.ts'
+import { type WindowCache } from './windows.ts'
+
+/** Something that happened inside the log, for diagnostics. Times are in milliseconds, sizes in bytes. */
+export type LogEvent =
+  | { readonly type: 'round'; readonly topic: string; readonly partition: number; readonly bytes: number; readonly ms: number }
+  | { readonly type: 'sync'; readonly topic: string; readonly partition: number; readonly ms: number }
+  | { readonly type: 'roll'; readonly topic: string; readonly partition: number; readonly baseOffset: number }
+  | { readonly type: 'recovery'; readonly topic: string; readonly partition: number; readonly report: RecoveryReport }
+  | { readonly type: 'fenced'; readonly topic: string; readonly partition: number; readonly cause: unknown }
+  | { readonly type: 'disk-full'; readonly topic: string; readonly partition: number; readonly cause: unknown }
+
+export interface LogEnvironment {
+  readonly files: FileSystem
+  readonly openFiles: OpenFiles
+  readonly clock: Clock
+  readonly random: Random
+  readonly mark: Mark
+  readonly syncs: SyncGate
+  readonly windows: WindowCache
+  readonly buffer: BufferBudget
+  /** Held by a writer on a durable file system; undefined in memory and for readers. */
+  readonly lock: FolderLock | undefined
+  readonly room: DiskRoom
+  /** Nothing is written or removed, whatever is found. */
+  readonly readOnly: boolean
+  /** Called with what happens; absent when nobody listens. */
+  emit: ((event: LogEvent) => void) | undefined
+}

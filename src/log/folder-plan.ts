@@ -1,0 +1,90 @@
+/*
+ * What the files of a partition folder are: segments, producer snapshots, and what an interrupted change left behind. Kafka's own
+ * leftovers (`.deleted`, `.cleaned`, `.swap`) are understood as Kafka's loader understands them, so that a folder it was killed in opens
+ * here with the same contents (kafka-log-format 5.5). A plan is made from names and then carried out, or, when nothing may be changed,
+ * only looked through.
+ */
+import { type FileSystem } from '../files/file-system.ts'
+import { type FileKind, parseFileName } from '../format/names.ts'
+import { scanBatches } from './scan.ts'
+import { type SegmentFiles, segmentFiles } from './segment.ts'
+
+/** A file of a segment or a snapshot, as its name tells. */
+interface Named {
+  readonly name: string
+  readonly baseOffset: number
+  readonly kind: FileKind
+  readonly suffix: string
+}
+
+/** What is in a partition's folder. */
+export interface FolderPlan {
+  /** By base offset, rising. The names are those of now, before `renames`. */
+  readonly segments: readonly { readonly baseOffset: number; readonly files: SegmentFiles }[]
+  /** Producer snapshots by offset, rising. */
+  readonly snapshots: readonly { readonly offset: number; readonly name: string }[]
+  /** Names of files that mean nothing any more. */
+  readonly obsolete: readonly string[]
+  /** What a finished compaction has still to be called. */
+  readonly renames: readonly (readonly [from: string, to: string])[]
+}
+
+/** Reads the names in `folder` and says what they are. Changes nothing. */
+export function planFolder(files: FileSystem, folder: string): FolderPlan {
+  const named: Named[] = []
+  for (const name of files.listSync(folder)) {
+    const parsed = parseFileName(name)
+    if (parsed !== undefined) named.push({ name, ...parsed })
+  }
+  const firstUnfinished = Math.min(...named.filter((file) => file.suffix === 'cleaned').map((file) => file.baseOffset))
+  const swaps = named.filter((file) => file.suffix === 'swap' && file.baseOffset < firstUnfinished)
+  const replaced = replacedRange(files, folder, swaps)
+  const plain = named.filter((file) => file.suffix === '' && !(file.baseOffset >= replaced.from && file.baseOffset < replaced.to))
+  const kept = [...plain, ...swaps]
+  const bases = new Set(kept.filter((file) => file.kind === 'log').map((file) => file.baseOffset))
+  const belongs = (file: Named): boolean => file.kind === 'snapshot' ? file.suffix === '' : bases.has(file.baseOffset)
+  return {
+    segments: [...bases].sort((one, other) => one - other).map((baseOffset) => ({ baseOffset, files: filesOf(baseOffset, kept) })),
+    snapshots: kept.filter((file) => file.kind === 'snapshot' && belongs(file)).map((file) => ({ offset: file.baseOffset, name: file.name }))
+      .sort((one, other) => one.offset - other.offset),
+    obsolete: named.filter((file) => !kept.includes(file) || !belongs(file)).map((file) => file.name),
+    renames: swaps.filter(belongs).map((file) => [file.name, file.name.slice(0, -'.swap'.length)] as const),
+  }
+}
+
+/** Carries a plan out: afterwards the folder holds nothing but segments and snapshots under their plain names. */
+export function applyPlan(files: FileSystem, folder: string, plan: FolderPlan): void {
+  for (const name of plan.obsolete) files.removeSync(files.join(folder, name))
+  for (const [from, to] of plan.renames) files.renameSync(files.join(folder, from), files.join(folder, to))
+}
+
+/** The offsets that finished but not yet renamed segments replace. */
+function replacedRange(files: FileSystem, folder: string, swaps: readonly Named[]): { from: number; to: number } {
+  let from = Infinity
+  let to = -Infinity
+  for (const { name, baseOffset } of swaps.filter((file) => file.kind === 'log')) {
+    const handle = files.openSync(files.join(folder, name), 'read')
+    try {
+      let nextOffset = baseOffset
+      const options = { from: 0, to: handle.sizeSync(), checkCrc: false, minOffset: baseOffset }
+      scanBatches(handle, options, (header) => { nextOffset = header.lastOffset + 1 })
+      from = Math.min(from, baseOffset)
+      to = Math.max(to, nextOffset)
+    } finally {
+      handle.closeSync()
+    }
+  }
+  return { from, to }
+}
+
+function filesOf(baseOffset: number, kept: readonly Named[]): SegmentFiles {
+  const plain = segmentFiles(baseOffset)
+  const nameOf = (kind: FileKind, otherwise: string): string =>
+    kept.find((file) => file.baseOffset === baseOffset && file.kind === kind)?.name ?? otherwise
+  return {
+    log: nameOf('log', plain.log),
+    index: nameOf('index', plain.index),
+    timeIndex: nameOf('timeindex', plain.timeIndex),
+    txnIndex: nameOf('txnindex', plain.txnIndex),
+  }
+}

@@ -1,0 +1,310 @@
+/*
+ * The mark: for each partition, what was certainly synced and how far others may read (docs/format.md#mark; design decision 5).
+ *
+ * Two files, `mark-a` and `mark-b`, of 64-byte slots behind one 64-byte header. A slot is written (some 2 µs) to the file in turn before
+ * a round's promises resolve. At most once a second the files change turns and the one that rests is synced, so no file is written
+ * while its sync runs. For each partition the valid slot with the highest sequence counts, wherever it lies: a slot is only written
+ * after what it says became true, so any older one that a power cut leaves is true as well, and only asks recovery to scan more.
+ * Whoever takes truth back (truncation) writes the slot and syncs it first.
+ *
+ *    0      4           8       10         16        32      36         40       48       56       64
+ *    +------+-----------+-------+----------+---------+-------+----------+--------+--------+--------+
+ *    | crc  | partition | flags | sequence | topicId | epoch | position | base   | synced | water- |
+ *    |      |           |       | 48 bits  |         |       |          | offset | offset | mark   |
+ *    +------+-----------+-------+----------+---------+-------+----------+--------+--------+--------+
+ */
+import { getInt16, getInt32, getInt64, getUint32, setInt16, setInt32, setInt64 } from '../base/bytes.ts'
+import { type Clock, type Timer } from '../base/clock.ts'
+import { crc32c } from '../base/crc32c.ts'
+import { LogError } from '../base/errors.ts'
+import { type FileHandle, type FileSystem } from '../files/file-system.ts'
+import { writeFullySync } from '../files/write-fully.ts'
+
+/** Numbers on disk are forever. */
+const MAGIC = 'cl-mark\0'
+const VERSION = 1
+const SLOT_SIZE = 64
+const CLOSED_FLAG = 1
+const PRODUCERS_FLAG = 2
+/** The files grow by so many bytes of zeros, so that writing a slot never changes their length. */
+const GROWTH = 16 * 1024
+/** A mark larger than this is not ours: it would speak of more than 260,000 partitions. */
+const MAX_BYTES = 16 * 1024 * 1024
+
+export const markFileNames = ['mark-a', 'mark-b'] as const
+
+/** What a slot says of one partition. */
+export interface MarkState {
+  /** Leader epoch of the writer. */
+  readonly epoch: number
+  /** Base offset of the segment that `position` is in. */
+  readonly baseOffset: number
+  /** Every byte of that segment below it, and every segment before, is synced. */
+  readonly position: number
+  /** The offset at `position`: everything below is synced. */
+  readonly syncedOffset: number
+  /** What consumers may see, exclusive. */
+  readonly watermark: number
+  /** Written by a close in good order: the segment ends at `position`. */
+  readonly closed: boolean
+  /** Some producer with an id has written: recovery must rebuild producer state. */
+  readonly producers: boolean
+}
+
+/** The place of one partition in the mark. */
+export interface MarkSlot {
+  /** What was read at open, or written since; undefined when the mark does not know the partition. */
+  readonly state: MarkState | undefined
+  /** Publishes a new state to recovery and to other processes. */
+  write(state: MarkState): void
+}
+
+class Slot implements MarkSlot {
+  state: MarkState | undefined
+  readonly #mark: Mark
+  readonly #index: number
+  readonly #key: Uint8Array
+
+  constructor(mark: Mark, index: number, key: Uint8Array, state: MarkState | undefined) {
+    this.#mark = mark
+    this.#index = index
+    this.#key = key
+    this.state = state
+  }
+
+  write(state: MarkState): void {
+    this.#mark.put(this.#index, this.#key, state)
+    this.state = state
+  }
+}
+
+interface SlotRead {
+  readonly index: number
+  readonly sequence: number
+  readonly state: MarkState
+}
+
+/** The mark of one log, shared by its partitions. */
+export class Mark {
+  readonly #files: FileSystem
+  readonly #folder: string
+  readonly #clock: Clock
+  readonly #syncMs: number
+  readonly #found: Map<string, SlotRead>
+  readonly #slots = new Map<string, Slot>()
+  readonly #bytes = Buffer.alloc(SLOT_SIZE)
+  #handles: FileHandle[] = []
+  #sizes = [0, 0]
+  #turn = 0
+  #slotCount: number
+  #sequence: number
+  #dirty = false
+  #timer: Timer | undefined
+  #syncing: Promise<void> | undefined
+  #failure: unknown
+
+  private constructor(files: FileSystem, folder: string, clock: Clock, syncMs: number) {
+    this.#files = files
+    this.#folder = folder
+    this.#clock = clock
+    this.#syncMs = syncMs
+    this.#found = readMark(files, folder)
+    this.#slotCount = 0
+    this.#sequence = 0
+    for (const slot of this.#found.values()) {
+      this.#slotCount = Math.max(this.#slotCount, slot.index + 1)
+      this.#sequence = Math.max(this.#sequence, slot.sequence)
+    }
+  }
+
+  /** Opens the mark of `folder` for its one writer; makes the files when they are missing. Call `sync` before anything relies on them. */
+  static open(files: FileSystem, folder: string, clock: Clock, options: { readonly syncMs?: number } = {}): Mark {
+    const mark = new Mark(files, folder, clock, options.syncMs ?? 1000)
+    mark.#handles = markFileNames.map((name, file) => {
+      const path = files.join(folder, name)
+      const handle = files.openSync(path, files.statSync(path) === undefined ? 'create' : 'write')
+      mark.#sizes[file] = handle.sizeSync()
+      return handle
+    })
+    for (const file of [0, 1]) mark.#makeRoom(file, mark.#slotCount)
+    return mark
+  }
+
+  /** Opens the mark for reading: `refresh` sees what the writer publishes. */
+  static openReadOnly(files: FileSystem, folder: string, clock: Clock): Mark {
+    return new Mark(files, folder, clock, Infinity)
+  }
+
+  /** The slot of a partition, a new one if the mark does not know it. */
+  slot(topicId: Uint8Array, partition: number): MarkSlot {
+    const key = slotKey(topicId, partition)
+    const name = Buffer.from(key).toString('hex')
+    let slot = this.#slots.get(name)
+    if (slot) return slot
+    const found = this.#found.get(name)
+    slot = new Slot(this, found?.index ?? this.#slotCount++, key, found?.state)
+    this.#slots.set(name, slot)
+    return slot
+  }
+
+  /** Reads the files again, for readers beside a living writer. */
+  refresh(): void {
+    for (const [name, found] of readMark(this.#files, this.#folder)) {
+      this.#found.set(name, found)
+      const slot = this.#slots.get(name)
+      if (slot) slot.state = found.state
+    }
+  }
+
+  /** @internal Writes a slot; called by MarkSlot only. */
+  put(index: number, key: Uint8Array, state: MarkState): void {
+    if (this.#failure !== undefined) throw this.#failure
+    encodeSlot(this.#bytes, key, ++this.#sequence, state)
+    this.#makeRoom(this.#turn, index + 1)
+    writeFullySync(this.#handles[this.#turn]!, this.#bytes, 0, SLOT_SIZE, SLOT_SIZE * (index + 1))
+    this.#dirty = true
+    this.#arm()
+  }
+
+  /** Makes everything written so far durable. */
+  async sync(): Promise<void> {
+    while (this.#syncing !== undefined) await this.#syncing
+    if (this.#failure !== undefined) throw this.#failure
+    this.#syncing = this.#syncTurn()
+    try {
+      await this.#syncing
+    } finally {
+      this.#syncing = undefined
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#timer?.cancel()
+    try {
+      if (this.#dirty && this.#failure === undefined) await this.sync()
+      else await this.#syncing
+    } finally {
+      this.#timer?.cancel()
+      for (const handle of this.#handles) handle.closeSync()
+      this.#handles = []
+    }
+  }
+
+  async #syncTurn(): Promise<void> {
+    const resting = this.#turn
+    this.#turn = 1 - resting
+    this.#dirty = false
+    if (!this.#files.durable) return
+    try {
+      await this.#files.sync([this.#handles[resting]!])
+    } catch (error) {
+      // What the file holds is unknown from here on; its twin may still be written, but nothing vouches for the pair any more.
+      this.#failure = new LogError('LOG_IO', `the mark of ${this.#folder} could not be synced`, { path: this.#folder }, error)
+      throw this.#failure
+    }
+  }
+
+  #arm(): void {
+    if (this.#timer !== undefined || !this.#files.durable) return
+    this.#timer = this.#clock.setTimer(() => {
+      this.#timer = undefined
+      if (!this.#dirty || this.#handles.length === 0) return
+      // A failure is kept and thrown by the next round that wants to write its slot.
+      this.sync().then(() => { if (this.#dirty && this.#handles.length > 0) this.#arm() }, () => {})
+    }, this.#syncMs, { ref: false })
+  }
+
+  #makeRoom(file: number, slots: number): void {
+    const handle = this.#handles[file]!
+    const size = this.#sizes[file]!
+    const needed = SLOT_SIZE * (slots + 1)
+    if (size >= needed && size > 0) return
+    const grown = Math.ceil(needed / GROWTH) * GROWTH
+    const zeros = Buffer.alloc(grown - size)
+    if (size === 0) encodeHeader(zeros)
+    writeFullySync(handle, zeros, 0, zeros.length, size)
+    this.#sizes[file] = grown
+  }
+}
+
+/** Every partition's newest valid slot, by key in hex. Files that are missing, short or not ours count as empty. */
+function readMark(files: FileSystem, folder: string): Map<string, SlotRead> {
+  const newest = new Map<string, SlotRead>()
+  for (const name of markFileNames) {
+    const path = files.join(folder, name)
+    const bytes = readWhole(files, path)
+    if (bytes === undefined || !checkHeader(bytes, path)) continue
+    for (let at = SLOT_SIZE; at + SLOT_SIZE <= bytes.length; at += SLOT_SIZE) {
+      if (getUint32(bytes, at) !== crc32c(bytes, at + 4, at + SLOT_SIZE)) continue
+      const key = Buffer.concat([bytes.subarray(at + 4, at + 8), bytes.subarray(at + 16, at + 32)]).toString('hex')
+      const sequence = (getInt16(bytes, at + 10) & 0xffff) * 0x1_0000_0000 + getUint32(bytes, at + 12)
+      if (sequence === 0 || sequence <= (newest.get(key)?.sequence ?? 0)) continue
+      newest.set(key, { index: at / SLOT_SIZE - 1, sequence, state: decodeSlot(bytes, at) })
+    }
+  }
+  return newest
+}
+
+function readWhole(files: FileSystem, path: string): Buffer | undefined {
+  const stat = files.statSync(path)
+  if (stat === undefined || stat.kind !== 'file') return undefined
+  if (stat.size > MAX_BYTES) throw new LogError('LOG_FILE_CORRUPT', `${path} has ${stat.size} bytes, a mark at most ${MAX_BYTES}`, { path })
+  const bytes = Buffer.alloc(stat.size)
+  const handle = files.openSync(path, 'read')
+  try {
+    const count = handle.readSync(bytes, 0, bytes.length, 0)
+    return bytes.subarray(0, count)
+  } finally {
+    handle.closeSync()
+  }
+}
+
+function encodeHeader(bytes: Buffer): void {
+  bytes.write(MAGIC, 0, 'latin1')
+  setInt32(bytes, 8, VERSION)
+  setInt32(bytes, 12, SLOT_SIZE)
+  setInt32(bytes, 60, crc32c(bytes, 0, 60))
+}
+
+/** False for a header that was never written whole; throws for one of a newer version. */
+function checkHeader(bytes: Buffer, path: string): boolean {
+  if (bytes.length < SLOT_SIZE || getUint32(bytes, 60) !== crc32c(bytes, 0, 60)) return false
+  if (bytes.toString('latin1', 0, 8) !== MAGIC) return false
+  const version = getInt32(bytes, 8)
+  if (version <= VERSION) return true
+  throw new LogError('LOG_VERSION_UNSUPPORTED', `${path} has version ${version}, this commitlog reads up to ${VERSION}`, { path, version })
+}
+
+function slotKey(topicId: Uint8Array, partition: number): Uint8Array {
+  const key = new Uint8Array(20)
+  setInt32(key, 0, partition)
+  key.set(topicId, 4)
+  return key
+}
+
+function encodeSlot(bytes: Buffer, key: Uint8Array, sequence: number, state: MarkState): void {
+  bytes.set(key.subarray(0, 4), 4)
+  setInt16(bytes, 8, (state.closed ? CLOSED_FLAG : 0) | (state.producers ? PRODUCERS_FLAG : 0))
+  setInt16(bytes, 10, Math.floor(sequence / 0x1_0000_0000))
+  setInt32(bytes, 12, sequence % 0x1_0000_0000)
+  bytes.set(key.subarray(4), 16)
+  setInt32(bytes, 32, state.epoch)
+  setInt32(bytes, 36, state.position)
+  setInt64(bytes, 40, state.baseOffset)
+  setInt64(bytes, 48, state.syncedOffset)
+  setInt64(bytes, 56, state.watermark)
+  setInt32(bytes, 0, crc32c(bytes, 4, SLOT_SIZE))
+}
+
+function decodeSlot(bytes: Buffer, at: number): MarkState {
+  const flags = getInt16(bytes, at + 8)
+  return {
+    epoch: getInt32(bytes, at + 32),
+    position: getUint32(bytes, at + 36),
+    baseOffset: getInt64(bytes, at + 40),
+    syncedOffset: getInt64(bytes, at + 48),
+    watermark: getInt64(bytes, at + 56),
+    closed: (flags & CLOSED_FLAG) !== 0,
+    producers: (flags & PRODUCERS_FLAG) !== 0,
+  }
+}

@@ -1,0 +1,305 @@
+/*
+ * Opens a partition's folder in numbered steps, whatever state it was left in, and gives everything a partition needs to go on.
+ *
+ * A folder that was closed in good order is believed: its mark says where it ends, and no byte of log is read. Any other is recovered
+ * from the mark on (recovery.ts). A folder that Kafka wrote has no mark: its clean-shutdown file and recovery point stand in for it.
+ */
+import { LogError } from '../base/errors.ts'
+import { createFolderDurably, readFileSync, writeFileAtomically, writeFullySync } from '../files/write-fully.ts'
+import { type BatchHeader } from '../format/batch.ts'
+import { encodeLeaderEpochs, LEADER_EPOCH_FILE, parseLeaderEpochs } from '../format/leader-epoch-checkpoint.ts'
+import { parseFileName, snapshotFileName } from '../format/names.ts'
+import { encodePartitionMetadata, PARTITION_METADATA_FILE } from '../format/partition-metadata.ts'
+import { decodeProducerSnapshot, encodeProducerSnapshot } from '../format/producer-snapshot.ts'
+import { type LogConfig } from './config.ts'
+import { readEndTransaction } from './end-transaction.ts'
+import { type LogEnvironment } from './environment.ts'
+import { Epochs } from './epochs.ts'
+import { applyPlan, type FolderPlan, planFolder } from './folder-plan.ts'
+import { type MarkSlot, type MarkState } from './mark.ts'
+import { ProducerState } from './producer-state.ts'
+import { type CertainEnd, recoverTail } from './recovery.ts'
+import { type RecoveryReport } from './recovery-report.ts'
+import { scanBatches } from './scan.ts'
+import { Segment, type SegmentFiles, segmentFiles } from './segment.ts'
+
+const MAX_SIDE_FILE_BYTES = 256 * 1024 * 1024
+
+/** What a folder that Kafka wrote says about one partition, in files beside it. */
+export interface ForeignState {
+  /** The broker was shut down in good order. */
+  readonly clean: boolean
+  /** First offset not known to be synced. */
+  readonly recoveryPoint: number
+}
+
+export interface PartitionOptions {
+  readonly folder: string
+  readonly topic: string
+  readonly partition: number
+  /** 16 bytes. */
+  readonly topicId: Uint8Array
+  readonly config: LogConfig
+  /** The folder is new: it is made, with what belongs into it. */
+  readonly create: boolean
+  /** Records below it were deleted on request, though their segment may still hold them. */
+  readonly logStartOffset?: number
+  /** Set for a folder that Kafka wrote and that we have no mark of. */
+  readonly foreign?: ForeignState | undefined
+  /** For readers: a writer lives, so the mark says where the log ends and the files may be growing. */
+  readonly following?: boolean
+}
+
+/** Everything that was found. */
+export interface OpenedPartition {
+  readonly segments: Segment[]
+  readonly slot: MarkSlot
+  readonly epochs: Epochs
+  readonly epoch: number
+  readonly producers: ProducerState
+  readonly nextOffset: number
+  readonly report: RecoveryReport
+}
+
+const CLEAN_REPORT: RecoveryReport = { clean: true, scannedBytes: 0, recoveredBatches: 0, cut: undefined }
+
+export async function openPartition(env: LogEnvironment, options: PartitionOptions): Promise<OpenedPartition> {
+  const slot = env.mark.slot(options.topicId, options.partition)
+  // 1 A new folder, with its topic id, before anything can be in it.
+  if (options.create) await createFolder(env, options)
+  // 2 What the files are. Leftovers of interrupted changes are cleared away, or, read-only, looked through.
+  const plan = planFolder(env.files, options.folder)
+  if (!env.readOnly) applyPlan(env.files, options.folder, plan)
+  // 3 The segments.
+  const segments = plan.segments.map(({ baseOffset, files }) => openSegment(env, options, baseOffset, files))
+  if (segments.length === 0) {
+    if (slot.state !== undefined && slot.state.position > 0) throw missing(options, `segment ${slot.state.baseOffset}`)
+    segments.push(firstSegment(env, options))
+  }
+  // 4 Where they end.
+  const epochs = readEpochs(env, options.folder)
+  const end = await findEnd(env, options, slot.state, segments, epochs)
+  const { nextOffset } = end
+  epochs.truncateFromEnd(nextOffset + 1)
+  // 5 The producers.
+  const producers = readProducers(env, options, plan, end, slot.state)
+  // 6 A new epoch, unless the last writer closed in good order: whoever read past what is left can tell.
+  const epoch = await startEpoch(env, options, epochs, end, slot.state)
+  // 7 What the folder says now is durable before it is served.
+  if (!env.readOnly) await settleFolder(env, options, slot, end, epoch, producers)
+  return { segments: end.segments, slot, epochs, epoch, producers, nextOffset, report: end.report }
+}
+
+/** For readers beside a writer: the segments among `names` that begin past `lastBase`. */
+export function openNewSegments(env: LogEnvironment, options: PartitionOptions, names: readonly string[], lastBase: number): Segment[] {
+  const bases = names.map(parseFileName).filter((file) => file?.kind === 'log' && file.suffix === '' && file.baseOffset > lastBase)
+  return bases.map((file) => openSegment(env, options, file!.baseOffset, segmentFiles(file!.baseOffset)))
+}
+
+/** Writes a snapshot of the producers. It is disposable: without it they are rebuilt from the log. */
+export function writeSnapshot(env: LogEnvironment, folder: string, producers: ProducerState, offset: number): void {
+  const path = env.files.join(folder, snapshotFileName(offset))
+  const bytes = encodeProducerSnapshot(producers.snapshot())
+  const file = env.openFiles.open(path, env.files.statSync(path) === undefined ? 'create' : 'write')
+  try {
+    file.truncateSync(0)
+    writeFullySync(file, bytes, 0, bytes.length, 0)
+  } finally {
+    file.closeSync()
+  }
+}
+
+/** Replays what the log holds from `from` on into producer state, and gives the transactions aborted on the way by segment. */
+export function replayProducers(producers: ProducerState, segments: readonly Segment[], from: number, to: number): void {
+  for (const [number, segment] of segments.entries()) {
+    const next = segments[number + 1]
+    if (next !== undefined && next.baseOffset <= from) continue
+    const position = segment.baseOffset >= from ? 0 : segment.offsetIndex.lookup(from)
+    const options = { from: position, to: segment.size, checkCrc: false, minOffset: segment.baseOffset }
+    scanBatches(segment.reader(), options, (header, _position, buffer, at) => {
+      if (header.baseOffset >= to) return false
+      if (header.baseOffset >= from) replayBatch(producers, segment, header, buffer, at)
+      return true
+    })
+  }
+}
+
+function replayBatch(producers: ProducerState, segment: Segment, header: BatchHeader, buffer: Buffer, at: number): void {
+  if (header.producerId < 0n) return
+  const marker = header.control ? readEndTransaction(buffer, at, header) : undefined
+  const ended = producers.replay(header, marker)
+  if (ended?.aborted !== true) return
+  const known = segment.txnIndex.entries.at(-1)
+  if (known === undefined || known.lastOffset < ended.lastOffset) segment.txnIndex.append(ended)
+}
+
+async function createFolder(env: LogEnvironment, options: PartitionOptions): Promise<void> {
+  const { files } = env
+  await createFolderDurably(files, options.folder)
+  await writeFileAtomically(files, files.join(options.folder, PARTITION_METADATA_FILE), encodePartitionMetadata(options.topicId))
+}
+
+function openSegment(env: LogEnvironment, options: PartitionOptions, baseOffset: number, planned: SegmentFiles): Segment {
+  const names = env.readOnly ? planned : segmentFiles(baseOffset)
+  const path = env.files.join(options.folder, names.log)
+  const stat = env.files.statSync(path)
+  if (stat === undefined) throw missing(options, path)
+  return Segment.open(env, options.config, options.folder, baseOffset, names, stat.size)
+}
+
+function firstSegment(env: LogEnvironment, options: PartitionOptions): Segment {
+  const baseOffset = options.logStartOffset ?? 0
+  if (env.readOnly) return Segment.empty(env, options.config, options.folder, baseOffset)
+  return Segment.create(env, options.config, options.folder, baseOffset)
+}
+
+/** Where a partition ends and how that was found out. */
+interface FoundEnd {
+  readonly segments: Segment[]
+  readonly nextOffset: number
+  readonly report: RecoveryReport
+  /** Some batch past the certain end has a producer id. */
+  readonly sawProducers: boolean
+  /** Largest leader epoch in the batches scanned; −1 when none was. */
+  readonly scannedEpoch: number
+}
+
+async function findEnd(
+  env: LogEnvironment, options: PartitionOptions, state: MarkState | undefined, segments: Segment[], epochs: Epochs,
+): Promise<FoundEnd> {
+  const found = { sawProducers: false, scannedEpoch: -1 }
+  const active = segments.at(-1)!
+  if (options.create) return { segments, nextOffset: active.baseOffset, report: CLEAN_REPORT, ...found }
+  if (options.following === true && state !== undefined) return { segments, nextOffset: state.watermark, report: CLEAN_REPORT, ...found }
+  if (state !== undefined && isClosed(state, active)) {
+    active.nextOffset = state.watermark
+    return { segments, nextOffset: state.watermark, report: CLEAN_REPORT, ...found }
+  }
+  if (state === undefined && options.foreign?.clean === true) {
+    active.catchUp()
+    return { segments, nextOffset: active.nextOffset, report: CLEAN_REPORT, ...found }
+  }
+  const recovered = await recoverTail(env, options.folder, segments, certainEnd(options, state, segments), (header) => {
+    if (header.producerId >= 0n) found.sawProducers = true
+    found.scannedEpoch = Math.max(found.scannedEpoch, header.leaderEpoch)
+    epochs.observe(header.leaderEpoch, header.baseOffset)
+  })
+  const { cut, scannedBytes, recoveredBatches, nextOffset } = recovered
+  const last = recovered.segments.at(-1)!
+  last.trimIndexes()
+  last.catchUp()
+  last.nextOffset = nextOffset
+  const report = { clean: false, scannedBytes, recoveredBatches, cut }
+  env.emit?.({ type: 'recovery', topic: options.topic, partition: options.partition, report })
+  return { segments: recovered.segments, nextOffset, report, ...found }
+}
+
+/** Whether the mark is that of a close in good order and nothing was written since. */
+function isClosed(state: MarkState, active: Segment): boolean {
+  return state.closed && active.baseOffset === state.baseOffset && active.size === state.position
+}
+
+function certainEnd(options: PartitionOptions, state: MarkState | undefined, segments: readonly Segment[]): CertainEnd {
+  if (state === undefined) {
+    // A log of ours that lost its mark: what was rolled away is taken as synced. One of Kafka's: what its recovery point says.
+    const offset = options.foreign?.recoveryPoint ?? segments.at(-1)!.baseOffset
+    const segment = Math.max(0, segments.findLastIndex(({ baseOffset }) => baseOffset <= offset))
+    return { segment, position: 0, offset: options.foreign === undefined ? 0 : offset, chained: options.foreign === undefined }
+  }
+  const segment = segments.findIndex(({ baseOffset }) => baseOffset === state.baseOffset)
+  if (segment < 0) {
+    // The mark may be of a segment that never got its entry in the folder: then it was empty, and the log ends where it would begin.
+    if (state.position > 0) throw missing(options, `segment ${state.baseOffset}`)
+    const last = segments.length - 1
+    return { segment: last, position: 0, offset: state.syncedOffset, chained: true }
+  }
+  if (segments[segment]!.size < state.position) {
+    const { path, size } = segments[segment]!
+    throw new LogError('LOG_CORRUPT', `${path} has ${size} bytes, ${state.position} were synced`, { path, position: size, reason: 'missing-bytes' })
+  }
+  return { segment, position: state.position, offset: state.syncedOffset, chained: true }
+}
+
+function readEpochs(env: LogEnvironment, folder: string): Epochs {
+  const path = env.files.join(folder, LEADER_EPOCH_FILE)
+  const bytes = readFileSync(env.files, path, MAX_SIDE_FILE_BYTES)
+  try {
+    return new Epochs(bytes === undefined ? [] : parseLeaderEpochs(bytes, path))
+  } catch (error) {
+    // Derived from the log: epochs below the scan are lost with it, which only makes divergence cut further back.
+    if (error instanceof LogError && error.code === 'LOG_FILE_CORRUPT') return new Epochs()
+    throw error
+  }
+}
+
+function readProducers(
+  env: LogEnvironment, options: PartitionOptions, plan: FolderPlan, end: FoundEnd, state: MarkState | undefined,
+): ProducerState {
+  const producers = new ProducerState()
+  const start = end.segments[0]!.baseOffset
+  producers.reset(end.nextOffset)
+  if (options.create || options.following === true) return producers
+  if (state !== undefined && !state.producers && !end.sawProducers) return producers
+  const expiry = { now: env.clock.now(), expirationMs: options.config.producerIdExpirationMs }
+  for (const { offset, name } of plan.snapshots.toReversed()) {
+    if (offset > end.nextOffset || offset < start) continue
+    const entries = readSnapshot(env, options.folder, name)
+    if (entries === undefined) continue
+    producers.load(entries, offset, expiry)
+    return replayed(env, producers, end, offset)
+  }
+  // Kafka closed this log without a snapshot: it knew of no producer.
+  if (end.report.clean && options.foreign !== undefined) return producers
+  producers.reset(start)
+  return replayed(env, producers, end, start)
+}
+
+function replayed(env: LogEnvironment, producers: ProducerState, end: FoundEnd, from: number): ProducerState {
+  replayProducers(producers, end.segments, from, end.nextOffset)
+  producers.onHighWatermark(end.nextOffset)
+  if (!env.readOnly) for (const segment of end.segments) if (segment.baseOffset >= from || segment === end.segments.at(-1)) segment.flushTxnIndex()
+  return producers
+}
+
+function readSnapshot(env: LogEnvironment, folder: string, name: string): ReturnType<typeof decodeProducerSnapshot> | undefined {
+  const path = env.files.join(folder, name)
+  const bytes = readFileSync(env.files, path, MAX_SIDE_FILE_BYTES)
+  try {
+    return bytes === undefined ? undefined : decodeProducerSnapshot(bytes, path)
+  } catch (error) {
+    if (error instanceof LogError && error.code === 'LOG_FILE_CORRUPT') return undefined
+    throw error
+  }
+}
+
+async function startEpoch(
+  env: LogEnvironment, options: PartitionOptions, epochs: Epochs, end: FoundEnd, state: MarkState | undefined,
+): Promise<number> {
+  const latest = Math.max(epochs.latest?.epoch ?? -1, state?.epoch ?? -1, end.scannedEpoch)
+  const epoch = end.report.clean && latest >= 0 ? latest : latest + 1
+  if (env.readOnly || !epochs.assign(epoch, end.nextOffset)) return epoch
+  await writeFileAtomically(env.files, env.files.join(options.folder, LEADER_EPOCH_FILE), encodeLeaderEpochs(epochs.entries))
+  return epoch
+}
+
+/** Makes what recovery did durable, and the mark say so, before anything is served. */
+async function settleFolder(
+  env: LogEnvironment, options: PartitionOptions, slot: MarkSlot, end: FoundEnd, epoch: number, producers: ProducerState,
+): Promise<void> {
+  if (end.report.clean && slot.state !== undefined) return
+  const active = end.segments.at(-1)!
+  if (env.files.durable) {
+    if (!end.report.clean || active.size > 0) await env.syncs.run(() => active.handle.sync())
+    await env.files.syncFolder(options.folder)
+    active.entrySynced = true
+  }
+  slot.write({
+    epoch, baseOffset: active.baseOffset, position: active.size, syncedOffset: end.nextOffset, watermark: end.nextOffset,
+    closed: false, producers: !producers.isEmpty,
+  })
+}
+
+function missing(options: PartitionOptions, what: string): LogError {
+  const { topic, partition, folder } = options
+  return new LogError('LOG_CORRUPT', `${what} of ${topic}-${partition} is missing from ${folder}`, { path: folder, topic, partition, reason: 'missing-file' })
+}

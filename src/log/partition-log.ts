@@ -1,0 +1,387 @@
+/*
+ * One partition's log: a row of segments, the writer that appends to the last of them, and what readers see of both.
+ *
+ * This file opens, reads and cuts; writer.ts appends. Nothing here knows of topics, groups or keys. Readers in this process are woken
+ * by the watermark, never by polling; a read-only log follows a writer in another process by its mark (`refresh`).
+ */
+import { LogError } from '../base/errors.ts'
+import { writeFileAtomically } from '../files/write-fully.ts'
+import { type PinnedFile } from '../files/open-files.ts'
+import { encodeLeaderEpochs, LEADER_EPOCH_FILE } from '../format/leader-epoch-checkpoint.ts'
+import { type CursorSource, RecordCursor } from './cursor.ts'
+import { type LogEnvironment } from './environment.ts'
+import { type Epochs } from './epochs.ts'
+import { type OpenedPartition, openNewSegments, openPartition, type PartitionOptions, replayProducers, writeSnapshot } from './open-partition.ts'
+import { type AppendOrigin } from './producer-state.ts'
+import { CommittedFilter } from './read-committed.ts'
+import { type RecordCodecs, type RecordInput } from './record-input.ts'
+import { type RecoveryReport } from './recovery-report.ts'
+import { Segment } from './segment.ts'
+import { Segments } from './segments.ts'
+import { Tail } from './tail.ts'
+import { findTimestamp, type FoundTimestamp, largestTimestamp } from './timestamps.ts'
+import { collectAborted, type TxnIndex } from './txn-index.ts'
+import { type BatchGroup, type WindowCache } from './windows.ts'
+import { type AppendedBatch, Writer, type WriterState } from './writer.ts'
+
+/** Which records a reader gets: all, or those of transactions that committed (and all without a transaction). */
+export type Isolation = 'read_committed' | 'read_uncommitted'
+
+export interface ReadOptions {
+  /** First offset wanted. Default: the oldest kept. */
+  readonly from?: number
+  /** Exclusive. Default: what `upTo` says. */
+  readonly to?: number
+  /** Default `'read_committed'`. */
+  readonly isolation?: Isolation
+  /** `'appended'` shows a writer its own records before they are acknowledged: they may still be lost. Default `'watermark'`. */
+  readonly upTo?: 'watermark' | 'appended'
+}
+
+/** The log of one partition. */
+export class PartitionLog implements CursorSource {
+  readonly topic: string
+  readonly partition: number
+  /** What opening it found. */
+  readonly recovery: RecoveryReport
+  readonly tail = new Tail()
+  readonly windows: WindowCache
+  readonly #env: LogEnvironment
+  readonly #options: PartitionOptions
+  readonly #segments: Segments
+  readonly #opened: OpenedPartition
+  readonly #epochs: Epochs
+  readonly #writer: Writer | undefined
+  #startOffset: number
+  #readEnd: number
+  #closed = false
+  #hasAborted: boolean
+  #listeners: (() => void)[] = []
+
+  private constructor(env: LogEnvironment, options: PartitionOptions, opened: OpenedPartition) {
+    this.topic = options.topic
+    this.partition = options.partition
+    this.recovery = opened.report
+    this.windows = env.windows
+    this.#env = env
+    this.#options = options
+    this.#opened = opened
+    this.#epochs = opened.epochs
+    this.#segments = new Segments(env.windows, opened.segments)
+    this.#segments.active.growing = !env.readOnly || options.following === true
+    this.#startOffset = Math.max(options.logStartOffset ?? 0, this.#segments.first.baseOffset)
+    this.#readEnd = opened.nextOffset
+    this.#hasAborted = opened.segments.some((segment) => segment.hasAborted)
+    this.#writer = env.readOnly ? undefined : this.#startWriter()
+  }
+
+  /** Opens, recovers or creates the log in a folder. */
+  static async open(env: LogEnvironment, options: PartitionOptions): Promise<PartitionLog> {
+    return new PartitionLog(env, options, await openPartition(env, options))
+  }
+
+  /** The oldest offset kept. */
+  get startOffset(): number {
+    return this.#startOffset
+  }
+
+  /** The offset that the next record gets: provisional, since what is below may not be acknowledged yet. */
+  get nextOffset(): number {
+    return this.#writer === undefined ? this.#readEnd : this.#writer.nextOffset
+  }
+
+  /** Everything below it is acknowledged, as the durability of the topic asks. */
+  get durableOffset(): number {
+    return this.#writer === undefined ? this.#readEnd : this.#writer.acknowledged
+  }
+
+  /** What readers may see, exclusive: the same as what is acknowledged. */
+  get highWatermark(): number {
+    return this.durableOffset
+  }
+
+  /** What read-committed readers may see, exclusive: nothing of a transaction that has not ended. */
+  get lastStableOffset(): number {
+    return this.#opened.producers.lastStableOffset(this.highWatermark, this.#startOffset)
+  }
+
+  get leaderEpoch(): number {
+    return this.#writer === undefined ? this.#opened.epoch : this.#writer.epoch
+  }
+
+  /** The epochs of this log and where each begins. */
+  get epochs(): Epochs {
+    return this.#epochs
+  }
+
+  get state(): WriterState {
+    if (this.#closed) return 'closed'
+    return this.#writer === undefined ? 'open' : this.#writer.state
+  }
+
+  /** Bytes of batches on disk. */
+  get size(): number {
+    return this.#segments.bytes
+  }
+
+  get segmentCount(): number {
+    return this.#segments.all.length
+  }
+
+  /** Appends a record and gives its offset at once. Throws LOG_BUFFER_FULL, LOG_DISK_FULL, LOG_FENCED, LOG_RECORD_TOO_LARGE, LOG_CLOSED. */
+  append<K, V>(codecs: RecordCodecs<K, V>, record: RecordInput<K, V>): number {
+    if (this.#writer === undefined) throw this.#readOnlyError()
+    return this.#writer.append(codecs, record)
+  }
+
+  /** Appends a ready record batch as it came, with checks of its producer's sequence and transaction. */
+  appendBatch(batch: Uint8Array, origin: AppendOrigin = 'client'): AppendedBatch {
+    if (this.#writer === undefined) throw this.#readOnlyError()
+    return this.#writer.appendBatch(batch, origin)
+  }
+
+  /** Resolves when the record at `offset` is acknowledged; rejects when it was lost. */
+  durable(offset: number): Promise<void> {
+    return this.#writer === undefined ? Promise.reject(this.#readOnlyError()) : this.#writer.durable(offset)
+  }
+
+  /** Resolves when everything appended so far is synced, whatever the durability. */
+  flush(): Promise<void> {
+    return this.#writer === undefined ? Promise.reject(this.#readOnlyError()) : this.#writer.flush()
+  }
+
+  /** The records from `from` on, up to an end that is fixed now. Lazy: nothing is read before the first is asked for. */
+  read<K, V>(codecs: RecordCodecs<K, V>, options: ReadOptions = {}): RecordCursor<K, V> {
+    const committed = options.isolation !== 'read_uncommitted'
+    const visible = options.upTo === 'appended' ? this.#appendedEnd() : committed ? this.lastStableOffset : this.highWatermark
+    const from = this.#checkFrom(options.from ?? this.#startOffset)
+    return new RecordCursor(this, codecs, { from, to: Math.min(options.to ?? Infinity, visible), committed })
+  }
+
+  /** As `read`, for a reader that goes on when more is there: it never reads a file on the event loop, and its end can be moved on. */
+  follow<K, V>(codecs: RecordCodecs<K, V>, options: { readonly from: number; readonly isolation?: Isolation }): RecordCursor<K, V> {
+    const committed = options.isolation !== 'read_uncommitted'
+    const to = committed ? this.lastStableOffset : this.highWatermark
+    return new RecordCursor(this, codecs, { from: this.#checkFrom(options.from), to, committed, nonBlocking: true })
+  }
+
+  /** Calls `listener` whenever the watermark moved or the state changed; gives the function that ends it. */
+  onProgress(listener: () => void): () => void {
+    this.#listeners.push(listener)
+    return () => { this.#listeners = this.#listeners.filter((one) => one !== listener) }
+  }
+
+  /** The first record at or after a time, in the order of the log; undefined when none is visible. */
+  offsetForTimestamp(timestamp: number, isolation: Isolation = 'read_committed'): FoundTimestamp | undefined {
+    const found = findTimestamp(this.#segments.all, timestamp, this.#startOffset)
+    return found === undefined || found.offset >= this.#visibleEnd(isolation) ? undefined : found
+  }
+
+  /** The first record with the largest timestamp. */
+  maxTimestamp(): FoundTimestamp | undefined {
+    return largestTimestamp(this.#segments.all)
+  }
+
+  /** Starts a new segment, unless the last one is empty. */
+  async roll(): Promise<void> {
+    if (this.#writer === undefined) throw this.#readOnlyError()
+    await this.#writer.roll()
+  }
+
+  /**
+   * Cuts everything from `offset` on, whole batches at a time: a batch that holds it goes whole. A new epoch begins, so that whoever read
+   * what was cut can tell. At or past the end it does nothing.
+   */
+  async truncateTo(offset: number): Promise<void> {
+    const writer = this.#writer
+    if (writer === undefined) throw this.#readOnlyError()
+    await writer.exclusively(async () => {
+      if (offset >= writer.acknowledged) return
+      const nextOffset = this.#cutPoint(Math.max(offset, this.#segments.first.baseOffset))
+      // The mark takes back its word before the bytes go: a crash in between must not find them missing.
+      await this.#lowerMark(nextOffset)
+      await this.#cutSegments(nextOffset)
+      await this.#restart(nextOffset, nextOffset)
+    })
+  }
+
+  /**
+   * Opens a fenced partition again: what was not acknowledged is cut and a new segment begins, since nothing may be believed of bytes
+   * whose sync failed. Rejects, and the partition stays fenced, while the disk still fails.
+   */
+  async reopen(): Promise<void> {
+    const writer = this.#writer
+    if (writer === undefined) throw this.#readOnlyError()
+    if (writer.state !== 'fenced') return
+    const { acknowledged, nextOffset } = writer
+    await writer.settle()
+    await this.#cutSegments(acknowledged)
+    this.#startSegment(acknowledged)
+    await this.#restart(acknowledged, Math.max(nextOffset, acknowledged))
+  }
+
+  /** For a read-only log: sees what the writer published since. True when the watermark moved. */
+  refresh(): boolean {
+    const state = this.#opened.slot.state
+    if (this.#writer !== undefined || state === undefined || state.watermark <= this.#readEnd) return false
+    this.#refreshSegments()
+    this.#readEnd = state.watermark
+    this.#progressed()
+    return true
+  }
+
+  /** Closes the log; a writer seals its end first. Throws what could not be stored. */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    try {
+      await this.#writer?.close()
+    } finally {
+      this.#closed = true
+      for (const segment of this.#segments.all) this.#env.openFiles.forget(segment.path)
+      this.#progressed()
+    }
+  }
+
+  // What a cursor reads (CursorSource)
+
+  segmentAt(offset: number): Segment | undefined {
+    if (this.#closed) throw new LogError('LOG_CLOSED', `${this.topic}-${this.partition} is closed`)
+    return this.#segments.at(offset)
+  }
+
+  segmentAfter(segment: Segment): Segment | undefined {
+    return this.#segments.after(segment)
+  }
+
+  group(segment: Segment, offset: number): BatchGroup | undefined {
+    return this.#segments.group(segment, offset)
+  }
+
+  scanPosition(segment: Segment, offset: number): number {
+    return this.#segments.scanPosition(segment, offset)
+  }
+
+  pin(segment: Segment): PinnedFile {
+    return this.#env.openFiles.pin(segment.path)
+  }
+
+  filter(from: number, to: number): CommittedFilter | undefined {
+    if (!this.#hasAborted) return undefined
+    const indexes: TxnIndex[] = []
+    for (let segment: Segment | undefined = this.#segments.at(from); segment !== undefined; segment = this.#segments.after(segment)) {
+      if (segment.hasAborted) indexes.push(segment.txnIndex)
+    }
+    return new CommittedFilter(collectAborted(indexes, from, to))
+  }
+
+  #startWriter(): Writer {
+    const { slot, producers, epoch, nextOffset } = this.#opened
+    const { topic, partition, folder, config } = this.#options
+    const env = this.#env
+    return new Writer({
+      env, config, topic, partition, folder, slot, producers, segments: this.#segments, tail: this.tail,
+      snapshot: (offset) => writeSnapshot(env, folder, producers, offset),
+      aborted: () => { this.#hasAborted = true },
+      progressed: () => this.#progressed(),
+    }, { epoch, nextOffset })
+  }
+
+  #progressed(): void {
+    for (const listener of this.#listeners) listener()
+  }
+
+  #visibleEnd(isolation: Isolation): number {
+    return isolation === 'read_committed' ? this.lastStableOffset : this.highWatermark
+  }
+
+  #appendedEnd(): number {
+    this.#writer?.sealOpen()
+    return this.nextOffset
+  }
+
+  #checkFrom(from: number): number {
+    const end = this.nextOffset
+    if (from >= this.#startOffset && from <= end) return from
+    const start = this.#startOffset
+    throw new LogError('LOG_OFFSET_OUT_OF_RANGE', `offset ${from} is outside ${this.topic}-${this.partition}: kept are ${start}..${end - 1}`, { offset: from, start, end })
+  }
+
+  #readOnlyError(): LogError {
+    return new LogError('LOG_READ_ONLY', `${this.topic}-${this.partition} was opened read-only`)
+  }
+
+  /** The first offset of the batch that holds `offset`: where a cut for it falls. */
+  #cutPoint(offset: number): number {
+    const segment = this.#segments.at(offset)
+    return segment.batchStart(offset)?.baseOffset ?? offset
+  }
+
+  async #lowerMark(nextOffset: number): Promise<void> {
+    const segment = this.#segments.at(nextOffset)
+    const position = segment.batchStart(nextOffset)?.position ?? segment.size
+    const { slot, producers } = this.#opened
+    const epoch = this.leaderEpoch
+    slot.write({ epoch, baseOffset: segment.baseOffset, position, syncedOffset: nextOffset, watermark: nextOffset, closed: false, producers: !producers.isEmpty })
+    await this.#env.mark.sync()
+  }
+
+  async #cutSegments(nextOffset: number): Promise<void> {
+    const kept = this.#segments.all.filter((segment) => segment.baseOffset <= nextOffset)
+    const gone = this.#segments.all.slice(kept.length)
+    for (const segment of gone.toReversed()) {
+      segment.release()
+      for (const path of segment.paths()) {
+        this.#env.openFiles.forget(path)
+        this.#env.files.removeSync(path)
+      }
+    }
+    const last = kept.at(-1)!
+    last.release()
+    last.truncate(last.batchStart(nextOffset)?.position ?? last.size, nextOffset)
+    this.#segments.replace(kept)
+    this.tail.truncateTo(nextOffset)
+    last.growing = true
+    if (this.#env.files.durable) {
+      await this.#env.syncs.run(() => last.handle.sync())
+      await this.#env.files.syncFolder(this.#options.folder)
+    }
+  }
+
+  #startSegment(baseOffset: number): void {
+    const { active } = this.#segments
+    if (active.size === 0) return
+    active.seal()
+    active.release()
+    this.#segments.add(Segment.create(this.#env, this.#options.config, this.#options.folder, baseOffset))
+  }
+
+  /** Continues in a new epoch at `acknowledged`, giving out offsets from `nextOffset` on. */
+  async #restart(acknowledged: number, nextOffset: number): Promise<void> {
+    const { producers } = this.#opened
+    if (!producers.truncate(acknowledged)) {
+      producers.reset(this.#startOffset)
+      replayProducers(producers, this.#segments.all, this.#startOffset, acknowledged)
+      producers.onHighWatermark(acknowledged)
+    }
+    this.#hasAborted = this.#segments.all.some((segment) => segment.hasAborted)
+    this.#epochs.truncateFromEnd(acknowledged)
+    const epoch = this.leaderEpoch + 1
+    this.#epochs.assign(epoch, acknowledged)
+    const path = this.#env.files.join(this.#options.folder, LEADER_EPOCH_FILE)
+    await writeFileAtomically(this.#env.files, path, encodeLeaderEpochs(this.#epochs.entries))
+    this.#writer!.restart({ epoch, nextOffset, acknowledged })
+  }
+
+  #refreshSegments(): void {
+    const known = this.#segments.all
+    const found = this.#env.files.listSync(this.#options.folder)
+    const opened = openNewSegments(this.#env, this.#options, found, known.at(-1)!.baseOffset)
+    for (const segment of known.slice(-1)) segment.refresh(opened.length === 0)
+    this.#segments.forgetGroups(known.at(-1)!)
+    for (const [number, segment] of opened.entries()) {
+      segment.growing = number === opened.length - 1
+      this.#segments.add(segment)
+    }
+    this.#hasAborted = this.#segments.all.some((segment) => segment.hasAborted)
+  }
+}

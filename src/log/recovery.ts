@@ -1,0 +1,181 @@
+/*
+ * Finds the true end of a partition that was not closed in good order, and makes the files agree with it.
+ *
+ * From the mark on, every batch is checked. Below the mark bytes were certainly synced: damage there is reported and nothing is cut.
+ * Past it a power cut may have kept any of the pages, so the first batch that is not whole ends the log: what lies behind is moved to
+ * `torn-<base>` and cut. Whole batches past the mark are written again in place and synced before anybody sees them: a process that was
+ * killed may have left pages that a failed sync made the system forget.
+ */
+import { LogError } from '../base/errors.ts'
+import { type FileHandle } from '../files/file-system.ts'
+import { readFullySync, writeFileAtomically, writeFullySync } from '../files/write-fully.ts'
+import { batchDamage, type BatchHeader, RECORDS_AT } from '../format/batch.ts'
+import { segmentName } from '../format/names.ts'
+import { type LogEnvironment } from './environment.ts'
+import { type CutReport } from './recovery-report.ts'
+import { scanBatches } from './scan.ts'
+import { type Segment } from './segment.ts'
+
+const COPY_BYTES = 1024 * 1024
+/** Larger torn tails are kept whole, but only so much of them is searched for valid batches. */
+const SEARCH_BYTES = 16 * 1024 * 1024
+
+/** Where certainty ends. */
+export interface CertainEnd {
+  /** Index in the row of segments of the one that `position` is in. */
+  readonly segment: number
+  /** Bytes below it, and every segment before, were synced. */
+  readonly position: number
+  /** Offsets below it were acknowledged: damage there is damage, wherever it lies. */
+  readonly offset: number
+  /** Whether each segment past it begins exactly where the one before ends, as in a log that we wrote. */
+  readonly chained: boolean
+}
+
+/** What the scan found. */
+export interface Recovered {
+  /** Segments that stay, the last of them possibly cut. */
+  readonly segments: Segment[]
+  readonly nextOffset: number
+  readonly scannedBytes: number
+  readonly recoveredBatches: number
+  readonly cut: CutReport | undefined
+}
+
+/** Checks everything past the certain end; `visit` sees each whole batch. Cuts and rewrites unless the log is read-only. */
+export async function recoverTail(
+  env: LogEnvironment, folder: string, segments: readonly Segment[], certain: CertainEnd,
+  visit: (header: BatchHeader, buffer: Buffer, at: number) => void,
+): Promise<Recovered> {
+  const found = { nextOffset: segments[certain.segment]!.baseOffset, scannedBytes: 0, recoveredBatches: 0 }
+  if (certain.position > 0) found.nextOffset = certain.offset
+  let damage: { segment: number; position: number; reason: string } | undefined
+  let last = certain.segment
+  for (; last < segments.length && damage === undefined; last++) {
+    const segment = segments[last]!
+    if (last > certain.segment && certain.chained && segment.baseOffset !== found.nextOffset) {
+      // We begin a segment where the one before ends. That one lost its end, which was never acknowledged: nor was anything behind it.
+      damage = { segment: last - 1, position: segments[last - 1]!.size, reason: 'missing-bytes' }
+      break
+    }
+    const from = last === certain.segment ? certain.position : 0
+    const reason = scanSegment(segment, from, found, visit)
+    if (reason !== 'end' && reason !== 'zeros') damage = { segment: last, position: segment.size, reason }
+  }
+  if (damage !== undefined) {
+    const segment = segments[damage.segment]!
+    if (found.nextOffset < certain.offset) {
+      throw new LogError('LOG_CORRUPT', `${segment.path} is damaged at position ${damage.position}: ${damage.reason}; offset ${found.nextOffset} was synced`,
+        { path: segment.path, position: damage.position, reason: damage.reason })
+    }
+    last = damage.segment + 1
+  }
+  const cut = damage && (await cutTail(env, folder, segments, damage.segment, damage.position, damage.reason))
+  await storeAgain(env, segments, certain, last - 1)
+  return { segments: segments.slice(0, last), ...found, cut }
+}
+
+/** Walks one segment and notes in it where its batches end; gives why they end there. */
+function scanSegment(
+  segment: Segment, from: number, found: { nextOffset: number; scannedBytes: number; recoveredBatches: number },
+  visit: (header: BatchHeader, buffer: Buffer, at: number) => void,
+): string {
+  const file = segment.reader()
+  segment.fileSize = file.sizeSync()
+  const minOffset = from === 0 ? segment.baseOffset : found.nextOffset
+  const end = scanBatches(file, { from, to: segment.fileSize, checkCrc: true, minOffset }, (header, _position, buffer, at) => {
+    found.nextOffset = header.lastOffset + 1
+    found.recoveredBatches++
+    visit(header, buffer, at)
+  })
+  found.scannedBytes += end.position - from
+  segment.size = end.position
+  segment.nextOffset = found.nextOffset = Math.max(found.nextOffset, segment.baseOffset)
+  return end.reason
+}
+
+/** Moves everything from `position` of a segment on, and all segments behind it, aside, and cuts it off. */
+async function cutTail(
+  env: LogEnvironment, folder: string, segments: readonly Segment[], number: number, position: number, reason: string,
+): Promise<CutReport> {
+  const segment = segments[number]!
+  const later = segments.slice(number + 1)
+  const tornEnd = lastNonZero(segment.reader(), position, segment.fileSize)
+  const report = {
+    segment: segment.baseOffset, position, reason,
+    bytes: tornEnd - position + later.reduce((bytes, { size }) => bytes + size, 0),
+    validBatchesAfter: countBatches(segment.reader(), position, tornEnd) +
+      later.reduce((count, one) => count + countBatches(one.reader(), 0, one.size), 0),
+  }
+  if (env.readOnly) return { ...report, movedTo: undefined }
+  const movedTo = freeName(env, folder, segment.baseOffset)
+  const torn = Buffer.allocUnsafe(tornEnd - position)
+  readFullySync(segment.reader(), torn, 0, torn.length, position)
+  await writeFileAtomically(env.files, env.files.join(folder, movedTo), torn)
+  for (const one of later) {
+    for (const path of one.paths()) {
+      env.openFiles.forget(path)
+      if (path === one.path) env.files.renameSync(path, env.files.join(folder, freeName(env, folder, one.baseOffset)))
+      else env.files.removeSync(path)
+    }
+  }
+  env.openFiles.forget(segment.path)
+  return { ...report, movedTo }
+}
+
+/** Writes what was found past the certain end again, cuts what is behind it, and syncs both. */
+async function storeAgain(env: LogEnvironment, segments: readonly Segment[], certain: CertainEnd, last: number): Promise<void> {
+  if (env.readOnly) return
+  for (let number = certain.segment; number <= last; number++) {
+    const segment = segments[number]!
+    const from = number === certain.segment ? certain.position : 0
+    rewrite(segment.handle, from, segment.size)
+    if (segment.fileSize > segment.size) segment.cutToSize()
+    if (env.files.durable) await env.syncs.run(() => segment.handle.sync())
+    if (number < last) segment.release()
+  }
+}
+
+function rewrite(file: FileHandle, from: number, to: number): void {
+  const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, Math.max(0, to - from)))
+  for (let position = from; position < to; ) {
+    const count = readFullySync(file, buffer, 0, Math.min(buffer.length, to - position), position)
+    writeFullySync(file, buffer, 0, count, position)
+    position += count
+  }
+}
+
+/** Where the last byte that is not zero ends, in [from, to). */
+function lastNonZero(file: FileHandle, from: number, to: number): number {
+  const buffer = Buffer.allocUnsafe(64 * 1024)
+  for (let end = to; end > from; ) {
+    const start = Math.max(from, end - buffer.length)
+    const count = readFullySync(file, buffer, 0, end - start, start)
+    for (let at = count - 1; at >= 0; at--) if (buffer[at] !== 0) return start + at + 1
+    end = start
+  }
+  return from
+}
+
+/** How many whole batches lie anywhere in [from, to). */
+function countBatches(file: FileHandle, from: number, to: number): number {
+  const bytes = Buffer.allocUnsafe(Math.min(SEARCH_BYTES, Math.max(0, to - from)))
+  const filled = readFullySync(file, bytes, 0, bytes.length, from)
+  let count = 0
+  for (let at = 0; at + RECORDS_AT <= filled; ) {
+    if (bytes[at + 16] === 2 && batchDamage(bytes, at, filled) === undefined) {
+      count++
+      at += 12 + bytes.readInt32BE(at + 8)
+    } else at++
+  }
+  return count
+}
+
+/** `torn-<base>`, or with a number behind it when there is one already. */
+function freeName(env: LogEnvironment, folder: string, baseOffset: number): string {
+  const name = `torn-${segmentName(baseOffset)}`
+  for (let number = 1; ; number++) {
+    const candidate = number === 1 ? name : `${name}-${number}`
+    if (env.files.statSync(env.files.join(folder, candidate)) === undefined) return candidate
+  }
+}

@@ -1,0 +1,444 @@
+/*
+ * One segment of a partition: a `.log` file of batches back to back, its sparse offset and time indexes, and the list of transactions
+ * aborted in it. Sealed segments never change. The last one is active: it has an open handle, grows, and may have room ahead of its
+ * end that reads as zeros.
+ *
+ * Indexes are disposable and never on the acknowledgement path: their entries gather in memory and are written now and then, a failed
+ * write of them only makes them shorter, and one that contradicts the log is rebuilt from it.
+ */
+import { type FileHandle } from '../files/file-system.ts'
+import { systemCode } from '../files/system-error.ts'
+import { readFileSync, writeFullySync } from '../files/write-fully.ts'
+import { indexFileName, logFileName, timeIndexFileName, txnIndexFileName } from '../format/names.ts'
+import { type LogConfig } from './config.ts'
+import { type LogEnvironment } from './environment.ts'
+import { OFFSET_ENTRY_SIZE, OffsetIndex } from './offset-index.ts'
+import { scanBatches } from './scan.ts'
+import { type TailBatch } from './tail.ts'
+import { TimeIndex } from './time-index.ts'
+import { TxnIndex } from './txn-index.ts'
+
+/** An index file larger than this belongs to nobody: Kafka's own limit is the segment's. */
+const MAX_INDEX_BYTES = 256 * 1024 * 1024
+
+/** The names of a segment's files in its folder. They differ from the plain ones only while a folder of Kafka's is looked at read-only. */
+export interface SegmentFiles {
+  readonly log: string
+  readonly index: string
+  readonly timeIndex: string
+  readonly txnIndex: string
+}
+
+export function segmentFiles(baseOffset: number): SegmentFiles {
+  return {
+    log: logFileName(baseOffset),
+    index: indexFileName(baseOffset),
+    timeIndex: timeIndexFileName(baseOffset),
+    txnIndex: txnIndexFileName(baseOffset),
+  }
+}
+
+/** What is known of a batch when it is added to a segment. */
+type BatchFacts = Pick<TailBatch, 'size' | 'lastOffset' | 'maxTimestamp'>
+
+/** What is about to be written in front of a batch. */
+export interface AheadFacts {
+  readonly bytes: number
+  /** Largest timestamp of the first batch of them. */
+  readonly firstTimestamp: number
+}
+
+export class Segment {
+  readonly baseOffset: number
+  readonly path: string
+  /** Bytes of batches in the file: where the next one begins. */
+  size: number
+  /** One past the last offset in it; the base offset when it is empty. For a sealed one, possibly the base offset of the next. */
+  nextOffset: number
+  /** The largest timestamp in it, −1 when no record has one. Known for active segments, and for sealed ones from their time index. */
+  maxTimestamp = -1
+  /** Last offset of the batch with that timestamp. */
+  maxTimestampOffset: number
+  /** When this segment was started, by the wall clock. */
+  readonly createdMs: number
+  /** More batches may come: nothing that depends on the end of the file is remembered. */
+  growing = false
+  /** Whether the folder's entry of the file is durable. */
+  entrySynced = true
+  /** Bytes of the file, room ahead included. */
+  fileSize: number
+  readonly #env: LogEnvironment
+  readonly #config: LogConfig
+  readonly #folder: string
+  readonly #names: SegmentFiles
+  #handle: FileHandle | undefined
+  #offsetIndex: OffsetIndex | undefined
+  #timeIndex: TimeIndex | undefined
+  #txnIndex: TxnIndex | undefined
+  #bytesSinceEntry = 0
+  /** Largest timestamp of the first batch; read when it is asked for. */
+  #firstTimestamp: number | undefined
+  #checked: Uint32Array | undefined
+
+  private constructor(env: LogEnvironment, config: LogConfig, folder: string, baseOffset: number, names: SegmentFiles, size: number) {
+    this.#env = env
+    this.#config = config
+    this.#folder = folder
+    this.#names = names
+    this.baseOffset = baseOffset
+    this.path = env.files.join(folder, names.log)
+    this.size = size
+    this.fileSize = size
+    this.nextOffset = baseOffset
+    this.maxTimestampOffset = baseOffset
+    this.createdMs = env.clock.now()
+  }
+
+  /** Starts a segment: an empty file with empty indexes, over stale ones of the same name. Its folder entry is not durable yet. */
+  static create(env: LogEnvironment, config: LogConfig, folder: string, baseOffset: number): Segment {
+    const names = segmentFiles(baseOffset)
+    const segment = new Segment(env, config, folder, baseOffset, names, 0)
+    for (const name of Object.values(names)) {
+      const path = env.files.join(folder, name)
+      env.openFiles.forget(path)
+      if (env.files.statSync(path) !== undefined) env.files.removeSync(path)
+    }
+    segment.#handle = env.openFiles.open(segment.path, 'create')
+    segment.#startIndexes()
+    segment.entrySynced = false
+    segment.growing = true
+    return segment
+  }
+
+  /** A segment without a file, for readers of a partition that has none yet. */
+  static empty(env: LogEnvironment, config: LogConfig, folder: string, baseOffset: number): Segment {
+    const segment = new Segment(env, config, folder, baseOffset, segmentFiles(baseOffset), 0)
+    segment.#startIndexes()
+    return segment
+  }
+
+  /** A segment that exists; `size` is where its batches end, as far as the caller knows. Reads nothing. */
+  static open(env: LogEnvironment, config: LogConfig, folder: string, baseOffset: number, names: SegmentFiles, size: number): Segment {
+    return new Segment(env, config, folder, baseOffset, names, size)
+  }
+
+  /** The handle for writing; opens it, and loads the indexes, when the segment becomes the active one. */
+  get handle(): FileHandle {
+    if (this.#handle === undefined) {
+      this.#handle = this.#env.openFiles.open(this.path, 'write')
+      if (this.#offsetIndex === undefined) this.#loadIndexes()
+    }
+    return this.#handle
+  }
+
+  get offsetIndex(): OffsetIndex {
+    if (this.#offsetIndex === undefined) this.#loadIndexes()
+    return this.#offsetIndex!
+  }
+
+  get timeIndex(): TimeIndex {
+    if (this.#timeIndex === undefined) this.#loadIndexes()
+    return this.#timeIndex!
+  }
+
+  get txnIndex(): TxnIndex {
+    this.#txnIndex ??= TxnIndex.load(this.#readIndexFile(this.#names.txnIndex) ?? Buffer.alloc(0), this.baseOffset)
+    return this.#txnIndex
+  }
+
+  /** Whether some transaction was aborted in this segment, told without reading anything but the folder. */
+  get hasAborted(): boolean {
+    if (this.#txnIndex !== undefined) return this.#txnIndex.count > 0
+    const stat = this.#env.files.statSync(this.#env.files.join(this.#folder, this.#names.txnIndex))
+    return stat !== undefined && stat.size > 0
+  }
+
+  /** Why a batch with these facts cannot go into this segment any more; undefined when it can. Rules of kafka-log-format 5.3. */
+  rollReason(batch: BatchFacts, ahead?: AheadFacts): 'size' | 'time' | 'index' | 'offset' | undefined {
+    const size = this.size + (ahead === undefined ? 0 : ahead.bytes)
+    if (size > 0 && size > this.#config.segmentBytes - batch.size) return 'size'
+    if (batch.lastOffset - this.baseOffset > 0x7fff_ffff) return 'offset'
+    if (size === 0) return undefined
+    if (this.offsetIndex.full || this.timeIndex.full) return 'index'
+    return this.#age(batch, ahead) > this.#config.segmentMs ? 'time' : undefined
+  }
+
+  /** Writes sealed batches that lie side by side in memory. When it throws, nothing of this call counts. */
+  write(buffer: Buffer, from: number, to: number): void {
+    writeFullySync(this.handle, buffer, from, to, this.size)
+  }
+
+  /** Notes that a batch was written at the end. */
+  added(batch: BatchFacts): void {
+    const position = this.size
+    if (position === 0) this.#firstTimestamp = batch.maxTimestamp
+    if (batch.maxTimestamp > this.maxTimestamp) {
+      this.maxTimestamp = batch.maxTimestamp
+      this.maxTimestampOffset = batch.lastOffset
+    }
+    if (this.#bytesSinceEntry > this.#config.indexIntervalBytes && !this.offsetIndex.full && !this.timeIndex.full) {
+      this.offsetIndex.append(batch.lastOffset, position)
+      this.timeIndex.maybeAppend(this.maxTimestamp, this.maxTimestampOffset)
+      this.#bytesSinceEntry = 0
+    }
+    this.#bytesSinceEntry += batch.size
+    this.size = position + batch.size
+    this.nextOffset = batch.lastOffset + 1
+    if (this.size > this.fileSize) this.fileSize = this.size
+  }
+
+  /** Makes the file longer than its batches, with a hole that reads as zeros: a sync then need not journal a new length each time. */
+  extendTo(fileSize: number): void {
+    if (fileSize <= this.fileSize) return
+    this.handle.truncateSync(fileSize)
+    this.fileSize = fileSize
+  }
+
+  /** Cuts the file to the end of its batches, after a failed write or before it is sealed. */
+  cutToSize(): void {
+    this.handle.truncateSync(this.size)
+    this.fileSize = this.size
+  }
+
+  /** Writes index entries that are only in memory yet. A failure leaves them there: an index may always be shorter than its log. */
+  flushIndexes(): void {
+    for (const [index, name] of [[this.#offsetIndex, this.#names.index], [this.#timeIndex, this.#names.timeIndex]] as const) {
+      if (index !== undefined) this.#flushIndex(index, name)
+    }
+  }
+
+  /** Bytes of index entries that are only in memory. */
+  get pendingIndexBytes(): number {
+    const index = this.#offsetIndex
+    return index === undefined ? 0 : index.count * OFFSET_ENTRY_SIZE - index.writtenSize
+  }
+
+  /** Makes the index files durable: a clean close vouches for them. */
+  async syncIndexes(): Promise<void> {
+    for (const name of [this.#names.index, this.#names.timeIndex, this.#names.txnIndex]) {
+      const path = this.#env.files.join(this.#folder, name)
+      if (this.#env.files.statSync(path) === undefined) continue
+      const handle = this.#env.openFiles.open(path, 'write')
+      try {
+        await this.#env.syncs.run(() => handle.sync())
+      } finally {
+        handle.closeSync()
+      }
+    }
+  }
+
+  /** Writes the list of aborted transactions; unlike the indexes it cannot be told from a shorter one, so a failure is the caller's. */
+  flushTxnIndex(): void {
+    const bytes = this.#txnIndex?.takePending()
+    if (bytes === undefined) return
+    this.#writeIndex(this.#names.txnIndex, bytes, this.#txnIndex!.writtenSize - bytes.length)
+  }
+
+  /** Forgets index entries past the end, and cuts the files to the entries they hold. */
+  trimIndexes(): void {
+    this.offsetIndex.truncateTo(this.nextOffset)
+    this.timeIndex.truncateTo(this.nextOffset)
+    this.txnIndex.truncateTo(this.nextOffset)
+    if (this.#env.readOnly) return
+    this.#cutIndexFile(this.#names.index, this.offsetIndex.writtenSize)
+    this.#cutIndexFile(this.#names.timeIndex, this.timeIndex.writtenSize)
+    this.#cutIndexFile(this.#names.txnIndex, this.txnIndex.writtenSize)
+  }
+
+  /** For readers of a log that grows elsewhere: the file may be longer now, and its index files say more. */
+  refresh(growing: boolean): void {
+    this.size = this.#env.files.statSync(this.path)?.size ?? this.size
+    this.fileSize = this.size
+    this.#offsetIndex = undefined
+    this.#timeIndex = undefined
+    this.#txnIndex = undefined
+    this.growing = growing
+  }
+
+  /** Makes the active segment read-only: last time entry, indexes written, room ahead cut off, handle closed by `release`. */
+  seal(): void {
+    this.growing = false
+    if (this.maxTimestamp >= 0) this.timeIndex.maybeAppend(this.maxTimestamp, this.maxTimestampOffset, { seal: true })
+    this.flushIndexes()
+    if (this.fileSize > this.size) this.cutToSize()
+  }
+
+  /** Closes the handle for writing. */
+  release(): void {
+    this.#handle?.closeSync()
+    this.#handle = undefined
+  }
+
+  /** Cuts everything from `position` on, where `nextOffset` would go next, from the file and the indexes. */
+  truncate(position: number, nextOffset: number): void {
+    this.handle.truncateSync(position)
+    this.size = position
+    this.fileSize = position
+    this.nextOffset = nextOffset
+    this.#checked = undefined
+    this.trimIndexes()
+    this.catchUp()
+  }
+
+  /**
+   * Completes what is kept in memory of the batches past the last index entry: next offset, largest timestamp, missing entries. Reads
+   * headers only, from that entry to `size`.
+   */
+  catchUp(): void {
+    const from = this.offsetIndex.lastPosition
+    const { timestamp, offset } = this.timeIndex.last
+    this.maxTimestamp = timestamp
+    this.maxTimestampOffset = offset
+    this.nextOffset = this.baseOffset
+    const size = this.size
+    this.size = from
+    this.#bytesSinceEntry = 0
+    const { offsetIndex } = this
+    scanBatches(this.reader(), { from, to: size, checkCrc: false, minOffset: this.baseOffset }, (header, position) => {
+      if (position === from && offsetIndex.count > 0) {
+        // The indexed batch itself: it has its entry, and counts from there.
+        this.size += header.size
+        this.nextOffset = header.lastOffset + 1
+        this.#bytesSinceEntry = header.size
+        if (header.maxTimestamp > this.maxTimestamp) {
+          this.maxTimestamp = header.maxTimestamp
+          this.maxTimestampOffset = header.lastOffset
+        }
+      } else this.added(header)
+    })
+    this.fileSize = Math.max(this.fileSize, size)
+  }
+
+  /** Throws the indexes away and makes them again from the log. */
+  rebuildIndexes(): void {
+    const { nextOffset, fileSize, txnIndex } = this
+    this.#startIndexes()
+    this.#txnIndex = txnIndex
+    this.catchUp()
+    this.nextOffset = Math.max(nextOffset, this.nextOffset)
+    this.fileSize = fileSize
+    if (this.maxTimestamp >= 0) this.timeIndex.maybeAppend(this.maxTimestamp, this.maxTimestampOffset, { seal: true })
+    if (this.#env.readOnly) return
+    this.#cutIndexFile(this.#names.index, 0)
+    this.#cutIndexFile(this.#names.timeIndex, 0)
+    this.flushIndexes()
+  }
+
+  /** Where the first batch begins that ends at or past `offset`, and its first offset; undefined when there is none. */
+  batchStart(offset: number): { readonly position: number; readonly baseOffset: number } | undefined {
+    let found: { position: number; baseOffset: number } | undefined
+    const options = { from: this.offsetIndex.lookup(offset), to: this.size, checkCrc: false, minOffset: this.baseOffset }
+    scanBatches(this.reader(), options, (header, position) => {
+      if (header.lastOffset >= offset) found = { position, baseOffset: header.baseOffset }
+      return found === undefined
+    })
+    return found
+  }
+
+  /** A handle to read from, for use at once. */
+  reader(): FileHandle {
+    return this.#handle ?? this.#env.openFiles.read(this.path)
+  }
+
+  /** Whether the batch at `position` was found whole before; that is remembered when its window goes. */
+  isChecked(position: number): boolean {
+    return this.#checked !== undefined && (this.#checked[position >>> 10]! & (1 << (position >>> 5))) !== 0
+  }
+
+  /** Remembers that the batch at `position` is whole. One bit for 32 bytes: no two batches begin in the same. */
+  setChecked(position: number): void {
+    const word = position >>> 10
+    if (this.#checked === undefined || word >= this.#checked.length) {
+      const larger = new Uint32Array(Math.max(16, (Math.max(this.size, position) >>> 10) + 1))
+      if (this.#checked !== undefined) larger.set(this.#checked)
+      this.#checked = larger
+    }
+    this.#checked[word]! |= 1 << (position >>> 5)
+  }
+
+  /** The paths of the segment's files that exist. */
+  paths(): string[] {
+    return Object.values(this.#names).map((name) => this.#env.files.join(this.#folder, name))
+      .filter((path) => this.#env.files.statSync(path) !== undefined)
+  }
+
+  /** Record time since the segment began; wall time when its records have none. */
+  #age(batch: BatchFacts, ahead: AheadFacts | undefined): number {
+    if (this.size > 0) this.#firstTimestamp ??= this.#readFirstTimestamp()
+    const first = this.size > 0 ? this.#firstTimestamp : ahead?.firstTimestamp
+    if (first !== undefined && first >= 0) return batch.maxTimestamp - first
+    return this.#env.clock.now() - this.createdMs
+  }
+
+  #startIndexes(): void {
+    this.#offsetIndex = new OffsetIndex(this.baseOffset, this.#config.segmentIndexBytes)
+    this.#timeIndex = new TimeIndex(this.baseOffset, this.#config.segmentIndexBytes)
+    this.#txnIndex ??= new TxnIndex(this.baseOffset)
+  }
+
+  #readFirstTimestamp(): number | undefined {
+    let first: number | undefined
+    scanBatches(this.reader(), { from: 0, to: this.size, checkCrc: false, minOffset: this.baseOffset }, (header) => {
+      first = header.maxTimestamp
+      return false
+    })
+    return first
+  }
+
+  #loadIndexes(): void {
+    const maxBytes = this.#config.segmentIndexBytes
+    const offsets = this.#readIndexFile(this.#names.index)
+    const times = this.#readIndexFile(this.#names.timeIndex)
+    const { baseOffset } = this
+    if (offsets !== undefined && times !== undefined) {
+      const offsetIndex = OffsetIndex.load(offsets, { baseOffset, maxBytes, validSize: this.size })
+      const timeIndex = TimeIndex.load(times, { baseOffset, maxBytes, nextOffset: Infinity })
+      if (offsetIndex.tail !== 'damaged' && timeIndex.tail !== 'damaged') {
+        this.#offsetIndex = offsetIndex.index
+        this.#timeIndex = timeIndex.index
+        this.maxTimestamp = Math.max(this.maxTimestamp, timeIndex.index.last.timestamp)
+        this.maxTimestampOffset = Math.max(this.maxTimestampOffset, timeIndex.index.last.offset)
+        return
+      }
+    }
+    this.rebuildIndexes()
+  }
+
+  #readIndexFile(name: string): Buffer | undefined {
+    return readFileSync(this.#env.files, this.#env.files.join(this.#folder, name), MAX_INDEX_BYTES)
+  }
+
+  #flushIndex(index: OffsetIndex | TimeIndex, name: string): void {
+    const before = index.writtenSize
+    const bytes = index.takePending()
+    if (bytes === undefined) return
+    try {
+      this.#writeIndex(name, bytes, before)
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error
+      index.restorePending(before)
+    }
+  }
+
+  #writeIndex(name: string, bytes: Buffer, position: number): void {
+    const path = this.#env.files.join(this.#folder, name)
+    const handle = this.#env.openFiles.open(path, this.#env.files.statSync(path) === undefined ? 'create' : 'write')
+    try {
+      writeFullySync(handle, bytes, 0, bytes.length, position)
+    } finally {
+      handle.closeSync()
+    }
+  }
+
+  #cutIndexFile(name: string, size: number): void {
+    const path = this.#env.files.join(this.#folder, name)
+    const stat = this.#env.files.statSync(path)
+    if (stat === undefined || stat.size <= size) return
+    const handle = this.#env.openFiles.open(path, 'write')
+    try {
+      handle.truncateSync(size)
+    } finally {
+      handle.closeSync()
+    }
+  }
+}

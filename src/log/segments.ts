@@ -1,0 +1,149 @@
+/*
+ * The row of segments of one partition, oldest first; the last one is active. Finds the segment, the batch group or the place in a file
+ * for an offset.
+ */
+import { getInt32, getInt64 } from '../base/bytes.ts'
+import { readFullySync } from '../files/write-fully.ts'
+import { BASE_OFFSET_AT, LAST_OFFSET_DELTA_AT, MAGIC, MAGIC_AT, RECORDS_AT } from '../format/batch.ts'
+import { type Segment } from './segment.ts'
+import { BatchGroup, type WindowCache, Window } from './windows.ts'
+
+/** A group of batches larger than this is not cached: a scan reads it. */
+const LARGEST_GROUP = 2 * 1024 * 1024
+
+/** What is remembered of a segment's groups: the groups in memory and the first offset of each that was ever looked at. */
+interface GroupTable {
+  readonly groups: (BatchGroup | undefined)[]
+  readonly firstOffsets: number[]
+}
+
+/** The segments of one partition. */
+export class Segments {
+  readonly #windows: WindowCache
+  #list: Segment[]
+  #tables = new WeakMap<Segment, GroupTable>()
+
+  constructor(windows: WindowCache, list: Segment[]) {
+    this.#windows = windows
+    this.#list = list
+  }
+
+  get all(): readonly Segment[] {
+    return this.#list
+  }
+
+  get first(): Segment {
+    return this.#list[0]!
+  }
+
+  /** The one that is appended to. */
+  get active(): Segment {
+    return this.#list[this.#list.length - 1]!
+  }
+
+  get bytes(): number {
+    let bytes = 0
+    for (const segment of this.#list) bytes += segment.size
+    return bytes
+  }
+
+  add(segment: Segment): void {
+    this.#list.push(segment)
+  }
+
+  /** Replaces the row, after segments were removed. */
+  replace(list: Segment[]): void {
+    for (const segment of this.#list) this.forgetGroups(segment)
+    this.#list = list
+  }
+
+  /** The last segment that begins at or below `offset`; the first one for offsets below all. Cost: O(log segments). */
+  at(offset: number): Segment {
+    let low = 0
+    let high = this.#list.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1
+      if (this.#list[middle]!.baseOffset <= offset) low = middle
+      else high = middle - 1
+    }
+    return this.#list[low]!
+  }
+
+  after(segment: Segment): Segment | undefined {
+    const next = this.#list.indexOf(segment) + 1
+    return next === 0 ? undefined : this.#list[next]
+  }
+
+  /** A batch boundary at or before the batch that holds `offset`. */
+  scanPosition(segment: Segment, offset: number): number {
+    const number = this.#groupNumber(segment, offset)
+    return number === 0 ? 0 : segment.offsetIndex.entry(number - 1).position
+  }
+
+  /** The batches between two index entries, one of which holds `offset`; undefined at the end of a growing segment and when too large. */
+  group(segment: Segment, offset: number): BatchGroup | undefined {
+    const number = this.#groupNumber(segment, offset)
+    const table = this.#table(segment)
+    const known = table.groups[number]
+    if (known !== undefined) {
+      known.used = true
+      return known
+    }
+    const index = segment.offsetIndex
+    if (number === index.count && segment.growing) return undefined
+    const from = number === 0 ? 0 : index.entry(number - 1).position
+    const to = number === index.count ? segment.size : index.entry(number).position
+    if (to - from > LARGEST_GROUP) return undefined
+    const window = new Window(to - from)
+    const count = readFullySync(segment.reader(), window.buffer, 0, to - from, from)
+    const group = new BatchGroup(window, from, count, () => { table.groups[number] = undefined })
+    table.groups[number] = group
+    this.#windows.keep(group)
+    return group
+  }
+
+  /** Forgets what is in memory of a segment's file: it was cut, or is gone. */
+  forgetGroups(segment: Segment): void {
+    this.#tables.delete(segment)
+  }
+
+  /**
+   * Which group holds `offset`: group n begins at entry n − 1. An entry has the *last* offset of its batch, so an offset just above one
+   * entry may lie in the batch of the next: the first offset of that batch decides.
+   */
+  #groupNumber(segment: Segment, offset: number, rebuilt = false): number {
+    const index = segment.offsetIndex
+    const number = index.countUpTo(offset)
+    // Both neighbours are looked at, so an entry that does not point at its batch is noticed before anybody reads there.
+    const here = number === 0 ? segment.baseOffset : this.#firstOffset(segment, number - 1)
+    const next = number === index.count ? Infinity : this.#firstOffset(segment, number)
+    if (here !== undefined && next !== undefined) return next <= offset ? number + 1 : number
+    if (rebuilt) return 0
+    segment.rebuildIndexes()
+    this.forgetGroups(segment)
+    return this.#groupNumber(segment, offset, true)
+  }
+
+  /** First offset of the batch that an index entry points at; undefined when there is no such batch. */
+  #firstOffset(segment: Segment, entryNumber: number): number | undefined {
+    const { firstOffsets } = this.#table(segment)
+    const known = firstOffsets[entryNumber]
+    if (known !== undefined) return known
+    const { offset, position } = segment.offsetIndex.entry(entryNumber)
+    const header = Buffer.allocUnsafe(RECORDS_AT)
+    if (readFullySync(segment.reader(), header, 0, RECORDS_AT, position) < RECORDS_AT || header[MAGIC_AT] !== MAGIC) return undefined
+    const baseOffset = getInt64(header, BASE_OFFSET_AT)
+    if (baseOffset + getInt32(header, LAST_OFFSET_DELTA_AT) !== offset) return undefined
+    firstOffsets[entryNumber] = baseOffset
+    return baseOffset
+  }
+
+  #table(segment: Segment): GroupTable {
+    let table = this.#tables.get(segment)
+    if (table === undefined) {
+      table = { groups: [], firstOffsets: [] }
+      this.#tables.set(segment, table)
+    }
+    return table
+  }
+}

@@ -1,0 +1,85 @@
+/*
+ * The end of a partition as it lies in memory: batches that were built or taken in here, from the newest back as far as the budget
+ * reaches. Their bytes are immutable, so readers get views of them. Everything here is also on disk, or about to be.
+ */
+
+/** One sealed batch in memory. */
+export interface TailBatch {
+  /** The chunk that holds it. */
+  readonly buffer: Buffer
+  /** Where it begins in `buffer`. */
+  readonly at: number
+  /** Its bytes, header included. */
+  readonly size: number
+  readonly baseOffset: number
+  readonly lastOffset: number
+  readonly maxTimestamp: number
+  readonly recordCount: number
+  readonly transactional: boolean
+  /** Where it begins in its segment's file; −1 until it is written. */
+  position: number
+}
+
+/** Bytes of acknowledged batches that a partition keeps in memory for readers. */
+const KEPT_BYTES = 2 * 1024 * 1024
+
+/** The newest batches of a partition, oldest first. */
+export class Tail {
+  #batches: TailBatch[] = []
+  #first = 0
+  #bytes = 0
+
+  /** Offset of the first record kept; Infinity when nothing is. */
+  get baseOffset(): number {
+    return this.#batches[this.#first]?.baseOffset ?? Infinity
+  }
+
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  push(batch: TailBatch): void {
+    this.#batches.push(batch)
+    this.#bytes += batch.size
+  }
+
+  /** The first batch that ends at or past `offset`. Cost: O(log batches). */
+  find(offset: number): TailBatch | undefined {
+    let low = this.#first
+    let high = this.#batches.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#batches[middle]!.lastOffset < offset) low = middle + 1
+      else high = middle
+    }
+    return this.#batches[low]
+  }
+
+  /** Lets go of the oldest batches below `acknowledged`, as far as more are kept than readers at the end need. */
+  trim(acknowledged: number): void {
+    while (this.#bytes > KEPT_BYTES && this.#first < this.#batches.length) {
+      const batch = this.#batches[this.#first]!
+      if (batch.lastOffset >= acknowledged) break
+      this.#batches[this.#first++] = undefined as never
+      this.#bytes -= batch.size
+    }
+    if (this.#first > 1024 && this.#first * 2 > this.#batches.length) {
+      this.#batches = this.#batches.slice(this.#first)
+      this.#first = 0
+    }
+  }
+
+  /** Drops every batch that ends at or past `offset`: they were not stored, or are cut. */
+  truncateTo(offset: number): void {
+    while (this.#batches.length > this.#first && this.#batches[this.#batches.length - 1]!.lastOffset >= offset) {
+      this.#bytes -= this.#batches.pop()!.size
+    }
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#batches = []
+    this.#first = 0
+    this.#bytes = 0
+  }
+}

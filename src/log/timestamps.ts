@@ -1,0 +1,56 @@
+/*
+ * Offsets by time, as Kafka's ListOffsets answers them (kafka-log-format 7): the search is in the order of the log, not of the times.
+ */
+import { batchRecordBytes, type BatchHeader, forEachRecord, recordTimestamp } from '../format/batch.ts'
+import { scanBatches } from './scan.ts'
+import { type Segment } from './segment.ts'
+
+/** A record found by its time. */
+export interface FoundTimestamp {
+  readonly offset: number
+  readonly timestamp: number
+  readonly leaderEpoch: number
+}
+
+/**
+ * The first record at or after `startOffset` whose timestamp is at least `timestamp`, looked for in the first segment that has one as
+ * late. Undefined when there is none, and when that segment has it only below `startOffset`: as Kafka has it.
+ */
+export function findTimestamp(segments: readonly Segment[], timestamp: number, startOffset: number): FoundTimestamp | undefined {
+  const segment = segments.find((one) => largestOf(one) >= timestamp)
+  if (segment === undefined) return undefined
+  const entry = segment.timeIndex.lookup(timestamp)
+  const from = entry.timestamp < 0 ? 0 : segment.offsetIndex.lookup(entry.offset)
+  return firstRecord(segment, from, (header) => header.maxTimestamp >= timestamp, (at, offset) => at >= timestamp && offset >= startOffset)
+}
+
+/** The first record with the largest timestamp of all; undefined when no record has one. */
+export function largestTimestamp(segments: readonly Segment[]): FoundTimestamp | undefined {
+  let best: Segment | undefined
+  for (const segment of segments) if (largestOf(segment) > (best === undefined ? -1 : largestOf(best))) best = segment
+  if (best === undefined) return undefined
+  const timestamp = largestOf(best)
+  return firstRecord(best, 0, (header) => header.maxTimestamp === timestamp, (at) => at === timestamp)
+}
+
+function largestOf(segment: Segment): number {
+  return Math.max(segment.timeIndex.last.timestamp, segment.maxTimestamp)
+}
+
+function firstRecord(
+  segment: Segment, from: number, inBatch: (header: BatchHeader) => boolean, isIt: (timestamp: number, offset: number) => boolean,
+): FoundTimestamp | undefined {
+  let found: FoundTimestamp | undefined
+  const options = { from, to: segment.size, checkCrc: false, minOffset: segment.baseOffset }
+  scanBatches(segment.reader(), options, (header, _position, buffer, at) => {
+    if (!inBatch(header)) return true
+    forEachRecord(batchRecordBytes(buffer, at, header), header, ({ timestampDelta, offsetDelta }) => {
+      if (found !== undefined) return
+      const timestamp = recordTimestamp(header, timestampDelta)
+      const offset = header.baseOffset + offsetDelta
+      if (isIt(timestamp, offset)) found = { offset, timestamp, leaderEpoch: header.leaderEpoch }
+    })
+    return found === undefined
+  })
+  return found
+}

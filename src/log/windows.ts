@@ -1,0 +1,109 @@
+/*
+ * Memory for reading sealed bytes, with one budget for the whole log: large windows for scans, which are used again as long as no view
+ * of them was given out, and small cached groups of batches for reads of single records.
+ *
+ * A fresh 256 KiB window costs five times what a used one costs (page faults), and a scan spends half of its time there: so a window
+ * goes back to the pool when the cursor leaves it, and its generation rises. A record that is asked for its bytes after that reads them
+ * again by its offset.
+ */
+
+/** Bytes that a scan reads at once. */
+export const SCAN_WINDOW_BYTES = 256 * 1024
+const KEPT_WINDOWS = 8
+
+/** A piece of a file in memory. */
+export class Window {
+  readonly buffer: Buffer
+  /** How often this memory was used again. */
+  generation = 0
+  /** Some view of the memory was given to the user: it belongs to the garbage collector now. */
+  escaped = false
+
+  constructor(size: number) {
+    this.buffer = Buffer.allocUnsafeSlow(size)
+  }
+}
+
+/** The batches between two entries of a segment's offset index, kept in memory for reads of single records. */
+export class BatchGroup {
+  readonly window: Window
+  /** Where the first batch begins in the file. */
+  readonly position: number
+  /** Bytes of the group in the window, from 0. */
+  readonly size: number
+  /** Places of the records of a batch in the window, by the batch's place: made when a batch is first asked for. */
+  readonly recordTables = new Map<number, Uint32Array>()
+  /** Hit since the cache last looked for something to let go. */
+  used = true
+  readonly #forget: () => void
+
+  /** @param forget  takes the group out of its segment's table */
+  constructor(window: Window, position: number, size: number, forget: () => void) {
+    this.window = window
+    this.position = position
+    this.size = size
+    this.#forget = forget
+  }
+
+  /** Takes the group out of its table. Records that were read from it keep its memory as long as they live. */
+  evict(): void {
+    this.#forget()
+  }
+}
+
+/** All memory that a log uses for reading files. */
+export class WindowCache {
+  /** Bytes of groups that are kept, over all partitions. */
+  readonly budget: number
+  #free: Window[] = []
+  #groups: BatchGroup[] = []
+  #hand = 0
+  #bytes = 0
+
+  constructor(budget: number) {
+    this.budget = budget
+  }
+
+  /** Bytes of groups in memory. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** A window of at least `size` bytes for a scan. */
+  take(size: number = SCAN_WINDOW_BYTES): Window {
+    if (size > SCAN_WINDOW_BYTES) return new Window(size)
+    return this.#free.pop() ?? new Window(SCAN_WINDOW_BYTES)
+  }
+
+  /** Gives a window back that no cursor is in any more. */
+  give(window: Window): void {
+    if (window.escaped) return
+    window.generation++
+    if (window.buffer.length === SCAN_WINDOW_BYTES && this.#free.length < KEPT_WINDOWS) this.#free.push(window)
+  }
+
+  /** Keeps a group, letting go of those that were not used for longest (second chance) when the budget is spent. */
+  keep(group: BatchGroup): void {
+    this.#bytes += group.size
+    this.#groups.push(group)
+    while (this.#bytes > this.budget && this.#groups.length > 1) this.#evictOne(group)
+  }
+
+  #evictOne(spared: BatchGroup): void {
+    for (;;) {
+      if (this.#hand >= this.#groups.length) this.#hand = 0
+      const group = this.#groups[this.#hand]!
+      if (group === spared || group.used) {
+        group.used = false
+        this.#hand++
+        if (group !== spared || this.#groups.length > 1) continue
+        return
+      }
+      const last = this.#groups.pop()!
+      if (last !== group) this.#groups[this.#hand] = last
+      this.#bytes -= group.size
+      group.evict()
+      return
+    }
+  }
+}

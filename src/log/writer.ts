@@ -1,0 +1,708 @@
+/*
+ * The append path of one partition: records → open batch → sealed batches → rounds → acknowledged.
+ *
+ * A round writes what has gathered, syncs the file once, writes the mark and then resolves the promises (docs/design, "rounds"). While
+ * its sync runs the file is not touched; appends gather for the next round. With the relaxed durabilities a round is a write alone and
+ * needs no turn of the event loop. Memory moves only after a write succeeded, and what readers may see only after the acknowledgement.
+ *
+ *     #nextOffset     the offset of the next record: provisional until acknowledged
+ *     #queue          sealed, not yet written
+ *     segment.size    written
+ *     #acknowledged   may be seen: synced with durability 'sync', else written
+ *     #synced         survives a power cut
+ *
+ * Failure is a state. A full disk rejects what was not stored and goes on; any other failed write or sync fences the partition: what
+ * was not acknowledged is rejected, appends are refused and reads go on up to the acknowledged offset, until it is reopened.
+ */
+import { type Timer } from '../base/clock.ts'
+import { LogError } from '../base/errors.ts'
+import { systemCode } from '../files/system-error.ts'
+import {
+  assignAppendTime, assignOffsets, batchDamage, type BatchHeader, readBatchHeader,
+} from '../format/batch.ts'
+import { type CompressionName } from '../format/compression.ts'
+import { readEndTransaction } from './end-transaction.ts'
+import { BatchBuilder, recordTooLarge } from './batch-builder.ts'
+import { type LogConfig } from './config.ts'
+import { type LogEnvironment } from './environment.ts'
+import { type MarkSlot } from './mark.ts'
+import { type AppendOrigin, type ProducerState } from './producer-state.ts'
+import { type HeadersInput, type RecordCodecs, type RecordInput } from './record-input.ts'
+import { Segment } from './segment.ts'
+import { type Segments } from './segments.ts'
+import { type Tail, type TailBatch } from './tail.ts'
+import { Waiters } from './waiters.ts'
+
+/** A synchronous loop of appends writes when so much has gathered. */
+const WRITE_BYTES = 1024 * 1024
+/** A round takes no more than this, so that its promises do not wait for megabytes behind them. */
+const ROUND_BYTES = 8 * 1024 * 1024
+/** Room ahead of the end of a synced file, in bytes: until it is used up, a sync need not journal a new length. */
+const ROOM_AHEAD = 4 * 1024 * 1024
+/** Every so many rounds without I/O the next one lets the event loop turn. */
+const ROUNDS_PER_TURN = 256
+/** Index entries in memory before they are written. */
+const PENDING_INDEX_BYTES = 1024
+
+export type WriterState = 'open' | 'fenced' | 'closed'
+
+/** Where an appended batch went. */
+export interface AppendedBatch {
+  readonly baseOffset: number
+  readonly lastOffset: number
+  /** The batch had come before, and this is where it went then. */
+  readonly duplicate: boolean
+}
+
+/** What a writer works on; it shares these with the partition that owns it. */
+export interface WriterParts {
+  readonly env: LogEnvironment
+  readonly config: LogConfig
+  readonly topic: string
+  readonly partition: number
+  readonly folder: string
+  readonly slot: MarkSlot
+  readonly segments: Segments
+  readonly tail: Tail
+  readonly producers: ProducerState
+  /** Takes a snapshot of the producers, for a segment that begins at `offset`. */
+  readonly snapshot: (offset: number) => void
+  /** Called when the first transaction of this log was aborted. */
+  readonly aborted: () => void
+  /** Called after the acknowledged offset moved, or the state changed. */
+  readonly progressed: () => void
+}
+
+export class Writer {
+  readonly #parts: WriterParts
+  readonly #builder = new BatchBuilder()
+  readonly #waiters = new Waiters()
+  readonly #synchronous: boolean
+  readonly #appendTime: boolean
+  readonly #compression: CompressionName
+  #state: WriterState = 'open'
+  #fenceCause: LogError | undefined
+  #loss: LogError | undefined
+  #epoch: number
+  #nextOffset: number
+  #acknowledged: number
+  #synced: number
+  #now = 0
+  #queue: TailBatch[] = []
+  #queuedBytes = 0
+  #scheduled = false
+  #linger: Timer | undefined
+  #busy: Promise<void> | undefined
+  #rounds = 0
+  /** Sealed segments whose files are not certainly durable at their full length, oldest first. */
+  #unsynced: Segment[] = []
+  #backgroundSync: Promise<void> | undefined
+  #interval: Timer | undefined
+  #publishing = false
+  /** Written and not acknowledged. */
+  #writtenBytes = 0
+  #syncedBase: number
+  #syncedPosition: number
+
+  constructor(parts: WriterParts, start: { readonly epoch: number; readonly nextOffset: number }) {
+    this.#parts = parts
+    this.#epoch = start.epoch
+    this.#nextOffset = start.nextOffset
+    this.#acknowledged = start.nextOffset
+    this.#synced = start.nextOffset
+    this.#syncedBase = parts.segments.active.baseOffset
+    this.#syncedPosition = parts.segments.active.size
+    this.#synchronous = parts.config.durability === 'sync' && parts.env.files.durable
+    this.#appendTime = parts.config.messageTimestampType === 'LogAppendTime'
+    const { compressionType } = parts.config
+    this.#compression = compressionType === 'producer' || compressionType === 'uncompressed' ? 'none' : compressionType
+  }
+
+  get state(): WriterState {
+    return this.#state
+  }
+
+  get fenceCause(): LogError | undefined {
+    return this.#fenceCause
+  }
+
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  get nextOffset(): number {
+    return this.#nextOffset
+  }
+
+  get acknowledged(): number {
+    return this.#acknowledged
+  }
+
+  get synced(): number {
+    return this.#synced
+  }
+
+  /** Adds a record to the open batch and gives its offset, which is provisional until it is acknowledged. */
+  append<K, V>(codecs: RecordCodecs<K, V>, record: RecordInput<K, V>): number {
+    if (this.#state !== 'open' || this.#loss !== undefined) this.#refuse()
+    const { env, config } = this.#parts
+    if (env.buffer.full) throw bufferFull(env.buffer.limit)
+    const builder = this.#builder
+    if (builder.count === 0) {
+      if (env.room.short) throw diskFull('less room than minFreeBytes is left on the disk')
+      this.#now = env.clock.now()
+    } else if ((builder.count & 63) === 0) this.#now = env.clock.now()
+    const key = record.key === undefined ? null : record.key
+    if (key === null && config.cleanupPolicy !== 'delete') throw keyMissing(this.#parts.topic)
+    const timestamp = record.timestamp === undefined ? this.#now : checkTimestamp(record.timestamp)
+    this.#add(codecs, key, record.value, record.headers, timestamp)
+    const offset = this.#nextOffset++
+    if (builder.size >= config.batchSize) this.#seal()
+    if (!this.#scheduled) this.#schedule()
+    return offset
+  }
+
+  /**
+   * Appends a ready batch as it came: checked once, its base offset and leader epoch rewritten. What is open is sealed first, since a
+   * batch belongs to one producer.
+   */
+  appendBatch(bytes: Uint8Array, origin: AppendOrigin): AppendedBatch {
+    if (this.#state !== 'open' || this.#loss !== undefined) this.#refuse()
+    const { env, config, producers } = this.#parts
+    if (env.buffer.full) throw bufferFull(env.buffer.limit)
+    if (origin === 'client' && env.room.short) throw diskFull('less room than minFreeBytes is left on the disk')
+    const damage = batchDamage(bytes, 0, bytes.length)
+    if (damage !== undefined) throw new LogError('LOG_BATCH_CORRUPT', `the batch is damaged: ${damage}`, { reason: damage })
+    const header = readBatchHeader(bytes, 0, bytes.length)
+    this.#checkBatch(header, bytes.length, origin)
+    this.#seal()
+    const baseOffset = this.#nextOffset
+    const marker = header.control ? readEndTransaction(bytes, 0, header) : undefined
+    const checked = producers.prepare(header, baseOffset, origin, marker)
+    if (checked.kind === 'duplicate') return { baseOffset: checked.baseOffset, lastOffset: checked.lastOffset, duplicate: true }
+    const { buffer, at } = this.#builder.place(bytes)
+    assignOffsets(buffer, at, baseOffset, this.#epoch)
+    if (config.messageTimestampType === 'LogAppendTime') assignAppendTime(buffer, at, env.clock.now())
+    const lastOffset = baseOffset + header.lastOffsetDelta
+    this.#enqueue({
+      buffer, at, size: bytes.length, baseOffset, lastOffset, maxTimestamp: readBatchHeader(buffer, at, at + bytes.length).maxTimestamp,
+      recordCount: header.recordCount, transactional: header.transactional, position: -1,
+    })
+    this.#nextOffset = lastOffset + 1
+    if (!this.#scheduled) this.#schedule()
+    return { baseOffset, lastOffset, duplicate: false }
+  }
+
+  /** Resolves when `offset` is acknowledged; rejects when it is lost. */
+  durable(offset: number): Promise<void> {
+    if (offset < this.#acknowledged) return Promise.resolve()
+    if (offset >= this.#nextOffset) return Promise.reject(new RangeError(`offset ${offset} was not appended: the next one is ${this.#nextOffset}`))
+    const loss = this.#takeLoss()
+    if (loss !== undefined) return Promise.reject(loss)
+    if (this.#state === 'fenced') return Promise.reject(this.#fenceCause)
+    return this.#waiters.wait(offset)
+  }
+
+  /** Resolves when everything appended so far is synced, whatever the durability. */
+  async flush(): Promise<void> {
+    const loss = this.#takeLoss()
+    if (loss !== undefined) throw loss
+    const end = this.#nextOffset
+    this.#linger?.cancel()
+    this.#linger = undefined
+    if (this.#acknowledged < end) {
+      this.#start()
+      if (this.#acknowledged < end) await this.durable(end - 1)
+    }
+    if (this.#parts.env.files.durable && this.#synced < end) await this.#syncNow()
+  }
+
+  /** Starts a new segment, if the active one holds anything. */
+  async roll(): Promise<void> {
+    await this.flush()
+    await this.#exclusively(async () => {
+      if (this.#parts.segments.active.size === 0) return
+      this.#roll()
+      if (this.#synchronous && !(await this.#sync())) throw this.#fenceCause!
+    })
+  }
+
+  /** Runs `work` while no round runs and none starts. */
+  async exclusively<T>(work: () => Promise<T>): Promise<T> {
+    await this.flush()
+    return this.#exclusively(work)
+  }
+
+  /** Waits until nothing of this writer is under way. */
+  async settle(): Promise<void> {
+    while (this.#busy !== undefined || this.#backgroundSync !== undefined) await (this.#busy ?? this.#backgroundSync)
+  }
+
+  /** Makes what is in the open batch visible to its writer (`upTo: 'appended'`). */
+  sealOpen(): void {
+    if (this.#state === 'open') this.#seal()
+  }
+
+  /** After the log was cut: continues at `nextOffset` in a new epoch. */
+  restart(start: { readonly epoch: number; readonly nextOffset: number; readonly acknowledged: number }): void {
+    this.#epoch = start.epoch
+    this.#nextOffset = start.nextOffset
+    this.#acknowledged = start.acknowledged
+    this.#moveSynced(this.#parts.segments.active.baseOffset, this.#parts.segments.active.size, start.acknowledged)
+    this.#state = 'open'
+    this.#fenceCause = undefined
+    this.#unsynced = []
+    this.#parts.progressed()
+  }
+
+  /** Ends the append path: everything appended is synced, the segment sealed, the mark says so. Throws what could not be stored. */
+  async close(): Promise<void> {
+    if (this.#state === 'closed') return
+    let failure: unknown
+    if (this.#state === 'open') {
+      try {
+        await this.flush()
+        await this.#exclusively(() => this.#closeSegment())
+      } catch (error) {
+        failure = error
+      }
+    }
+    await this.#busy
+    await this.#backgroundSync
+    this.#state = 'closed'
+    this.#interval?.cancel()
+    this.#linger?.cancel()
+    this.#drop(this.#acknowledged, this.#closedError())
+    for (const segment of [...this.#unsynced, this.#parts.segments.active]) segment.release()
+    this.#parts.progressed()
+    if (failure !== undefined) throw failure
+  }
+
+  get #name(): string {
+    return `${this.#parts.topic}-${this.#parts.partition}`
+  }
+
+  #refuse(): never {
+    const loss = this.#takeLoss()
+    if (loss !== undefined) throw loss
+    if (this.#state === 'closed') throw this.#closedError()
+    throw this.#fenceCause!
+  }
+
+  #takeLoss(): LogError | undefined {
+    const loss = this.#loss
+    this.#loss = undefined
+    return loss
+  }
+
+  #add<K, V>(codecs: RecordCodecs<K, V>, key: K | null, value: V | null, headers: HeadersInput | undefined, timestamp: number): void {
+    const builder = this.#builder
+    const { maxMessageBytes } = this.#parts.config
+    const before = builder.size
+    builder.add(codecs, key, value, headers, timestamp)
+    const { size } = builder
+    if (size <= maxMessageBytes) return
+    builder.removeLast(before)
+    if (builder.count === 0) throw recordTooLarge(size, maxMessageBytes)
+    this.#seal()
+    builder.add(codecs, key, value, headers, timestamp)
+    if (builder.size <= maxMessageBytes) return
+    const alone = builder.size
+    builder.discard()
+    throw recordTooLarge(alone, maxMessageBytes)
+  }
+
+  #checkBatch(header: BatchHeader, size: number, origin: AppendOrigin): void {
+    const { config, topic } = this.#parts
+    if (header.size !== size) throw new LogError('LOG_BATCH_CORRUPT', `${size} bytes hold more than one batch`, { reason: 'trailing-bytes' })
+    if (origin === 'replication') return
+    if (size > config.maxMessageBytes || size > config.segmentBytes) {
+      const limit = Math.min(config.maxMessageBytes, config.segmentBytes)
+      throw new LogError('LOG_BATCH_TOO_LARGE', `a batch of ${size} bytes, ${topic} takes at most ${limit}`, { size, limit })
+    }
+    if (header.recordCount < 1 || header.recordCount !== header.lastOffsetDelta + 1) {
+      throw new LogError('LOG_RECORD_INVALID', `${header.recordCount} records over ${header.lastOffsetDelta + 1} offsets`, { topic })
+    }
+    if (origin === 'client' && header.control) throw new LogError('LOG_RECORD_INVALID', 'a client sends no control batches', { topic })
+  }
+
+  #seal(): void {
+    const builder = this.#builder
+    const { count } = builder
+    if (count === 0) return
+    const batch = builder.seal({
+      baseOffset: this.#nextOffset - count, leaderEpoch: this.#epoch, compression: this.#compression,
+      appendTime: this.#appendTime ? this.#parts.env.clock.now() : undefined,
+    })
+    this.#enqueue(batch)
+    // A loop that never lets the event loop turn would otherwise only fill memory.
+    if (this.#queuedBytes >= WRITE_BYTES && this.#busy === undefined) this.#start()
+  }
+
+  #enqueue(batch: TailBatch): void {
+    this.#parts.tail.push(batch)
+    this.#queue.push(batch)
+    this.#queuedBytes += batch.size
+    this.#parts.env.buffer.take(batch.size)
+  }
+
+  #schedule(): void {
+    this.#scheduled = true
+    const { config, env } = this.#parts
+    if (config.lingerMs > 0) {
+      this.#linger = env.clock.setTimer(this.#scheduledStart, config.lingerMs)
+    } else if (!this.#synchronous && ++this.#rounds % ROUNDS_PER_TURN === 0) {
+      // A loop of awaited appends that never needs the disk would starve timers and sockets of the whole process.
+      env.clock.defer(this.#scheduledStart)
+    } else queueMicrotask(this.#scheduledStart)
+  }
+
+  readonly #scheduledStart = (): void => {
+    this.#linger = undefined
+    this.#start()
+  }
+
+  /** Starts a round unless one runs, which then takes the new appends too. */
+  #start(): void {
+    if (this.#busy !== undefined || this.#state !== 'open') return
+    const { lock } = this.#parts.env
+    if (this.#synchronous || (lock !== undefined && !lock.confirmed)) {
+      this.#occupy(this.#runRounds())
+    } else this.#writeAll()
+  }
+
+  get #pending(): boolean {
+    return this.#state === 'open' && (this.#queue.length > 0 || this.#builder.count > 0)
+  }
+
+  /** Rounds without a sync: write, acknowledge, on the spot. */
+  #writeAll(): void {
+    this.#scheduled = false
+    this.#seal()
+    while (this.#queue.length > 0) {
+      const end = this.#write()
+      if (end === undefined || !this.#acknowledge(end)) return
+    }
+  }
+
+  async #runRounds(): Promise<void> {
+    do {
+      this.#scheduled = true
+      this.#seal()
+      const started = this.#parts.env.clock.monotonic()
+      const end = this.#write()
+      if (end === undefined) continue
+      const bytes = this.#writtenBytes
+      if (this.#synchronous && !(await this.#sync())) break
+      if (!(await this.#confirmLock())) break
+      if (!this.#acknowledge(end)) break
+      this.#parts.env.emit?.({ type: 'round', ...this.#where, bytes, ms: this.#parts.env.clock.monotonic() - started })
+      // Whoever was resolved goes on before the next round begins, so that it carries what they append.
+      for (let hop = 0; hop < 3; hop++) await undefined
+    } while (this.#pending)
+    this.#scheduled = false
+  }
+
+  /**
+   * Writes queued batches up to the end of the active segment, rolling first when the next one does not fit, and gives the offset
+   * behind the last one written. Undefined when there was nothing, or the write failed and everything that depends on it was told.
+   */
+  #write(): number | undefined {
+    let end: number | undefined
+    let bytes = 0
+    try {
+      while (this.#queue.length > 0 && bytes < ROUND_BYTES) {
+        const next = this.#queue[0]!
+        if (this.#parts.segments.active.rollReason(next) !== undefined) {
+          if (end !== undefined) break
+          this.#roll()
+        }
+        bytes += this.#writeRun(this.#parts.segments.active)
+        end = this.#parts.segments.active.nextOffset
+      }
+    } catch (error) {
+      this.#writeFailed(error)
+      if (this.#state !== 'open') return undefined
+    }
+    this.#parts.env.room.wrote(bytes)
+    return end
+  }
+
+  /** Writes the first queued batches that lie side by side in memory and fit the segment, and gives their bytes. */
+  #writeRun(segment: Segment): number {
+    const first = this.#queue[0]!
+    let end = first.at + first.size
+    let count = 1
+    for (; count < this.#queue.length; count++) {
+      const next = this.#queue[count]!
+      if (next.buffer !== first.buffer || next.at !== end || end - first.at >= WRITE_BYTES) break
+      if (segment.rollReason(next, { bytes: end - first.at, firstTimestamp: first.maxTimestamp }) !== undefined) break
+      end += next.size
+    }
+    const bytes = end - first.at
+    if (this.#synchronous && segment.size + bytes > segment.fileSize) segment.extendTo(segment.size + bytes + ROOM_AHEAD)
+    segment.write(first.buffer, first.at, end)
+    for (const batch of this.#queue.splice(0, count)) {
+      batch.position = segment.size
+      segment.added(batch)
+    }
+    this.#queuedBytes -= bytes
+    this.#writtenBytes += bytes
+    if (segment.pendingIndexBytes >= PENDING_INDEX_BYTES) segment.flushIndexes()
+    return bytes
+  }
+
+  /** Seals the active segment and starts the next one exactly where it ends: recovery knows by that whether an end is missing. */
+  #roll(): void {
+    const { env, config, folder, segments, producers } = this.#parts
+    const sealed = segments.active
+    const baseOffset = sealed.nextOffset
+    sealed.seal()
+    if (!producers.isEmpty) this.#parts.snapshot(baseOffset)
+    segments.add(Segment.create(env, config, folder, baseOffset))
+    if (env.files.durable) this.#unsynced.push(sealed)
+    else sealed.release()
+    if (!this.#synchronous) this.#syncSealed()
+    env.emit?.({ type: 'roll', ...this.#where, baseOffset })
+  }
+
+  /** Syncs what was written, with the sealed segments and the folder entries that it stands on. False when the partition was fenced. */
+  async #sync(): Promise<boolean> {
+    const { env, segments, folder } = this.#parts
+    const { active } = segments
+    const { size, nextOffset } = active
+    const sealed = this.#unsynced
+    const started = env.clock.monotonic()
+    try {
+      if (sealed.length === 0 && active.entrySynced) await env.syncs.run(() => active.handle.sync())
+      else {
+        const jobs = [...sealed, active].map((segment) => env.syncs.run(() => segment.handle.sync()))
+        if (!active.entrySynced) jobs.push(env.syncs.run(() => env.files.syncFolder(folder)))
+        await settled(jobs)
+      }
+    } catch (error) {
+      this.#fence('sync', error)
+      return false
+    }
+    active.entrySynced = true
+    for (const segment of sealed) segment.release()
+    this.#unsynced = this.#unsynced.filter((segment) => !sealed.includes(segment))
+    this.#moveSynced(active.baseOffset, size, nextOffset)
+    env.emit?.({ type: 'sync', ...this.#where, ms: env.clock.monotonic() - started })
+    return true
+  }
+
+  #moveSynced(baseOffset: number, position: number, nextOffset: number): void {
+    this.#syncedBase = baseOffset
+    this.#syncedPosition = position
+    this.#synced = nextOffset
+  }
+
+  /** Syncs sealed segments one after the other behind the back of relaxed appends, so that what a power cut can touch stays small. */
+  #syncSealed(): void {
+    if (this.#backgroundSync !== undefined || this.#unsynced.length === 0) return
+    this.#backgroundSync = this.#syncSealedOnes().finally(() => { this.#backgroundSync = undefined })
+  }
+
+  async #syncSealedOnes(): Promise<void> {
+    const { env, segments, folder } = this.#parts
+    while (this.#unsynced.length > 0 && this.#state === 'open') {
+      const segment = this.#unsynced[0]!
+      try {
+        await env.syncs.run(() => segment.handle.sync())
+        if (!segment.entrySynced) await env.syncs.run(() => env.files.syncFolder(folder))
+      } catch (error) {
+        this.#fence('sync', error)
+        return
+      }
+      segment.entrySynced = true
+      segment.release()
+      this.#unsynced.shift()
+      const next = segments.after(segment)!
+      this.#moveSynced(next.baseOffset, 0, next.baseOffset)
+      this.#publishSoon()
+    }
+  }
+
+  /** Syncs everything written, for `flush` and for durability 'interval'. */
+  async #syncNow(): Promise<void> {
+    await this.#exclusively(async () => {
+      await this.#backgroundSync
+      if (this.#state !== 'open') throw this.#fenceCause ?? this.#closedError()
+      if (!(await this.#sync())) throw this.#fenceCause!
+      this.#publish(false)
+    })
+  }
+
+  /** Before anything is acknowledged, the lock must certainly be ours. */
+  async #confirmLock(): Promise<boolean> {
+    const { lock } = this.#parts.env
+    if (lock === undefined || lock.confirmed || (await lock.confirm())) return true
+    this.#fence('lock', new LogError('LOG_LOCK_LOST', `another process took the lock of the folder of ${this.#name}`))
+    return false
+  }
+
+  /** Everything below `end` is stored as its durability asks: the mark, the watermark, the promises. False when that failed. */
+  #acknowledge(end: number): boolean {
+    const { env, producers, segments, tail, progressed } = this.#parts
+    try {
+      for (const transaction of producers.commit(end)) {
+        if (!transaction.aborted) continue
+        segments.active.txnIndex.append(transaction)
+        this.#parts.aborted()
+      }
+      segments.active.flushTxnIndex()
+      this.#acknowledged = end
+      if (this.#synchronous) this.#publish(false)
+      else this.#publishSoon()
+    } catch (error) {
+      this.#fence('mark', error)
+      return false
+    }
+    producers.onHighWatermark(end)
+    env.buffer.give(this.#writtenBytes)
+    this.#writtenBytes = 0
+    tail.trim(end)
+    this.#waiters.acknowledge(end)
+    progressed()
+    if (this.#parts.config.durability === 'interval' && env.files.durable) this.#armInterval()
+    return true
+  }
+
+  #armInterval(): void {
+    const { env, config } = this.#parts
+    this.#interval ??= env.clock.setTimer(() => {
+      this.#interval = undefined
+      // A failure fences the partition, which tells everybody who appends.
+      if (this.#state === 'open') this.#syncNow().catch(() => {})
+    }, config.flushIntervalMs, { ref: false })
+  }
+
+  #publish(closed: boolean): void {
+    this.#parts.slot.write({
+      epoch: this.#epoch, baseOffset: this.#syncedBase, position: this.#syncedPosition, syncedOffset: this.#synced,
+      watermark: this.#acknowledged, closed, producers: !this.#parts.producers.isEmpty,
+    })
+  }
+
+  /** Publishes once the event loop turns: with relaxed durability nobody's promise depends on it. */
+  #publishSoon(): void {
+    if (this.#publishing) return
+    this.#publishing = true
+    this.#parts.env.clock.defer(() => {
+      this.#publishing = false
+      if (this.#state !== 'open') return
+      try {
+        this.#publish(false)
+      } catch (error) {
+        this.#fence('mark', error)
+      }
+    })
+  }
+
+  /** Seals the last segment and says in the mark that nothing is to be recovered. */
+  async #closeSegment(): Promise<void> {
+    const { env, segments, producers, snapshot, folder } = this.#parts
+    await this.#backgroundSync
+    const { active } = segments
+    active.seal()
+    active.flushTxnIndex()
+    if (!producers.isEmpty) snapshot(this.#acknowledged)
+    if (env.files.durable) {
+      if (!(await this.#sync())) throw this.#fenceCause!
+      await active.syncIndexes()
+      await env.files.syncFolder(folder)
+    } else this.#moveSynced(active.baseOffset, active.size, this.#acknowledged)
+    if (!(await this.#confirmLock())) throw this.#fenceCause!
+    this.#publish(true)
+  }
+
+  #writeFailed(error: unknown): void {
+    const code = systemCode(error)
+    if (code !== 'ENOSPC' && code !== 'EDQUOT') return this.#fence('write', error)
+    try {
+      // Back to the batch boundary: what is behind it never happened.
+      this.#parts.segments.active.cutToSize()
+    } catch (second) {
+      return this.#fence('truncate', second)
+    }
+    this.#parts.env.room.noteFull()
+    this.#parts.env.emit?.({ type: 'disk-full', ...this.#where, cause: error })
+    this.#drop(this.#parts.segments.active.nextOffset, diskFull('the disk is full', error))
+  }
+
+  #fence(during: 'write' | 'sync' | 'truncate' | 'mark' | 'lock', cause: unknown): void {
+    if (this.#state !== 'open') return
+    this.#state = 'fenced'
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    this.#fenceCause = new LogError('LOG_FENCED', `${this.#name} takes no appends since a ${during} failed: ${reason}`, { during, ...this.#where }, cause)
+    this.#parts.env.emit?.({ type: 'fenced', ...this.#where, cause })
+    this.#drop(this.#acknowledged, this.#fenceCause)
+    this.#loss = undefined
+    this.#parts.progressed()
+  }
+
+  /** Everything from `offset` on is lost: in memory, for producers, and for who waits; or else for the next who asks. */
+  #drop(offset: number, error: LogError): void {
+    const { tail, producers, env } = this.#parts
+    const unwaited = this.#waiters.lastOffset < this.#nextOffset - 1
+    tail.truncateTo(offset)
+    producers.rollback(offset)
+    this.#builder.discard()
+    env.buffer.give(this.#queuedBytes + (offset <= this.#acknowledged ? this.#writtenBytes : 0))
+    if (offset <= this.#acknowledged) this.#writtenBytes = 0
+    this.#queue = []
+    this.#queuedBytes = 0
+    if (unwaited && offset < this.#nextOffset) {
+      const end = this.#nextOffset
+      this.#loss = new LogError('LOG_APPEND_LOST', `records ${offset}..${end - 1} of ${this.#name} were not stored: ${error.message}`, { from: offset, end, ...this.#where }, error)
+    }
+    this.#waiters.fail(offset, error)
+  }
+
+  get #where(): { topic: string; partition: number } {
+    return { topic: this.#parts.topic, partition: this.#parts.partition }
+  }
+
+  #closedError(): LogError {
+    return new LogError('LOG_CLOSED', `${this.#name} is closed`)
+  }
+
+  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#busy !== undefined) await this.#busy
+    const running = work()
+    this.#occupy(running)
+    return running
+  }
+
+  /** Nothing else writes while `running` runs; what gathered meanwhile goes after it. */
+  #occupy(running: Promise<unknown>): void {
+    const done = (): void => {
+      this.#busy = undefined
+      if (this.#pending) this.#start()
+    }
+    this.#busy = running.then(done, done)
+  }
+}
+
+/** Waits for all, then throws the first failure. */
+async function settled(jobs: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(jobs)) if (result.status === 'rejected') throw result.reason
+}
+
+function checkTimestamp(timestamp: number): number {
+  if (Number.isSafeInteger(timestamp) && timestamp >= -1) return timestamp
+  throw new RangeError(`a timestamp is a whole number of milliseconds from 0 on, or -1 for none, not ${timestamp}`)
+}
+
+function keyMissing(topic: string): LogError {
+  return new LogError('LOG_RECORD_INVALID', `${topic} is compacted: every record needs a key`, { topic })
+}
+
+function bufferFull(limit: number): LogError {
+  return new LogError('LOG_BUFFER_FULL', `${limit} bytes wait to become durable: await what was appended`, { limit })
+}
+
+function diskFull(reason: string, cause?: unknown): LogError {
+  return new LogError('LOG_DISK_FULL', reason, {}, cause)
+}
