@@ -6,9 +6,10 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { errorTable } from '../src/base/errors.ts'
+import { defaultLogConfig } from '../src/log/config.ts'
 import {
   badEdges, badPackages, barrels, codeOnly, deadLinks, deadPointers, edges, errorRows, headingAnchors, headless, leftovers, lockAddresses, longLines,
-  machineTraces, type Source, strayEffects, switchedTests, typeEscapes, undocumented, unerasable, unexplained,
+  machineTraces, settingRows, type Source, strayEffects, switchedTests, typeEscapes, undocumented, unerasable, unexplained,
 } from './tools/tidy.ts'
 
 const root = new URL('..', import.meta.url)
@@ -54,6 +55,9 @@ test('comments point at pages and headings that exist', () => {
   expect(deadPointers(typescript.filter((source) => !source.path.includes('tidy')), documents)).toEqual([])
 })
 test('docs/errors.md is the table of base/errors.ts', () => expect(errorRows(read('docs/errors.md'), errorTable)).toEqual([]))
+test('docs/settings.md knows every setting and its default', () => {
+  expect(settingRows(read('docs/settings.md'), { ...defaultLogConfig })).toEqual([])
+})
 test('every dependency has its sentence', () => {
   const manifests = tracked.filter((path) => /(?:^|\/)package\.json$/.test(path) && !path.startsWith('test/fixtures/'))
   expect(manifests.flatMap((path) => unexplained(read(path), read('docs/contributing.md')))).toEqual([])
@@ -173,6 +177,12 @@ test('a wrong, missing or invented row of the errors is found', () => {
   expect(errorRows(lines('| `LOG_A` | yes | this | when | do |', '| `LOG_B` | no | that | when | do |'), table)).toEqual([])
   expect(errorRows(lines('| `LOG_A` | no | this | when | do |', '| `LOG_C` | no | that | when | do |'), table)).toHaveLength(3)
   expect(errorRows(lines('| `LOG_A` | yes | other | when |  |', '| `LOG_B` | no | that | when | do |'), table)).toHaveLength(2)
+})
+
+test('a setting without a row, or with another default, is found', () => {
+  const rows = lines('| `segmentBytes` | `segment.bytes` | 67,108,864 | x |', '| `durability` | | `\'sync\'` | x |')
+  expect(settingRows(rows, { segmentBytes: 67_108_864, durability: 'sync' })).toEqual([])
+  expect(settingRows(rows, { segmentBytes: 1, durability: 'os', lingerMs: 0 })).toHaveLength(3)
 })
 
 test('paths of a machine, registry hosts and download addresses are found', () => {

@@ -293,6 +293,17 @@ export function errorRows(document: string, table: ErrorTable): string[] {
   return [...wrong, ...[...rows.keys()].filter((code) => !(code in table)).map((code) => `docs/errors.md: ${code} is no code`)]
 }
 
+/** Settings about which docs/settings.md (`| \`name\` | Kafka's name | default | …`) says nothing, or another default. */
+export function settingRows(document: string, defaults: Readonly<Record<string, string | number>>): string[] {
+  const rows = new Map([...document.matchAll(/^\| *`(\w+)` *\|[^|]*\| *([^|]*?) *\|/gm)].map((row) => [row[1]!, row[2]!]))
+  return Object.entries(defaults).flatMap(([name, value]) => {
+    const said = rows.get(name)
+    const written = typeof value === 'string' ? `\`'${value}'\`` : value === Infinity ? 'Infinity' : value.toLocaleString('en-US')
+    if (said === undefined) return [`docs/settings.md: no row for ${name}`]
+    return said === written ? [] : [`docs/settings.md: the default of ${name} is ${written}`]
+  })
+}
+
 // The repository -------------------------------------------------------------------------------------------------------------------------
 
 /** Paths of somebody's machine and addresses of package registries in tracked files. */
