@@ -3,7 +3,7 @@
  * records without a topic id do not exist. Spec: docs/format.md#checkpoints; Kafka's PartitionMetadataFile.
  */
 import { LogError } from '../base/errors.ts'
-import { isReservedUuid, parseUuid, uuidText } from './uuid.ts'
+import { isZeroUuid, parseUuid, uuidText } from './uuid.ts'
 
 /** Name of the file in the folder of its partition. */
 export const PARTITION_METADATA_FILE = 'partition.metadata'
@@ -28,6 +28,6 @@ export function parsePartitionMetadata(bytes: Uint8Array, path: string): Uint8Ar
     throw new LogError('LOG_VERSION_UNSUPPORTED', `${path} has version ${version}, known is ${CURRENT_VERSION}`, { path, version })
   }
   const topicId = match === null || match[0] !== text ? undefined : parseUuid(match[2] ?? '')
-  if (topicId !== undefined && !isReservedUuid(topicId)) return topicId
+  if (topicId !== undefined && !isZeroUuid(topicId)) return topicId
   throw new LogError('LOG_FILE_CORRUPT', `${path} is damaged: it holds no topic id`, { path })
 }

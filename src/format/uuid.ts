@@ -33,6 +33,11 @@ export function newUuid(random: Random): Uint8Array {
   }
 }
 
+/** Whether the UUID is Kafka's "none": 16 zeros. */
+export function isZeroUuid(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0)
+}
+
 /** Whether the UUID is one that Kafka keeps for itself, and which no topic of a user has. */
 export function isReservedUuid(bytes: Uint8Array): boolean {
   return bytes.length === UUID_SIZE && bytes.subarray(0, 15).every((byte) => byte === 0) && bytes[15]! < FIRST_FREE

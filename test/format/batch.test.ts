@@ -3,8 +3,8 @@ import { expect, test } from 'vitest'
 import { setInt16, setInt32, setInt64 } from '../../src/base/bytes.ts'
 import { isLogError } from '../../src/base/errors.ts'
 import * as batch from '../../src/format/batch.ts'
-import { compress, compressionNames, type CompressionName } from '../../src/format/compression.ts'
-import { batchOptions, batchRecords } from '../tools/batches.ts'
+import { compressionNames } from '../../src/format/compression.ts'
+import { batchOptions, batchRecords, codecInstalled } from '../tools/batches.ts'
 import { golden } from '../tools/golden.ts'
 
 const h = ['h', Buffer.from('x')] as const
@@ -18,7 +18,7 @@ type Case = [name: string, records: batch.BatchRecord[], options: batch.EncodeBa
 
 const producer = { producerId: 7n, producerEpoch: 1, transactional: true }
 /** zstd takes Node 22.15 or an optional package; what happens without is told in compression.test.ts. */
-const compressions = compressionNames.slice(1).filter(installed)
+const compressions = compressionNames.slice(1).filter(codecInstalled)
 
 // Golden bytes ---------------------------------------------------------------------------------------------------------------------------
 
@@ -242,15 +242,6 @@ test.each<Case>([
   expect(() => batch.encodeBatch(list, options)).toThrow(/./)
   expect(() => batch.encodeBatch(list, options)).not.toThrow(expect.objectContaining({ name: 'LogError' }))
 })
-
-function installed(name: CompressionName): boolean {
-  try {
-    return compress(name, Buffer.from('a')).length > 0
-  } catch (error) {
-    if (isLogError(error, 'LOG_CODEC_MISSING')) return false
-    throw error
-  }
-}
 
 function decoded(bytes: Buffer): ReturnType<typeof batch.decodeBatch> {
   return batch.decodeBatch(bytes, 0, bytes.length)

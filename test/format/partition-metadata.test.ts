@@ -11,6 +11,11 @@ test('the file is two lines, the last one without its end, and is read with one 
   }
 })
 
+test("the id of Kafka's own metadata topic is an id", () => {
+  const written = Buffer.from('version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ')
+  expect(encodePartitionMetadata(parsePartitionMetadata(written, 'a file'))).toEqual(written)
+})
+
 test.each([
   '', 'version: 0', 'version: 0\n', 'version: x\ntopic_id: ASNFZ4mrze8RIjNEVWZ3iA', 'version: 0\ntopic_id: ', 'version: 0\ntopic_id: short',
   'version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA', `${text} x`, `${text}\nmore`, text + ' '.repeat(1000), 'topic_id: ASNFZ4mrze8RIjNEVWZ3iA',

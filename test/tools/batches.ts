@@ -1,8 +1,10 @@
 /*
- * Arbitrary records and batches for property tests.
+ * Arbitrary records and batches for property tests, and which compressions there are here.
  */
 import fc from 'fast-check'
+import { isLogError } from '../../src/base/errors.ts'
 import { NONE, type BatchRecord, type EncodeBatchOptions } from '../../src/format/batch.ts'
+import { compress, type CompressionName } from '../../src/format/compression.ts'
 
 /** Some bytes, or null. */
 export const bytesOrNull = fc.option(fc.uint8Array({ maxLength: 80 }).map((bytes) => Buffer.from(bytes)), { nil: null })
@@ -50,4 +52,14 @@ function withOffsets<R extends { gap: number }>(first: number, list: readonly R[
     next = offset + 1
     return { ...record, offset }
   })
+}
+
+/** Whether batches can be compressed so here: some compressions take an optional package or a newer Node. */
+export function codecInstalled(name: CompressionName): boolean {
+  try {
+    return compress(name, Buffer.from('a')).length > 0
+  } catch (error) {
+    if (isLogError(error, 'LOG_CODEC_MISSING')) return false
+    throw error
+  }
 }
