@@ -9,6 +9,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { LogError, type LogErrorCode } from '../base/errors.ts'
+import { type EndTransactionMarker } from '../format/control.ts'
 import { type ProducerSnapshotEntry } from '../format/producer-snapshot.ts'
 
 /** Batches per producer that are remembered, so that a batch sent again is known: as many as an idempotent producer has in flight. */
@@ -30,12 +31,6 @@ export interface ProducerBatch {
   readonly transactional: boolean
   readonly control: boolean
   readonly maxTimestamp: number
-}
-
-/** What a control batch that ends a transaction says. */
-export interface EndTransaction {
-  readonly type: 'COMMIT' | 'ABORT'
-  readonly coordinatorEpoch: number
 }
 
 /**
@@ -125,7 +120,7 @@ export class ProducerState {
    * @throws LogError   `LOG_PRODUCER_FENCED` a newer epoch has written; `LOG_SEQUENCE_OUT_OF_ORDER` a gap, an overlap or too old a batch;
    *                    `LOG_TXN_STATE_INVALID` outside a transaction while one is open; `LOG_TXN_COORDINATOR_FENCED` an old marker
    */
-  check(batch: ProducerBatch, baseOffset: number, origin: AppendOrigin, marker?: EndTransaction): CheckedBatch {
+  check(batch: ProducerBatch, baseOffset: number, origin: AppendOrigin, marker?: EndTransactionMarker): CheckedBatch {
     if (batch.producerId < 0n) return changesNothing
     const known = this.#pendingProducers.get(batch.producerId) ?? this.#producers.get(batch.producerId)
     if (batch.control) return marker === undefined ? changesNothing : checkMarker(known, batch, baseOffset, origin, marker)
@@ -133,7 +128,7 @@ export class ProducerState {
   }
 
   /** As {@link check}; what may be appended is pending from now on, so call it last before what cannot fail. */
-  prepare(batch: ProducerBatch, baseOffset: number, origin: AppendOrigin, marker?: EndTransaction): CheckedBatch {
+  prepare(batch: ProducerBatch, baseOffset: number, origin: AppendOrigin, marker?: EndTransactionMarker): CheckedBatch {
     const checked = this.check(batch, baseOffset, origin, marker)
     if (checked.kind === 'duplicate' || checked.update === undefined) return checked
     assert(baseOffset >= this.#endOffset && baseOffset > (this.#pending.at(-1)?.lastOffset ?? -1), 'batches are prepared in offset order')
@@ -174,7 +169,7 @@ export class ProducerState {
    *
    * @returns the transaction that it ended
    */
-  replay(batch: ProducerBatch & { readonly baseOffset: number }, marker?: EndTransaction): CompletedTransaction | undefined {
+  replay(batch: ProducerBatch & { readonly baseOffset: number }, marker?: EndTransactionMarker): CompletedTransaction | undefined {
     assert(this.#pending.length === 0, 'a log is replayed before batches are appended to it')
     const checked = this.check(batch, batch.baseOffset, 'replication', marker)
     this.#endOffset = Math.max(this.#endOffset, batch.baseOffset + batch.lastOffsetDelta + 1)
@@ -322,7 +317,7 @@ function checkMarker(
   batch: ProducerBatch,
   offset: number,
   origin: AppendOrigin,
-  marker: EndTransaction,
+  marker: EndTransactionMarker,
 ): CheckedBatch {
   if (known !== undefined && origin !== 'replication') {
     checkEpoch(known, batch)
@@ -350,7 +345,7 @@ function dataUpdate(known: ProducerEntry, batch: ProducerBatch, baseOffset: numb
 }
 
 /** What a marker makes of its producer. Without an open transaction it ends none, but its epochs count all the same. */
-function markerUpdate(known: ProducerEntry, batch: ProducerBatch, offset: number, marker: EndTransaction): ProducerUpdate {
+function markerUpdate(known: ProducerEntry, batch: ProducerBatch, offset: number, marker: EndTransactionMarker): ProducerUpdate {
   const entry: ProducerEntry = {
     producerId: known.producerId,
     epoch: batch.producerEpoch,
@@ -394,7 +389,7 @@ function checkTransaction(known: ProducerEntry, batch: ProducerBatch): void {
   refuse('LOG_TXN_STATE_INVALID', reason, known, batch)
 }
 
-function checkCoordinatorEpoch(known: ProducerEntry, marker: EndTransaction): void {
+function checkCoordinatorEpoch(known: ProducerEntry, marker: EndTransactionMarker): void {
   if (marker.coordinatorEpoch >= known.coordinatorEpoch) return
   const reason = `a marker of coordinator epoch ${marker.coordinatorEpoch} comes after one of epoch ${known.coordinatorEpoch}`
   throw new LogError('LOG_TXN_COORDINATOR_FENCED', `producer ${known.producerId}: ${reason}`, {

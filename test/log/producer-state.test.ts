@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isLogError } from '../../src/base/errors.ts'
+import { type EndTransactionMarker } from '../../src/format/control.ts'
 import { type ProducerSnapshotEntry } from '../../src/format/producer-snapshot.ts'
 import { MAX_SEQUENCE, ProducerState, RETAINED_BATCHES, sequenceAfter } from '../../src/log/producer-state.ts'
-import { type AppendOrigin, type EndTransaction, type ProducerBatch } from '../../src/log/producer-state.ts'
+import { type AppendOrigin, type ProducerBatch } from '../../src/log/producer-state.ts'
 
 const never = { now: 0, expirationMs: Infinity }
 
@@ -27,7 +28,7 @@ class Appender {
   readonly state = new ProducerState()
   nextOffset = 0
 
-  append(one: ProducerBatch, options: { origin?: AppendOrigin; marker?: EndTransaction; at?: number; hold?: boolean } = {}) {
+  append(one: ProducerBatch, options: { origin?: AppendOrigin; marker?: EndTransactionMarker; at?: number; hold?: boolean } = {}) {
     const baseOffset = options.at ?? this.nextOffset
     const checked = this.state.prepare(one, baseOffset, options.origin ?? 'client', options.marker)
     if (checked.kind === 'duplicate') return { checked, ended: [] }
@@ -115,6 +116,30 @@ describe('sequences', () => {
     expect([log.state.isEmpty, log.state.endOffset]).toEqual([true, 7])
     log.state.replay({ ...batch(0, { producerId: -1 }), baseOffset: 9 })
     expect(log.state.endOffset).toBe(10)
+  })
+
+  test('answers are those that a Kafka broker gave to the same batches', () => {
+    const log = new Appender()
+    const a = (sequence: number, count: number, epoch = 0) => batch(sequence, { producerId: 3021, count, producerEpoch: epoch })
+    for (const [one, answer] of [
+      [a(2147483640, 4), 0], // the first of an unknown producer
+      [a(2147483644, 7), 4], // wraps to 2
+      [a(3, 2), 11],
+      [a(3, 2), 11], // again
+      [a(2147483644, 7), 4], // the one before again
+      [a(9, 1), 'LOG_SEQUENCE_OUT_OF_ORDER'],
+      [a(4, 3), 'LOG_SEQUENCE_OUT_OF_ORDER'],
+      [batch(17, { producerId: 3022 }), 13],
+      [a(5, 1, 1), 'LOG_SEQUENCE_OUT_OF_ORDER'],
+      [a(0, 2, 1), 14],
+      [a(5, 1), 'LOG_PRODUCER_FENCED'],
+    ] as const) {
+      const baseOffset = log.nextOffset
+      let got: unknown
+      const code = codeOf(() => (got = log.append(one).checked))
+      expect(code ?? (got as { baseOffset?: number }).baseOffset ?? baseOffset).toBe(answer)
+    }
+    expect(log.nextOffset).toBe(16)
   })
 
   for (const [sequence, delta, sum] of [[0, 0, 0], [5, 3, 8], [MAX_SEQUENCE, 1, 0], [MAX_SEQUENCE - 1, 5, 3], [-1, 4, -1]] as const) {
@@ -444,14 +469,14 @@ interface Accepted {
   readonly batch: ProducerBatch
   readonly baseOffset: number
   readonly lastOffset: number
-  readonly marker: EndTransaction | undefined
+  readonly marker: EndTransactionMarker | undefined
 }
 
 class Twin {
   stored: Accepted[] = []
   held: Accepted[] = []
 
-  verdict(one: ProducerBatch, origin: AppendOrigin, marker: EndTransaction | undefined): string {
+  verdict(one: ProducerBatch, origin: AppendOrigin, marker: EndTransactionMarker | undefined): string {
     const mine = [...this.stored, ...this.held].filter((accepted) => accepted.batch.producerId === one.producerId)
     if (mine.length === 0) return 'append'
     const epoch = mine.at(-1)!.batch.producerEpoch
@@ -527,7 +552,7 @@ test('whatever is appended, stored, lost and reloaded, each answer is that of a 
       let nextOffset = 0
       let snapshot = { entries: state.snapshot(), endOffset: 0 }
 
-      const append = (one: ProducerBatch, origin: AppendOrigin, marker?: EndTransaction): void => {
+      const append = (one: ProducerBatch, origin: AppendOrigin, marker?: EndTransactionMarker): void => {
         const due = twin.verdict(one, origin, marker)
         let verdict: string
         try {
