@@ -193,6 +193,14 @@ describe('the file', () => {
     })
   }
 
+  test('is believed up to the end of a log that was cut', () => {
+    const bytes = indexOf([{ offset: 45, position: 158 }, { offset: 49, position: 316 }]).takePending()!
+    for (const [validSize, count] of [[317, 2], [316, 1], [158, 0]] as const) {
+      const { index, tail } = OffsetIndex.load(bytes, { baseOffset: 40, maxBytes: 800, validSize })
+      expect([index.count, tail]).toEqual([count, count === 2 ? 'none' : 'damaged'])
+    }
+  })
+
   test('with half an entry at the end is damaged there', () => {
     const bytes = indexOf([{ offset: 45, position: 158 }, { offset: 49, position: 316 }]).takePending()!.subarray(0, 13)
     const { index, tail } = OffsetIndex.load(bytes, { baseOffset: 40, ...anySize })
