@@ -32,7 +32,7 @@ export const compressionLevels = {
 } as const
 
 /**
- * Compresses the concatenated records of a batch.
+ * Compresses the concatenated records of a batch. `none` gives a view of the same memory.
  *
  * @param level  gzip −1 (zlib's default) or 1…9; zstd −131072…22, default 3; lz4 1…17, ignored: it is always the fast compressor
  * @throws LogError `LOG_CODEC_MISSING` naming the package to install; RangeError for a level that the compression does not have
@@ -62,8 +62,9 @@ export function compress(name: CompressionName, bytes: Uint8Array, level?: numbe
  * `none` gives a view of the same memory.
  *
  * @param maxSize  the most bytes that the result may have
- * @throws LogError `LOG_DECOMPRESSED_TOO_LARGE` when there would be more, found before the memory for them is taken;
- *   `LOG_COMPRESSED_CORRUPT` for damaged bytes; `LOG_CODEC_MISSING` for zstd on a Node before 22.15 without the optional package
+ * @throws LogError `LOG_DECOMPRESSED_TOO_LARGE` when there would be more, found before memory for more is taken (gzip and zstd collect pieces
+ *   first, so they take up to twice the limit for a moment); `LOG_COMPRESSED_CORRUPT` for damaged bytes; `LOG_CODEC_MISSING` for zstd on a
+ *   Node before 22.15 without the optional package
  */
 export function decompress(name: CompressionName, bytes: Uint8Array, maxSize = DEFAULT_MAX_DECOMPRESSED_BYTES): Buffer {
   switch (name) {
@@ -191,7 +192,8 @@ function load<Name extends keyof Packages>(name: Name): Packages[Name] {
   try {
     return (loaded[name] = createRequire(import.meta.url)(name) as Packages[Name])
   } catch (error) {
-    throw new LogError('LOG_CODEC_MISSING', `the optional package "${name}" is not there or does not load: npm install ${name}`, { package: name }, error)
+    const reason = `the optional package "${name}" is not there or does not load: npm install ${name}`
+    throw new LogError('LOG_CODEC_MISSING', reason, { package: name }, error)
   }
 }
 

@@ -54,11 +54,20 @@ export const groupMetadataValue = message('GroupMetadataValue', { versions: [0, 
   }),
 })
 
-/* ---- groups of the new protocol: types 3 to 8 and 16 ---- */
+/* ---- all types ---- */
 
-const groupKey = { groupId: string() }
-const memberKey = { groupId: string(), memberId: string() }
+const groupKey = message('GroupKey', { versions: [0, 0] }, { groupId: string() })
+const memberKey = message('GroupMemberKey', { versions: [0, 0] }, { groupId: string(), memberId: string() })
+const regularExpressionKey = message('ConsumerGroupRegularExpressionKey', { versions: [0, 0] }, { groupId: string(), regularExpression: string() })
+
+/** What all values of the newer protocols have in common: they begin flexible, and grow by tagged fields. */
+const only0 = { versions: [0, 0], flexible: 0 } as const
+
 const topicPartitions = { topicId: uuid(), partitions: array(int32()) }
+const ownedPartitions = {
+  ...topicPartitions,
+  assignmentEpochs: array(int32(), { tag: 0, nullable: 0, default: [] }), // KIP-1251: one for each of the partitions
+}
 const partitionMetadata = {
   topics: array({
     topicId: uuid(),
@@ -67,143 +76,91 @@ const partitionMetadata = {
     partitionMetadata: array({ partition: int32(), racks: array(string()) }),
   }),
 }
-
-const consumerGroupMetadataKey = message('ConsumerGroupMetadataKey', { versions: [0, 0] }, groupKey)
-const consumerGroupMetadataValue = message('ConsumerGroupMetadataValue', { versions: [0, 0], flexible: 0 }, {
-  epoch: int32(),
-  metadataHash: bigint64({ tag: 0, default: 0n }), // KIP-1101, 4.1: all bits used
-  creationTimeMs: int64({ tag: 1, default: -1 }), // KIP-1282
-})
-
-// Written up to 4.0; since then only as a tombstone.
-const consumerGroupPartitionMetadataKey = message('ConsumerGroupPartitionMetadataKey', { versions: [0, 0] }, groupKey)
-const consumerGroupPartitionMetadataValue = message('ConsumerGroupPartitionMetadataValue', { versions: [0, 0], flexible: 0 }, partitionMetadata)
-
-const consumerGroupMemberMetadataKey = message('ConsumerGroupMemberMetadataKey', { versions: [0, 0] }, memberKey)
-const consumerGroupMemberMetadataValue = message('ConsumerGroupMemberMetadataValue', { versions: [0, 0], flexible: 0 }, {
-  instanceId: string({ nullable: 0 }),
-  rackId: string({ nullable: 0 }),
-  clientId: string(),
-  clientHost: string(),
-  subscribedTopicNames: array(string()),
-  subscribedTopicRegex: string({ nullable: 0 }),
-  rebalanceTimeoutMs: int32({ default: -1 }),
-  serverAssignor: string({ nullable: 0 }),
-  // Of a member that still speaks the classic protocol; else null. As in Kafka null is not the default, so it is written.
-  classicMemberMetadata: struct(
-    { sessionTimeoutMs: int32(), supportedProtocols: array({ name: string(), metadata: bytes() }) },
-    { tag: 0, nullable: 0 },
-  ),
-})
-
-const consumerGroupTargetAssignmentMetadataKey = message('ConsumerGroupTargetAssignmentMetadataKey', { versions: [0, 0] }, groupKey)
-const consumerGroupTargetAssignmentMetadataValue = message('ConsumerGroupTargetAssignmentMetadataValue', { versions: [0, 0], flexible: 0 }, {
-  assignmentEpoch: int32(),
-  assignmentTimestamp: int64({ tag: 0, default: 0 }), // KIP-1263
-})
-
-const consumerGroupTargetAssignmentMemberKey = message('ConsumerGroupTargetAssignmentMemberKey', { versions: [0, 0] }, memberKey)
-const consumerGroupTargetAssignmentMemberValue = message('ConsumerGroupTargetAssignmentMemberValue', { versions: [0, 0], flexible: 0 }, {
-  topicPartitions: array(topicPartitions),
-})
-
-const ownedPartitions = {
-  ...topicPartitions,
-  assignmentEpochs: array(int32(), { tag: 0, nullable: 0, default: [] }), // KIP-1251: one for each of the partitions
-}
-const consumerGroupCurrentMemberAssignmentKey = message('ConsumerGroupCurrentMemberAssignmentKey', { versions: [0, 0] }, memberKey)
-const consumerGroupCurrentMemberAssignmentValue = message('ConsumerGroupCurrentMemberAssignmentValue', { versions: [0, 0], flexible: 0 }, {
-  memberEpoch: int32(), // -2 while a static member is away
-  previousMemberEpoch: int32(),
-  state: int8(),
-  assignedPartitions: array(ownedPartitions),
-  partitionsPendingRevocation: array(ownedPartitions),
-})
-
-const consumerGroupRegularExpressionKey = message('ConsumerGroupRegularExpressionKey', { versions: [0, 0] }, {
-  groupId: string(),
-  regularExpression: string(),
-})
-const consumerGroupRegularExpressionValue = message('ConsumerGroupRegularExpressionValue', { versions: [0, 0], flexible: 0 }, {
-  topics: array(string()),
-  version: int64(),
-  timestamp: int64(),
-})
-
-/* ---- share groups (KIP-932): types 9 to 15 ---- */
-
-const shareGroupPartitionMetadataKey = message('ShareGroupPartitionMetadataKey', { versions: [0, 0] }, groupKey)
-const shareGroupPartitionMetadataValue = message('ShareGroupPartitionMetadataValue', { versions: [0, 0], flexible: 0 }, partitionMetadata)
-
-const shareGroupMemberMetadataKey = message('ShareGroupMemberMetadataKey', { versions: [0, 0] }, memberKey)
-const shareGroupMemberMetadataValue = message('ShareGroupMemberMetadataValue', { versions: [0, 0], flexible: 0 }, {
-  rackId: string({ nullable: 0 }),
-  clientId: string(),
-  clientHost: string(),
-  subscribedTopicNames: array(string()),
-})
-
-const shareGroupMetadataKey = message('ShareGroupMetadataKey', { versions: [0, 0] }, groupKey)
-const shareGroupMetadataValue = message('ShareGroupMetadataValue', { versions: [0, 0], flexible: 0 }, {
-  epoch: int32(),
-  metadataHash: bigint64(),
-})
-
-const shareGroupTargetAssignmentMetadataKey = message('ShareGroupTargetAssignmentMetadataKey', { versions: [0, 0] }, groupKey)
-const shareGroupTargetAssignmentMetadataValue = message('ShareGroupTargetAssignmentMetadataValue', { versions: [0, 0], flexible: 0 }, {
-  assignmentEpoch: int32(),
-})
-
-const shareGroupTargetAssignmentMemberKey = message('ShareGroupTargetAssignmentMemberKey', { versions: [0, 0] }, memberKey)
-const shareGroupTargetAssignmentMemberValue = message('ShareGroupTargetAssignmentMemberValue', { versions: [0, 0], flexible: 0 }, {
-  topicPartitions: array(topicPartitions),
-})
-
-const shareGroupCurrentMemberAssignmentKey = message('ShareGroupCurrentMemberAssignmentKey', { versions: [0, 0] }, memberKey)
-const shareGroupCurrentMemberAssignmentValue = message('ShareGroupCurrentMemberAssignmentValue', { versions: [0, 0], flexible: 0 }, {
-  memberEpoch: int32(),
-  previousMemberEpoch: int32(),
-  state: int8(),
-  assignedPartitions: array(topicPartitions),
-})
-
-// As in 4.1. A later Kafka adds a timestamp to each topic without a new version: those records fail to decode.
 const shareTopic = { topicId: uuid(), topicName: string() }
-const shareGroupStatePartitionMetadataKey = message('ShareGroupStatePartitionMetadataKey', { versions: [0, 0] }, groupKey)
-const shareGroupStatePartitionMetadataValue = message('ShareGroupStatePartitionMetadataValue', { versions: [0, 0], flexible: 0 }, {
-  initializingTopics: array({ ...shareTopic, partitions: array(int32()) }),
-  initializedTopics: array({ ...shareTopic, partitions: array(int32()) }),
-  deletingTopics: array(shareTopic),
-})
-
-/* ---- the topic ---- */
+const shareTopicPartitions = { ...shareTopic, partitions: array(int32()) }
 
 const kinds = {
   offsetCommit: { types: [1, 0], key: offsetCommitKey, value: offsetCommitValue, writes: 4 },
   groupMetadata: { types: [2], key: groupMetadataKey, value: groupMetadataValue, writes: 3 },
-  consumerGroupMetadata: { types: [3], key: consumerGroupMetadataKey, value: consumerGroupMetadataValue, writes: 0 },
-  consumerGroupPartitionMetadata: { types: [4], key: consumerGroupPartitionMetadataKey, value: consumerGroupPartitionMetadataValue, writes: 0 },
-  consumerGroupMemberMetadata: { types: [5], key: consumerGroupMemberMetadataKey, value: consumerGroupMemberMetadataValue, writes: 0 },
-  consumerGroupTargetAssignmentMetadata: {
-    types: [6], key: consumerGroupTargetAssignmentMetadataKey, value: consumerGroupTargetAssignmentMetadataValue, writes: 0,
-  },
-  consumerGroupTargetAssignmentMember: {
-    types: [7], key: consumerGroupTargetAssignmentMemberKey, value: consumerGroupTargetAssignmentMemberValue, writes: 0,
-  },
-  consumerGroupCurrentMemberAssignment: {
-    types: [8], key: consumerGroupCurrentMemberAssignmentKey, value: consumerGroupCurrentMemberAssignmentValue, writes: 0,
-  },
-  shareGroupPartitionMetadata: { types: [9], key: shareGroupPartitionMetadataKey, value: shareGroupPartitionMetadataValue, writes: 0 },
-  shareGroupMemberMetadata: { types: [10], key: shareGroupMemberMetadataKey, value: shareGroupMemberMetadataValue, writes: 0 },
-  shareGroupMetadata: { types: [11], key: shareGroupMetadataKey, value: shareGroupMetadataValue, writes: 0 },
-  shareGroupTargetAssignmentMetadata: {
-    types: [12], key: shareGroupTargetAssignmentMetadataKey, value: shareGroupTargetAssignmentMetadataValue, writes: 0,
-  },
-  shareGroupTargetAssignmentMember: { types: [13], key: shareGroupTargetAssignmentMemberKey, value: shareGroupTargetAssignmentMemberValue, writes: 0 },
-  shareGroupCurrentMemberAssignment: { types: [14], key: shareGroupCurrentMemberAssignmentKey, value: shareGroupCurrentMemberAssignmentValue, writes: 0 },
-  shareGroupStatePartitionMetadata: { types: [15], key: shareGroupStatePartitionMetadataKey, value: shareGroupStatePartitionMetadataValue, writes: 0 },
-  consumerGroupRegularExpression: { types: [16], key: consumerGroupRegularExpressionKey, value: consumerGroupRegularExpressionValue, writes: 0 },
+
+  // Groups of the new protocol (KIP-848)
+  consumerGroupMetadata: kind(3, groupKey, message('ConsumerGroupMetadataValue', only0, {
+    epoch: int32(),
+    metadataHash: bigint64({ tag: 0, default: 0n }), // KIP-1101, 4.1: all bits used
+    creationTimeMs: int64({ tag: 1, default: -1 }), // KIP-1282
+  })),
+  // Written up to 4.0; since then only as a tombstone.
+  consumerGroupPartitionMetadata: kind(4, groupKey, message('ConsumerGroupPartitionMetadataValue', only0, partitionMetadata)),
+  consumerGroupMemberMetadata: kind(5, memberKey, message('ConsumerGroupMemberMetadataValue', only0, {
+    instanceId: string({ nullable: 0 }),
+    rackId: string({ nullable: 0 }),
+    clientId: string(),
+    clientHost: string(),
+    subscribedTopicNames: array(string()),
+    subscribedTopicRegex: string({ nullable: 0 }),
+    rebalanceTimeoutMs: int32({ default: -1 }),
+    serverAssignor: string({ nullable: 0 }),
+    // Of a member that still speaks the classic protocol; else null. As in Kafka null is not the default, so it is written.
+    classicMemberMetadata: struct(
+      { sessionTimeoutMs: int32(), supportedProtocols: array({ name: string(), metadata: bytes() }) },
+      { tag: 0, nullable: 0 },
+    ),
+  })),
+  consumerGroupTargetAssignmentMetadata: kind(6, groupKey, message('ConsumerGroupTargetAssignmentMetadataValue', only0, {
+    assignmentEpoch: int32(),
+    assignmentTimestamp: int64({ tag: 0, default: 0 }), // KIP-1263
+  })),
+  consumerGroupTargetAssignmentMember: kind(7, memberKey, message('ConsumerGroupTargetAssignmentMemberValue', only0, {
+    topicPartitions: array(topicPartitions),
+  })),
+  consumerGroupCurrentMemberAssignment: kind(8, memberKey, message('ConsumerGroupCurrentMemberAssignmentValue', only0, {
+    memberEpoch: int32(), // -2 while a static member is away
+    previousMemberEpoch: int32(),
+    state: int8(),
+    assignedPartitions: array(ownedPartitions),
+    partitionsPendingRevocation: array(ownedPartitions),
+  })),
+  consumerGroupRegularExpression: kind(16, regularExpressionKey, message('ConsumerGroupRegularExpressionValue', only0, {
+    topics: array(string()),
+    version: int64(),
+    timestamp: int64(),
+  })),
+
+  // Share groups (KIP-932), as in 4.1
+  shareGroupPartitionMetadata: kind(9, groupKey, message('ShareGroupPartitionMetadataValue', only0, partitionMetadata)),
+  shareGroupMemberMetadata: kind(10, memberKey, message('ShareGroupMemberMetadataValue', only0, {
+    rackId: string({ nullable: 0 }),
+    clientId: string(),
+    clientHost: string(),
+    subscribedTopicNames: array(string()),
+  })),
+  shareGroupMetadata: kind(11, groupKey, message('ShareGroupMetadataValue', only0, {
+    epoch: int32(),
+    metadataHash: bigint64(),
+  })),
+  shareGroupTargetAssignmentMetadata: kind(12, groupKey, message('ShareGroupTargetAssignmentMetadataValue', only0, {
+    assignmentEpoch: int32(),
+  })),
+  shareGroupTargetAssignmentMember: kind(13, memberKey, message('ShareGroupTargetAssignmentMemberValue', only0, {
+    topicPartitions: array(topicPartitions),
+  })),
+  shareGroupCurrentMemberAssignment: kind(14, memberKey, message('ShareGroupCurrentMemberAssignmentValue', only0, {
+    memberEpoch: int32(),
+    previousMemberEpoch: int32(),
+    state: int8(),
+    assignedPartitions: array(topicPartitions),
+  })),
+  // A Kafka after 4.1 adds a timestamp to each topic without a new version: those records fail to decode.
+  shareGroupStatePartitionMetadata: kind(15, groupKey, message('ShareGroupStatePartitionMetadataValue', only0, {
+    initializingTopics: array(shareTopicPartitions),
+    initializedTopics: array(shareTopicPartitions),
+    deletingTopics: array(shareTopic),
+  })),
 } as const
+
+function kind<Key, Value>(type: number, key: Key, value: Value): { types: readonly number[]; key: Key; value: Value; writes: number } {
+  return { types: [type], key, value, writes: 0 }
+}
 
 /** A record of `__consumer_offsets`; `kind` tells which. */
 export type OffsetsRecord = CoordinatorRecord<typeof kinds>

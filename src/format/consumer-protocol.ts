@@ -4,7 +4,7 @@
  * ConsumerProtocolAssignment of Kafka's clients.
  */
 import { ByteReader, getInt16 } from '../base/bytes.ts'
-import { LogError } from '../base/errors.ts'
+import { LogError, isLogError } from '../base/errors.ts'
 import { encodeVersioned } from './coordinator-records.ts'
 import { array, bytes, int32, message, string, type Decoded, type Encodable, type Fields, type Message, type StructOut } from './schema.ts'
 
@@ -82,7 +82,8 @@ function readerBehindVersion({ name }: { readonly name: string }, from: Uint8Arr
 function attempt<T>(decode: () => T): T | undefined {
   try {
     return decode()
-  } catch {
+  } catch (error) {
+    if (!isLogError(error, 'LOG_DECODE_FAILED')) throw error
     return undefined
   }
 }

@@ -69,7 +69,10 @@ export interface CoordinatorRecords<Kinds> {
 }
 
 /** Makes the codec of an internal topic from its kinds of records. `topic` is for errors. */
-export function coordinatorRecords<const Kinds extends { readonly [kind: string]: RecordKind }>(topic: string, kinds: Kinds): CoordinatorRecords<Kinds> {
+export function coordinatorRecords<const Kinds extends { readonly [kind: string]: RecordKind }>(
+  topic: string,
+  kinds: Kinds,
+): CoordinatorRecords<Kinds> {
   const byType = new Map<number, readonly [string, RecordKind]>()
   for (const entry of Object.entries(kinds)) for (const type of entry[1].types) byType.set(type, entry)
   return {

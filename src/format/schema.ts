@@ -2,15 +2,17 @@
  * The notation in which Kafka's messages are declared: records of the internal topics, and requests and responses on the wire. A message
  * is a TypeScript value; its types are inferred from it, and one declaration covers all versions. No generator, no file per version.
  *
- *   export const offsetCommitValue = message('OffsetCommitValue', { versions: [0, 4], flexible: 4 }, {
- *     offset: int64(),
- *     leaderEpoch: int32({ since: 3, default: -1, ignorable: true }),
- *     metadata: string(),
- *     topics: array({ topic: string(), partitions: array(int32()) }, { since: 2, nullable: 3, default: null }),
- *     topicId: uuid({ since: 4, tag: 0, default: NO_UUID }),
+ *   export const listOffsetsRequest = message('ListOffsetsRequest', { versions: [1, 10], flexible: 6 }, {
+ *     replicaId: int32(),
+ *     isolationLevel: int8({ since: 2, default: 0 }),                         // 2: read committed
+ *     topics: array({
+ *       name: string(),
+ *       partitions: array({ partitionIndex: int32(), currentLeaderEpoch: int32({ since: 4, default: -1, ignorable: true }), timestamp: int64() }),
+ *     }),
+ *     timeoutMs: int32({ since: 10, default: 0, ignorable: true }),           // 10: KIP-1075
  *   })
- *   type OffsetCommitValue = Decoded<typeof offsetCommitValue>
- *   offsetCommitValue.at(4).encode({ offset: 42, metadata: 'm', topics: null }, writer)
+ *   type ListOffsetsRequest = Decoded<typeof listOffsetsRequest>
+ *   listOffsetsRequest.at(4).encode({ replicaId: -1, topics: [] }, writer)
  *
  * A value has no version: what a version lacks decodes to its default, and is dropped by encode only when it is the default or ignorable.
  * Not here: framing, headers, the version prefix of a record, and what the fields mean. Kafka's own notation: its message JSON files.
@@ -171,26 +173,32 @@ export interface MessageCodec<F extends Fields> {
 
 /* ---- numbers and booleans ---- */
 
+/** One byte: 0 is false, all else true. */
 export function boolean<const O extends FieldOptions<boolean>>(options?: O): FieldOf<boolean, boolean, O> {
   return scalar(false, booleanCodec, options)
 }
 
+/** A signed byte. */
 export function int8<const O extends FieldOptions<number>>(options?: O): FieldOf<number, number, O> {
   return scalar(0, int8Codec, options)
 }
 
+/** A signed 16-bit integer. */
 export function int16<const O extends FieldOptions<number>>(options?: O): FieldOf<number, number, O> {
   return scalar(0, int16Codec, options)
 }
 
+/** An unsigned 16-bit integer. */
 export function uint16<const O extends FieldOptions<number>>(options?: O): FieldOf<number, number, O> {
   return scalar(0, uint16Codec, options)
 }
 
+/** A signed 32-bit integer. */
 export function int32<const O extends FieldOptions<number>>(options?: O): FieldOf<number, number, O> {
   return scalar(0, int32Codec, options)
 }
 
+/** An unsigned 32-bit integer. */
 export function uint32<const O extends FieldOptions<number>>(options?: O): FieldOf<number, number, O> {
   return scalar(0, uint32Codec, options)
 }
@@ -205,6 +213,7 @@ export function bigint64<const O extends FieldOptions<bigint>>(options?: O): Fie
   return scalar(0n, bigint64Codec, options)
 }
 
+/** A double. */
 export function float64<const O extends FieldOptions<number>>(options?: O): FieldOf<number, number, O> {
   return scalar(0, float64Codec, options)
 }
@@ -300,11 +309,15 @@ export function bytes<const O extends NullableOptions<Uint8Array>>(options?: O):
     options: checked(options),
     initial: () => initial,
     isInitial: (value: Uint8Array | null) => (value === null ? initial === null : initial !== null && value.length === 0),
-    compile: ({ version, flexible }: Target, path: string) => bytesCodec(flexible ? compactLength : classicLength, nullableIn(options, version), path),
+    compile: ({ version, flexible }: Target, path: string) =>
+      bytesCodec(flexible ? compactLength : classicLength, nullableIn(options, version), path),
   })
 }
 
-/** Record batches, passed through as bytes: the codec of batches is format/batch.ts. Null in every version. */
+/**
+ * Record batches, passed through as bytes: the codec of batches is format/batch.ts. May be null in every version. The writer is given them
+ * in one piece, so that one which sends pieces as they are need not copy them.
+ */
 export function records<const O extends FieldOptions<Uint8Array | null>>(options?: O): Field<Buffer | null, Uint8Array | null, HasDefault<O>> {
   return bytes({ ...options, nullable: 0 }) as Field<Buffer | null, Uint8Array | null, HasDefault<O>>
 }
@@ -366,8 +379,11 @@ function arrayCodec(item: ValueCodec<unknown>, length: LengthCodec, nullable: bo
   }
 }
 
-/** A struct inside another. Its default is null with `default: null`, else a struct of defaults. */
-export function struct<const F extends Fields, const O extends NullableOptions<never>>(fields: F, options?: O): FieldOf<StructOut<F>, StructIn<F>, O> {
+/** A struct inside another. The default is null or `{}`: a struct of defaults. */
+export function struct<const F extends Fields, const O extends NullableOptions<{ readonly [name: string]: never }>>(
+  fields: F,
+  options?: O,
+): FieldOf<StructOut<F>, StructIn<F>, O> {
   const entries = Object.entries(fields)
   const startsNull = options?.default === null
   return field({

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import zlib from 'node:zlib'
 import fc from 'fast-check'
 import ts from 'typescript'
@@ -85,7 +86,8 @@ test.each(here)('what %s compressed decompresses to the same bytes, with exactly
 
 test.each(here)('%s carries several megabytes of noise and of text', (name) => {
   const noise = Buffer.from(Array.from({ length: 300_000 }, (_, i) => Math.imul(i, 0x9e3779b1) >>> 13))
-  const text = Buffer.from(Array.from({ length: 40_000 }, (_, i) => `{"id":${i},"customer":"c-${i % 97}","amount":${(i * 31) % 1000}}`).join('\n'))
+  const lines = Array.from({ length: 40_000 }, (_, i) => `{"id":${i},"customer":"c-${i % 97}","amount":${(i * 31) % 1000}}`)
+  const text = Buffer.from(lines.join('\n'))
   for (const plain of [noise, text, Buffer.concat([text, noise, text])]) {
     expect(decompress(name, compress(name, plain)).equals(plain)).toBe(true)
   }
@@ -119,7 +121,8 @@ test.each(framed)('a %s bomb is refused at the limit', (name) => {
 })
 
 test.each(framed)('damaged %s gives a LogError or bytes within the limit', (name) => {
-  const samples = [Buffer.from('short'), Buffer.alloc(70_000, 'compressible '), Buffer.concat(Array.from({ length: 400 }, (_, i) => Buffer.from(`v${i}`)))]
+  const values = Array.from({ length: 400 }, (_, i) => `v${i}`).join('')
+  const samples = [Buffer.from('short'), Buffer.alloc(70_000, 'compressible '), Buffer.from(values)]
   const packed = samples.map((plain) => compress(name, plain))
   fc.assert(fc.property(fc.constantFrom(...packed), damages, (bytes, changes) => {
     expectBytesOrLogError(() => decompress(name, damaged(bytes, changes), 100_000))
@@ -154,7 +157,10 @@ test('levels are those of Kafka, and others are a RangeError', () => {
   for (const [name, list] of Object.entries(levels) as [CompressionName, readonly number[]][]) {
     for (const level of list.filter(() => here.includes(name))) expect(decompress(name, compress(name, plain, level)).equals(plain)).toBe(true)
   }
-  const refused = [['gzip', 0], ['gzip', 10], ['lz4', 0], ['lz4', 18], ['zstd', 23], ['zstd', -131_073], ['gzip', 1.5], ['zstd', NaN], ['snappy', 1], ['none', 1]]
+  const refused = [
+    ['gzip', 0], ['gzip', 10], ['gzip', 1.5], ['lz4', 0], ['lz4', 18], ['zstd', 23], ['zstd', -131_073],
+    ['zstd', NaN], ['snappy', 1], ['none', 1],
+  ]
   for (const [name, level] of refused as [CompressionName, number][]) {
     expect(() => checkCompressionLevel(name, level)).toThrow(RangeError)
     expect(() => compress(name, plain, level)).toThrow(RangeError)
@@ -185,44 +191,61 @@ test.runIf(zstdHere)('several zstd frames are one stream, whatever this Node mak
 
 // Optional packages ----------------------------------------------------------------------------------------------------------------------
 
-test('without any package snappy and lz4 are read, writing them names what to install, and importing loads nothing', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'commitlog-compression-'))
-  try {
-    buildFormat(folder)
-    const plain = Buffer.from('read without a package '.repeat(30))
-    const packed = { snappy: compress('snappy', plain).toString('base64'), lz4: compress('lz4', plain).toString('base64') }
-    const report = JSON.parse(runThere(folder, `
-      import { createRequire } from 'node:module'
-      const before = Object.keys(createRequire(import.meta.url).cache).length
-      const { compress, decompress, loadCompression } = await import('./format/compression.js')
-      const loaded = Object.keys(createRequire(import.meta.url).cache).length - before
-      const packed = ${JSON.stringify(packed)}
-      const failing = (name) => { try { compress(name, Buffer.from('x')) } catch (error) { return [error.code, error.message, error.detail.package] } }
-      const failingLoad = (name) => loadCompression([name]).then(() => null, (error) => error.code)
-      console.log(JSON.stringify({
-        loaded,
-        read: Object.entries(packed).map(([name, bytes]) => decompress(name, Buffer.from(bytes, 'base64')).toString()),
-        snappy: failing('snappy'), lz4: failing('lz4'), zstd: failing('zstd'), gzip: failing('gzip'),
-        loads: [await failingLoad('gzip'), await failingLoad('snappy'), await failingLoad('lz4')],
-      }))`)) as Record<string, unknown>
-    expect(report.loaded).toBe(0)
-    expect(report.read).toEqual([plain.toString(), plain.toString()])
-    expect(report.snappy).toEqual(['LOG_CODEC_MISSING', expect.stringContaining('npm install snappy'), 'snappy'])
-    expect(report.lz4).toEqual(['LOG_CODEC_MISSING', expect.stringContaining('npm install lz4-napi'), 'lz4-napi'])
-    if (typeof zlib.zstdCompressSync === 'function') expect(report.zstd).toBeUndefined()
-    else expect(report.zstd).toEqual(['LOG_CODEC_MISSING', expect.stringContaining('npm install'), expect.stringContaining('zstd')])
-    expect(report.gzip).toBeUndefined()
-    expect(report.loads).toEqual([null, 'LOG_CODEC_MISSING', 'LOG_CODEC_MISSING'])
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
+test('without any package snappy and lz4 are read, and writing them names what to install', () => {
+  const plain = Buffer.from('read without a package '.repeat(30))
+  const packed = { snappy: compress('snappy', plain).toString('base64'), lz4: compress('lz4', plain).toString('base64') }
+  const report = runBuilt('', `
+    const { compress, decompress, loadCompression } = await import('./format/compression.js')
+    const packed = ${JSON.stringify(packed)}
+    const failing = (name) => {
+      try { compress(name, Buffer.from('x')) } catch (error) { return [error.code, error.message, error.detail.package] }
+    }
+    const failingLoad = (name) => loadCompression([name]).then(() => null, (error) => error.code)
+    console.log(JSON.stringify({
+      read: Object.entries(packed).map(([name, bytes]) => decompress(name, Buffer.from(bytes, 'base64')).toString()),
+      snappy: failing('snappy'), lz4: failing('lz4'), zstd: failing('zstd'), gzip: failing('gzip'),
+      loads: [await failingLoad('gzip'), await failingLoad('snappy'), await failingLoad('lz4')],
+    }))`)
+  expect(report.read).toEqual([plain.toString(), plain.toString()])
+  expect(report.snappy).toEqual(['LOG_CODEC_MISSING', expect.stringContaining('npm install snappy'), 'snappy'])
+  expect(report.lz4).toEqual(['LOG_CODEC_MISSING', expect.stringContaining('npm install lz4-napi'), 'lz4-napi'])
+  if (typeof zlib.zstdCompressSync === 'function') expect(report.zstd).toBeUndefined()
+  else expect(report.zstd).toEqual(['LOG_CODEC_MISSING', expect.stringContaining('npm install'), expect.stringContaining('zstd')])
+  expect(report.gzip).toBeUndefined()
+  expect(report.loads).toEqual([null, 'LOG_CODEC_MISSING', 'LOG_CODEC_MISSING'])
+})
+
+test('an optional package is loaded when something is written with it, and not before', () => {
+  const report = runBuilt(fileURLToPath(new URL('../../node_modules', import.meta.url)), `
+    import { createRequire } from 'node:module'
+    const loaded = () => Object.keys(createRequire(import.meta.url).cache).length
+    const { compress, decompress } = await import('./format/compression.js')
+    const imported = loaded()
+    decompress('gzip', compress('gzip', Buffer.from('x')))
+    decompress('snappy', Buffer.from('030878797a', 'hex'))
+    const read = loaded()
+    compress('snappy', Buffer.from('x'))
+    console.log(JSON.stringify({ imported, read, written: loaded() > 0 }))`)
+  expect(report).toEqual({ imported: 0, read: 0, written: true })
 })
 
 test('what is needed can be loaded ahead', async () => {
   await expect(loadCompression(['none', 'gzip', 'snappy', 'lz4'])).resolves.toBeUndefined()
 })
 
-/** The compiled base and format folders, alone: no node_modules above them. */
+/** The JSON that a script prints beside the compiled base and format folders. There are no packages but those in `packages`. */
+function runBuilt(packages: string, script: string): Record<string, unknown> {
+  const folder = mkdtempSync(join(tmpdir(), 'commitlog-compression-'))
+  try {
+    buildFormat(folder)
+    writeFileSync(join(folder, 'check.js'), script)
+    const env = { ...process.env, NODE_PATH: packages, NODE_OPTIONS: '' }
+    return JSON.parse(execFileSync(process.execPath, ['check.js'], { cwd: folder, encoding: 'utf8', env })) as Record<string, unknown>
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+}
+
 function buildFormat(folder: string): void {
   const options = {
     module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2023, rewriteRelativeImportExtensions: true, verbatimModuleSyntax: true,
@@ -236,11 +259,6 @@ function buildFormat(folder: string): void {
       writeFileSync(join(folder, floor, file.replace(/\.ts$/, '.js')), outputText)
     }
   }
-}
-
-function runThere(folder: string, script: string): string {
-  writeFileSync(join(folder, 'check.js'), script)
-  return execFileSync(process.execPath, ['check.js'], { cwd: folder, encoding: 'utf8', env: { ...process.env, NODE_PATH: '', NODE_OPTIONS: '' } })
 }
 
 function expectBytesOrLogError(act: () => Buffer): void {

@@ -97,8 +97,10 @@ interface FrameOptions {
 }
 
 function frame(blocks: readonly Buffer[], options: FrameOptions = {}): Buffer {
-  const flags = (options.flags ?? PLAIN) | (options.blockChecksums ? 0x10 : 0) | (options.contentSize ? 0x08 : 0) | (options.contentChecksum ? 0x04 : 0)
-  const descriptor = Buffer.from([flags, ((options.code ?? 4) << 4) | (options.reserved ?? 0), ...(options.contentSize ? Array<number>(8).fill(9) : [])])
+  const optional = (options.blockChecksums ? 0x10 : 0) | (options.contentSize ? 0x08 : 0) | (options.contentChecksum ? 0x04 : 0)
+  const flags = (options.flags ?? PLAIN) | optional
+  const contentSize = options.contentSize ? Array<number>(8).fill(9) : []
+  const descriptor = Buffer.from([flags, ((options.code ?? 4) << 4) | (options.reserved ?? 0), ...contentSize])
   return Buffer.concat([
     Buffer.from('04224d18', 'hex'),
     descriptor,
