@@ -39,6 +39,7 @@ test.each([4, 5, 6, 7])('blocks of size code %i may be as large as it says, and 
   // A run that goes one byte past the block: 4 + 15 in the token, the rest in bytes of 255.
   const run = Buffer.concat([sequence('r', 1, most), sequence('')])
   expect(failure(frame([run], { code }))).toBe('LOG_COMPRESSED_CORRUPT')
+  expect(failure(frame([run, sequence('room behind it')], { code }))).toBe('LOG_COMPRESSED_CORRUPT')
 })
 
 test('content size and content checksum are skipped, and block checksums are checked', () => {

@@ -69,6 +69,10 @@ test.each([
   expect(failure(bytes)).toBe('LOG_COMPRESSED_CORRUPT')
 })
 
+test('a copy never reaches into the block before', () => {
+  expect(failure(stream(bare(4, literal('abcd')), bare(5, literal('x'), copy(2, 2, 4))))).toBe('LOG_COMPRESSED_CORRUPT')
+})
+
 test('a few bytes that claim to be gigabytes get no memory', () => {
   const before = process.memoryUsage().arrayBuffers
   expect(failure(Buffer.from('ffffffff0f0161626364', 'hex'), 2 ** 33)).toBe('LOG_COMPRESSED_CORRUPT')
