@@ -88,7 +88,10 @@ function programsOf(page: string, text: string): Program[] {
 }
 
 function inBlocks(codes: readonly string[]): string {
-  return withEqual(`${prelude}\n${codes.map((code) => `{\n${code}}\n`).join('\n')}\nawait log.close()\n`)
+  // An import may not stand in a block.
+  const imports = new Set(codes.flatMap((code) => code.match(/^import .*$/gm) ?? []))
+  const blocks = codes.map((code) => `{\n${code.replace(/^import .*\n/gm, '')}}\n`)
+  return withEqual(`${[...imports].join('\n')}\n${prelude}\n${blocks.join('\n')}\nawait log.close()\n`)
 }
 
 function withEqual(code: string): string {
