@@ -1,0 +1,34 @@
+/*
+ * The door `commitlog`: the log, its nouns, codecs and errors. Nothing deep, no sockets, no optional package.
+ */
+export { ByteWriter } from './base/bytes.ts'
+export type { Clock, Timer } from './base/clock.ts'
+export type { Codec } from './base/codec.ts'
+export { isLogError, LogError, type LogErrorCode, type LogErrorDetail } from './base/errors.ts'
+export type { Random } from './base/random.ts'
+export type { FileHandle, FileStat, FileSystem, FolderLock, LockHolder, OpenMode } from './files/file-system.ts'
+export type { Durability, LogConfig } from './log/config.ts'
+export type { LogEvent } from './log/environment.ts'
+export type { Isolation } from './log/partition-log.ts'
+export type { LogRecord, RecordHeaders } from './log/record.ts'
+export type { HeadersInput, RecordInput } from './log/record-input.ts'
+export type { CutReport, RecoveryReport } from './log/recovery-report.ts'
+export type { FoundTimestamp } from './log/timestamps.ts'
+export { bytes, json, msgpack, string } from './topics/codecs.ts'
+export {
+  CommitLog, type LogOptions, type LogSettings, type LogStats, type LogStatus, type MemoryLogOptions, type TopicInfo,
+} from './topics/commit-log.ts'
+export { Consumer, type ConsumerOptions } from './topics/consumer.ts'
+export type {
+  PortableConsumer, PortableConsumerOptions, PortableLog, PortablePartitioner, PortableProducer, PortableRecord, PortableSendRecord,
+  PortableSendResult, PortableTopic,
+} from './topics/contract.ts'
+export { defineTopic, type TopicDefinition, type TopicOptions } from './topics/define-topic.ts'
+export type { AppendNotice, LogListener, LogNotice } from './topics/diagnostics.ts'
+export { Partition, type PartitionStats, type ReadRange } from './topics/partition.ts'
+export type { Partitioner } from './topics/partitioner.ts'
+export { Producer, type ProducerOptions, type SendOptions, type SendRecord, type SendResult } from './topics/producer.ts'
+export type { TopicSettings } from './topics/settings.ts'
+export type { SchemaIssue, SchemaResult, StandardSchema } from './topics/standard-schema.ts'
+export type { StartPosition } from './topics/start-position.ts'
+export { Topic } from './topics/topic.ts'

@@ -1,0 +1,290 @@
+/*
+ * The root object: a handle on an open log. Opens of one folder in one process share what is open (log-core.ts) and count; the last handle
+ * to close closes it (open-logs.ts).
+ */
+import { type Clock, systemClock } from '../base/clock.ts'
+import { type Codec } from '../base/codec.ts'
+import { LogError } from '../base/errors.ts'
+import { checkBoolean, checkFunction, checkInteger, checkOptions, checkSignal, describe } from '../base/options.ts'
+import { type Random, systemRandom } from '../base/random.ts'
+import { diskFileSystem } from '../files/disk.ts'
+import { type FileSystem } from '../files/file-system.ts'
+import { MemoryFileSystem } from '../files/memory.ts'
+import { type TopicEntry } from './catalog.ts'
+import { builtInCodec, bytes, msgpack, string } from './codecs.ts'
+import { checkedCodec, defineTopic, type TopicDefinition, type TopicOptions } from './define-topic.ts'
+import { type PortableLog } from './contract.ts'
+import { type LogListener } from './diagnostics.ts'
+import { Life } from './life.ts'
+import { LogCore, type TopicRequest } from './log-core.ts'
+import { type LogShare, openShared } from './open-logs.ts'
+import { type PartitionStats, partitionStats } from './partition.ts'
+import { checkedSettings, type TopicSettings } from './settings.ts'
+import { Topic } from './topic.ts'
+
+/** What `CommitLog.memory` and `CommitLog.open` may be told. */
+export interface MemoryLogOptions extends LogSettings {
+  // Memory
+  /** Bytes appended and not yet stored above which `append` throws LOG_BUFFER_FULL and `send` waits. Default 32 MiB. */
+  readonly bufferBytes?: number
+  /** Bytes of files kept in memory for reads of single records. Default 64 MiB. */
+  readonly windowBytes?: number
+  // Listening
+  /** Called with what happens in the log: rounds, syncs, recoveries, failures. Also told on channels of `node:diagnostics_channel`. */
+  readonly onEvent?: LogListener
+  // For tests
+  /** Where the log keeps its files. */
+  readonly files?: FileSystem
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+/** Settings that topics of the log have when they are not given their own. */
+export type LogSettings = Pick<TopicSettings, 'durability' | 'batchSize' | 'lingerMs' | 'flushIntervalMs' | 'segmentBytes' | 'compressionType'>
+
+/** What `CommitLog.open` may be told. */
+export interface LogOptions extends MemoryLogOptions {
+  // Opening
+  /** Only read: nothing is changed on disk, and a writer in another process is followed. Default false. */
+  readonly readOnly?: boolean
+  /** Make the log when there is none. Default true. */
+  readonly create?: boolean
+  /** Milliseconds to wait while another process holds the folder. Default 0: LOG_LOCKED at once. */
+  readonly waitMs?: number
+  /** Ends the waiting for the lock. */
+  readonly signal?: AbortSignal
+  // Safety
+  /** Bytes that are left free on the disk: appends stop with LOG_DISK_FULL when there is less. Default 16 MiB. */
+  readonly minFreeBytes?: number
+}
+
+/** What is told of a topic without opening it. */
+export interface TopicInfo {
+  readonly name: string
+  readonly partitions: number
+  /** Names of the codecs; undefined in a folder that Kafka wrote. */
+  readonly key: string | undefined
+  readonly value: string | undefined
+  readonly settings: TopicSettings
+  /** Ms since 1970. */
+  readonly createdAt: number
+}
+
+/** The numbers of a log. */
+export interface LogStats {
+  /** The folder. */
+  readonly log: string
+  readonly clusterId: string
+  readonly readOnly: boolean
+  /** The topics opened so far in this process, with their partitions. */
+  readonly topics: readonly { readonly name: string; readonly partitions: readonly PartitionStats[] }[]
+  /** Bytes appended and not yet stored, and above how many appends are refused. */
+  readonly bufferedBytes: number
+  readonly bufferBytes: number
+  /** Sends that wait for room. */
+  readonly waitingSends: number
+  /** Bytes of files in memory, and how many at most. */
+  readonly windowedBytes: number
+  readonly windowBytes: number
+}
+
+/** Where a log is in its life. */
+export type LogStatus = 'open' | 'closing' | 'closed'
+
+const settingNames = ['durability', 'batchSize', 'lingerMs', 'flushIntervalMs', 'segmentBytes', 'compressionType']
+const memoryOptionNames = ['bufferBytes', 'windowBytes', 'onEvent', 'files', 'clock', 'random', ...settingNames]
+const optionNames = ['readOnly', 'create', 'waitMs', 'signal', 'minFreeBytes', ...memoryOptionNames]
+
+const DEFAULT_BUFFER_BYTES = 32 * 1024 * 1024
+const DEFAULT_WINDOW_BYTES = 64 * 1024 * 1024
+const DEFAULT_MIN_FREE_BYTES = 16 * 1024 * 1024
+
+/** A log: topics in a folder, or in memory. */
+export class CommitLog implements PortableLog {
+  readonly #share: LogShare
+  readonly #core: LogCore
+  readonly #life: Life
+  readonly #stopListening: () => void
+  #status: LogStatus = 'open'
+  #closing: Promise<void> | undefined
+
+  private constructor(share: LogShare, onEvent: LogListener | undefined) {
+    this.#share = share
+    this.#core = share.core
+    this.#life = new Life(`the log ${share.core.folder}`)
+    this.#stopListening = share.core.events.listen(onEvent)
+  }
+
+  /**
+   * Opens the log in a folder, and makes folder and log when they are not there.
+   *
+   * A second open of the same folder in this process shares the log; options that contradict those of the first are a TypeError.
+   *
+   * @throws LogError `LOG_LOCKED`, `LOG_NOT_FOUND`, `LOG_NOT_A_LOG`, `LOG_ACCESS_DENIED`, `LOG_CORRUPT`, `LOG_FILE_CORRUPT`,
+   *   `LOG_VERSION_UNSUPPORTED`, `LOG_TOO_MANY_FILES`, `LOG_DISK_FULL`; the reason of `signal`
+   */
+  static async open(folder: string, options: LogOptions = {}): Promise<CommitLog> {
+    if (typeof folder !== 'string' || folder === '') throw new TypeError(`CommitLog.open takes the path of a folder, not ${describe(folder)}`)
+    const { bufferBytes, windowBytes, minFreeBytes, onEvent, readOnly = false, waitMs = 0 } = options
+    const settings = checkedOptions(options, optionNames, 'CommitLog.open')
+    const share = await openShared({
+      files: options.files ?? diskFileSystem, folder, clock: options.clock ?? systemClock, random: options.random ?? systemRandom,
+      readOnly, create: options.create ?? true, waitMs, signal: options.signal, settings,
+      bufferBytes: bufferBytes ?? DEFAULT_BUFFER_BYTES, windowBytes: windowBytes ?? DEFAULT_WINDOW_BYTES,
+      minFreeBytes: minFreeBytes ?? DEFAULT_MIN_FREE_BYTES,
+    }, { ...settings, bufferBytes, windowBytes, minFreeBytes })
+    return new CommitLog(share, onEvent)
+  }
+
+  /** A log in memory, for tests: as fast as it goes, and gone with the process. Every call gives another one. */
+  static async memory(options: MemoryLogOptions = {}): Promise<CommitLog> {
+    const settings = checkedOptions(options, memoryOptionNames, 'CommitLog.memory')
+    const clock = options.clock ?? systemClock
+    const core = await LogCore.open({
+      files: options.files ?? new MemoryFileSystem({ clock }), folder: '/memory', clock, random: options.random ?? systemRandom,
+      readOnly: false, create: true, waitMs: 0, signal: undefined, settings,
+      bufferBytes: options.bufferBytes ?? DEFAULT_BUFFER_BYTES, windowBytes: options.windowBytes ?? DEFAULT_WINDOW_BYTES, minFreeBytes: 0,
+    })
+    return new CommitLog({ core, release: () => core.close() }, options.onEvent)
+  }
+
+  /** The folder, as it was given to the first open. */
+  get folder(): string {
+    return this.#core.folder
+  }
+
+  get readOnly(): boolean {
+    return this.#core.readOnly
+  }
+
+  get status(): LogStatus {
+    return this.#status
+  }
+
+  /** The id of the log, as a Kafka cluster has one. */
+  get clusterId(): string {
+    return this.#core.clusterId
+  }
+
+  /**
+   * Opens a topic by its definition, and creates it when there is none.
+   *
+   * Partitions are added when the definition has more than there are. Settings that it gives replace those that the topic had; a topic that
+   * is open in this process takes them when the log is opened next.
+   *
+   * @throws LogError `LOG_TOPIC_MISMATCH` when it has other codecs or more partitions; `LOG_NOT_FOUND` with `create: false` or read-only
+   */
+  topic<K, V>(definition: TopicDefinition<K, V>, options?: { readonly create?: boolean }): Promise<Topic<K, V>>
+  /** Opens a topic by its name. Without codecs it is opened with those that it has. */
+  topic<K = string, V = unknown>(name: string, options?: TopicOptions<K, V> & { readonly create?: boolean }): Promise<Topic<K, V>>
+  async topic<K, V>(
+    given: TopicDefinition<K, V> | string, options: TopicOptions<K, V> & { readonly create?: boolean } = {},
+  ): Promise<Topic<K, V>> {
+    this.#life.check()
+    const { create = true, ...others } = options
+    checkBoolean(create, 'create')
+    const named = typeof given === 'string'
+    if (!named) checkOptions(others, [], `topic "${given?.name}": it is defined already`)
+    const definition = named ? defineTopic<K, V>(given, others) : checkedDefinition(given)
+    const request = requestOf(definition, { create, key: !named || others.key !== undefined, value: !named || others.value !== undefined })
+    const core = await this.#core.openTopic(request)
+    this.#life.check()
+    const { clock, random } = this.#core.env
+    return new Topic<K, V>({
+      core, clock, random, sends: this.#core.sends, folder: this.#core.folder,
+      codecs: {
+        key: request.key === undefined ? codecOf(core.entry, 'key', definition.key) : definition.key,
+        value: request.value === undefined ? codecOf(core.entry, 'value', definition.value) : definition.value,
+      },
+      life: new Life(`topic "${definition.name}"`, this.#life),
+    })
+  }
+
+  /** All topics of the log, in the order of their creation. */
+  async topics(): Promise<readonly TopicInfo[]> {
+    this.#life.check()
+    return this.#core.topics.map(({ name, partitions, key, value, settings, createdAt }) => ({ name, partitions, key, value, settings, createdAt }))
+  }
+
+  /** The log's numbers as they are now. */
+  stats(): LogStats {
+    const { env, openTopics, folder, clusterId, readOnly, sends } = this.#core
+    return {
+      log: folder, clusterId, readOnly,
+      topics: openTopics.map(({ entry, logs }) => ({ name: entry.name, partitions: logs.map(partitionStats) })),
+      bufferedBytes: env.buffer.used, bufferBytes: env.buffer.limit, waitingSends: sends.size,
+      windowedBytes: env.windows.bytes, windowBytes: env.windows.budget,
+    }
+  }
+
+  /**
+   * Ends this handle with its topics, producers and consumers, and closes the log with the last handle: everything appended is stored, and
+   * the next open has nothing to recover. A second call waits for the first.
+   *
+   * @throws what could not be stored; the log is closed nevertheless
+   */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    this.#status = 'closing'
+    this.#life.end()
+    try {
+      await this.#share.release()
+    } finally {
+      this.#stopListening()
+      this.#status = 'closed'
+    }
+  }
+}
+
+/** Checks the options, and gives the settings among them. */
+function checkedOptions(options: LogOptions, known: readonly string[], where: string): TopicSettings {
+  checkOptions(options, known, where)
+  const { bufferBytes, windowBytes, minFreeBytes, waitMs } = options
+  checkInteger(bufferBytes, 'bufferBytes', 1)
+  checkInteger(windowBytes, 'windowBytes', 0)
+  checkInteger(minFreeBytes, 'minFreeBytes', 0)
+  checkInteger(waitMs, 'waitMs', 0)
+  checkBoolean(options.readOnly, 'readOnly')
+  checkBoolean(options.create, 'create')
+  checkFunction(options.onEvent, 'onEvent')
+  checkSignal(options.signal)
+  return checkedSettings(options as Readonly<Record<string, unknown>>, where)
+}
+
+/** A definition as `defineTopic` makes it, from this copy of the package or another. */
+function checkedDefinition<K, V>(given: TopicDefinition<K, V>): TopicDefinition<K, V> {
+  if (typeof given !== 'object' || given === null || typeof given.name !== 'string' || typeof given.settings !== 'object') {
+    throw new TypeError(`topic takes a name or what defineTopic gives, not ${describe(given)}`)
+  }
+  checkedCodec(given.key, `the key codec of topic "${given.name}"`)
+  checkedCodec(given.value, `the value codec of topic "${given.name}"`)
+  return given
+}
+
+/** `asked`: whether the caller named the codecs, or takes those that the topic has. */
+function requestOf<K, V>(
+  definition: TopicDefinition<K, V>, asked: { readonly create: boolean; readonly key: boolean; readonly value: boolean },
+): TopicRequest {
+  const { name, partitions, key, value, settings } = definition
+  return {
+    name, partitions, settings, create: asked.create, newKey: string.name, newValue: msgpack().name,
+    key: asked.key ? key.name : undefined, value: asked.value ? value.name : undefined,
+  }
+}
+
+/** The codec that a topic was written by. Of one that Kafka wrote nothing is known: bytes. */
+function codecOf<T>(entry: TopicEntry, part: 'key' | 'value', usual: Codec<T>): Codec<T> {
+  const name = entry[part] ?? bytes.name
+  if (name === usual.name) return usual
+  const codec = builtInCodec(name)
+  if (codec !== undefined) return codec as Codec<T>
+  const message = `the ${part}s of topic "${entry.name}" are written by the codec "${name}": name it when you open the topic`
+  throw new LogError('LOG_TOPIC_MISMATCH', message, { topic: entry.name, codec: name, part })
+}

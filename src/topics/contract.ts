@@ -1,0 +1,99 @@
+/*
+ * What a log does wherever it lives: in this process, or on a Kafka cluster behind `commitlog/cluster`. Code that is written against these
+ * interfaces runs on both; what only a local log can do (partitions as objects, synchronous appends and reads, durable offsets) is not
+ * here. Each grows by what both can do: groups, offsets and transactions come with the releases that bring them.
+ *
+ * test/types/ compiles every portable example against the local log and against a stub.
+ */
+import { type HeadersInput } from '../log/record-input.ts'
+import { type TopicDefinition } from './define-topic.ts'
+import { type StartPosition } from './start-position.ts'
+
+/** A record to send. */
+export interface PortableSendRecord<K, V> {
+  readonly key?: K | null
+  /** Null says that the key is gone. */
+  readonly value: V | null
+  readonly headers?: HeadersInput
+  /** Ms since 1970. Default: now. */
+  readonly timestamp?: number
+  /** Default: chosen by the key, as every Kafka client does. */
+  readonly partition?: number
+}
+
+/** Where a record went. */
+export interface PortableSendResult {
+  readonly partition: number
+  readonly offset: number
+  /** Ms since 1970. */
+  readonly timestamp: number
+}
+
+/** A record as a consumer gets it. */
+export interface PortableRecord<K, V> {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  /** Ms since 1970; −1 for none. */
+  readonly timestamp: number
+  readonly key: K | null
+  readonly value: V | null
+  /** In their order, with duplicates. */
+  readonly headers: readonly (readonly [name: string, value: Uint8Array | null])[]
+  /** The value of the last header of a name; undefined when there is none. */
+  header(name: string): Uint8Array | null | undefined
+}
+
+/** What a consumer may be told. */
+export interface PortableConsumerOptions {
+  readonly from?: StartPosition | ReadonlyMap<number, StartPosition>
+  readonly partitions?: readonly number[]
+  readonly isolation?: 'read_committed' | 'read_uncommitted'
+  readonly until?: 'end'
+  readonly signal?: AbortSignal
+}
+
+/** A log: topics, and an end. */
+export interface PortableLog extends AsyncDisposable {
+  topic<K, V>(definition: TopicDefinition<K, V>, options?: { readonly create?: boolean }): Promise<PortableTopic<K, V>>
+  topics(): Promise<readonly { readonly name: string; readonly partitions: number }[]>
+  close(): Promise<void>
+}
+
+/** A topic. */
+export interface PortableTopic<K, V> extends AsyncDisposable {
+  readonly name: string
+  readonly partitionCount: number
+  send(record: PortableSendRecord<K, V>, options?: { readonly signal?: AbortSignal }): Promise<PortableSendResult>
+  send(records: readonly PortableSendRecord<K, V>[], options?: { readonly signal?: AbortSignal }): Promise<readonly PortableSendResult[]>
+  producer(options?: { readonly partitioner?: PortablePartitioner<K, V> }): PortableProducer<K, V>
+  consumer(options?: PortableConsumerOptions): PortableConsumer<K, V>
+  close(): Promise<void>
+}
+
+/** Chooses a partition, 0 to `partitions − 1`. */
+export type PortablePartitioner<K, V> = (record: PortableSendRecord<K, V>, partitions: number) => number
+
+/** Sends with a partitioner of its own. */
+export interface PortableProducer<K, V> extends AsyncDisposable {
+  readonly topic: string
+  send(record: PortableSendRecord<K, V>, options?: { readonly signal?: AbortSignal }): Promise<PortableSendResult>
+  send(records: readonly PortableSendRecord<K, V>[], options?: { readonly signal?: AbortSignal }): Promise<readonly PortableSendResult[]>
+  /** Resolves when everything sent so far is stored. */
+  flush(): Promise<void>
+  close(): Promise<void>
+}
+
+/** Reads partitions as they grow. Asking for the next record marks the one before as done. */
+export interface PortableConsumer<K, V> extends AsyncIterable<PortableRecord<K, V>>, AsyncDisposable {
+  readonly topic: string
+  readonly assignment: readonly number[]
+  /** Records as they are stored together. */
+  batches(): AsyncIterable<readonly PortableRecord<K, V>[]>
+  /** Offset of the next record that is not done. */
+  position(partition: number): number
+  seek(partition: number, to: StartPosition): void
+  pause(...partitions: readonly number[]): void
+  resume(...partitions: readonly number[]): void
+  close(): Promise<void>
+}

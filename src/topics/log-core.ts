@@ -1,0 +1,367 @@
+/*
+ * An open folder: its lock, its catalog, its mark, its budgets and the topics opened so far. One per folder and process, whatever number of
+ * handles (commit-log.ts) share it.
+ *
+ * Topics are opened when they are first asked for, so that opening a log costs the same however many it has. Changes of the catalog go one
+ * after the other; a topic's folders are durable before the catalog names it, so a crash in between leaves folders that the next open
+ * adopts, and never a name without its folders.
+ */
+import { type Clock } from '../base/clock.ts'
+import { LogError } from '../base/errors.ts'
+import { type Random } from '../base/random.ts'
+import { type FileSystem, type FolderLock } from '../files/file-system.ts'
+import { OpenFiles } from '../files/open-files.ts'
+import { createFolderDurably, writeFileAtomically } from '../files/write-fully.ts'
+import { CLEAN_SHUTDOWN_FILE } from '../format/clean-shutdown.ts'
+import { encodeMetaProperties, META_PROPERTIES_FILE } from '../format/meta-properties.ts'
+import { partitionFolderName } from '../format/names.ts'
+import { newUuid, uuidText } from '../format/uuid.ts'
+import { BufferBudget } from '../log/buffer-budget.ts'
+import { type LogConfig } from '../log/config.ts'
+import { DiskRoom } from '../log/disk-room.ts'
+import { type LogEnvironment } from '../log/environment.ts'
+import { Mark, markFileNames } from '../log/mark.ts'
+import { PartitionLog } from '../log/partition-log.ts'
+import { SyncGate } from '../log/sync-gate.ts'
+import { WindowCache } from '../log/windows.ts'
+import { type CatalogState, readCatalog, type TopicEntry, writeCatalog } from './catalog.ts'
+import { LogEvents } from './diagnostics.ts'
+import { asLogError, type FolderContents, inspectFolder, type KafkaState, readKafkaState, unknownTopics } from './log-folder.ts'
+import { SendQueue } from './send-queue.ts'
+import { resolveSettings, type TopicSettings } from './settings.ts'
+import { type TopicCore } from './topic-core.ts'
+
+/** What a {@link LogCore} is opened with; checked by commit-log.ts. */
+export interface CoreOptions {
+  readonly files: FileSystem
+  readonly folder: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly readOnly: boolean
+  /** Make the log when there is none. */
+  readonly create: boolean
+  readonly waitMs: number
+  readonly signal: AbortSignal | undefined
+  /** Settings of topics that do not have their own. */
+  readonly settings: TopicSettings
+  readonly bufferBytes: number
+  readonly windowBytes: number
+  readonly minFreeBytes: number
+}
+
+/** What is asked of a topic. What is undefined is taken as it is. */
+export interface TopicRequest {
+  readonly name: string
+  readonly partitions: number | undefined
+  /** Names of codecs. */
+  readonly key: string | undefined
+  readonly value: string | undefined
+  readonly settings: TopicSettings
+  readonly create: boolean
+  /** Names of the codecs of a topic that is created when the request names none. */
+  readonly newKey: string
+  readonly newValue: string
+}
+
+/** An open folder. */
+export class LogCore {
+  readonly folder: string
+  readonly readOnly: boolean
+  readonly env: LogEnvironment
+  readonly events: LogEvents
+  readonly sends: SendQueue
+  /** What it was opened with. */
+  readonly options: CoreOptions
+  readonly #kafka: KafkaState
+  readonly #topics = new Map<string, TopicCore>()
+  #catalog: CatalogState
+  #changes: Promise<unknown> = Promise.resolve()
+  #unwatch: () => void = () => {}
+
+  private constructor(options: CoreOptions, opened: { env: LogEnvironment; events: LogEvents; kafka: KafkaState; catalog: CatalogState }) {
+    this.options = options
+    this.#kafka = opened.kafka
+    this.#catalog = opened.catalog
+    this.folder = options.folder
+    this.readOnly = options.readOnly
+    this.env = opened.env
+    this.events = opened.events
+    this.sends = new SendQueue(opened.env.buffer)
+    if (options.readOnly) this.#unwatch = options.files.watch(options.folder, () => this.#refresh())
+  }
+
+  /**
+   * Opens the folder, and makes it when it is to be made.
+   *
+   * @throws LogError `LOG_NOT_FOUND`, `LOG_NOT_A_LOG`, `LOG_ACCESS_DENIED`, `LOG_LOCKED`, `LOG_CORRUPT`, `LOG_FILE_CORRUPT`,
+   *   `LOG_VERSION_UNSUPPORTED`
+   */
+  static async open(options: CoreOptions): Promise<LogCore> {
+    try {
+      return options.readOnly ? LogCore.#openReadOnly(options) : await LogCore.#openWriter(options)
+    } catch (error) {
+      throw asLogError(options.folder, error)
+    }
+  }
+
+  static #openReadOnly(options: CoreOptions): LogCore {
+    const { files, folder, clock } = options
+    const contents = inspectFolder(files, folder)
+    const kafka = readKafkaState(files, folder)
+    checkThere(folder, contents, kafka)
+    const catalog = catalogOf(options, contents, kafka)
+    const events = new LogEvents(folder)
+    const mark = Mark.openReadOnly(files, folder, clock)
+    return new LogCore(options, { env: environment(options, mark, undefined, events), events, kafka, catalog })
+  }
+
+  static async #openWriter(options: CoreOptions): Promise<LogCore> {
+    const { files, folder, waitMs, signal } = options
+    await prepareFolder(options)
+    const lock = await files.lock(folder, { waitMs, ...(signal !== undefined && { signal }) })
+    let mark: Mark | undefined
+    try {
+      // Looked at again, now that nobody else changes it.
+      const contents = inspectFolder(files, folder)
+      const kafka = readKafkaState(files, folder)
+      if (!options.create) checkThere(folder, contents, kafka)
+      const catalog = catalogOf(options, contents, kafka)
+      await settleFolder(options, contents, kafka, catalog)
+      const events = new LogEvents(folder)
+      mark = await openMark(options)
+      return new LogCore(options, { env: environment(options, mark, lock, events), events, kafka, catalog })
+    } catch (error) {
+      await mark?.close()
+      await lock.release()
+      throw error
+    }
+  }
+
+  get clusterId(): string {
+    return this.#catalog.clusterId
+  }
+
+  get nodeId(): number {
+    return this.#catalog.nodeId
+  }
+
+  /** All topics of the log, opened or not, in the order of their creation. */
+  get topics(): readonly TopicEntry[] {
+    return this.#catalog.topics
+  }
+
+  /** The topics opened so far. */
+  get openTopics(): readonly TopicCore[] {
+    return [...this.#topics.values()]
+  }
+
+  /**
+   * Opens a topic, creating it or adding partitions when that is asked.
+   *
+   * @throws LogError `LOG_NOT_FOUND`, `LOG_TOPIC_MISMATCH`, `LOG_READ_ONLY`, `LOG_CORRUPT` and those of opening a partition
+   */
+  openTopic(request: TopicRequest): Promise<TopicCore> {
+    return this.#inTurn(async () => {
+      if (this.readOnly) this.#reload()
+      const known = this.#catalog.topics.find(({ name }) => name === request.name)
+      if (known !== undefined) checkAgrees(known, request, this.readOnly)
+      else if (this.readOnly || !request.create) throw noTopic(this.folder, request.name)
+      const wanted = known === undefined ? this.#newEntry(request) : changed(known, request)
+      const topic = await this.#openPartitions(wanted, known?.partitions ?? 0)
+      if (wanted !== known && !this.readOnly) await this.#store(wanted)
+      topic.entry = wanted
+      this.#topics.set(wanted.name, topic)
+      return topic
+    })
+  }
+
+  /** Makes everything appended so far durable. */
+  async flush(): Promise<void> {
+    await Promise.all(this.openTopics.flatMap((topic) => topic.logs.map((log) => log.flush())))
+  }
+
+  /** Closes everything. Throws the first thing that could not be stored, after all was tried. */
+  async close(): Promise<void> {
+    this.#unwatch()
+    await this.#changes.catch(() => {})
+    this.sends.clear(new LogError('LOG_CLOSED', `the log ${this.folder} is closed`))
+    const logs = this.openTopics.flatMap((topic) => topic.logs)
+    const results = await Promise.allSettled(logs.map((log) => log.close()))
+    results.push(...(await Promise.allSettled([this.env.mark.close()])))
+    this.env.openFiles.closeAll()
+    results.push(...(await Promise.allSettled([this.env.lock?.release()])))
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+  }
+
+  /** Runs changes of the catalog one after the other. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#changes.then(work, work)
+    this.#changes = result.catch(() => {})
+    return result.catch((error: unknown) => { throw asLogError(this.folder, error) })
+  }
+
+  #newEntry(request: TopicRequest): TopicEntry {
+    const { clock, random } = this.options
+    return {
+      name: request.name, id: newUuid(random), partitions: request.partitions ?? 1, key: request.key ?? request.newKey,
+      value: request.value ?? request.newValue, settings: request.settings, createdAt: clock.now(), adopted: false,
+    }
+  }
+
+  async #openPartitions(entry: TopicEntry, existing: number): Promise<TopicCore> {
+    const open = this.#topics.get(entry.name)
+    const config = open?.config ?? resolveSettings(this.options.settings, entry.settings)
+    const first = open?.logs.length ?? 0
+    const numbers = Array.from({ length: entry.partitions - first }, (_, index) => first + index)
+    const results = await Promise.allSettled(numbers.map((partition) => this.#openPartition(entry, partition, partition >= existing, config)))
+    const logs = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+    const failed = results.find((result) => result.status === 'rejected')
+    if (failed !== undefined) {
+      await Promise.allSettled(logs.map((log) => log.close()))
+      throw failed.reason
+    }
+    if (open === undefined) return { entry, config, logs }
+    open.logs.push(...logs)
+    return open
+  }
+
+  #openPartition(entry: TopicEntry, partition: number, create: boolean, config: LogConfig): Promise<PartitionLog> {
+    const { files, folder } = this.options
+    const logStartOffset = this.#kafka.logStart(entry.name, partition)
+    // Beside a writer that lives a reader believes the mark; else it looks past it, as recovery would.
+    const following = this.readOnly && files.lockHolderSync(folder) !== undefined
+    return PartitionLog.open(this.env, {
+      folder: files.join(folder, partitionFolderName(entry.name, partition)), topic: entry.name, partition, topicId: entry.id, config,
+      create: create && !this.readOnly, following,
+      ...(logStartOffset !== undefined && { logStartOffset }), ...(entry.adopted && { foreign: this.#kafka.foreign(entry.name, partition) }),
+    })
+  }
+
+  async #store(entry: TopicEntry): Promise<void> {
+    const topics = this.#catalog.topics.filter(({ name }) => name !== entry.name)
+    const place = this.#catalog.topics.findIndex(({ name }) => name === entry.name)
+    const catalog = { ...this.#catalog, topics: topics.toSpliced(place < 0 ? topics.length : place, 0, entry) }
+    await writeCatalog(this.env.files, this.folder, catalog)
+    this.#catalog = catalog
+  }
+
+  /** For a read-only log: topics that the writer made since. */
+  #reload(): void {
+    const catalog = readCatalog(this.env.files, this.folder)
+    if (catalog !== undefined) this.#catalog = catalog
+  }
+
+  /** For a read-only log: what the writer published since. */
+  #refresh(): void {
+    try {
+      this.env.mark.refresh()
+      for (const topic of this.openTopics) for (const log of topic.logs) log.refresh()
+    } catch {
+      // Nobody called, so nobody can be told: what cannot be read now is tried again with the next change, and readers stay where they are.
+    }
+  }
+}
+
+/** Makes the folder, or sees that it may be written in, before anything of ours is put there. */
+async function prepareFolder(options: CoreOptions): Promise<void> {
+  const { files, folder, create } = options
+  if (files.statSync(folder) !== undefined) inspectFolder(files, folder)
+  else if (create) await createFolderDurably(files, folder)
+  else throw noLog(folder)
+}
+
+/** An empty folder is no log, unless it is to become one. */
+function checkThere(folder: string, contents: FolderContents, kafka: KafkaState): void {
+  if (contents.catalog === undefined && contents.topics.length === 0 && kafka.meta === undefined) throw noLog(folder)
+}
+
+/** The catalog as it is, with the topics that it does not know yet; a new one for a folder without. */
+function catalogOf(options: CoreOptions, contents: FolderContents, kafka: KafkaState): CatalogState {
+  const { files, folder, clock, random } = options
+  const now = clock.now()
+  const found = unknownTopics(files, folder, contents, { now, random })
+  if (contents.catalog !== undefined) return { ...contents.catalog, topics: [...contents.catalog.topics, ...found] }
+  return { clusterId: kafka.meta?.clusterId ?? uuidText(newUuid(random)), nodeId: kafka.meta?.nodeId ?? 1, createdAt: now, topics: found }
+}
+
+/** Writes what a folder of ours has and this one has not yet, and takes away what is not true any more once we write. */
+async function settleFolder(options: CoreOptions, contents: FolderContents, kafka: KafkaState, catalog: CatalogState): Promise<void> {
+  const { files, folder, random } = options
+  if (kafka.meta === undefined) {
+    const meta = encodeMetaProperties({ clusterId: catalog.clusterId, nodeId: catalog.nodeId, directoryId: uuidText(newUuid(random)) })
+    await writeFileAtomically(files, files.join(folder, META_PROPERTIES_FILE), meta)
+  }
+  const cleanShutdown = files.join(folder, CLEAN_SHUTDOWN_FILE)
+  if (contents.catalog?.topics.length !== catalog.topics.length) await writeCatalog(files, folder, catalog)
+  if (files.statSync(cleanShutdown) !== undefined) {
+    files.removeSync(cleanShutdown)
+    if (files.durable) await files.syncFolder(folder)
+  }
+}
+
+/** Opens the mark. When it is new, its files and their names are durable before any partition relies on them. */
+async function openMark(options: CoreOptions): Promise<Mark> {
+  const { files, folder, clock } = options
+  const isNew = markFileNames.some((name) => files.statSync(files.join(folder, name)) === undefined)
+  const mark = Mark.open(files, folder, clock)
+  if (!isNew || !files.durable) return mark
+  try {
+    // Once for each of the two files.
+    for (let file = 0; file < markFileNames.length; file++) await mark.sync()
+    await files.syncFolder(folder)
+    return mark
+  } catch (error) {
+    await mark.close()
+    throw error
+  }
+}
+
+function environment(options: CoreOptions, mark: Mark, lock: FolderLock | undefined, events: LogEvents): LogEnvironment {
+  const { files, folder, clock, random, readOnly, bufferBytes, windowBytes, minFreeBytes } = options
+  return {
+    files, clock, random, mark, lock, readOnly,
+    openFiles: new OpenFiles(files),
+    syncs: new SyncGate(),
+    windows: new WindowCache(windowBytes),
+    buffer: new BufferBudget(bufferBytes),
+    room: new DiskRoom(files, folder, clock, minFreeBytes),
+    get emit() {
+      return events.emit
+    },
+  }
+}
+
+/** Throws LOG_TOPIC_MISMATCH when a topic is not what is asked for and cannot become it. */
+function checkAgrees(entry: TopicEntry, request: TopicRequest, readOnly: boolean): void {
+  const { name } = entry
+  for (const part of ['key', 'value'] as const) {
+    const [has, wants] = [entry[part], request[part]]
+    if (has === undefined || wants === undefined || has === wants) continue
+    const message = `the ${part}s of topic "${name}" are written by the codec "${has}", not "${wants}"`
+    throw new LogError('LOG_TOPIC_MISMATCH', message, { topic: name, codec: has, given: wants, part })
+  }
+  const { partitions = entry.partitions } = request
+  if (partitions === entry.partitions || (partitions > entry.partitions && !readOnly)) return
+  const message = `topic "${name}" has ${entry.partitions} partitions, ${partitions} were asked for`
+  throw new LogError('LOG_TOPIC_MISMATCH', message, { topic: name, partitions: entry.partitions, given: partitions })
+}
+
+/** The entry with what the request changes; the entry itself when that is nothing. */
+function changed(entry: TopicEntry, request: TopicRequest): TopicEntry {
+  const settings = { ...entry.settings, ...request.settings }
+  const partitions = request.partitions ?? entry.partitions
+  const key = entry.key ?? request.key
+  const value = entry.value ?? request.value
+  const same = partitions === entry.partitions && key === entry.key && value === entry.value &&
+    JSON.stringify(settings) === JSON.stringify(entry.settings)
+  return same ? entry : { ...entry, partitions, key, value, settings }
+}
+
+
+function noLog(folder: string): LogError {
+  return new LogError('LOG_NOT_FOUND', `there is no log in ${folder}`, { path: folder })
+}
+
+function noTopic(folder: string, topic: string): LogError {
+  return new LogError('LOG_NOT_FOUND', `there is no topic "${topic}" in ${folder}`, { path: folder, topic })
+}

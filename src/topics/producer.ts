@@ -1,0 +1,345 @@
+/*
+ * Sends records to a topic: chooses partitions, appends, waits until they are durable. Batching is not done here: what several producers
+ * append to a partition at about the same time shares its batches and its syncs (log/writer.ts).
+ *
+ * When too many bytes wait for the disk, sends wait for room in the order in which they came (send-queue.ts).
+ */
+import { isLogError, LogError } from '../base/errors.ts'
+import { checkFunction, checkOptions, checkSignal, describe } from '../base/options.ts'
+import { type PartitionLog } from '../log/partition-log.ts'
+import { type RecordInput } from '../log/record-input.ts'
+import { bytes } from './codecs.ts'
+import { type PortableProducer } from './contract.ts'
+import { appendsWatched, tellAppend } from './diagnostics.ts'
+import { Life } from './life.ts'
+import { refuseRecord } from './partition.ts'
+import { PartitionChooser, type Partitioner } from './partitioner.ts'
+import { type TopicParts } from './topic-core.ts'
+
+/** A record to send: one to append, and the partition if it is not to be chosen. */
+export interface SendRecord<K, V> extends RecordInput<K, V> {
+  /** Default: what the producer's partitioner chooses. */
+  readonly partition?: number
+}
+
+/** Where a record went. */
+export interface SendResult {
+  readonly partition: number
+  readonly offset: number
+  /** The record's own, or the time of the append where the topic has it so. Ms since 1970. */
+  readonly timestamp: number
+}
+
+/** What a producer may be told. */
+export interface ProducerOptions<K, V> {
+  /** Chooses the partition of records that name none. Default: by the key's hash, as every Kafka client does; without a key any, for a while. */
+  readonly partitioner?: Partitioner<K, V>
+}
+
+/** What a send may be told. */
+export interface SendOptions {
+  /** Ends the waiting: the send rejects with the signal's reason. What was appended by then may be stored nevertheless. */
+  readonly signal?: AbortSignal
+}
+
+/** A size for values of which nothing is known before they are encoded. */
+const USUAL_VALUE_BYTES = 128
+
+/** Sends records to one topic. */
+export class Producer<K, V> implements PortableProducer<K, V> {
+  private readonly parts: TopicParts<K, V>
+  private readonly life: Life
+  private readonly chooser: PartitionChooser<K, V>
+  private readonly synchronousTimes: boolean
+  /** Sends that are not settled, and who waits for there to be none. */
+  private underWay = 0
+  private idle: (() => void)[] = []
+
+  /** @internal */
+  constructor(parts: TopicParts<K, V>, options: ProducerOptions<K, V> = {}) {
+    const { core, codecs, random, life } = parts
+    const where = `a producer of topic "${core.entry.name}"`
+    checkOptions(options, ['partitioner'], where)
+    checkFunction(options.partitioner, `partitioner of ${where}`)
+    this.parts = parts
+    this.life = new Life(`the producer of topic "${core.entry.name}"`, life)
+    this.chooser = new PartitionChooser(codecs.key, { custom: options.partitioner, random, batchSize: core.config.batchSize })
+    this.synchronousTimes = core.config.messageTimestampType === 'CreateTime'
+  }
+
+  /** The name of the topic. */
+  get topic(): string {
+    return this.parts.core.entry.name
+  }
+
+  /**
+   * Appends a record and resolves when it is durable.
+   *
+   * The record is copied before `send` returns, unless the send must wait for room (`bufferBytes`): then when it is its turn.
+   *
+   * @throws LogError `LOG_BUFFER_FULL` when too many sends wait already, `LOG_DISK_FULL`, `LOG_FENCED`, `LOG_APPEND_LOST`,
+   *   `LOG_RECORD_TOO_LARGE`, `LOG_RECORD_INVALID`, `LOG_READ_ONLY`, `LOG_CLOSED`
+   * @throws TypeError for keys and values that the topic's codecs do not take; RangeError for a partition that is not there
+   */
+  send(record: SendRecord<K, V>, options?: SendOptions): Promise<SendResult>
+  /**
+   * Appends records in their order and resolves when all are durable, with a result for each, in their order.
+   *
+   * @throws LogError `LOG_SEND_FAILED` when some were not stored: `detail.results` has a result or an error for each, in order
+   */
+  send(records: readonly SendRecord<K, V>[], options?: SendOptions): Promise<SendResult[]>
+  async send(input: SendRecord<K, V> | readonly SendRecord<K, V>[], options?: SendOptions): Promise<SendResult | SendResult[]> {
+    this.life.check()
+    const signal = options === undefined ? undefined : checkedSignal(options)
+    this.underWay++
+    try {
+      return Array.isArray(input) ? await this.sendAll(input, signal) : await this.sendOne(input as SendRecord<K, V>, signal)
+    } finally {
+      if (--this.underWay === 0) this.tellIdle()
+    }
+  }
+
+  /** Resolves when everything that this producer was given so far is settled and all its partitions are synced, whatever the durability. */
+  async flush(): Promise<void> {
+    this.life.check()
+    await this.settled()
+    await Promise.all(this.parts.core.logs.map((log) => log.flush()))
+  }
+
+  /** Waits for the sends under way, and takes no more. */
+  async close(): Promise<void> {
+    this.life.end()
+    await this.settled()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  private async sendOne(record: SendRecord<K, V>, signal: AbortSignal | undefined): Promise<SendResult> {
+    const placed = (this.parts.sends.size === 0 ? this.place(record, undefined) : undefined) ?? (await this.placeLater(record, signal))
+    const { log, offset, timestamp } = placed
+    const durable = log.durable(offset)
+    await (signal === undefined ? durable : unlessAborted(durable, signal))
+    return { partition: log.partition, offset, timestamp: this.synchronousTimes ? timestamp : timeOf(log, offset) }
+  }
+
+  private async sendAll(records: readonly SendRecord<K, V>[], signal: AbortSignal | undefined): Promise<SendResult[]> {
+    const many = new ManyRecords(records)
+    const now = this.parts.clock.now()
+    await this.inTurn(() => many.append((record) => this.place(record, now)), signal)
+    await (signal === undefined ? many.settled() : unlessAborted(many.settled(), signal))
+    return many.results(this.synchronousTimes)
+  }
+
+  /** Appends a record. Undefined when there is no room for it now. */
+  private place(record: SendRecord<K, V>, now: number | undefined): Placed | undefined {
+    if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record)
+    const { core, codecs } = this.parts
+    const { logs } = core
+    const keyless = record.key === undefined || record.key === null
+    const partition = record.partition === undefined ? this.chooser.choose(record, logs.length) : checkedPartition(record.partition, logs.length)
+    const log = logs[partition]!
+    const timestamp = record.timestamp ?? now ?? this.parts.clock.now()
+    try {
+      const offset = log.append(codecs, record.timestamp === undefined ? stamped(record, timestamp) : record)
+      if (keyless) this.chooser.took(roughSize(record.value))
+      if (appendsWatched()) tellAppend({ log: this.parts.folder, topic: log.topic, partition, offset })
+      return { log, offset, timestamp }
+    } catch (error) {
+      if (isLogError(error, 'LOG_BUFFER_FULL')) return undefined
+      throw error
+    }
+  }
+
+  private placeLater(record: SendRecord<K, V>, signal: AbortSignal | undefined): Promise<Placed> {
+    let placed: Placed | undefined
+    return this.inTurn(() => (placed = this.place(record, undefined)) !== undefined, signal).then(() => placed!)
+  }
+
+  /** Runs `step` when it is this send's turn, until it is done. Rejects with what it throws. */
+  private inTurn(step: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let leave: (() => void) | undefined
+      const aborted = (): void => {
+        leave?.()
+        reject(signal!.reason)
+      }
+      const end = (settle: () => void): void => {
+        signal?.removeEventListener('abort', aborted)
+        settle()
+      }
+      const tried = (): boolean => {
+        try {
+          this.life.check()
+          if (!step()) return false
+          end(resolve)
+        } catch (error) {
+          end(() => reject(error))
+        }
+        return true
+      }
+      leave = this.parts.sends.run(tried, (error) => end(() => reject(error)))
+      if (leave !== undefined) signal?.addEventListener('abort', aborted, { once: true })
+    })
+  }
+
+  private async settled(): Promise<void> {
+    if (this.underWay > 0) await new Promise<void>((resolve) => this.idle.push(resolve))
+  }
+
+  private tellIdle(): void {
+    const { idle } = this
+    if (idle.length === 0) return
+    this.idle = []
+    for (const resolve of idle) resolve()
+  }
+}
+
+/** A record that was appended. */
+interface Placed {
+  readonly log: PartitionLog
+  readonly offset: number
+  readonly timestamp: number
+}
+
+/** The records of one send, as they are appended and settled. */
+class ManyRecords<K, V> {
+  readonly #records: readonly SendRecord<K, V>[]
+  /** For each record so far where it went, or why it did not. */
+  readonly #outcomes: (Placed | { readonly error: unknown })[] = []
+  /** The last record appended to each partition since somebody began to wait for it. */
+  readonly #unwatched = new Map<PartitionLog, number>()
+  readonly #waits: Promise<unknown>[] = []
+  #failed = false
+  #failure: unknown
+
+  constructor(records: readonly SendRecord<K, V>[]) {
+    this.#records = records
+  }
+
+  /** Appends in order as far as there is room; false when some are left. A record that is refused does not keep those behind it back. */
+  append(place: (record: SendRecord<K, V>) => Placed | undefined): boolean {
+    while (this.#outcomes.length < this.#records.length) {
+      try {
+        const placed = place(this.#records[this.#outcomes.length]!)
+        if (placed === undefined) break
+        this.#unwatched.set(placed.log, placed.offset)
+        this.#outcomes.push(placed)
+      } catch (error) {
+        this.#fail(error)
+        this.#outcomes.push({ error })
+      }
+    }
+    // Whatever is appended is waited for before anybody else gets a turn: a loss must be told here and not to the next who appends.
+    this.#watch()
+    return this.#outcomes.length === this.#records.length
+  }
+
+  /** Resolves when it is known of each record whether it was stored. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#waits)
+  }
+
+  /** Where each record went; throws LOG_SEND_FAILED when some went nowhere. */
+  results(knownTimes: boolean): SendResult[] {
+    const settled = this.#failed ? this.#outcomes.map((outcome) => this.#believed(outcome)) : (this.#outcomes as Placed[])
+    const results = settled.map((outcome) => ('error' in outcome ? outcome : resultOf(outcome, knownTimes)))
+    const failures = results.filter((result) => 'error' in result)
+    if (failures.length === 0) return results as SendResult[]
+    const told = results.map((result) => ('error' in result ? result.error : result))
+    const message = `${failures.length} of ${results.length} records were not stored: ${reasonOf(failures[0]!.error)}`
+    throw new LogError('LOG_SEND_FAILED', message, { results: told }, failures[0]!.error)
+  }
+
+  #watch(): void {
+    for (const [log, offset] of this.#unwatched) this.#waits.push(log.durable(offset).catch((error: unknown) => this.#fail(error)))
+    this.#unwatched.clear()
+  }
+
+  #fail(error: unknown): void {
+    if (!this.#failed) this.#failure = error
+    this.#failed = true
+  }
+
+  /** After a failure nothing is believed but what can be read. */
+  #believed(outcome: Placed | { readonly error: unknown }): Placed | { readonly error: unknown } {
+    return 'error' in outcome || isStored(outcome.log, outcome.offset) ? outcome : { error: this.#failure }
+  }
+}
+
+/** A record with a time, where it has none. A class, so that all of them have one shape. */
+class Stamped<K, V> {
+  readonly key: K | null | undefined
+  readonly value: V | null
+  readonly headers: RecordInput<K, V>['headers'] | undefined
+  readonly timestamp: number
+
+  constructor(record: RecordInput<K, V>, timestamp: number) {
+    this.key = record.key
+    this.value = record.value
+    this.headers = record.headers
+    this.timestamp = timestamp
+  }
+}
+
+function stamped<K, V>(record: RecordInput<K, V>, timestamp: number): RecordInput<K, V> {
+  return new Stamped(record, timestamp) as RecordInput<K, V>
+}
+
+function resultOf(placed: Placed, knownTime: boolean): SendResult {
+  const { log, offset, timestamp } = placed
+  return { partition: log.partition, offset, timestamp: knownTime ? timestamp : timeOf(log, offset) }
+}
+
+/** The time that the log gave a record. */
+function timeOf(log: PartitionLog, offset: number): number {
+  return recordAt(log, offset)?.timestamp ?? -1
+}
+
+function isStored(log: PartitionLog, offset: number): boolean {
+  try {
+    return recordAt(log, offset) !== undefined
+  } catch {
+    return false
+  }
+}
+
+function recordAt(log: PartitionLog, offset: number): { readonly offset: number; readonly timestamp: number } | undefined {
+  const cursor = log.read({ key: bytes, value: bytes }, { from: offset, to: offset + 1, isolation: 'read_uncommitted' })
+  const record = cursor.take()
+  const found = record === undefined || record.offset !== offset ? undefined : { offset, timestamp: record.timestamp }
+  cursor.close()
+  return found
+}
+
+/** How many bytes a value may take, without encoding it. */
+function roughSize(value: unknown): number {
+  return typeof value === 'string' || value instanceof Uint8Array ? value.length : USUAL_VALUE_BYTES
+}
+
+function checkedPartition(partition: number, partitions: number): number {
+  if (!Number.isInteger(partition)) throw new TypeError(`partition is an integer, not ${describe(partition)}`)
+  if (partition >= 0 && partition < partitions) return partition
+  throw new RangeError(`there is no partition ${partition}: the topic has ${partitions}`)
+}
+
+function checkedSignal(options: SendOptions): AbortSignal | undefined {
+  checkOptions(options, ['signal'], 'send')
+  checkSignal(options.signal)
+  options.signal?.throwIfAborted()
+  return options.signal
+}
+
+/** What `promise` gives, or the signal's reason as soon as it is aborted. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => reject(signal.reason)
+    signal.addEventListener('abort', aborted, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted))
+  })
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

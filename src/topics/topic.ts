@@ -1,0 +1,103 @@
+/*
+ * A topic as a user holds it: a named row of partitions with codecs. It sends, and gives partitions, producers and consumers; the log it
+ * belongs to opens and closes it.
+ */
+import { checkInteger } from '../base/options.ts'
+import { Consumer, type ConsumerOptions } from './consumer.ts'
+import { type PortableTopic } from './contract.ts'
+import { type Life } from './life.ts'
+import { Partition, partitionStats, type PartitionStats } from './partition.ts'
+import { Producer, type ProducerOptions, type SendOptions, type SendRecord, type SendResult } from './producer.ts'
+import { type TopicSettings } from './settings.ts'
+import { type TopicParts } from './topic-core.ts'
+
+/** A topic of an open log. */
+export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
+  readonly #parts: TopicParts<K, V>
+  readonly #life: Life
+  readonly #partitions: Partition<K, V>[] = []
+  #producer: Producer<K, V> | undefined
+
+  /** @internal */
+  constructor(parts: TopicParts<K, V>) {
+    this.#parts = parts
+    this.#life = parts.life
+  }
+
+  get name(): string {
+    return this.#parts.core.entry.name
+  }
+
+  /** The settings that the topic was given; all others are the log's or the defaults. */
+  get settings(): TopicSettings {
+    return this.#parts.core.entry.settings
+  }
+
+  get partitionCount(): number {
+    return this.#parts.core.logs.length
+  }
+
+  /** The partitions, by number. */
+  get partitions(): readonly Partition<K, V>[] {
+    const { core, codecs, folder } = this.#parts
+    for (let number = this.#partitions.length; number < core.logs.length; number++) {
+      this.#partitions.push(new Partition(core.logs[number]!, codecs, this.#life, folder))
+    }
+    return this.#partitions
+  }
+
+  /**
+   * One partition.
+   *
+   * @throws RangeError when there is none of this number
+   */
+  partition(number: number): Partition<K, V> {
+    const found = this.partitions[number]
+    if (found !== undefined) return found
+    checkInteger(number ?? null, 'partition', 0)
+    throw new RangeError(`there is no partition ${number}: topic "${this.name}" has ${this.partitionCount}`)
+  }
+
+  /**
+   * Sends a record and resolves when it is durable: see {@link Producer.send}.
+   */
+  send(record: SendRecord<K, V>, options?: SendOptions): Promise<SendResult>
+  /** Sends records in their order and resolves when all are durable, with a result for each. */
+  send(records: readonly SendRecord<K, V>[], options?: SendOptions): Promise<SendResult[]>
+  send(input: SendRecord<K, V> & readonly SendRecord<K, V>[], options?: SendOptions): Promise<SendResult | SendResult[]> {
+    return (this.#producer ??= new Producer(this.#parts)).send(input, options)
+  }
+
+  /** A producer with a partitioner of its own, that can be flushed and closed by itself. */
+  producer(options?: ProducerOptions<K, V>): Producer<K, V> {
+    this.#life.check()
+    return new Producer(this.#parts, options)
+  }
+
+  /** A consumer with positions of its own. */
+  consumer(options?: ConsumerOptions): Consumer<K, V> {
+    this.#life.check()
+    return new Consumer(this.#parts, options)
+  }
+
+  /** Resolves when everything appended to the topic so far is synced, whatever the durability. */
+  async flush(): Promise<void> {
+    this.#life.check()
+    await Promise.all(this.#parts.core.logs.map((log) => log.flush()))
+  }
+
+  /** The numbers of each partition as they are now. */
+  stats(): readonly PartitionStats[] {
+    return this.#parts.core.logs.map(partitionStats)
+  }
+
+  /** Ends this handle with its producers and consumers; the topic stays open for other handles until the log is closed. */
+  async close(): Promise<void> {
+    await this.#producer?.close()
+    this.#life.end()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
