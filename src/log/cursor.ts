@@ -331,7 +331,13 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
 
   private nextSegment(segment: Segment): undefined | false {
     const next = this.source.segmentAfter(segment)
-    if (next === undefined) return false
+    if (next === undefined) {
+      // Offsets between the end of the file and the tail in memory belong to records that were not stored.
+      const { baseOffset } = this.source.tail
+      if (!(baseOffset > this.position && baseOffset < this.end)) return false
+      this.position = baseOffset
+      return undefined
+    }
     this.segment = next
     this.filePosition = 0
     this.dropWindow()

@@ -18,8 +18,10 @@ export type LogEvent =
   | { readonly type: 'sync'; readonly topic: string; readonly partition: number; readonly ms: number }
   | { readonly type: 'roll'; readonly topic: string; readonly partition: number; readonly baseOffset: number }
   | { readonly type: 'recovery'; readonly topic: string; readonly partition: number; readonly report: RecoveryReport }
-  | { readonly type: 'fenced'; readonly topic: string; readonly partition: number; readonly cause: unknown }
-  | { readonly type: 'disk-full'; readonly topic: string; readonly partition: number; readonly cause: unknown }
+  /** Appends are refused until a reopen. Records from `from` up to `end` were not acknowledged and are lost. */
+  | { readonly type: 'fenced'; readonly topic: string; readonly partition: number; readonly from: number; readonly end: number; readonly cause: unknown }
+  /** Records from `from` up to `end` did not find room. */
+  | { readonly type: 'disk-full'; readonly topic: string; readonly partition: number; readonly from: number; readonly end: number; readonly cause: unknown }
 
 export interface LogEnvironment {
   readonly files: FileSystem

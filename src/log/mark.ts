@@ -7,6 +7,10 @@
  * after what it says became true, so any older one that a power cut leaves is true as well, and only asks recovery to scan more.
  * Whoever takes truth back (truncation) writes the slot and syncs it first.
  *
+ * Each file has two banks of slots, used in turn as well: the four banks a0, b0, a1, b1 follow each other. While one is written the one
+ * before may be in its sync, and the one before that is durable, complete, and touched by nobody: so no moment is without a whole slot
+ * for every partition. A bank is made complete, with the slots that did not change in its time, before it is synced.
+ *
  *    0      4           8       10         16        32      36         40       48       56       64
  *    +------+-----------+-------+----------+---------+-------+----------+--------+--------+--------+
  *    | crc  | partition | flags | sequence | topicId | epoch | position | base   | synced | water- |
@@ -26,6 +30,7 @@ const VERSION = 1
 const SLOT_SIZE = 64
 const CLOSED_FLAG = 1
 const PRODUCERS_FLAG = 2
+const BANKS = 4
 /** The files grow by so many bytes of zeros, so that writing a slot never changes their length. */
 const GROWTH = 16 * 1024
 /** A mark larger than this is not ours: it would speak of more than 260,000 partitions. */
@@ -60,27 +65,33 @@ export interface MarkSlot {
 }
 
 class Slot implements MarkSlot {
+  readonly index: number
+  readonly key: Uint8Array
   state: MarkState | undefined
+  sequence: number
+  /** The banks that hold the latest state, a bit for each. */
+  banks: number
   readonly #mark: Mark
-  readonly #index: number
-  readonly #key: Uint8Array
 
-  constructor(mark: Mark, index: number, key: Uint8Array, state: MarkState | undefined) {
+  constructor(mark: Mark, index: number, key: Uint8Array, found: FoundSlot | undefined) {
     this.#mark = mark
-    this.#index = index
-    this.#key = key
-    this.state = state
+    this.index = index
+    this.key = key
+    this.state = found?.state
+    this.sequence = found?.sequence ?? 0
+    this.banks = found === undefined ? 0 : 1 << found.bank
   }
 
   write(state: MarkState): void {
-    this.#mark.put(this.#index, this.#key, state)
-    this.state = state
+    this.#mark.put(this, state)
   }
 }
 
-interface SlotRead {
+interface FoundSlot {
   readonly index: number
+  readonly bank: number
   readonly sequence: number
+  readonly key: Uint8Array
   readonly state: MarkState
 }
 
@@ -90,43 +101,45 @@ export class Mark {
   readonly #folder: string
   readonly #clock: Clock
   readonly #syncMs: number
-  readonly #found: Map<string, SlotRead>
   readonly #slots = new Map<string, Slot>()
   readonly #bytes = Buffer.alloc(SLOT_SIZE)
   #handles: FileHandle[] = []
   #sizes = [0, 0]
-  #turn = 0
-  #slotCount: number
-  #sequence: number
-  #dirty = false
+  #bank = 0
+  #slotCount = 0
+  #sequence = 0
+  #dirty = true
   #timer: Timer | undefined
   #syncing: Promise<void> | undefined
-  #failure: unknown
+  #failure: LogError | undefined
 
   private constructor(files: FileSystem, folder: string, clock: Clock, syncMs: number) {
     this.#files = files
     this.#folder = folder
     this.#clock = clock
     this.#syncMs = syncMs
-    this.#found = readMark(files, folder)
-    this.#slotCount = 0
-    this.#sequence = 0
-    for (const slot of this.#found.values()) {
-      this.#slotCount = Math.max(this.#slotCount, slot.index + 1)
-      this.#sequence = Math.max(this.#sequence, slot.sequence)
-    }
+    this.#read()
   }
 
-  /** Opens the mark of `folder` for its one writer; makes the files when they are missing. Call `sync` before anything relies on them. */
-  static open(files: FileSystem, folder: string, clock: Clock, options: { readonly syncMs?: number } = {}): Mark {
+  /** Opens the mark of `folder` for its one writer, making the files when they are missing. What it says is durable when this resolves. */
+  static async open(files: FileSystem, folder: string, clock: Clock, options: { readonly syncMs?: number } = {}): Promise<Mark> {
     const mark = new Mark(files, folder, clock, options.syncMs ?? 1000)
-    mark.#handles = markFileNames.map((name, file) => {
+    const missing = markFileNames.some((name) => files.statSync(files.join(folder, name)) === undefined)
+    for (const [file, name] of markFileNames.entries()) {
       const path = files.join(folder, name)
-      const handle = files.openSync(path, files.statSync(path) === undefined ? 'create' : 'write')
-      mark.#sizes[file] = handle.sizeSync()
-      return handle
-    })
-    for (const file of [0, 1]) mark.#makeRoom(file, mark.#slotCount)
+      mark.#handles.push(files.openSync(path, files.statSync(path) === undefined ? 'create' : 'write'))
+      mark.#sizes[file] = mark.#handles[file]!.sizeSync()
+      mark.#makeRoom(file, mark.#slotCount)
+    }
+    try {
+      // What was read may be known to the page cache alone: it must not be overwritten before it is durable.
+      if (files.durable) await files.sync(mark.#handles)
+      if (files.durable && missing) await files.syncFolder(folder)
+      await mark.sync()
+    } catch (error) {
+      for (const handle of mark.#handles) handle.closeSync()
+      throw error
+    }
     return mark
   }
 
@@ -140,37 +153,35 @@ export class Mark {
     const key = slotKey(topicId, partition)
     const name = Buffer.from(key).toString('hex')
     let slot = this.#slots.get(name)
-    if (slot) return slot
-    const found = this.#found.get(name)
-    slot = new Slot(this, found?.index ?? this.#slotCount++, key, found?.state)
-    this.#slots.set(name, slot)
+    if (slot === undefined) {
+      slot = new Slot(this, this.#slotCount++, key, undefined)
+      this.#slots.set(name, slot)
+    }
     return slot
   }
 
   /** Reads the files again, for readers beside a living writer. */
   refresh(): void {
-    for (const [name, found] of readMark(this.#files, this.#folder)) {
-      this.#found.set(name, found)
-      const slot = this.#slots.get(name)
-      if (slot) slot.state = found.state
-    }
+    this.#read()
   }
 
-  /** @internal Writes a slot; called by MarkSlot only. */
-  put(index: number, key: Uint8Array, state: MarkState): void {
+  /** @internal Writes a slot; called by slots only. */
+  put(slot: Slot, state: MarkState): void {
     if (this.#failure !== undefined) throw this.#failure
-    encodeSlot(this.#bytes, key, ++this.#sequence, state)
-    this.#makeRoom(this.#turn, index + 1)
-    writeFullySync(this.#handles[this.#turn]!, this.#bytes, 0, SLOT_SIZE, SLOT_SIZE * (index + 1))
+    this.#write(slot, state, ++this.#sequence)
+    slot.state = state
+    slot.sequence = this.#sequence
+    slot.banks = 1 << this.#bank
     this.#dirty = true
     this.#arm()
   }
 
-  /** Makes everything written so far durable. */
+  /** Makes every slot written so far durable; callers that come while a sync runs share the next one. */
   async sync(): Promise<void> {
     while (this.#syncing !== undefined) await this.#syncing
     if (this.#failure !== undefined) throw this.#failure
-    this.#syncing = this.#syncTurn()
+    if (!this.#dirty) return
+    this.#syncing = this.#syncBank()
     try {
       await this.#syncing
     } finally {
@@ -181,8 +192,7 @@ export class Mark {
   async close(): Promise<void> {
     this.#timer?.cancel()
     try {
-      if (this.#dirty && this.#failure === undefined) await this.sync()
-      else await this.#syncing
+      if (this.#failure === undefined) await this.sync()
     } finally {
       this.#timer?.cancel()
       for (const handle of this.#handles) handle.closeSync()
@@ -190,18 +200,29 @@ export class Mark {
     }
   }
 
-  async #syncTurn(): Promise<void> {
-    const resting = this.#turn
-    this.#turn = 1 - resting
-    this.#dirty = false
-    if (!this.#files.durable) return
+  async #syncBank(): Promise<void> {
+    const bank = this.#bank
     try {
-      await this.#files.sync([this.#handles[resting]!])
+      for (const slot of this.#slots.values()) {
+        if (slot.state === undefined || (slot.banks & (1 << bank)) !== 0) continue
+        this.#write(slot, slot.state, slot.sequence)
+        slot.banks |= 1 << bank
+      }
+      this.#bank = (bank + 1) % BANKS
+      this.#dirty = false
+      if (this.#files.durable) await this.#files.sync([this.#handles[bank & 1]!])
     } catch (error) {
-      // What the file holds is unknown from here on; its twin may still be written, but nothing vouches for the pair any more.
-      this.#failure = new LogError('LOG_IO', `the mark of ${this.#folder} could not be synced`, { path: this.#folder }, error)
+      // What the file holds is unknown from here on, and the bank before it is not complete.
+      this.#failure = new LogError('LOG_IO', `the mark of ${this.#folder} could not be stored`, { path: this.#folder }, error)
       throw this.#failure
     }
+  }
+
+  #write(slot: Slot, state: MarkState, sequence: number): void {
+    const file = this.#bank & 1
+    encodeSlot(this.#bytes, slot.key, sequence, state)
+    this.#makeRoom(file, slot.index + 1)
+    writeFullySync(this.#handles[file]!, this.#bytes, 0, SLOT_SIZE, slotPosition(slot.index, this.#bank))
   }
 
   #arm(): void {
@@ -215,31 +236,49 @@ export class Mark {
   }
 
   #makeRoom(file: number, slots: number): void {
-    const handle = this.#handles[file]!
     const size = this.#sizes[file]!
-    const needed = SLOT_SIZE * (slots + 1)
+    const needed = slotPosition(slots, 0)
     if (size >= needed && size > 0) return
     const grown = Math.ceil(needed / GROWTH) * GROWTH
     const zeros = Buffer.alloc(grown - size)
     if (size === 0) encodeHeader(zeros)
-    writeFullySync(handle, zeros, 0, zeros.length, size)
+    writeFullySync(this.#handles[file]!, zeros, 0, zeros.length, size)
     this.#sizes[file] = grown
+  }
+
+  #read(): void {
+    for (const [name, found] of readMark(this.#files, this.#folder)) {
+      const slot = this.#slots.get(name)
+      if (slot === undefined) this.#slots.set(name, new Slot(this, found.index, found.key, found))
+      else slot.state = found.state
+      this.#slotCount = Math.max(this.#slotCount, found.index + 1)
+      if (found.sequence <= this.#sequence) continue
+      this.#sequence = found.sequence
+      this.#bank = (found.bank + 1) % BANKS
+    }
   }
 }
 
+function slotPosition(index: number, bank: number): number {
+  return SLOT_SIZE * (1 + index * 2 + (bank >> 1))
+}
+
 /** Every partition's newest valid slot, by key in hex. Files that are missing, short or not ours count as empty. */
-function readMark(files: FileSystem, folder: string): Map<string, SlotRead> {
-  const newest = new Map<string, SlotRead>()
-  for (const name of markFileNames) {
-    const path = files.join(folder, name)
+function readMark(files: FileSystem, folder: string): Map<string, FoundSlot> {
+  const newest = new Map<string, FoundSlot>()
+  for (const [file, fileName] of markFileNames.entries()) {
+    const path = files.join(folder, fileName)
     const bytes = readWhole(files, path)
     if (bytes === undefined || !checkHeader(bytes, path)) continue
-    for (let at = SLOT_SIZE; at + SLOT_SIZE <= bytes.length; at += SLOT_SIZE) {
+    for (let number = 0; SLOT_SIZE * (number + 2) <= bytes.length; number++) {
+      const at = SLOT_SIZE * (number + 1)
       if (getUint32(bytes, at) !== crc32c(bytes, at + 4, at + SLOT_SIZE)) continue
-      const key = Buffer.concat([bytes.subarray(at + 4, at + 8), bytes.subarray(at + 16, at + 32)]).toString('hex')
+      const key = Buffer.concat([bytes.subarray(at + 4, at + 8), bytes.subarray(at + 16, at + 32)])
+      const name = key.toString('hex')
       const sequence = (getInt16(bytes, at + 10) & 0xffff) * 0x1_0000_0000 + getUint32(bytes, at + 12)
-      if (sequence === 0 || sequence <= (newest.get(key)?.sequence ?? 0)) continue
-      newest.set(key, { index: at / SLOT_SIZE - 1, sequence, state: decodeSlot(bytes, at) })
+      if (sequence <= (newest.get(name)?.sequence ?? 0)) continue
+      const bank = file + 2 * (number & 1)
+      newest.set(name, { index: number >> 1, bank, sequence, key, state: decodeSlot(bytes, at) })
     }
   }
   return newest

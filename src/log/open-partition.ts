@@ -297,6 +297,8 @@ async function settleFolder(
     epoch, baseOffset: active.baseOffset, position: active.size, syncedOffset: end.nextOffset, watermark: end.nextOffset,
     closed: false, producers: !producers.isEmpty,
   })
+  // From here on a partition without a slot is one that lost it: recovery may not take what it finds for synced.
+  if (options.create) await env.mark.sync()
 }
 
 function missing(options: PartitionOptions, what: string): LogError {

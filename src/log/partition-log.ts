@@ -15,6 +15,7 @@ import { type OpenedPartition, openNewSegments, openPartition, type PartitionOpt
 import { type AppendOrigin } from './producer-state.ts'
 import { CommittedFilter } from './read-committed.ts'
 import { type RecordCodecs, type RecordInput } from './record-input.ts'
+import { recoverTail } from './recovery.ts'
 import { type RecoveryReport } from './recovery-report.ts'
 import { Segment } from './segment.ts'
 import { Segments } from './segments.ts'
@@ -189,15 +190,15 @@ export class PartitionLog implements CursorSource {
   }
 
   /**
-   * Cuts everything from `offset` on, whole batches at a time: a batch that holds it goes whole. A new epoch begins, so that whoever read
-   * what was cut can tell. At or past the end it does nothing.
+   * Cuts everything from `offset` on: the next record gets that offset. A batch that begins below it and reaches past it goes whole. A new
+   * epoch begins, so that whoever read what was cut can tell. At or past the end it does nothing.
    */
   async truncateTo(offset: number): Promise<void> {
     const writer = this.#writer
     if (writer === undefined) throw this.#readOnlyError()
     await writer.exclusively(async () => {
       if (offset >= writer.acknowledged) return
-      const nextOffset = this.#cutPoint(Math.max(offset, this.#segments.first.baseOffset))
+      const nextOffset = Math.max(offset, this.#segments.first.baseOffset)
       // The mark takes back its word before the bytes go: a crash in between must not find them missing.
       await this.#lowerMark(nextOffset)
       await this.#cutSegments(nextOffset)
@@ -213,11 +214,19 @@ export class PartitionLog implements CursorSource {
     const writer = this.#writer
     if (writer === undefined) throw this.#readOnlyError()
     if (writer.state !== 'fenced') return
-    const { acknowledged, nextOffset } = writer
+    const { acknowledged, nextOffset, certain } = writer
     await writer.settle()
     await this.#cutSegments(acknowledged)
-    this.#startSegment(acknowledged)
-    await this.#restart(acknowledged, Math.max(nextOffset, acknowledged))
+    // With relaxed durability some of what was acknowledged was never synced: it is checked and written again, as after a crash.
+    const { all, active } = this.#segments
+    const from = certain.offset <= acknowledged ? certain : { baseOffset: active.baseOffset, position: active.size, offset: acknowledged }
+    const segment = all.findIndex(({ baseOffset }) => baseOffset === from.baseOffset)
+    const found = await recoverTail(this.#env, this.#options.folder, all, { ...from, segment, chained: true }, () => {})
+    this.#segments.replace(found.segments)
+    this.#segments.active.growing = true
+    this.tail.truncateTo(found.nextOffset)
+    this.#startSegment(found.nextOffset)
+    await this.#restart(found.nextOffset, Math.max(nextOffset, found.nextOffset))
   }
 
   /** For a read-only log: sees what the writer published since. True when the watermark moved. */
@@ -308,12 +317,6 @@ export class PartitionLog implements CursorSource {
 
   #readOnlyError(): LogError {
     return new LogError('LOG_READ_ONLY', `${this.topic}-${this.partition} was opened read-only`)
-  }
-
-  /** The first offset of the batch that holds `offset`: where a cut for it falls. */
-  #cutPoint(offset: number): number {
-    const segment = this.#segments.at(offset)
-    return segment.batchStart(offset)?.baseOffset ?? offset
   }
 
   async #lowerMark(nextOffset: number): Promise<void> {

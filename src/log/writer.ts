@@ -25,6 +25,7 @@ import { readEndTransaction } from './end-transaction.ts'
 import { BatchBuilder, recordTooLarge } from './batch-builder.ts'
 import { type LogConfig } from './config.ts'
 import { type LogEnvironment } from './environment.ts'
+import { LostRanges } from './lost-ranges.ts'
 import { type MarkSlot } from './mark.ts'
 import { type AppendOrigin, type ProducerState } from './producer-state.ts'
 import { type HeadersInput, type RecordCodecs, type RecordInput } from './record-input.ts'
@@ -82,6 +83,7 @@ export class Writer {
   readonly #compression: CompressionName
   #state: WriterState = 'open'
   #fenceCause: LogError | undefined
+  readonly #lost = new LostRanges()
   #loss: LogError | undefined
   #epoch: number
   #nextOffset: number
@@ -142,6 +144,11 @@ export class Writer {
     return this.#synced
   }
 
+  /** Where certainty ends: every byte before it is synced. */
+  get certain(): { readonly baseOffset: number; readonly position: number; readonly offset: number } {
+    return { baseOffset: this.#syncedBase, position: this.#syncedPosition, offset: this.#synced }
+  }
+
   /** Adds a record to the open batch and gives its offset, which is provisional until it is acknowledged. */
   append<K, V>(codecs: RecordCodecs<K, V>, record: RecordInput<K, V>): number {
     if (this.#state !== 'open' || this.#loss !== undefined) this.#refuse()
@@ -195,6 +202,8 @@ export class Writer {
 
   /** Resolves when `offset` is acknowledged; rejects when it is lost. */
   durable(offset: number): Promise<void> {
+    const lost = this.#lost.find(offset)
+    if (lost !== undefined) return Promise.reject(lost)
     if (offset < this.#acknowledged) return Promise.resolve()
     if (offset >= this.#nextOffset) return Promise.reject(new RangeError(`offset ${offset} was not appended: the next one is ${this.#nextOffset}`))
     const loss = this.#takeLoss()
@@ -207,14 +216,13 @@ export class Writer {
   async flush(): Promise<void> {
     const loss = this.#takeLoss()
     if (loss !== undefined) throw loss
-    const end = this.#nextOffset
     this.#linger?.cancel()
     this.#linger = undefined
-    if (this.#acknowledged < end) {
-      this.#start()
-      if (this.#acknowledged < end) await this.durable(end - 1)
-    }
-    if (this.#parts.env.files.durable && this.#synced < end) await this.#syncNow()
+    this.#start()
+    // What is under way ends with the last record appended: a failure takes everything under way with it.
+    if (this.#pending || this.#writtenBytes > 0) await this.durable(this.#nextOffset - 1)
+    if (this.#state !== 'open') throw this.#fenceCause ?? this.#closedError()
+    if (this.#parts.env.files.durable && this.#synced < this.#acknowledged) await this.#syncNow()
   }
 
   /** Starts a new segment, if the active one holds anything. */
@@ -251,6 +259,7 @@ export class Writer {
     this.#moveSynced(this.#parts.segments.active.baseOffset, this.#parts.segments.active.size, start.acknowledged)
     this.#state = 'open'
     this.#fenceCause = undefined
+    for (const segment of this.#unsynced) if (segment !== this.#parts.segments.active) segment.release()
     this.#unsynced = []
     this.#parts.progressed()
   }
@@ -627,8 +636,9 @@ export class Writer {
       return this.#fence('truncate', second)
     }
     this.#parts.env.room.noteFull()
-    this.#parts.env.emit?.({ type: 'disk-full', ...this.#where, cause: error })
-    this.#drop(this.#parts.segments.active.nextOffset, diskFull('the disk is full', error))
+    const from = this.#parts.segments.active.nextOffset
+    this.#parts.env.emit?.({ type: 'disk-full', ...this.#where, from, end: this.#nextOffset, cause: error })
+    this.#drop(from, diskFull('the disk is full', error))
   }
 
   #fence(during: 'write' | 'sync' | 'truncate' | 'mark' | 'lock', cause: unknown): void {
@@ -636,7 +646,7 @@ export class Writer {
     this.#state = 'fenced'
     const reason = cause instanceof Error ? cause.message : String(cause)
     this.#fenceCause = new LogError('LOG_FENCED', `${this.#name} takes no appends since a ${during} failed: ${reason}`, { during, ...this.#where }, cause)
-    this.#parts.env.emit?.({ type: 'fenced', ...this.#where, cause })
+    this.#parts.env.emit?.({ type: 'fenced', ...this.#where, from: this.#acknowledged, end: this.#nextOffset, cause })
     this.#drop(this.#acknowledged, this.#fenceCause)
     this.#loss = undefined
     this.#parts.progressed()
@@ -653,8 +663,9 @@ export class Writer {
     if (offset <= this.#acknowledged) this.#writtenBytes = 0
     this.#queue = []
     this.#queuedBytes = 0
-    if (unwaited && offset < this.#nextOffset) {
-      const end = this.#nextOffset
+    const end = this.#nextOffset
+    this.#lost.add(offset, end, error)
+    if (unwaited && offset < end) {
       this.#loss = new LogError('LOG_APPEND_LOST', `records ${offset}..${end - 1} of ${this.#name} were not stored: ${error.message}`, { from: offset, end, ...this.#where }, error)
     }
     this.#waiters.fail(offset, error)
@@ -670,6 +681,7 @@ export class Writer {
 
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     while (this.#busy !== undefined) await this.#busy
+    if (this.#state !== 'open') throw this.#fenceCause ?? this.#closedError()
     const running = work()
     this.#occupy(running)
     return running

@@ -45,11 +45,11 @@ export interface EnvironmentOptions {
   readonly bufferBytes?: number
   readonly windowBytes?: number
   readonly minFreeBytes?: number
-  readonly events?: LogEvent[]
+  readonly emit?: (event: LogEvent) => void
 }
 
 /** An environment in `root`, which must exist. */
-export function environment(files: FileSystem, root: string, options: EnvironmentOptions = {}): LogEnvironment {
+export async function environment(files: FileSystem, root: string, options: EnvironmentOptions = {}): Promise<LogEnvironment> {
   const clock = options.clock ?? systemClock
   const readOnly = options.readOnly ?? false
   return {
@@ -58,13 +58,13 @@ export function environment(files: FileSystem, root: string, options: Environmen
     readOnly,
     openFiles: new OpenFiles(files),
     random: seededRandom(1),
-    mark: readOnly ? Mark.openReadOnly(files, root, clock) : Mark.open(files, root, clock),
+    mark: readOnly ? Mark.openReadOnly(files, root, clock) : await Mark.open(files, root, clock),
     syncs: new SyncGate(),
     windows: new WindowCache(options.windowBytes ?? 16 * 1024 * 1024),
     buffer: new BufferBudget(options.bufferBytes ?? 32 * 1024 * 1024),
     room: new DiskRoom(files, root, clock, options.minFreeBytes ?? 0),
     lock: undefined,
-    emit: options.events === undefined ? undefined : (event) => void options.events!.push(event),
+    emit: options.emit,
   }
 }
 
@@ -79,7 +79,7 @@ export interface Opened {
 export async function openLog(
   files: FileSystem, root: string, config: Partial<LogConfig> = {}, options: EnvironmentOptions & Partial<PartitionOptions> = {},
 ): Promise<Opened> {
-  const env = environment(files, root, options)
+  const env = await environment(files, root, options)
   const folder = files.join(root, 't-0')
   const log = await PartitionLog.open(env, {
     folder, topic: 't', partition: 0, topicId: TOPIC_ID, config: { ...defaultLogConfig, ...config },

@@ -1,0 +1,32 @@
+/*
+ * Offsets that were given out and whose records were not stored. They are never given out again by this process, so a later record is
+ * acknowledged past them; who asks for one of them must still hear that it is lost.
+ */
+import { type LogError } from '../base/errors.ts'
+
+/** Ranges remembered; when there are more, the oldest are forgotten. */
+const MOST_RANGES = 10_000
+
+interface LostRange {
+  readonly from: number
+  /** Exclusive. */
+  readonly end: number
+  readonly error: LogError
+}
+
+/** What one partition lost since it was opened. */
+export class LostRanges {
+  #ranges: LostRange[] = []
+
+  /** Adds a range behind all others. */
+  add(from: number, end: number, error: LogError): void {
+    if (from < end) this.#ranges.push({ from, end, error })
+    if (this.#ranges.length > MOST_RANGES) this.#ranges.shift()
+  }
+
+  /** Why the record at `offset` was lost; undefined when it was not. */
+  find(offset: number): LogError | undefined {
+    if (this.#ranges.length === 0) return undefined
+    return this.#ranges.find((range) => offset >= range.from && offset < range.end)?.error
+  }
+}
