@@ -20,7 +20,7 @@ import { BufferBudget } from '../log/buffer-budget.ts'
 import { type LogConfig } from '../log/config.ts'
 import { DiskRoom } from '../log/disk-room.ts'
 import { type LogEnvironment } from '../log/environment.ts'
-import { Mark, markFileNames } from '../log/mark.ts'
+import { Mark } from '../log/mark.ts'
 import { PartitionLog } from '../log/partition-log.ts'
 import { SyncGate } from '../log/sync-gate.ts'
 import { WindowCache } from '../log/windows.ts'
@@ -116,7 +116,7 @@ export class LogCore {
   }
 
   static async #openWriter(options: CoreOptions): Promise<LogCore> {
-    const { files, folder, waitMs, signal } = options
+    const { files, folder, clock, waitMs, signal } = options
     await prepareFolder(options)
     const lock = await files.lock(folder, { waitMs, ...(signal !== undefined && { signal }) })
     let mark: Mark | undefined
@@ -128,7 +128,7 @@ export class LogCore {
       const catalog = catalogOf(options, contents, kafka)
       await settleFolder(options, contents, kafka, catalog)
       const events = new LogEvents(folder)
-      mark = await openMark(options)
+      mark = await Mark.open(files, folder, clock)
       return new LogCore(options, { env: environment(options, mark, lock, events), events, kafka, catalog })
     } catch (error) {
       await mark?.close()
@@ -187,7 +187,7 @@ export class LogCore {
     this.sends.clear(new LogError('LOG_CLOSED', `the log ${this.folder} is closed`))
     const logs = this.openTopics.flatMap((topic) => topic.logs)
     const results = await Promise.allSettled(logs.map((log) => log.close()))
-    results.push(...(await Promise.allSettled([this.env.mark.close()])))
+    if (!this.readOnly) results.push(...(await Promise.allSettled([this.env.mark.close()])))
     this.env.openFiles.closeAll()
     results.push(...(await Promise.allSettled([this.env.lock?.release()])))
     for (const result of results) if (result.status === 'rejected') throw result.reason
@@ -296,23 +296,6 @@ async function settleFolder(options: CoreOptions, contents: FolderContents, kafk
   if (files.statSync(cleanShutdown) !== undefined) {
     files.removeSync(cleanShutdown)
     if (files.durable) await files.syncFolder(folder)
-  }
-}
-
-/** Opens the mark. When it is new, its files and their names are durable before any partition relies on them. */
-async function openMark(options: CoreOptions): Promise<Mark> {
-  const { files, folder, clock } = options
-  const isNew = markFileNames.some((name) => files.statSync(files.join(folder, name)) === undefined)
-  const mark = Mark.open(files, folder, clock)
-  if (!isNew || !files.durable) return mark
-  try {
-    // Once for each of the two files.
-    for (let file = 0; file < markFileNames.length; file++) await mark.sync()
-    await files.syncFolder(folder)
-    return mark
-  } catch (error) {
-    await mark.close()
-    throw error
   }
 }
 
