@@ -51,7 +51,7 @@ export class SimulatedFile {
   /** Writes as much as there is room for; gives how many bytes. */
   write(buffer: Uint8Array, at: number, length: number, position: number): number {
     const count = this.cache.write(buffer, at, length, position)
-    if (count > 0) this.#changes.push({ kind: 'write', position, bytes: buffer.slice(at, at + count) })
+    if (count > 0) this.#changes.push({ kind: 'write', position, bytes: Uint8Array.from(buffer.subarray(at, at + count)) })
     return count
   }
 
