@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { type FileHandle, type FileStat, type FileSystem, type OpenMode } from './file-system.ts'
 import { copyFolder, moveFolder, removeFolder } from './folders.ts'
-import { lockFolder } from './lock.ts'
+import { lockFolder, lockHolder } from './lock.ts'
 import { systemCode, systemError } from './system-error.ts'
 
 /** The disk of this machine. Relative paths start at the working folder of the process. */
@@ -24,6 +24,7 @@ export const diskFileSystem: FileSystem = {
   sync: syncAll,
   syncFolder,
   lock: (folder, options) => lockFolder(folder, options),
+  lockHolderSync: lockHolder,
   watch,
   copy: copyFolder,
   move: moveFolder,

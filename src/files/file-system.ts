@@ -64,7 +64,10 @@ export interface FolderLock {
    * beat. A writer acknowledges nothing while this is false; it calls `confirm` first.
    */
   readonly confirmed: boolean
-  /** Reads the lock file again and beats. False when the lock belongs to somebody else now: the writer must fence itself. */
+  /**
+   * Reads the lock file again and beats. False when the lock belongs to somebody else now: the writer must fence itself. Rejects with a
+   * LogError when the file cannot be read: then nothing is certain, and the writer asks again before it acknowledges anything.
+   */
   confirm(): Promise<boolean>
   /** Gives the folder back; a second call does nothing. Never removes a lock that is no longer ours. */
   release(): Promise<void>
@@ -98,8 +101,16 @@ export interface FileSystem {
   /** Makes the entries of a folder durable: created, renamed and removed names. */
   syncFolder(folder: string): Promise<void>
 
-  /** Takes the folder for one writer, or throws LOG_LOCKED with the holder in its detail, at once or after `waitMs`. */
+  /**
+   * Takes the folder for one writer, or throws LOG_LOCKED with the holder in its detail, at once or after `waitMs`; rejects with the
+   * reason of `signal` when that is aborted. Waits longer than `waitMs` only for a holder that seems dead, until that is certain.
+   */
   lock(folder: string, options?: { readonly waitMs?: number; readonly signal?: AbortSignal }): Promise<FolderLock>
+  /**
+   * Who holds the folder, as far as it can be told at once and without changing anything; undefined when certainly nobody does. Of a
+   * holder elsewhere that died without a word it is told that it holds the folder.
+   */
+  lockHolderSync(folder: string): LockHolder | undefined
   /** Calls `changed` when something in `folder` changed, at the latest some seconds later, or for nothing; gives the function that ends it. */
   watch(folder: string, changed: () => void): () => void
 

@@ -3,13 +3,18 @@
  * importing it patches the host's `fs.close` and costs start-up time.
  */
 import fs from 'node:fs'
+import { basename } from 'node:path'
+import { LOCK_FILE } from './lock-file.ts'
 import { systemError } from './system-error.ts'
 
-/** Copies a file or a whole folder with its times of change. EEXIST when something is at `to` already. The copy is not synced. */
+/**
+ * Copies a file or a whole folder with its times of change, without locks: a copy is nobody's, and reading the file of a kernel lock
+ * would drop the lock. EEXIST when something is at `to` already. The copy is not synced.
+ */
 export async function copyFolder(from: string, to: string): Promise<void> {
   refuseExisting('copy', to)
   const { default: fsExtra } = await import('fs-extra')
-  await fsExtra.copy(from, to, { preserveTimestamps: true, errorOnExist: true, overwrite: false })
+  await fsExtra.copy(from, to, { preserveTimestamps: true, errorOnExist: true, overwrite: false, filter: isNoLock })
 }
 
 /** Moves a file or a whole folder, by copying it when it goes to another device. EEXIST when something is at `to` already. */
@@ -23,6 +28,10 @@ export async function moveFolder(from: string, to: string): Promise<void> {
 export async function removeFolder(path: string): Promise<void> {
   const { default: fsExtra } = await import('fs-extra')
   await fsExtra.remove(path)
+}
+
+function isNoLock(path: string): boolean {
+  return !basename(path).startsWith(LOCK_FILE)
 }
 
 // fs-extra refuses too, but with an error that has no code.

@@ -3,14 +3,8 @@
  * in lock.ts.
  */
 import { type Clock } from '../base/clock.ts'
-import { LogError } from '../base/errors.ts'
 import { type FolderLock, type LockHolder } from './file-system.ts'
-
-/** The error of a folder that somebody else holds. */
-export function lockedError(folder: string, holder: LockHolder): LogError {
-  const who = `process ${holder.pid} on ${holder.host} since ${new Date(holder.since).toISOString()}`
-  return new LogError('LOG_LOCKED', `${folder} is held by ${who}`, { folder, pid: holder.pid, host: holder.host, since: holder.since })
-}
+import { lockedError } from './locked-error.ts'
 
 /** The locked folders of one file system in memory. */
 export class LocalLocks {
@@ -33,6 +27,11 @@ export class LocalLocks {
       if (this.#clock.monotonic() >= deadline) throw lockedError(folder, other.holder)
       await this.#change(deadline, options.signal)
     }
+  }
+
+  /** Who holds `folder`. */
+  holder(folder: string): LockHolder | undefined {
+    return this.#held.get(folder)?.holder
   }
 
   /** Makes `folder` somebody else's, as after a takeover: its lock is no longer confirmed, and `confirm` finds that it is lost. */

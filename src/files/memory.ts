@@ -5,7 +5,7 @@
 import { posix } from 'node:path'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { Budget, Contents } from './contents.ts'
-import { type FileHandle, type FileStat, type FileSystem, type FolderLock, type OpenMode } from './file-system.ts'
+import { type FileHandle, type FileStat, type FileSystem, type FolderLock, type LockHolder, type OpenMode } from './file-system.ts'
 import { absolute, type EntryChange, FolderNode, FolderTree } from './folder-tree.ts'
 import { LocalLocks } from './local-locks.ts'
 import { systemError } from './system-error.ts'
@@ -110,6 +110,10 @@ export class MemoryFileSystem implements FileSystem {
 
   lock(folder: string, options?: { readonly waitMs?: number; readonly signal?: AbortSignal }): Promise<FolderLock> {
     return this.#locks.take(absolute(folder), options)
+  }
+
+  lockHolderSync(folder: string): LockHolder | undefined {
+    return this.#locks.holder(absolute(folder))
   }
 
   watch(folder: string, changed: () => void): () => void {

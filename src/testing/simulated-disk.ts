@@ -8,7 +8,7 @@ import { posix } from 'node:path'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { type Random, seededRandom, systemRandom } from '../base/random.ts'
 import { Budget, type Contents } from '../files/contents.ts'
-import { type FileHandle, type FileStat, type FileSystem, type FolderLock, type OpenMode } from '../files/file-system.ts'
+import { type FileHandle, type FileStat, type FileSystem, type FolderLock, type LockHolder, type OpenMode } from '../files/file-system.ts'
 import { absolute, FolderNode, FolderTree } from '../files/folder-tree.ts'
 import { LocalLocks } from '../files/local-locks.ts'
 import { copyTree } from '../files/memory.ts'
@@ -282,6 +282,10 @@ export class SimulatedDisk implements FileSystem {
   async lock(folder: string, options?: { readonly waitMs?: number; readonly signal?: AbortSignal }): Promise<FolderLock> {
     this.#calls.now('lock', folder, '', { run: () => this.#state.tree.folder(folder, 'lock') })
     return this.#calls.whileAlive(this.#locks.take(absolute(folder), options))
+  }
+
+  lockHolderSync(folder: string): LockHolder | undefined {
+    return this.#calls.now('lockHolder', folder, '', { run: () => this.#locks.holder(absolute(folder)) })
   }
 
   watch(folder: string, changed: () => void): () => void {
