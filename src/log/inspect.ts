@@ -12,6 +12,7 @@ import {
   SMALLEST_LENGTH,
 } from '../format/batch.ts'
 import { type EndTransactionMarker, readEndTransactionMarker } from '../format/control.ts'
+import { lastNonZero } from './recovery.ts'
 import { scanBatches } from './scan.ts'
 
 /** Batches are looked at so many bytes at a time, so that a caller can do something else in between. */
@@ -71,11 +72,6 @@ export function* walkSegment(file: FileHandle, options: WalkOptions): Generator<
     position += size
   }
   yield* order.finish()
-}
-
-/** Whether a piece is a whole batch in its place. */
-export function isInPlace(piece: Piece): piece is Piece & { readonly kind: 'batch' } {
-  return piece.kind === 'batch'
 }
 
 /**
@@ -159,7 +155,7 @@ function lookInto(header: BatchHeader, position: number, buffer: Buffer, at: num
  */
 function findBatch(file: FileHandle, position: number, to: number): number {
   const claimed = claimedEnd(file, position, to)
-  const end = endOfBytes(file, position, to)
+  const end = lastNonZero(file, position, to)
   if (claimed !== undefined && (claimed === to || claimed >= end || isBatch(file, claimed, to, { left: SEARCH_BUDGET }))) return claimed
   const window = Buffer.allocUnsafe(Math.min(SEARCH_WINDOW, end - position))
   const budget = { left: SEARCH_BUDGET }
@@ -190,16 +186,4 @@ function isBatch(file: FileHandle, position: number, to: number, budget: { left:
   const bytes = Buffer.allocUnsafe(end - position)
   budget.left -= bytes.length
   return readFullySync(file, bytes, 0, bytes.length, position) === bytes.length && batchDamage(bytes, 0, bytes.length) === undefined
-}
-
-/** Where the last byte that is not zero ends, in [from, to). */
-export function endOfBytes(file: FileHandle, from: number, to: number): number {
-  const buffer = Buffer.allocUnsafe(64 * 1024)
-  for (let end = to; end > from; ) {
-    const start = Math.max(from, end - buffer.length)
-    const count = readFullySync(file, buffer, 0, end - start, start)
-    for (let at = count - 1; at >= 0; at--) if (buffer[at] !== 0) return start + at + 1
-    end = start
-  }
-  return from
 }

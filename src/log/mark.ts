@@ -272,7 +272,7 @@ function readMark(files: FileSystem, folder: string): Map<string, FoundSlot> {
     if (bytes === undefined || !checkHeader(bytes, path)) continue
     for (let number = 0; SLOT_SIZE * (number + 2) <= bytes.length; number++) {
       const at = SLOT_SIZE * (number + 1)
-      if (getUint32(bytes, at) !== crc32c(bytes, at + 4, at + SLOT_SIZE)) continue
+      if (!isWhole(bytes, at)) continue
       const key = Buffer.concat([bytes.subarray(at + 4, at + 8), bytes.subarray(at + 16, at + 32)])
       const name = key.toString('hex')
       const sequence = (getInt16(bytes, at + 10) & 0xffff) * 0x1_0000_0000 + getUint32(bytes, at + 12)
@@ -282,6 +282,28 @@ function readMark(files: FileSystem, folder: string): Map<string, FoundSlot> {
     }
   }
   return newest
+}
+
+/** Where headers and slots lie in the files of the mark that were written once and are not whole any more. For checks of a folder. */
+export function damagedSlots(files: FileSystem, folder: string): { readonly path: string; readonly position: number }[] {
+  return markFileNames.flatMap((name) => {
+    const path = files.join(folder, name)
+    const bytes = readWhole(files, path)
+    if (bytes === undefined || isZero(bytes, 0, bytes.length)) return []
+    const damaged = checkHeader(bytes, path) ? [] : [{ path, position: 0 }]
+    for (let at = SLOT_SIZE; at + SLOT_SIZE <= bytes.length; at += SLOT_SIZE) {
+      if (!isWhole(bytes, at) && !isZero(bytes, at, at + SLOT_SIZE)) damaged.push({ path, position: at })
+    }
+    return damaged
+  })
+}
+
+function isWhole(bytes: Buffer, at: number): boolean {
+  return getUint32(bytes, at) === crc32c(bytes, at + 4, at + SLOT_SIZE)
+}
+
+function isZero(bytes: Buffer, from: number, to: number): boolean {
+  return bytes.subarray(from, to).every((byte) => byte === 0)
 }
 
 function readWhole(files: FileSystem, path: string): Buffer | undefined {

@@ -208,10 +208,11 @@ function certainEnd(options: PartitionOptions, state: MarkState | undefined, seg
   }
   const segment = segments.findIndex(({ baseOffset }) => baseOffset === state.baseOffset)
   if (segment < 0) {
-    // The mark may be of a segment that never got its entry in the folder: then it was empty, and the log ends where it would begin.
-    if (state.position > 0) throw missing(options, `segment ${state.baseOffset}`)
-    const last = segments.length - 1
-    return { segment: last, position: 0, offset: state.syncedOffset, chained: true }
+    // A segment that never got its entry in the folder: nothing in it was acknowledged, nor anything in those behind it. What is
+    // certain ends where the one before it ends.
+    const before = segments.findLastIndex(({ baseOffset }) => baseOffset < state.baseOffset)
+    if (state.position > 0 || before < 0) throw missing(options, `segment ${state.baseOffset}`)
+    return { segment: before, position: segments[before]!.size, offset: state.syncedOffset, chained: true }
   }
   if (segments[segment]!.size < state.position) {
     const { path, size } = segments[segment]!
@@ -297,8 +298,9 @@ async function settleFolder(
     epoch, baseOffset: active.baseOffset, position: active.size, syncedOffset: end.nextOffset, watermark: end.nextOffset,
     closed: false, producers: !producers.isEmpty,
   })
-  // From here on a partition without a slot is one that lost it: recovery may not take what it finds for synced.
-  if (options.create) await env.mark.sync()
+  // The next recovery must not start from what the mark said before this one: of a new partition it would take everything it finds for
+  // synced, and of a recovered one it would look for the end that is gone.
+  if (options.create || !end.report.clean) await env.mark.sync()
 }
 
 function missing(options: PartitionOptions, what: string): LogError {

@@ -146,7 +146,7 @@ function rewrite(file: FileHandle, from: number, to: number): void {
 }
 
 /** Where the last byte that is not zero ends, in [from, to). */
-function lastNonZero(file: FileHandle, from: number, to: number): number {
+export function lastNonZero(file: FileHandle, from: number, to: number): number {
   const buffer = Buffer.allocUnsafe(64 * 1024)
   for (let end = to; end > from; ) {
     const start = Math.max(from, end - buffer.length)

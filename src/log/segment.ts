@@ -261,6 +261,7 @@ export class Segment {
     this.growing = false
     if (this.maxTimestamp >= 0) this.timeIndex.maybeAppend(this.maxTimestamp, this.maxTimestampOffset, { seal: true })
     this.flushIndexes()
+    this.#createMissingIndexes()
     if (this.fileSize > this.size) this.cutToSize()
   }
 
@@ -279,6 +280,8 @@ export class Segment {
     this.#checked = undefined
     this.trimIndexes()
     this.catchUp()
+    // Past the last batch when the cut fell into offsets that nothing was stored under.
+    this.nextOffset = nextOffset
   }
 
   /**
@@ -323,6 +326,7 @@ export class Segment {
     this.#cutIndexFile(this.#names.index, 0)
     this.#cutIndexFile(this.#names.timeIndex, 0)
     this.flushIndexes()
+    this.#createMissingIndexes()
   }
 
   /** Where the first batch begins that ends at or past `offset`, and its first offset; undefined when there is none. */
@@ -405,8 +409,14 @@ export class Segment {
     this.rebuildIndexes()
   }
 
+  /** The bytes of an index file; undefined when there is none, or none that can be read: it is made again then. */
   #readIndexFile(name: string): Buffer | undefined {
-    return readFileSync(this.#env.files, this.#env.files.join(this.#folder, name), MAX_INDEX_BYTES)
+    try {
+      return readFileSync(this.#env.files, this.#env.files.join(this.#folder, name), MAX_INDEX_BYTES)
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error
+      return undefined
+    }
   }
 
   #flushIndex(index: OffsetIndex | TimeIndex, name: string): void {
@@ -421,6 +431,19 @@ export class Segment {
     }
   }
 
+  /** An index without entries is an empty file: a missing one counts as lost, here and in Kafka, and is rebuilt from the whole segment. */
+  #createMissingIndexes(): void {
+    for (const name of [this.#names.index, this.#names.timeIndex]) {
+      const path = this.#env.files.join(this.#folder, name)
+      if (this.#env.files.statSync(path) !== undefined) continue
+      try {
+        this.#env.openFiles.open(path, 'create').closeSync()
+      } catch (error) {
+        if (systemCode(error) === undefined) throw error
+      }
+    }
+  }
+
   #writeIndex(name: string, bytes: Buffer, position: number): void {
     const path = this.#env.files.join(this.#folder, name)
     const handle = this.#env.openFiles.open(path, this.#env.files.statSync(path) === undefined ? 'create' : 'write')
@@ -431,15 +454,20 @@ export class Segment {
     }
   }
 
+  /** Cuts an index file to its valid entries. When that fails they stay, and are found out when the file is loaded or used. */
   #cutIndexFile(name: string, size: number): void {
     const path = this.#env.files.join(this.#folder, name)
-    const stat = this.#env.files.statSync(path)
-    if (stat === undefined || stat.size <= size) return
-    const handle = this.#env.openFiles.open(path, 'write')
     try {
-      handle.truncateSync(size)
-    } finally {
-      handle.closeSync()
+      const stat = this.#env.files.statSync(path)
+      if (stat === undefined || stat.size <= size) return
+      const handle = this.#env.openFiles.open(path, 'write')
+      try {
+        handle.truncateSync(size)
+      } finally {
+        handle.closeSync()
+      }
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error
     }
   }
 }

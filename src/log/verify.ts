@@ -1,0 +1,487 @@
+/*
+ * Checks everything in a partition's folder and changes nothing: each batch with each record in it, how segments and offsets follow each
+ * other, each entry of each index, the transactions, snapshots and leader epochs. It goes on behind damage and reports all of it.
+ *
+ * What is damage depends on what is certain (recovery.ts): below the mark every byte was synced. Past it, in a folder that was not closed
+ * in good order, a torn tail is what a power cut may leave, and the next open for writing sets it aside.
+ */
+import { type Clock } from '../base/clock.ts'
+import { isLogError } from '../base/errors.ts'
+import { type FileSystem } from '../files/file-system.ts'
+import { readFileSync } from '../files/write-fully.ts'
+import { type BatchHeader } from '../format/batch.ts'
+import { LEADER_EPOCH_FILE, parseLeaderEpochs } from '../format/leader-epoch-checkpoint.ts'
+import { logFileName } from '../format/names.ts'
+import { parsePartitionMetadata, PARTITION_METADATA_FILE } from '../format/partition-metadata.ts'
+import { decodeProducerSnapshot, type ProducerSnapshotEntry } from '../format/producer-snapshot.ts'
+import { decodeTxnIndex } from '../format/txn-index-entry.ts'
+import { uuidText } from '../format/uuid.ts'
+import { Epochs } from './epochs.ts'
+import { type FolderPlan, planFolder } from './folder-plan.ts'
+import { type FoundBatch, type Piece, walkSegment } from './inspect.ts'
+import { type MarkState } from './mark.ts'
+import { type ForeignState } from './open-partition.ts'
+import { type CompletedTransaction, ProducerState } from './producer-state.ts'
+import { type SegmentFiles } from './segment.ts'
+import { checkTxnIndex, type IndexCheck, offsetIndexCheck, timeIndexCheck } from './verify-indexes.ts'
+
+const MAX_FILE_BYTES = 256 * 1024 * 1024
+/** Bytes after which others get their turn. */
+const BREATH_BYTES = 8 * 1024 * 1024
+
+/** Something that a check found. */
+export interface Finding {
+  /**
+   * `'damage'`: bytes that were certainly written are wrong or missing. `'torn'`: the end of a log that was not closed in good order, which
+   * the next open for writing sets aside. `'note'`: nothing wrong, but worth knowing.
+   */
+  readonly kind: 'damage' | 'torn' | 'note'
+  readonly path: string
+  /** Where in the file, in bytes; undefined when it is about the file as a whole. */
+  readonly position: number | undefined
+  /** In a word. */
+  readonly reason: string
+  readonly message: string
+}
+
+/** What a partition holds, and what is wrong with it. */
+export interface PartitionReport {
+  readonly topic: string
+  readonly partition: number
+  readonly segments: number
+  /** Bytes of `.log` files that were looked at. */
+  readonly bytes: number
+  /** Batches that are whole and in their place, control batches included, and their records. */
+  readonly batches: number
+  readonly records: number
+  readonly startOffset: number
+  /** One past the last offset; without a torn tail. */
+  readonly nextOffset: number
+  /** The partition was closed in good order. */
+  readonly clean: boolean
+  readonly findings: readonly Finding[]
+}
+
+/** Which partition to check, and what is said of it elsewhere. */
+export interface VerifyOptions {
+  readonly folder: string
+  readonly topic: string
+  readonly partition: number
+  /** 16 bytes; undefined when nothing but the folder itself tells it. */
+  readonly topicId: Uint8Array | undefined
+  /** What the mark says of it. */
+  readonly state: MarkState | undefined
+  /** What Kafka's files say of it, in a folder that Kafka wrote. */
+  readonly foreign: ForeignState | undefined
+  readonly logStartOffset?: number | undefined
+  /** A writer lives: what lies behind the mark is being written. */
+  readonly following: boolean
+  readonly clock: Clock
+  /** Called with the bytes that were looked at since the last call. */
+  readonly onProgress?: ((bytes: number) => void) | undefined
+}
+
+/** Checks a partition. What cannot be checked because of damage before it is left out, and the damage is reported. */
+export function verifyPartition(files: FileSystem, options: VerifyOptions): Promise<PartitionReport> {
+  return new Verification(files, options).run()
+}
+
+/** A part of a segment that is certain, or that is not. */
+interface Leg {
+  readonly from: number
+  readonly to: number
+  /** Offsets of the leg are not below it. Undefined: where the leg before ends. */
+  readonly startOffset: number | undefined
+  /** Offsets of the leg are below it. */
+  readonly endOffset: number
+  readonly certain: boolean
+}
+
+interface SegmentPlan {
+  readonly baseOffset: number
+  readonly files: SegmentFiles
+  readonly size: number
+  readonly legs: readonly Leg[]
+  /** Nothing of the segment was synced for certain when the log was last written. */
+  readonly certain: boolean
+}
+
+interface Torn {
+  readonly path: string
+  readonly position: number
+  readonly reason: string
+  bytes: number
+  batches: number
+}
+
+class Verification {
+  readonly #files: FileSystem
+  readonly #options: VerifyOptions
+  readonly #findings: Finding[] = []
+  readonly #producers = new ProducerState()
+  #plan: FolderPlan = { segments: [], snapshots: [], obsolete: [], renames: [] }
+  #epochs: Epochs | undefined
+  #snapshots: FolderPlan['snapshots'][number][] = []
+  #aborted: CompletedTransaction[] = []
+  #torn: Torn | undefined
+  #clean = false
+  /** No offset is missing so far, between batches or in them: nothing was compacted, and no append failed. */
+  #dense = true
+  #startOffset = 0
+  #nextOffset = 0
+  #bytes = 0
+  #batches = 0
+  #records = 0
+  #unbreathed = 0
+
+  constructor(files: FileSystem, options: VerifyOptions) {
+    this.#files = files
+    this.#options = options
+  }
+
+  async run(): Promise<PartitionReport> {
+    const { topic, partition, folder, logStartOffset = 0 } = this.#options
+    // 1 The files, and those that speak of the partition as a whole.
+    this.#plan = planFolder(this.#files, folder)
+    this.#checkNames()
+    this.#checkTopicId()
+    this.#epochs = this.#readEpochs()
+    // 2 What is certain.
+    const segments = this.#planSegments()
+    const first = segments[0]?.baseOffset ?? 0
+    this.#startOffset = Math.max(first, logStartOffset)
+    this.#nextOffset = first
+    this.#startProducers(first)
+    // 3 The segments with their indexes.
+    for (const [number, segment] of segments.entries()) await this.#checkSegment(segment, segments[number - 1])
+    // 4 Where it all ends.
+    this.#checkEnd()
+    return {
+      topic, partition, segments: segments.length, bytes: this.#bytes, batches: this.#batches, records: this.#records,
+      startOffset: this.#startOffset, nextOffset: this.#nextOffset, clean: this.#clean, findings: this.#findings,
+    }
+  }
+
+  #find(kind: Finding['kind'], path: string, position: number | undefined, reason: string, message: string): void {
+    this.#findings.push({ kind, path, position, reason, message })
+  }
+
+  #path(name: string): string {
+    return this.#files.join(this.#options.folder, name)
+  }
+
+  #checkNames(): void {
+    const { segments, snapshots, obsolete } = this.#plan
+    for (const name of obsolete) this.#find('note', this.#path(name), undefined, 'leftover', 'left by an interrupted change; it means nothing any more')
+    for (const { name } of [...segments.map(({ files }) => ({ name: files.log })), ...snapshots]) {
+      if (name.endsWith('.swap')) this.#find('note', this.#path(name), undefined, 'leftover', 'a finished change that was not renamed yet; it counts')
+    }
+    for (const name of this.#files.listSync(this.#options.folder)) {
+      if (name.startsWith('torn-')) this.#find('note', this.#path(name), undefined, 'set-aside', 'bytes that were set aside; they are not a part of the log')
+    }
+  }
+
+  #checkTopicId(): void {
+    const path = this.#path(PARTITION_METADATA_FILE)
+    const { topicId } = this.#options
+    const found = this.#read(path, (bytes) => parsePartitionMetadata(bytes, path))
+    if (found === undefined) {
+      if (this.#files.statSync(path) === undefined) this.#find('note', path, undefined, 'missing-file', 'there is no topic id in the folder')
+    } else if (topicId !== undefined && Buffer.compare(found, topicId) !== 0) {
+      this.#find('damage', path, undefined, 'topic-id', `topic id ${uuidText(found)}, but the topic's is ${uuidText(topicId)}`)
+    }
+  }
+
+  #readEpochs(): Epochs | undefined {
+    const path = this.#path(LEADER_EPOCH_FILE)
+    const entries = this.#read(path, (bytes) => parseLeaderEpochs(bytes, path))
+    if (entries === undefined) return undefined
+    const epochs = new Epochs(entries)
+    if (epochs.entries.length !== entries.length) this.#find('damage', path, undefined, 'epoch-order', 'epochs and their offsets do not rise')
+    return epochs
+  }
+
+  /** What a small file says; undefined when there is none or it is damaged, which is reported. */
+  #read<T>(path: string, parse: (bytes: Buffer) => T, kind: Finding['kind'] = 'damage'): T | undefined {
+    try {
+      const bytes = readFileSync(this.#files, path, MAX_FILE_BYTES)
+      return bytes === undefined ? undefined : parse(bytes)
+    } catch (error) {
+      if (!isLogError(error, 'LOG_FILE_CORRUPT')) throw error
+      this.#find(kind, path, undefined, 'damaged-file', error.message)
+      return undefined
+    }
+  }
+
+  #planSegments(): SegmentPlan[] {
+    const { state, foreign, following } = this.#options
+    const sized = this.#plan.segments.map(({ baseOffset, files }) => ({ baseOffset, files, size: this.#files.statSync(this.#path(files.log))?.size ?? 0 }))
+    const last = sized.at(-1)
+    const marked = state === undefined ? -1 : sized.findIndex(({ baseOffset }) => baseOffset === state.baseOffset)
+    const whole = (size: number, certain: boolean, endOffset = Infinity): Leg[] => [{ from: 0, to: size, startOffset: undefined, endOffset, certain }]
+    if (state !== undefined && marked < 0 && state.position > 0) this.#missing(state)
+    this.#clean = state === undefined ? foreign?.clean === true
+      : state.closed && last !== undefined && last.baseOffset === state.baseOffset && last.size === state.position
+    const known = following && state !== undefined ? sized.filter(({ baseOffset }) => baseOffset <= state.baseOffset) : sized
+    return known.map((segment, number) => {
+      const endOffset = known[number + 1]?.baseOffset ?? Infinity
+      if (state !== undefined && number === marked) return { ...segment, legs: this.#markedLegs(segment, state, endOffset), certain: this.#clean || state.position > 0 }
+      const certain = this.#clean || (state !== undefined ? number < marked || marked < 0 : endOffset <= this.#unscannedEnd(sized))
+      return { ...segment, legs: whole(segment.size, certain, endOffset), certain }
+    })
+  }
+
+  /** Without a mark: the segments below it are believed by recovery. */
+  #unscannedEnd(segments: readonly { readonly baseOffset: number }[]): number {
+    return this.#options.foreign?.recoveryPoint ?? segments.at(-1)?.baseOffset ?? 0
+  }
+
+  /** The segment that the mark speaks of: up to its position every byte was synced. */
+  #markedLegs(segment: { files: SegmentFiles; size: number }, state: MarkState, endOffset: number): Leg[] {
+    const { position, syncedOffset } = state
+    if (segment.size < position) {
+      this.#find('damage', this.#path(segment.files.log), segment.size, 'missing-bytes', `the file has ${segment.size} bytes, ${position} were synced`)
+    }
+    const certain = { from: 0, to: Math.min(position, segment.size), startOffset: undefined, endOffset: Math.min(syncedOffset, endOffset), certain: true }
+    const behind = { from: certain.to, to: segment.size, startOffset: syncedOffset, endOffset, certain: false }
+    return this.#options.following || this.#clean ? [certain] : [certain, behind]
+  }
+
+  #missing(state: MarkState): void {
+    const path = this.#path(logFileName(state.baseOffset))
+    this.#find('damage', path, undefined, 'missing-file', `the segment is missing: ${state.position} bytes of it were synced`)
+  }
+
+  /** The producers as they were before the first segment, when a snapshot tells. */
+  #startProducers(first: number): void {
+    this.#snapshots = [...this.#plan.snapshots]
+    this.#producers.reset(first)
+    while (this.#snapshots.length > 0 && this.#snapshots[0]!.offset <= first) {
+      const { name, offset } = this.#snapshots.shift()!
+      const entries = this.#readSnapshot(name, offset)
+      if (entries !== undefined && offset === first) this.#producers.load(entries, first, { now: 0, expirationMs: Infinity })
+    }
+  }
+
+  async #checkSegment(segment: SegmentPlan, before: SegmentPlan | undefined): Promise<void> {
+    const path = this.#path(segment.files.log)
+    this.#checkBegin(segment, before, path)
+    const checks = this.#torn === undefined ? this.#indexChecks(segment) : []
+    const file = this.#files.openSync(path, 'read')
+    try {
+      for (const leg of segment.legs) {
+        const { startOffset = Math.max(this.#nextOffset, segment.baseOffset), ...bounds } = leg
+        for (const piece of walkSegment(file, { ...bounds, baseOffset: startOffset })) {
+          this.#take(piece, leg, path, checks)
+          if (this.#unbreathed >= BREATH_BYTES) await this.#breathe()
+        }
+      }
+    } finally {
+      file.closeSync()
+    }
+    await this.#breathe()
+    for (const [name, check] of checks) this.#endIndex(name, check, segment)
+    if (this.#torn === undefined) this.#checkTxnIndex(segment)
+    this.#producers.onHighWatermark(this.#nextOffset)
+  }
+
+  /** We begin a segment exactly where the one before ends; Kafka may leave a gap. */
+  #checkBegin({ baseOffset, legs }: SegmentPlan, before: SegmentPlan | undefined, path: string): void {
+    if (this.#torn !== undefined || baseOffset === this.#nextOffset) return
+    const { foreign } = this.#options
+    if (before !== undefined && foreign === undefined && this.#dense && baseOffset > this.#nextOffset) {
+      const beforePath = this.#path(before.files.log)
+      const message = `the log ends with offset ${this.#nextOffset - 1}, the next segment begins with ${baseOffset}`
+      if (legs[0]?.certain === true) this.#find('damage', beforePath, before.size, 'missing-bytes', message)
+      else this.#torn = { path: beforePath, position: before.size, reason: 'missing-bytes', bytes: 0, batches: 0 }
+    }
+    this.#dense = false
+    if (this.#torn === undefined && baseOffset < this.#nextOffset) {
+      this.#find('damage', path, undefined, 'offset-order', `the segment begins with offset ${baseOffset}, the one before ends with ${this.#nextOffset - 1}`)
+    }
+    this.#nextOffset = Math.max(this.#nextOffset, baseOffset)
+  }
+
+  #indexChecks(segment: SegmentPlan): [name: string, check: IndexCheck][] {
+    const { baseOffset, files } = segment
+    const exact = this.#options.foreign === undefined
+    const checks: [string, IndexCheck][] = []
+    for (const [name, make] of [
+      [files.index, (bytes: Buffer) => offsetIndexCheck(bytes, baseOffset, exact, this.#indexReport(files.index))],
+      [files.timeIndex, (bytes: Buffer) => timeIndexCheck(bytes, baseOffset, this.#indexReport(files.timeIndex))],
+    ] as const) {
+      const check = this.#read(this.#path(name), make)
+      if (check !== undefined) checks.push([name, check])
+      else if (this.#files.statSync(this.#path(name)) === undefined) this.#missingIndex(name, segment)
+    }
+    return checks
+  }
+
+  /** Without its index a segment is read from its beginning to make it again. An active segment has none before it is sealed. */
+  #missingIndex(name: string, { certain }: SegmentPlan): void {
+    if (this.#options.following) return
+    this.#find(this.#clean && certain ? 'damage' : 'note', this.#path(name), undefined, 'missing-file', 'the index is missing; it is made again from the log')
+  }
+
+  #indexReport(name: string): (position: number, message: string) => void {
+    let reported = 0
+    // A shifted index contradicts the log with every entry: the first few tell enough.
+    return (position, message) => {
+      if (reported++ < 3) this.#find('damage', this.#path(name), position, 'index-entry', message)
+    }
+  }
+
+  #take(piece: Piece, leg: Leg, path: string, checks: readonly (readonly [string, IndexCheck])[]): void {
+    const size = piece.kind === 'batch' || piece.kind === 'misplaced' ? piece.batch.header.size : piece.size
+    this.#bytes += size
+    this.#unbreathed += size
+    if (this.#torn !== undefined) {
+      if (piece.kind !== 'zeros') this.#torn.bytes += size
+      if (piece.kind === 'batch' || piece.kind === 'misplaced') this.#torn.batches++
+      return
+    }
+    if (piece.kind === 'batch') return this.#takeBatch(piece.batch, path, checks)
+    if (piece.kind === 'zeros') return this.#takeZeros(piece.position, size, leg, path)
+    const position = piece.kind === 'damage' ? piece.position : piece.batch.position
+    const reason = piece.kind === 'damage' ? piece.reason : 'offset-order'
+    if (leg.certain || this.#nextOffset < this.#acknowledgedOffset) {
+      this.#find('damage', path, position, reason, piece.kind === 'damage' ? `${inWords(reason)} (${size} bytes)` : misplaced(piece))
+      this.#dense = false
+    } else this.#torn = { path, position, reason, bytes: size, batches: piece.kind === 'misplaced' ? 1 : 0 }
+  }
+
+  /** Room ahead of the end is zeros; below what was synced there is none. */
+  #takeZeros(position: number, size: number, leg: Leg, path: string): void {
+    if (!leg.certain || this.#options.foreign !== undefined) {
+      this.#find('note', path, position, 'room', `${size} zeros: room that was never used`)
+    } else this.#find('damage', path, position, 'zeros', `${size} zeros where batches were synced`)
+  }
+
+  #takeBatch(batch: FoundBatch, path: string, checks: readonly (readonly [string, IndexCheck])[]): void {
+    const { header, position, problem } = batch
+    if (header.baseOffset !== this.#nextOffset || header.recordCount !== header.lastOffsetDelta + 1) this.#dense = false
+    this.#compareSnapshots(header.baseOffset)
+    if (problem !== undefined) this.#find('damage', path, position, 'bad-record', `the checksum is right, but the records are not: ${problem}`)
+    this.#checkEpoch(header, position, path)
+    for (const [, check] of checks) check.batch(position, header)
+    const ended = header.producerId < 0n ? undefined : this.#producers.replay(header, batch.marker)
+    if (ended?.aborted === true) this.#aborted.push(ended)
+    this.#batches++
+    if (!header.control) this.#records += header.recordCount
+    this.#nextOffset = header.lastOffset + 1
+  }
+
+  #checkEpoch({ leaderEpoch, baseOffset }: BatchHeader, position: number, path: string): void {
+    const expected = this.#epochs?.epochAt(baseOffset)
+    // Batches of before leader epochs were invented have −1.
+    if (expected === undefined || leaderEpoch === expected || leaderEpoch === -1) return
+    this.#find('damage', path, position, 'leader-epoch', `leader epoch ${leaderEpoch}, but ${LEADER_EPOCH_FILE} says ${expected} for offset ${baseOffset}`)
+  }
+
+  #endIndex(name: string, check: IndexCheck, { certain }: SegmentPlan): void {
+    const past = check.end()
+    if (past === 0) return
+    const { following } = this.#options
+    // The index of a segment that grows may be ahead of what was synced of its log.
+    if (following || !certain || this.#torn !== undefined || !this.#clean) {
+      if (!following) this.#find('note', this.#path(name), undefined, 'index-ahead', `${past} entries are ahead of the log; the next open takes them away`)
+    } else this.#find('damage', this.#path(name), undefined, 'index-entry', `${past} entries point past the end of the log`)
+  }
+
+  #checkTxnIndex(segment: SegmentPlan): void {
+    const path = this.#path(segment.files.txnIndex)
+    const expected = this.#aborted
+    this.#aborted = []
+    const entries = this.#read(path, (bytes) => decodeTxnIndex(bytes, segment.baseOffset, path)) ?? []
+    const kept = entries.filter(({ lastOffset }) => lastOffset < this.#nextOffset)
+    // Of an end that is not certain, entries may be missing: the next open adds them.
+    const kind = segment.legs.every((leg) => leg.certain) ? 'damage' : 'note'
+    checkTxnIndex(kept, expected, this.#dense, (position, message) => this.#find(kind, path, position, 'index-entry', message))
+  }
+
+  /** Compares the snapshots up to an offset with what a replay of the log found. */
+  #compareSnapshots(upTo: number): void {
+    while (this.#snapshots.length > 0 && this.#snapshots[0]!.offset <= upTo) {
+      const { name, offset } = this.#snapshots.shift()!
+      const entries = this.#readSnapshot(name, offset)
+      // Compaction removes batches that older snapshots tell of.
+      if (entries === undefined || !this.#dense || this.#startOffset > 0) continue
+      for (const entry of entries) this.#compareProducer(entry, this.#path(name))
+    }
+  }
+
+  /** A snapshot may lack producers that were forgotten; those that it has must be as the log says. */
+  #compareProducer(entry: ProducerSnapshotEntry, path: string): void {
+    const known = this.#producers.producer(entry.producerId)
+    const last = known?.batches.at(-1)
+    const same = known !== undefined && known.epoch === entry.epoch && known.currentTxnFirstOffset === entry.currentTxnFirstOffset &&
+      (last?.lastOffset ?? -1) === entry.lastOffset && (last?.lastSequence ?? -1) === entry.lastSequence
+    if (!same) this.#find('damage', path, undefined, 'snapshot', `producer ${entry.producerId} is not as the log tells it`)
+  }
+
+  #readSnapshot(name: string, offset: number): ProducerSnapshotEntry[] | undefined {
+    const path = this.#path(name)
+    const { state, foreign } = this.#options
+    const certainOffset = this.#clean ? Infinity : (state?.syncedOffset ?? foreign?.recoveryPoint ?? 0)
+    // Snapshots are not synced when they are taken: a power cut may leave half of one, which the next open passes over.
+    return this.#read(path, (bytes) => decodeProducerSnapshot(bytes, path), offset > certainOffset ? 'note' : 'damage')
+  }
+
+  #checkEnd(): void {
+    this.#compareSnapshots(this.#nextOffset)
+    const { state } = this.#options
+    const torn = this.#torn
+    if (torn !== undefined) {
+      const whole = torn.batches === 0 ? '' : `, ${torn.batches} whole batches among them`
+      this.#find('torn', torn.path, torn.position, torn.reason,
+        `the log ends here: ${inWords(torn.reason)}. The next open for writing sets ${torn.bytes} bytes aside${whole}`)
+    }
+    const damaged = this.#findings.some(({ kind, reason }) => kind === 'damage' && reason !== 'index-entry')
+    if (state !== undefined && !damaged && this.#nextOffset < state.syncedOffset) {
+      this.#find('damage', this.#options.folder, undefined, 'missing-bytes', `the log ends with offset ${this.#nextOffset - 1}, ${state.syncedOffset - 1} was synced`)
+    }
+    for (const { name } of this.#snapshots) this.#find('note', this.#path(name), undefined, 'snapshot-ahead', 'of producers past the end of the log')
+    const ahead = this.#epochs?.entries.find(({ startOffset }) => startOffset > this.#nextOffset)
+    if (ahead !== undefined && this.#clean && !damaged) {
+      this.#find('damage', this.#path(LEADER_EPOCH_FILE), undefined, 'epoch-ahead', `epoch ${ahead.epoch} begins at offset ${ahead.startOffset}, past the end`)
+    }
+  }
+
+  /** Offsets below it were acknowledged. */
+  get #acknowledgedOffset(): number {
+    const { state, foreign } = this.#options
+    return state?.syncedOffset ?? foreign?.recoveryPoint ?? 0
+  }
+
+  #breathe(): Promise<void> {
+    this.#options.onProgress?.(this.#unbreathed)
+    this.#unbreathed = 0
+    return new Promise((resolve) => this.#options.clock.defer(resolve))
+  }
+}
+
+function misplaced({ batch, due, belongsAt }: Piece & { readonly kind: 'misplaced' }): string {
+  const { baseOffset, lastOffset } = batch.header
+  const hint = belongsAt === undefined ? '' : ': it is the only batch that is missing there, so only its base offset is wrong'
+  return `a whole batch with offsets ${baseOffset}..${lastOffset} stands where ${due} is due${hint}`
+}
+
+const words: Readonly<Record<string, string>> = {
+  'short-header': 'fewer bytes than a batch header has',
+  'short-batch': 'a batch that is longer than what is left',
+  'bad-length': 'a batch whose length cannot be',
+  'bad-magic': 'no batch of a format that is known',
+  'bad-crc': 'a batch whose checksum does not fit',
+  'bad-header': 'a batch header that cannot be',
+  'bad-compression': 'a batch of an unknown compression',
+  'bad-offset': 'a batch with offsets that cannot be',
+  'bad-timestamp': 'a batch with timestamps that cannot be',
+  'bad-count': 'a batch with a record count that cannot be',
+  'offset-order': 'a batch whose offsets do not follow those before it',
+  'missing-bytes': 'the next segment does not begin where this one ends',
+}
+
+/** A reason of {@link Piece} or recovery in words. */
+export function inWords(reason: string): string {
+  return words[reason] ?? reason
+}
