@@ -117,13 +117,17 @@ export class Reading<K, V> {
     return undefined
   }
 
-  /** Waits until there may be more. False when the loop is over. Rejects with what a read failed with, or the signal's reason. */
+  /**
+   * Waits until there may be more. False when the loop is over. Rejects with what a read failed with, or the signal's reason.
+   *
+   * Call it right after a take that gave nothing: it listens before anything else can happen, so nothing is missed.
+   */
   async more(): Promise<boolean> {
     const { life, signal, clock } = this.options
     signal?.throwIfAborted()
     if (!life.alive || this.assigned.every((assigned) => this.isOver(assigned))) return false
     if (this.sinceLoopTurn >= RECORDS_PER_LOOP_TURN) await new Promise<void>((resolve) => clock.defer(resolve))
-    else if (!(await this.filled())) await this.progress()
+    else await (this.fills() ?? this.progress())
     this.sinceLoopTurn = 0
     return true
   }
@@ -209,17 +213,15 @@ export class Reading<K, V> {
     return cursor.end >= until && this.sinceLoopTurn < RECORDS_PER_LOOP_TURN
   }
 
-  /** Reads files for the partitions that need it and resolves when the first of them is read; false when none needs it. */
-  private async filled(): Promise<boolean> {
+  /** Reads files for the partitions that need it; resolves when the first of them is read. Undefined when none needs it. */
+  private fills(): Promise<void> | undefined {
     const fills: Promise<void>[] = []
     for (const assigned of this.assigned) {
       const { cursor } = assigned
       if (cursor?.blocked === true && !assigned.paused && assigned.filling === undefined) assigned.filling = this.fill(assigned, cursor)
       if (assigned.filling !== undefined) fills.push(assigned.filling)
     }
-    if (fills.length === 0) return false
-    await (fills.length === 1 ? fills[0] : Promise.race(fills))
-    return true
+    return fills.length > 1 ? Promise.race(fills) : fills[0]
   }
 
   private async fill(assigned: Assigned<K, V>, cursor: RecordCursor<K, V>): Promise<void> {

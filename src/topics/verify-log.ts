@@ -1,0 +1,204 @@
+/*
+ * Checks the whole folder of a log and changes nothing: the catalog, the mark, Kafka's files beside the partitions, and each partition
+ * (log/verify.ts). Works beside a living writer, on folders that Kafka wrote, and on folders that do not open any more.
+ */
+import { type Clock } from '../base/clock.ts'
+import { isLogError } from '../base/errors.ts'
+import { type FileSystem, type LockHolder } from '../files/file-system.ts'
+import { readFileSync } from '../files/write-fully.ts'
+import { parsePartitionOffsets, partitionOffsetFiles } from '../format/checkpoint-file.ts'
+import { META_PROPERTIES_FILE, parseMetaProperties } from '../format/meta-properties.ts'
+import { parseFileName, parsePartitionFolderName, partitionFolderName } from '../format/names.ts'
+import { parsePartitionMetadata, PARTITION_METADATA_FILE } from '../format/partition-metadata.ts'
+import { damagedSlots, Mark, type MarkState } from '../log/mark.ts'
+import { type ForeignState } from '../log/open-partition.ts'
+import { type Finding, type PartitionReport, verifyPartition } from '../log/verify.ts'
+import { CATALOG_FILE, type CatalogState, readCatalog } from './catalog.ts'
+import { type FolderContents, inspectFolder, type KafkaState, readKafkaState, withSystemErrors } from './log-folder.ts'
+
+const MAX_FILE_BYTES = 64 * 1024 * 1024
+
+/** What a check of a folder found. */
+export interface LogReport {
+  readonly folder: string
+  /** The living writer beside which the folder was checked: up to what it had synced. */
+  readonly writer: LockHolder | undefined
+  readonly partitions: readonly PartitionReport[]
+  /** Of the log as a whole; those of partitions are theirs. */
+  readonly findings: readonly Finding[]
+}
+
+/** What to check. */
+export interface VerifyLogOptions {
+  readonly clock: Clock
+  /** Only this topic. Default: all. */
+  readonly topic?: string | undefined
+  /** Only the partition of this number. Default: all. */
+  readonly partition?: number | undefined
+  /** Called now and then with bytes looked at and bytes to look at. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined
+}
+
+/** A partition's folder and what the files beside it say. */
+export interface FoundPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly folder: string
+  /** 16 bytes; undefined when no file tells it. */
+  readonly topicId: Uint8Array | undefined
+  readonly state: MarkState | undefined
+  readonly foreign: ForeignState | undefined
+  readonly logStartOffset: number | undefined
+  /** Bytes of its `.log` files. */
+  readonly bytes: number
+}
+
+/** A folder as far as it can be understood. */
+export interface FoundLog {
+  readonly catalog: CatalogState | undefined
+  readonly partitions: readonly FoundPartition[]
+  readonly writer: LockHolder | undefined
+  readonly findings: readonly Finding[]
+}
+
+/**
+ * Checks the log in `folder`.
+ *
+ * @throws LogError `LOG_NOT_FOUND` when there is no log, or not the topic or partition; `LOG_NOT_A_LOG`, `LOG_ACCESS_DENIED`,
+ *   `LOG_VERSION_UNSUPPORTED`; damage is not thrown but reported
+ */
+export async function verifyLog(files: FileSystem, folder: string, options: VerifyLogOptions): Promise<LogReport> {
+  const { clock, topic, partition, onProgress } = options
+  const found = findLog(files, folder, clock)
+  const chosen = found.partitions.filter((one) => (topic ?? one.topic) === one.topic && (partition ?? one.partition) === one.partition)
+  const total = chosen.reduce((sum, { bytes }) => sum + bytes, 0)
+  let done = 0
+  const partitions: PartitionReport[] = []
+  for (const one of chosen) {
+    partitions.push(await verifyPartition(files, {
+      ...one, clock, following: found.writer !== undefined,
+      onProgress: (bytes) => onProgress?.((done += bytes), total),
+    }))
+  }
+  return { folder, writer: found.writer, partitions, findings: [...found.findings, ...checkOffsets(files, folder, found, partitions)] }
+}
+
+/** Whether a report has no damage in it. */
+export function isSound(report: LogReport): boolean {
+  return allFindings(report).every(({ kind }) => kind !== 'damage')
+}
+
+/** The findings of the log and of its partitions. */
+export function allFindings(report: LogReport): Finding[] {
+  return [...report.findings, ...report.partitions.flatMap(({ findings }) => findings)]
+}
+
+/** Looks into a folder as `CommitLog.open` does, but goes on behind damage and reports it. Reads no `.log` file. */
+export function findLog(files: FileSystem, folder: string, clock: Clock): FoundLog {
+  return withSystemErrors(folder, () => {
+    const findings: Finding[] = []
+    const tryTo = <T>(path: string, work: () => T): T | undefined => {
+      try {
+        return work()
+      } catch (error) {
+        if (!isLogError(error, 'LOG_CORRUPT') && !isLogError(error, 'LOG_FILE_CORRUPT')) throw error
+        findings.push({ kind: 'damage', path: String(error.detail['path'] ?? path), position: undefined, reason: 'damaged-file', message: error.message })
+        return undefined
+      }
+    }
+    // Before anything else: what the writer rolls or makes from now on lies behind this mark.
+    const mark = tryTo(folder, () => Mark.openReadOnly(files, folder, clock))
+    const contents = tryTo(folder, () => inspectFolder(files, folder)) ?? foundByName(files, folder)
+    const catalog = contents.catalog ?? tryTo(folder, () => readCatalog(files, folder))
+    const kafka = tryTo(folder, () => readKafkaState(files, folder))
+    findings.push(...checkMark(files, folder), ...checkMeta(files, folder, kafka))
+    const partitions = contents.topics.flatMap(({ name, partitions: numbers }) => numbers.map((partition) => {
+      const path = files.join(folder, partitionFolderName(name, partition))
+      const entry = catalog?.topics.find((topic) => topic.name === name)
+      const topicId = entry?.id ?? ownTopicId(files, path)
+      const state = topicId === undefined ? undefined : mark?.slot(topicId, partition).state
+      const adopted = entry === undefined ? catalog === undefined : entry.adopted
+      const foreign = adopted ? (kafka?.foreign(name, partition) ?? { clean: false, recoveryPoint: 0 }) : undefined
+      return { topic: name, partition, folder: path, topicId, state, foreign, logStartOffset: kafka?.logStart(name, partition), bytes: logBytes(files, path) }
+    }))
+    return { catalog, partitions, writer: files.lockHolderSync(folder), findings: withoutRepeats(findings) }
+  })
+}
+
+function foundByName(files: FileSystem, folder: string): FolderContents {
+  const topics = new Map<string, number[]>()
+  for (const name of files.listSync(folder)) {
+    const parsed = parsePartitionFolderName(name)
+    if (parsed === undefined || files.statSync(files.join(folder, name))?.kind !== 'folder') continue
+    topics.set(parsed.topic, [...(topics.get(parsed.topic) ?? []), parsed.partition].sort((one, other) => one - other))
+  }
+  return { catalog: undefined, topics: [...topics].map(([name, partitions]) => ({ name, partitions })) }
+}
+
+function ownTopicId(files: FileSystem, folder: string): Uint8Array | undefined {
+  const path = files.join(folder, PARTITION_METADATA_FILE)
+  try {
+    const bytes = readFileSync(files, path, MAX_FILE_BYTES)
+    return bytes === undefined ? undefined : parsePartitionMetadata(bytes, path)
+  } catch (error) {
+    // The partition's own check reports it.
+    if (isLogError(error, 'LOG_FILE_CORRUPT')) return undefined
+    throw error
+  }
+}
+
+function logBytes(files: FileSystem, folder: string): number {
+  const logs = files.listSync(folder).filter((name) => parseFileName(name)?.kind === 'log')
+  return logs.reduce((sum, name) => sum + (files.statSync(files.join(folder, name))?.size ?? 0), 0)
+}
+
+function checkMark(files: FileSystem, folder: string): Finding[] {
+  return damagedSlots(files, folder).map(({ path, position }) => ({
+    kind: 'damage', path, position, reason: 'mark-slot', message: 'the checksum does not fit; an older word of the mark counts',
+  }))
+}
+
+/** When Kafka's files could not be read together, each is read for itself to tell which it is. */
+function checkMeta(files: FileSystem, folder: string, kafka: KafkaState | undefined): Finding[] {
+  const path = files.join(folder, META_PROPERTIES_FILE)
+  const read = <T>(parse: (bytes: Buffer) => T): Finding[] => {
+    try {
+      const bytes = readFileSync(files, path, MAX_FILE_BYTES)
+      if (bytes !== undefined) parse(bytes)
+      return []
+    } catch (error) {
+      if (!isLogError(error, 'LOG_FILE_CORRUPT')) throw error
+      return [{ kind: 'damage', path, position: undefined, reason: 'damaged-file', message: error.message }]
+    }
+  }
+  return kafka === undefined ? read((bytes) => parseMetaProperties(bytes, path)) : []
+}
+
+/** Kafka's checkpoints must not speak of offsets past the end of what was closed in good order. */
+function checkOffsets(files: FileSystem, folder: string, found: FoundLog, reports: readonly PartitionReport[]): Finding[] {
+  return Object.values(partitionOffsetFiles).flatMap((name) => {
+    const path = files.join(folder, name)
+    const damage = (reason: string, message: string): Finding[] => [{ kind: 'damage', path, position: undefined, reason, message }]
+    try {
+      const bytes = readFileSync(files, path, MAX_FILE_BYTES)
+      return (bytes === undefined ? [] : parsePartitionOffsets(bytes, path)).flatMap(({ topic, partition, offset }) => {
+        const report = reports.find((one) => one.topic === topic && one.partition === partition)
+        const marked = found.partitions.find((one) => one.topic === topic && one.partition === partition)?.state !== undefined
+        if (report === undefined || marked || !report.clean || offset <= report.nextOffset) return []
+        return damage('offset-ahead', `offset ${offset} of ${topic}-${partition} is past the end of its log, ${report.nextOffset}`)
+      })
+    } catch (error) {
+      if (isLogError(error, 'LOG_FILE_CORRUPT')) return damage('damaged-file', error.message)
+      throw error
+    }
+  })
+}
+
+function withoutRepeats(findings: readonly Finding[]): Finding[] {
+  return [...new Map(findings.map((finding) => [`${finding.path}@${finding.position}: ${finding.message}`, finding])).values()]
+}
+
+/** The catalog's path, for messages. */
+export function catalogPath(files: FileSystem, folder: string): string {
+  return files.join(folder, CATALOG_FILE)
+}
