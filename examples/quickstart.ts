@@ -120,6 +120,7 @@ async function appendRest(flights: Topic<string, Flight>, held: Map<string, numb
   const skip = new Map(held)
   const show = progress(count)
   let done = sum(held.values())
+  show(done)
   for (const chunk of inChunks(allFlights(count))) {
     const rest = chunk.filter((flight) => {
       const left = skip.get(flight.origin) ?? 0

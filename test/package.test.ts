@@ -31,7 +31,7 @@ afterAll(async () => {
 })
 
 test('the package holds code and declarations of every source, the documents, and nothing else', () => {
-  const sources = filesUnder(join(root, 'src'), '').map((path) => path.replace(/\.ts$/, ''))
+  const sources = filesUnder(join(root, 'src'), '').filter((path) => path.endsWith('.ts')).map((path) => path.slice(0, -3))
   const built = sources.flatMap((path) => [`dist/${path}.js`, `dist/${path}.d.ts`])
   const documents = filesUnder(join(root, 'docs'), '').map((path) => `docs/${path}`)
   expect(packed).toEqual([...built, ...documents, 'LICENSE', 'README.md', 'package.json'].sort())

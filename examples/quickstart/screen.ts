@@ -22,19 +22,18 @@ export function heading(text: string): void {
 }
 
 /**
- * A progress bar towards `goal`: call what it gives with what is done so far, and once with a last word. A terminal shows a bar that
- * moves, anything else one line at the end.
+ * A progress bar towards `goal`: call what it gives with what is done so far, first when the work begins, and once with a last word. A
+ * terminal shows a bar that moves, anything else one line at the end. The rate is that since the first call.
  */
 export function progress(goal: number): (done: number, last?: string) => void {
-  const started = performance.now()
-  let first: number | undefined
+  let first: { readonly done: number; readonly at: number } | undefined
   let shownAt = 0
   return (done, last) => {
-    first ??= done
     const now = performance.now()
+    first ??= { done, at: now }
     if (last === undefined && (!terminal || now - shownAt < 50)) return
     shownAt = now
-    const rate = ((done - (last === undefined ? first : 0)) / Math.max(1, now - started)) * 1000
+    const rate = ((done - first.done) / Math.max(1, now - first.at)) * 1000
     const filled = Math.round((WIDTH * done) / goal)
     const bar = `${paint(32, fill('█', '#').repeat(filled))}${fill('░', '.').repeat(WIDTH - filled)}`
     const line = `${bar} ${number(done).padStart(8)} of ${number(goal)}  ${number(rate).padStart(8)} a second`
