@@ -1,0 +1,222 @@
+/*
+ * Runs the trials: each contestant in a fresh process, rounds interleaved (A B C A B C …), so that what disturbs a round disturbs all.
+ * Started by start.js. Data goes to build/bench-data, on the disk of the project, and is removed afterwards.
+ */
+import { spawn } from 'node:child_process'
+import fs from 'node:fs'
+import os from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { type Figures, type Job } from './job.ts'
+import { describeMachine, freeBytes } from './machine.ts'
+import { describeProfile } from './profile.ts'
+import { concludeTrial, describeRun, describeTrial, type TrialResult } from './report.ts'
+import { type Contestant, type Trial, trials } from './trials.ts'
+
+const USAGE = `Usage: npm run bench -- [options]
+
+  --filter TEXT   only trials whose name contains TEXT; may be given several times
+  --only TEXT     only contestants whose name contains TEXT; may be given several times
+  --rounds N      rounds of each trial (default 5; memory at most 3)
+  --quick         tiny sizes and one round: shows that everything works, not how fast
+  --json          results as JSON on standard output, progress on standard error
+  --profile       profiles our own contestants and prints where their time went
+  --list          names and conditions of the trials
+  --help          this text
+`
+
+const build = fileURLToPath(new URL('../build/', import.meta.url))
+const trialFile = fileURLToPath(new URL('trial.ts', import.meta.url))
+
+/** A trial process may take so long before it counts as hung. */
+const TIMEOUT_MS = 10 * 60_000
+
+const options = readOptions()
+let child: ReturnType<typeof spawn> | undefined
+process.exitCode = await main()
+
+async function main(): Promise<number> {
+  if (options.help) return print(USAGE)
+  const chosen = trials.filter(({ name }) => options.filter.length === 0 || options.filter.some((text) => name.includes(text)))
+  if (chosen.length === 0) return refuse(`no trial is called like ${options.filter.join(', ')}: --list names them`)
+  if (options.list) return print(chosen.map(({ name, what, conditions }) => `${name}: ${what}\n  (${conditions})\n`).join(''))
+  fs.mkdirSync(build, { recursive: true })
+  const data = fs.mkdtempSync(join(build, 'bench-data-'))
+  const leave = (): void => {
+    child?.kill('SIGKILL')
+    fs.rmSync(data, { recursive: true, force: true })
+    process.exit(130)
+  }
+  process.once('SIGINT', leave).once('SIGTERM', leave)
+  try {
+    return await runAll(chosen, data)
+  } finally {
+    fs.rmSync(data, { recursive: true, force: true })
+  }
+}
+
+async function runAll(chosen: readonly Trial[], data: string): Promise<number> {
+  const machine = describeMachine(data)
+  const results: TrialResult[] = []
+  if (!options.json) print(`${describeRun(machine)}\n${options.quick ? 'QUICK: these figures mean nothing.\n' : ''}\n`)
+  for (const trial of chosen) {
+    const sized = options.quick ? quickened(trial) : trial
+    const needed = (options.quick ? 0.5 : (sized.diskGiB ?? 2)) * 2 ** 30
+    if (freeBytes(data) < needed) {
+      note(`${trial.name} is left out: it needs ${(needed / 2 ** 30).toFixed(1)} GiB of free disk`)
+      continue
+    }
+    const result = await runTrial(sized, join(data, trial.name))
+    results.push(result)
+    if (!options.json) print(`${describeTrial(result)}\n\n`)
+  }
+  if (options.json) print(`${JSON.stringify({ machine, quick: options.quick, results }, null, 1)}\n`)
+  const missing = results.flatMap(({ trial, contestants }) => contestants.flatMap((one) => (one.missing === undefined ? [] : [{ trial, ...one }])))
+  const broken = missing.filter(({ contestant }) => contestant.kind !== 'peer').map(({ trial, contestant }) => `${trial.name}: ${contestant.name}`)
+  if (broken.length > 0) note(`failed: ${broken.join(', ')}`)
+  return broken.length > 0 ? 1 : 0
+}
+
+async function runTrial(whole: Trial, folder: string): Promise<TrialResult> {
+  const contestants = whole.contestants.filter(({ name }) => options.only.length === 0 || options.only.some((text) => name.includes(text)))
+  const trial = { ...whole, contestants }
+  const rounds: (Figures[] | string)[] = contestants.map(() => [])
+  const attempt = async (index: number, work: (contestant: Contestant, own: string) => Promise<Figures | undefined>): Promise<void> => {
+    const figures = rounds[index]!
+    if (typeof figures === 'string') return
+    try {
+      const own = join(folder, String(index))
+      fs.mkdirSync(own, { recursive: true })
+      const done = await work(contestants[index]!, own)
+      if (done !== undefined) figures.push(done)
+    } catch (error) {
+      rounds[index] = (error as Error).message
+      note(`${trial.name}: ${contestants[index]!.name} cannot take part: ${(error as Error).message}`)
+    }
+  }
+  const { fill } = trial
+  if (fill !== undefined) {
+    for (const index of contestants.keys()) {
+      note(`${trial.name}: filling for ${contestants[index]!.name}`)
+      await attempt(index, async (contestant, own) => {
+        await runProcess(jobOf(trial, contestant, own, { work: 'fill', records: scaled(fill, fillShare(trial, contestant)) }))
+        return undefined
+      })
+    }
+  }
+  const before = os.loadavg()[0]!
+  for (let round = 1; round <= Math.min(options.rounds, trial.rounds ?? Infinity); round++) {
+    for (const index of contestants.keys()) {
+      await attempt(index, async (contestant, own) => {
+        note(`${trial.name}: round ${round}, ${contestant.name}`)
+        const filled = fill === undefined ? {} : { filled: scaled(fill, fillShare(trial, contestant)) }
+        const figures = await runProcess(jobOf(trial, contestant, own, filled), profileOf(trial, contestant, round))
+        if (fill === undefined) fs.rmSync(own, { recursive: true, force: true })
+        return figures
+      })
+    }
+  }
+  const result = concludeTrial(trial, rounds, [before, os.loadavg()[0]!])
+  fs.rmSync(folder, { recursive: true, force: true })
+  if (options.profile) for (const contestant of contestants) showProfile(trial, contestant)
+  return result
+}
+
+/** A scan goes over all that was filled; reads by offset go over the same records for all. */
+function fillShare(trial: Trial, contestant: Contestant): number {
+  return trial.work === 'random' ? 1 : contestant.share ?? 1
+}
+
+function jobOf(trial: Trial, contestant: Contestant, folder: string, rest: Partial<Job>): Job {
+  const { subject, how, durability, share = 1 } = contestant
+  return {
+    subject, work: trial.work, folder, records: scaled(trial.records, share), bytes: trial.bytes, ...trial.job,
+    ...(how !== undefined && { how }), ...(durability !== undefined && { durability }), ...rest,
+  }
+}
+
+function scaled(records: number, share: number): number {
+  return Math.ceil(records * share)
+}
+
+/** The same trial so small that it shows only whether it works. */
+function quickened(trial: Trial): Trial {
+  const smaller = (records: number): number => Math.min(records, Math.max(10_000, Math.ceil(records / 200)))
+  const { fill, job } = trial
+  return {
+    ...trial, goals: [], records: smaller(trial.records), ...(fill !== undefined && { fill: smaller(fill) }),
+    ...(job?.ms !== undefined && { job: { ...job, ms: 100 } }),
+  }
+}
+
+/** Does a job in a fresh process and gives its figures. A process that is killed by its own hand has told them before. */
+function runProcess(job: Job, nodeOptions: readonly string[] = []): Promise<Figures> {
+  return new Promise((resolve, reject) => {
+    const running = child = spawn(process.execPath, [...nodeOptions, '--disable-warning=ExperimentalWarning', trialFile, JSON.stringify(job)])
+    const timer = setTimeout(() => running.kill('SIGKILL'), TIMEOUT_MS)
+    let output = ''
+    let errors = ''
+    running.stdout.setEncoding('utf8').on('data', (text: string) => { output += text })
+    running.stderr.setEncoding('utf8').on('data', (text: string) => { errors += text })
+    running.on('error', reject)
+    running.on('close', (code, signal) => {
+      clearTimeout(timer)
+      const line = output.trimEnd().split('\n').at(-1) ?? ''
+      if ((code === 0 || signal === 'SIGKILL') && line.startsWith('{')) return resolve(JSON.parse(line) as Figures)
+      reject(new Error(reasonOf(errors) ?? `ended with ${signal ?? code}`))
+    })
+  })
+}
+
+/** The line that names the error, out of what Node prints of an uncaught one. */
+function reasonOf(errors: string): string | undefined {
+  const lines = errors.trim().split('\n')
+  return lines.find((line) => /^\S*Error\b.*: /.test(line)) ?? lines.find((line) => line.trim() !== '')
+}
+
+function profileOf(trial: Trial, contestant: Contestant, round: number): string[] {
+  if (!options.profile || contestant.kind !== 'ours' || round > 1) return []
+  const to = [`--cpu-prof-dir=${join(build, 'bench-profiles')}`, `--cpu-prof-name=${profileName(trial, contestant)}`]
+  return ['--cpu-prof', '--cpu-prof-interval=200', ...to]
+}
+
+function profileName(trial: Trial, contestant: Contestant): string {
+  return `${trial.name}-${contestant.name}.cpuprofile`
+}
+
+function showProfile(trial: Trial, contestant: Contestant): void {
+  const path = join(build, 'bench-profiles', profileName(trial, contestant))
+  if (contestant.kind === 'ours' && fs.existsSync(path)) note(`${path}\n${describeProfile(path).join('\n')}`)
+}
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        filter: { type: 'string', multiple: true, default: [] }, only: { type: 'string', multiple: true, default: [] },
+        rounds: { type: 'string' }, quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false },
+        profile: { type: 'boolean', default: false }, list: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+      },
+    })
+    const rounds = values.rounds === undefined ? (values.quick ? 1 : 5) : Number(values.rounds)
+    if (!Number.isInteger(rounds) || rounds < 1) throw new Error('--rounds is a whole number from 1 on')
+    return { ...values, rounds }
+  } catch (error) {
+    return process.exit(refuse(`${(error as Error).message}\n${USAGE}`))
+  }
+}
+
+function print(text: string): 0 {
+  process.stdout.write(text)
+  return 0
+}
+
+function note(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+function refuse(text: string): 2 {
+  note(`bench: ${text}`)
+  return 2
+}

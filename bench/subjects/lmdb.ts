@@ -1,0 +1,77 @@
+/*
+ * lmdb as a log: values as binary by number. Puts of one turn of the event loop share a transaction that another thread commits, and with
+ * the default settings the sync overlaps with later commits: a put's promise says committed, `flushed` says synced. Unsynced work awaits
+ * `flushed` at its end, synced work with each put.
+ */
+import { join } from 'node:path'
+import { timedCallers } from '../group-commit.ts'
+import { type Figures, type Job, numbers, perSecond, type Subject, values } from '../job.ts'
+
+interface Database {
+  put(key: number, value: Buffer): Promise<boolean>
+  getBinaryFast(key: number): Buffer | undefined
+  getRange(): Iterable<{ readonly key: number; readonly value: Buffer }>
+  getKeysCount(): number
+  readonly flushed: Promise<boolean>
+  close(): Promise<void>
+}
+
+/** lmdb. */
+export const lmdb: Subject = { append, fill: append, sync, scan, random }
+
+async function open(job: Job): Promise<Database> {
+  const name = 'lmdb'
+  const library = await import(name) as { open(path: string, options: object): Database }
+  return library.open(join(job.folder, 'lmdb'), { encoding: 'binary', keyEncoding: 'uint32' })
+}
+
+async function append(job: Job): Promise<Figures> {
+  const database = await open(job)
+  const payloads = values(job.bytes)
+  const started = performance.now()
+  for (let index = 0; index < job.records; index++) {
+    const put = database.put(index, payloads[index & 1023]!)
+    if (index % 10_000 === 9999) await put
+  }
+  await database.flushed
+  await database.close()
+  return { perSecond: perSecond(job.records, performance.now() - started) }
+}
+
+async function sync(job: Job): Promise<Figures> {
+  const database = await open(job)
+  const figures = await timedCallers(job, async (value, number) => {
+    await database.put(number, value)
+    await database.flushed
+  })
+  await database.close()
+  return figures
+}
+
+async function scan(job: Job): Promise<Figures> {
+  const database = await open(job)
+  let count = 0
+  let seen = 0
+  const started = performance.now()
+  for (const { value } of database.getRange()) {
+    seen += value[0]!
+    count++
+  }
+  const ms = performance.now() - started
+  await database.close()
+  if (count !== job.records || seen === 0) throw new Error(`scanned ${count} of ${job.records} records`)
+  return { perSecond: perSecond(count, ms) }
+}
+
+async function random(job: Job): Promise<Figures> {
+  const database = await open(job)
+  const total = database.getKeysCount()
+  const below = numbers(3)
+  let seen = 0
+  const started = performance.now()
+  for (let index = 0; index < job.records; index++) seen += database.getBinaryFast(below(total))!.length
+  const ms = performance.now() - started
+  await database.close()
+  if (seen !== job.records * job.bytes) throw new Error(`read ${seen} bytes`)
+  return { perSecond: perSecond(job.records, ms) }
+}

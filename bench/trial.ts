@@ -1,0 +1,22 @@
+/*
+ * One trial in a process of its own: does the job given as JSON on the command line and prints the figures as one line of JSON. Nothing
+ * is loaded but the subject at hand.
+ */
+import { type Job, type Subject } from './job.ts'
+
+const loaders: Readonly<Record<string, () => Promise<Subject>>> = {
+  commitlog: async () => (await import('./subjects/commitlog.ts')).commitlog,
+  raw: async () => (await import('./subjects/raw.ts')).raw,
+  'node:sqlite': async () => (await import('./subjects/sqlite.ts')).nodeSqlite,
+  'better-sqlite3': async () => (await import('./subjects/sqlite.ts')).betterSqlite3,
+  lmdb: async () => (await import('./subjects/lmdb.ts')).lmdb,
+  'classic-level': async () => (await import('./subjects/classic-level.ts')).classicLevel,
+  'event-storage': async () => (await import('./subjects/event-storage.ts')).eventStorage,
+  node: async () => (await import('./subjects/node.ts')).node,
+}
+
+const job = JSON.parse(process.argv[2]!) as Job
+const subject = await loaders[job.subject]!()
+const work = subject[job.work]
+if (work === undefined) throw new Error(`${job.subject} has no work ${job.work}`)
+process.stdout.write(`${JSON.stringify(await work(job))}\n`)

@@ -1,0 +1,270 @@
+/*
+ * The trials as data: what is measured, under which conditions, who is compared with whom, and what the project set itself as goals. How
+ * each subject does a piece of work is in subjects/; how trials are run and summed up is in run.ts and report.ts.
+ */
+import { type Job, type Work } from './job.ts'
+
+/** Who takes part in a trial. */
+export interface Contestant {
+  readonly name: string
+  /** A reference is no rival: it is there to be compared with. */
+  readonly kind: 'ours' | 'raw' | 'peer' | 'reference'
+  readonly subject: string
+  /** How it is configured, and what its durability means. */
+  readonly means: string
+  readonly how?: string
+  readonly durability?: Job['durability']
+  /** Its share of the trial's records, for those that would take too long. Rates stay comparable. */
+  readonly share?: number
+  /** It holds the event loop while the disk syncs. */
+  readonly blocks?: true
+}
+
+/** What a figure of a contestant is held against, round by round. */
+export interface Goal {
+  readonly of: string
+  /** Default: the trial's figure. */
+  readonly figure?: string
+  /** A contestant's name, or the best of the peers (that do not block). Default: the bare value. */
+  readonly against?: string
+  /** Default `ratio` when it is held against somebody. */
+  readonly by?: 'ratio' | 'difference'
+  readonly least?: number
+  readonly most?: number
+  /** What was hoped for, beyond the bound. */
+  readonly goal?: number
+}
+
+/** One row of the benchmarks. */
+export interface Trial {
+  readonly name: string
+  readonly what: string
+  /** Value type, durability, cache state, checksum: what a figure means nothing without. */
+  readonly conditions: string
+  readonly work: Work
+  readonly figure: string
+  readonly unit: 'records/s' | 'µs' | 'ms' | 'MB' | 'ns'
+  readonly records: number
+  readonly bytes: number
+  /** The rest of the job of all contestants. */
+  readonly job?: Partial<Job>
+  /** Records written into a folder for each contestant before the rounds, not measured. */
+  readonly fill?: number
+  readonly rounds?: number
+  /** Free disk that it needs, in GiB. Default 2. */
+  readonly diskGiB?: number
+  readonly contestants: readonly Contestant[]
+  readonly goals: readonly Goal[]
+}
+
+/** Stands for the peer with the best median, and for the best of those that do not block the event loop. */
+export const BEST_PEER = 'best peer'
+export const BEST_ASYNC_PEER = 'best peer that does not block'
+
+const MB = 1e6
+const MIB = 1024 * 1024
+const WASM = 'CRC-32C by WASM with SIMD'
+const GIB_OF_1K = 1_030_000
+
+function ours(means: string, rest: Partial<Contestant> = {}): Contestant {
+  return { name: 'commitlog', kind: 'ours', subject: 'commitlog', means, ...rest }
+}
+
+function rawFs(means: string, rest: Partial<Contestant> = {}): Contestant {
+  return { name: 'raw node:fs', kind: 'raw', subject: 'raw', means, ...rest }
+}
+
+function peer(subject: string, means: string, rest: Partial<Contestant> = {}): Contestant {
+  return { name: subject, kind: 'peer', subject, means, ...rest }
+}
+
+function buffered(share: number): Contestant[] {
+  return [
+    ours('durability os; flush (fdatasync) and close at the end'),
+    rawFs('copied into a 256 KiB buffer, one fdatasync at the end'),
+    peer('lmdb', 'default settings: synced behind the commits; `flushed` awaited at the end', { share }),
+    peer('node:sqlite', 'WAL, synchronous=NORMAL, 1,000 rows a transaction; checkpoint at the end', { share }),
+    peer('better-sqlite3', 'WAL, synchronous=NORMAL, 1,000 rows a transaction; checkpoint at the end', { share }),
+    peer('classic-level', 'batches of 1,000, the last one with sync: true', { share }),
+    peer('event-storage', 'default settings: not synced before the close', { share: share / 2 }),
+  ]
+}
+
+function synced(inFlight: number): Contestant[] {
+  const group = inFlight === 1 ? '' : ', group commit by hand'
+  const round = inFlight === 1 ? 'one write and one fdatasync each' : 'one write and one fdatasync a round'
+  return [
+    ours('durability sync: resolved after the fdatasync of its round'),
+    rawFs(`${round}, asynchronous, over zeros written beforehand`, { how: 'zeros' }),
+    rawFs(`${round}, asynchronous, the file grows`, { name: 'raw node:fs, growing', kind: 'reference', how: 'growing' }),
+    rawFs(`${round}, blocking, over zeros`, { name: 'raw node:fs, blocking', kind: 'reference', how: 'blocking', blocks: true }),
+    peer('lmdb', 'each put and `flushed` awaited: synced'),
+    peer('node:sqlite', `WAL, synchronous=FULL: synced with each commit${group}; blocks`, { blocks: true }),
+    peer('better-sqlite3', `WAL, synchronous=FULL: synced with each commit${group}; blocks`, { blocks: true }),
+    peer('classic-level', `sync: true${group}`),
+    peer('event-storage', 'syncOnFlush: the documents of a tick are synced together; blocks', { blocks: true }),
+  ]
+}
+
+function encoding(codec: 'msgpack' | 'json', library: string): Trial {
+  return {
+    name: `append-${codec}`, what: `append objects of about 100 B with the codec ${codec}${codec === 'msgpack' ? ', the default' : ''}`,
+    conditions: `objects with one nested list, durability os, one writer, final flush and close included, ${WASM}`,
+    work: 'appendObjects', figure: 'ns', unit: 'ns', records: 1_000_000, bytes: 100,
+    contestants: [
+      ours('durability os; flush and close at the end', { how: codec }),
+      { name: 'codec alone', kind: 'reference', subject: 'node', how: codec, means: 'our codec into memory used again, no log' },
+      { name: library, kind: 'reference', subject: 'node', how: library, means: 'the usual call, into a Buffer of its own, no log' },
+    ],
+    goals: [{ of: 'commitlog', against: 'codec alone', most: 1.3 }, { of: 'commitlog', against: library, most: 1.3 }],
+  }
+}
+
+function scanning(name: string, what: string, how: string, least: number, goal: number): Trial {
+  const share = 1 / 3
+  return {
+    name, what, conditions: `values as bytes, closed log opened anew, system cache warm, every batch checked on its way, ${WASM}`,
+    work: 'scan', figure: 'perSecond', unit: 'records/s', records: 3_000_000, bytes: 100, fill: 3_000_000,
+    contestants: [
+      ours('partition.read()', { how }),
+      rawFs('256 KiB at a time through one window: no format, no checksum, no records'),
+      peer('lmdb', 'getRange', { share }),
+      peer('node:sqlite', 'select … order by offset, iterate', { share }),
+      peer('better-sqlite3', 'select … order by offset, iterate', { share }),
+      peer('classic-level', 'iterator, nextv(1000)', { share }),
+      peer('event-storage', 'readRange', { share: share / 2 }),
+    ],
+    goals: [{ of: 'commitlog', least, goal }, { of: 'commitlog', against: BEST_PEER, least: 5 }],
+  }
+}
+
+function killed(name: string, gib: number): Trial {
+  return {
+    name, what: `open after SIGKILL in the middle of synced appends, ${gib} GiB`,
+    conditions: 'values of 1 KiB, durability sync, 64 in flight when killed, loaded before, system cache warm; ' +
+      'allowed are 20 ms and 1.5 times reading and checking as many bytes as recovery read',
+    work: 'openKilled', figure: 'ms', unit: 'ms', records: gib * GIB_OF_1K, bytes: 1024, fill: gib * GIB_OF_1K, diskGiB: gib + 2,
+    job: { durability: 'sync', how: 'killed', ms: 300 },
+    contestants: [ours('each round is killed anew', { how: 'killed' })],
+    goals: [{ of: 'commitlog', figure: 'ofAllowed', most: 1 }],
+  }
+}
+
+/** All trials, in the order of the results. */
+export const trials: readonly Trial[] = [
+  {
+    name: 'append-100', what: 'append 100 B', conditions: `values as bytes, durability os, one writer, final flush and close included, ${WASM}`,
+    work: 'append', figure: 'perSecond', unit: 'records/s', records: 3_000_000, bytes: 100, contestants: buffered(0.2),
+    goals: [{ of: 'commitlog', against: 'raw node:fs', least: 0.6, goal: 0.8 }, { of: 'commitlog', against: BEST_PEER, least: 4 }],
+  },
+  {
+    name: 'append-1k', what: 'append 1 KiB', conditions: `values as bytes, durability os, one writer, final flush and close included, ${WASM}`,
+    work: 'append', figure: 'perSecond', unit: 'records/s', records: 500_000, bytes: 1024, contestants: buffered(0.2),
+    goals: [{ of: 'commitlog', against: 'raw node:fs', least: 0.6, goal: 0.75 }, { of: 'commitlog', against: BEST_PEER, least: 3 }],
+  },
+  encoding('msgpack', 'msgpackr'),
+  encoding('json', 'JSON.stringify'),
+  {
+    name: 'sync-1', what: 'durable append 100 B, one in flight', conditions: `values as bytes, durability sync, ${WASM}`,
+    work: 'sync', figure: 'perSecond', unit: 'records/s', records: 200_000, bytes: 100, job: { inFlight: 1, ms: 2000, durability: 'sync' },
+    contestants: synced(1),
+    goals: [{ of: 'commitlog', against: 'raw node:fs', least: 0.9, goal: 1 }, { of: 'commitlog', against: BEST_ASYNC_PEER, least: 1 }],
+  },
+  {
+    name: 'sync-64', what: 'durable append 100 B, 64 in flight', conditions: `values as bytes, durability sync, ${WASM}`,
+    work: 'sync', figure: 'perSecond', unit: 'records/s', records: 4_000_000, bytes: 100, job: { inFlight: 64, ms: 2000, durability: 'sync' },
+    contestants: synced(64),
+    goals: [{ of: 'commitlog', against: 'raw node:fs', least: 0.9, goal: 1.1 }, { of: 'commitlog', against: BEST_PEER, least: 1 }],
+  },
+  scanning('scan-untouched', 'scan 100 B, records untouched', 'untouched', 9 * MB, 12 * MB),
+  scanning('scan-values', 'scan 100 B, values as bytes', 'values', 6 * MB, 9 * MB),
+  {
+    name: 'random-warm', what: 'read by offset, 1 M records of 100 B in batches of 1,000, windows hold them',
+    conditions: `values as bytes, uniform offsets, read({ from }) each, every batch in the windows before, ${WASM}`,
+    work: 'random', figure: 'perSecond', unit: 'records/s', records: 500_000, bytes: 100, fill: 1_000_000,
+    job: { batchRecords: 1000, windowBytes: 192 * MIB },
+    contestants: [
+      ours('windowBytes 192 MiB', { how: 'warm' }),
+      rawFs('one readSync of 100 B at a known place'),
+      peer('lmdb', 'getBinaryFast by number'),
+      peer('node:sqlite', 'select by primary key', { share: 0.2 }),
+      peer('better-sqlite3', 'select by primary key', { share: 0.2 }),
+      peer('classic-level', 'getSync', { share: 0.2 }),
+      peer('event-storage', 'read by number', { share: 0.1 }),
+    ],
+    goals: [{ of: 'commitlog', least: 300_000, goal: 1 * MB }, { of: 'commitlog', against: 'lmdb', least: 1 }],
+  },
+  {
+    name: 'random-cold', what: 'read by offset, 1 M records of 100 B in batches of 100, six times the window budget',
+    conditions: `values as bytes, uniform offsets, read({ from }) each, windows empty before, system cache warm, ${WASM}`,
+    work: 'random', figure: 'perSecond', unit: 'records/s', records: 300_000, bytes: 100, fill: 1_000_000,
+    job: { batchRecords: 100, windowBytes: 18 * MIB },
+    contestants: [
+      ours('windowBytes 18 MiB for 108 MiB of log'),
+      rawFs('one readSync of 100 B at a known place'),
+      peer('lmdb', 'getBinaryFast by number'),
+    ],
+    goals: [{ of: 'commitlog', least: 70_000, goal: 100_000 }],
+  },
+  {
+    name: 'tail-os', what: 'from append to the consumer in the same process, durability os',
+    conditions: `values of 100 B as bytes, one at a time, the consumer waits in a for await loop, ${WASM}`,
+    work: 'tail', figure: 'p50', unit: 'µs', records: 20_000, bytes: 100, job: { durability: 'os' },
+    contestants: [
+      ours('durability os: written before it is seen'),
+      rawFs('written and read back, no reader to wake'),
+      peer('event-storage', 'a consumer of an index of all documents, default settings'),
+    ],
+    goals: [{ of: 'commitlog', most: 5, goal: 3.5 }, { of: 'commitlog', figure: 'p99', most: 50 }],
+  },
+  {
+    name: 'tail-sync', what: 'from append to the consumer in the same process, durability sync',
+    conditions: `values of 100 B as bytes, one at a time, the consumer waits in a for await loop, ${WASM}`,
+    work: 'tail', figure: 'p50', unit: 'µs', records: 10_000, bytes: 100, job: { durability: 'sync' },
+    contestants: [
+      ours('durability sync: synced before it is seen'),
+      rawFs('written and synced (asynchronously, over zeros), no reader to wake'),
+    ],
+    goals: [{ of: 'commitlog', against: 'raw node:fs', most: 1.2 }],
+  },
+  {
+    name: 'hand-over', what: 'in-process hand-over to a running consumer',
+    conditions: `values of 100 B as bytes, not looked at, durability os, bursts of 8,000 records, the consumer's time only, ${WASM}`,
+    work: 'handOver', figure: 'perSecond', unit: 'records/s', records: 4_000_000, bytes: 100, job: { durability: 'os' },
+    contestants: [
+      ours('by batches: for await … batches()', { name: 'batches', how: 'batches' }),
+      ours('by records: for await', { name: 'records', how: 'records' }),
+    ],
+    goals: [{ of: 'batches', least: 15 * MB }, { of: 'records', least: 6 * MB }],
+  },
+  {
+    name: 'open-clean', what: 'open after a clean close, 1 GiB in 16 segments',
+    conditions: 'values of 1 KiB, durability sync, loaded before, until the topic is there; system cache warm',
+    work: 'open', figure: 'ms', unit: 'ms', records: GIB_OF_1K, bytes: 1024, fill: GIB_OF_1K, diskGiB: 4, job: { durability: 'sync' },
+    contestants: [
+      ours('open and topic()'),
+      ours('the same, counting what is read of files that end in .log', { name: 'counted', kind: 'reference', how: 'counted' }),
+    ],
+    goals: [{ of: 'commitlog', most: 10, goal: 3 }, { of: 'counted', figure: 'logBytesRead', most: 0 }],
+  },
+  killed('open-killed-1g', 1),
+  killed('open-killed-4g', 4),
+  {
+    name: 'memory-4g', what: 'memory while appending and then scanning 4 GiB',
+    conditions: 'values of 1 KiB as bytes, durability os; peak resident set of the process, scanned in turns of 4 MiB',
+    work: 'memory', figure: 'megabytes', unit: 'MB', records: 4_120_000, bytes: 1024, rounds: 3, diskGiB: 6,
+    contestants: [ours('default settings'), { name: 'idle', kind: 'reference', subject: 'node', means: 'the same process without a log' }],
+    goals: [{ of: 'commitlog', against: 'idle', by: 'difference', most: 150 }],
+  },
+  {
+    name: 'start', what: 'import, and a fresh process that opens, appends, reads and closes',
+    conditions: 'whole processes from start to end; a new log of one topic, durability sync',
+    work: 'start', figure: 'ms', unit: 'ms', records: 5, bytes: 1,
+    contestants: [
+      { name: 'bare', kind: 'reference', subject: 'node', how: 'nothing', means: 'node with an empty program' },
+      { name: 'import', kind: 'ours', subject: 'node', how: 'import', means: 'import \'commitlog\'' },
+      { name: 'whole', kind: 'ours', subject: 'node', how: 'whole', means: 'open, topic, append, durable, read, close' },
+    ],
+    goals: [{ of: 'import', against: 'bare', by: 'difference', most: 30 }, { of: 'whole', against: 'bare', by: 'difference', most: 100 }],
+  },
+]
