@@ -24,6 +24,11 @@ export class LostRanges {
     if (this.#ranges.length > MOST_RANGES) this.#ranges.shift()
   }
 
+  /** The log was cut: offsets from `offset` on are given out again. */
+  truncateTo(offset: number): void {
+    this.#ranges = this.#ranges.filter((range) => range.from < offset).map((range) => ({ ...range, end: Math.min(range.end, offset) }))
+  }
+
   /** Why the record at `offset` was lost; undefined when it was not. */
   find(offset: number): LogError | undefined {
     if (this.#ranges.length === 0) return undefined

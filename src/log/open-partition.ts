@@ -291,6 +291,7 @@ async function settleFolder(
   const active = end.segments.at(-1)!
   if (env.files.durable) {
     if (!end.report.clean || active.size > 0) await env.syncs.run(() => active.handle.sync())
+    if (!end.report.clean) await active.syncIndexes()
     await env.files.syncFolder(options.folder)
     active.entrySynced = true
   }

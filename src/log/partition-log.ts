@@ -346,6 +346,8 @@ export class PartitionLog implements CursorSource {
     last.growing = true
     if (this.#env.files.durable) {
       await this.#env.syncs.run(() => last.handle.sync())
+      // Entries of what was cut must not come back: they would point into what is written there next.
+      await last.syncIndexes()
       await this.#env.files.syncFolder(this.#options.folder)
     }
   }

@@ -48,7 +48,7 @@ export async function recoverTail(
   visit: (header: BatchHeader, buffer: Buffer, at: number) => void,
 ): Promise<Recovered> {
   const found = { nextOffset: segments[certain.segment]!.baseOffset, scannedBytes: 0, recoveredBatches: 0 }
-  if (certain.position > 0) found.nextOffset = certain.offset
+  if (certain.chained) found.nextOffset = Math.max(found.nextOffset, certain.offset)
   let damage: { segment: number; position: number; reason: string } | undefined
   let last = certain.segment
   for (; last < segments.length && damage === undefined; last++) {
@@ -82,7 +82,7 @@ function scanSegment(
 ): string {
   const file = segment.reader()
   segment.fileSize = file.sizeSync()
-  const minOffset = from === 0 ? segment.baseOffset : found.nextOffset
+  const minOffset = Math.max(segment.baseOffset, found.nextOffset)
   const end = scanBatches(file, { from, to: segment.fileSize, checkCrc: true, minOffset }, (header, _position, buffer, at) => {
     found.nextOffset = header.lastOffset + 1
     found.recoveredBatches++

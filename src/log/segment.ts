@@ -289,6 +289,7 @@ export class Segment {
    * headers only, from that entry to `size`.
    */
   catchUp(): void {
+    if (!this.#lastEntryHolds()) this.#startIndexes()
     const from = this.offsetIndex.lastPosition
     const { timestamp, offset } = this.timeIndex.last
     this.maxTimestamp = timestamp
@@ -373,6 +374,19 @@ export class Segment {
     const first = this.size > 0 ? this.#firstTimestamp : ahead?.firstTimestamp
     if (first !== undefined && first >= 0) return batch.maxTimestamp - first
     return this.#env.clock.now() - this.createdMs
+  }
+
+  /** Whether the last index entry points at its batch. */
+  #lastEntryHolds(): boolean {
+    const { offsetIndex } = this
+    if (offsetIndex.count === 0) return true
+    let holds = false
+    const options = { from: offsetIndex.lastPosition, to: this.size, checkCrc: false, minOffset: this.baseOffset }
+    scanBatches(this.reader(), options, (header) => {
+      holds = header.lastOffset === offsetIndex.lastOffset
+      return false
+    })
+    return holds
   }
 
   #startIndexes(): void {

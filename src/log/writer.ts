@@ -253,6 +253,11 @@ export class Writer {
 
   /** After the log was cut: continues at `nextOffset` in a new epoch. */
   restart(start: { readonly epoch: number; readonly nextOffset: number; readonly acknowledged: number }): void {
+    if (this.#state === 'open' && this.#nextOffset > this.#acknowledged) {
+      // Appended while the log was cut, behind records that are gone now.
+      this.#drop(this.#acknowledged, new LogError('LOG_APPEND_LOST', `${this.#name} was cut to offset ${start.acknowledged} meanwhile`, this.#where))
+    }
+    this.#lost.truncateTo(start.nextOffset)
     this.#epoch = start.epoch
     this.#nextOffset = start.nextOffset
     this.#acknowledged = start.acknowledged

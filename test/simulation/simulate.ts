@@ -369,6 +369,7 @@ class Simulation {
     // Whole batches go, so it may be a little more than was asked for; never less, and nothing but the end.
     const left = [...log.read(bytesCodecs, { isolation: 'read_uncommitted' })].map((record) => record.offset)
     const stored = model.entries.filter((entry) => entry.refused !== true).map((entry) => entry.offset)
+    model.refuse(offset, Infinity)
     this.#check(left.every((kept, index) => kept === stored[index]) && !(left.at(-1)! >= offset), `a cut to ${offset} left ${left} of ${stored}`, partition)
     model.entries = model.entries.filter((entry) => left.includes(entry.offset))
     model.dropFrom(log.nextOffset)
