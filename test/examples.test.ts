@@ -12,6 +12,8 @@ const examples = readdirSync(join(root, 'examples')).filter((name) => name.endsW
 
 /** What an example is run with, to be quick, and what it must print. */
 const told: Record<string, { readonly parameters?: string[]; readonly prints?: RegExp[] }> = {
+  'beside.ts': { prints: [/the child cannot write/, /the child reads job 1\n(?:.*\n)*.*job 5/] },
+  'follow.ts': { prints: [/kitchen 18.5 °C at offset 0/, /again, from the second minute on:\n {2}kitchen 19.2 °C\n {2}kitchen 18.9 °C/] },
   'quickstart.ts': {
     parameters: ['--records', '20000'],
     prints: [/SIGKILL/, /Nothing that was acknowledged is missing/, /20,000 flights of \d+ airports/],
