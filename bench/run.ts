@@ -5,14 +5,14 @@
 import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { type Figures, type Job } from './job.ts'
 import { describeMachine, freeBytes } from './machine.ts'
 import { describeProfile } from './profile.ts'
 import { concludeTrial, describeRun, describeTrial, type TrialResult } from './report.ts'
-import { type Contestant, type Trial, trials } from './trials.ts'
+import { type Contestant, type Goal, type Trial, trials } from './trials.ts'
 
 const USAGE = `Usage: npm run bench -- [options]
 
@@ -21,6 +21,7 @@ const USAGE = `Usage: npm run bench -- [options]
   --rounds N      rounds of each trial (default 5; memory at most 3)
   --quick         tiny sizes and one round: shows that everything works, not how fast
   --json          results as JSON on standard output, progress on standard error
+  --against DIR   measures ours also with the build in DIR (tsc -p tsconfig.build.json --outDir DIR): for tuning
   --profile       profiles our own contestants and prints where their time went
   --list          names and conditions of the trials
   --help          this text
@@ -31,6 +32,8 @@ const trialFile = fileURLToPath(new URL('trial.ts', import.meta.url))
 
 /** A trial process may take so long before it counts as hung. */
 const TIMEOUT_MS = 10 * 60_000
+
+const OTHER_BUILD = ', other build'
 
 const options = readOptions()
 let child: ReturnType<typeof spawn> | undefined
@@ -79,8 +82,9 @@ async function runAll(chosen: readonly Trial[], data: string): Promise<number> {
 }
 
 async function runTrial(whole: Trial, folder: string): Promise<TrialResult> {
-  const contestants = whole.contestants.filter(({ name }) => options.only.length === 0 || options.only.some((text) => name.includes(text)))
-  const trial = { ...whole, contestants }
+  const wanted = whole.contestants.filter(({ name }) => options.only.length === 0 || options.only.some((text) => name.includes(text)))
+  const contestants = options.against === undefined ? wanted : wanted.flatMap((contestant) => withOtherBuild(contestant, resolve(options.against!)))
+  const trial = { ...whole, contestants, goals: [...whole.goals, ...comparisons(contestants)] }
   const rounds: (Figures[] | string)[] = contestants.map(() => [])
   const attempt = async (index: number, work: (contestant: Contestant, own: string) => Promise<Figures | undefined>): Promise<void> => {
     const figures = rounds[index]!
@@ -123,16 +127,28 @@ async function runTrial(whole: Trial, folder: string): Promise<TrialResult> {
   return result
 }
 
+function withOtherBuild(contestant: Contestant, build: string): Contestant[] {
+  if (contestant.kind !== 'ours') return [contestant]
+  return [contestant, { ...contestant, name: contestant.name + OTHER_BUILD, kind: 'reference', build }]
+}
+
+/** Ours against the other build. */
+function comparisons(contestants: readonly Contestant[]): Goal[] {
+  const others = contestants.filter(({ build }) => build !== undefined)
+  return others.map(({ name }) => ({ of: name.slice(0, -OTHER_BUILD.length), against: name, least: 0 }))
+}
+
 /** A scan goes over all that was filled; reads by offset go over the same records for all. */
 function fillShare(trial: Trial, contestant: Contestant): number {
   return trial.work === 'random' ? 1 : contestant.share ?? 1
 }
 
 function jobOf(trial: Trial, contestant: Contestant, folder: string, rest: Partial<Job>): Job {
-  const { subject, how, durability, share = 1 } = contestant
+  const { subject, how, durability, build: ownBuild, share = 1 } = contestant
   return {
     subject, work: trial.work, folder, records: scaled(trial.records, share), bytes: trial.bytes, ...trial.job,
-    ...(how !== undefined && { how }), ...(durability !== undefined && { durability }), ...rest,
+    ...(how !== undefined && { how }), ...(durability !== undefined && { durability }),
+    ...(ownBuild !== undefined && { build: ownBuild }), ...rest,
   }
 }
 
@@ -195,7 +211,8 @@ function readOptions() {
     const { values } = parseArgs({
       options: {
         filter: { type: 'string', multiple: true, default: [] }, only: { type: 'string', multiple: true, default: [] },
-        rounds: { type: 'string' }, quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false },
+        rounds: { type: 'string' }, against: { type: 'string' },
+        quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false },
         profile: { type: 'boolean', default: false }, list: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
       },
     })

@@ -14,6 +14,8 @@ export interface Contestant {
   readonly means: string
   readonly how?: string
   readonly durability?: Job['durability']
+  /** Folder of another build, for comparisons of our own. */
+  readonly build?: string
   /** Its share of the trial's records, for those that would take too long. Rates stay comparable. */
   readonly share?: number
   /** It holds the event loop while the disk syncs. */
@@ -120,13 +122,13 @@ function encoding(codec: 'msgpack' | 'json', library: string): Trial {
   }
 }
 
-function scanning(name: string, what: string, how: string, least: number, goal: number): Trial {
+function scanning(name: string, what: string, mine: readonly Contestant[], least: number, goal: number): Trial {
   const share = 1 / 3
   return {
     name, what, conditions: `values as bytes, closed log opened anew, system cache warm, every batch checked on its way, ${WASM}`,
     work: 'scan', figure: 'perSecond', unit: 'records/s', records: 3_000_000, bytes: 100, fill: 3_000_000,
     contestants: [
-      ours('partition.read()', { how }),
+      ...mine,
       rawFs('256 KiB at a time through one window: no format, no checksum, no records'),
       peer('lmdb', 'getRange', { share }),
       peer('node:sqlite', 'select … order by offset, iterate', { share }),
@@ -176,11 +178,14 @@ export const trials: readonly Trial[] = [
     contestants: synced(64),
     goals: [{ of: 'commitlog', against: 'raw node:fs', least: 0.9, goal: 1.1 }, { of: 'commitlog', against: BEST_PEER, least: 1 }],
   },
-  scanning('scan-untouched', 'scan 100 B, records untouched', 'untouched', 9 * MB, 12 * MB),
-  scanning('scan-values', 'scan 100 B, values as bytes', 'values', 6 * MB, 9 * MB),
+  scanning('scan-untouched', 'scan 100 B, records untouched', [ours('partition.read()', { how: 'untouched' })], 9 * MB, 12 * MB),
+  scanning('scan-values', 'scan 100 B, values as bytes', [
+    ours('partition.read(), record.valueBytes: a view', { how: 'views' }),
+    ours('partition.read(), record.value: a copy', { name: 'commitlog, copies', how: 'values' }),
+  ], 6 * MB, 9 * MB),
   {
     name: 'random-warm', what: 'read by offset, 1 M records of 100 B in batches of 1,000, windows hold them',
-    conditions: `values as bytes, uniform offsets, read({ from }) each, every batch in the windows before, ${WASM}`,
+    conditions: `values as bytes (views), uniform offsets, read({ from }) each, every batch in the windows before, ${WASM}`,
     work: 'random', figure: 'perSecond', unit: 'records/s', records: 500_000, bytes: 100, fill: 1_000_000,
     job: { batchRecords: 1000, windowBytes: 192 * MIB },
     contestants: [
@@ -196,7 +201,7 @@ export const trials: readonly Trial[] = [
   },
   {
     name: 'random-cold', what: 'read by offset, 1 M records of 100 B in batches of 100, six times the window budget',
-    conditions: `values as bytes, uniform offsets, read({ from }) each, windows empty before, system cache warm, ${WASM}`,
+    conditions: `values as bytes (views), uniform offsets, read({ from }) each, windows empty before, system cache warm, ${WASM}`,
     work: 'random', figure: 'perSecond', unit: 'records/s', records: 300_000, bytes: 100, fill: 1_000_000,
     job: { batchRecords: 100, windowBytes: 18 * MIB },
     contestants: [

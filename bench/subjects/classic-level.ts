@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path'
 import { GroupCommit, timedCallers } from '../group-commit.ts'
-import { type Figures, type Job, numbers, perSecond, type Subject, values } from '../job.ts'
+import { type Figures, type Job, numbers, type Subject, values, watch } from '../job.ts'
 
 interface Put {
   readonly type: 'put'
@@ -44,7 +44,7 @@ function keyOf(number: number): Buffer {
 async function append(job: Job): Promise<Figures> {
   const database = await open(job)
   const payloads = values(job.bytes)
-  const started = performance.now()
+  const stop = watch()
   for (let index = 0; index < job.records;) {
     const end = Math.min(index + PUTS_PER_BATCH, job.records)
     const puts: Put[] = []
@@ -52,7 +52,7 @@ async function append(job: Job): Promise<Figures> {
     await database.batch(puts, { sync: index === job.records })
   }
   await database.close()
-  return { perSecond: perSecond(job.records, performance.now() - started) }
+  return stop(job.records)
 }
 
 async function sync(job: Job): Promise<Figures> {
@@ -69,7 +69,7 @@ async function scan(job: Job): Promise<Figures> {
   const database = await open(job)
   let count = 0
   let seen = 0
-  const started = performance.now()
+  const stop = watch()
   const iterator = database.iterator()
   for (;;) {
     const entries = await iterator.nextv(PUTS_PER_BATCH)
@@ -79,11 +79,11 @@ async function scan(job: Job): Promise<Figures> {
       count++
     }
   }
-  const ms = performance.now() - started
+  const figures = stop(count)
   await iterator.close()
   await database.close()
   if (count !== job.records || seen === 0) throw new Error(`scanned ${count} of ${job.records} records`)
-  return { perSecond: perSecond(count, ms) }
+  return figures
 }
 
 /** Of the number of records that the fill of the same trial wrote. */
@@ -91,10 +91,10 @@ async function random(job: Job): Promise<Figures> {
   const database = await open(job)
   const below = numbers(3)
   let seen = 0
-  const started = performance.now()
+  const stop = watch()
   for (let index = 0; index < job.records; index++) seen += database.getSync(keyOf(below(job.filled!)))!.length
-  const ms = performance.now() - started
+  const figures = stop(job.records)
   await database.close()
   if (seen !== job.records * job.bytes) throw new Error(`read ${seen} bytes`)
-  return { perSecond: perSecond(job.records, ms) }
+  return figures
 }

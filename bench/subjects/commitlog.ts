@@ -4,25 +4,30 @@
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
-import { type Figures, type Job, numbers, objects, perSecond, type Subject, values } from '../job.ts'
+import { pathToFileURL } from 'node:url'
+import { type Figures, type Job, numbers, objects, perSecond, type Subject, values, watch } from '../job.ts'
 import { percentile } from '../statistics.ts'
 
 type Library = typeof import('../../src/index.ts')
 type Opened = Awaited<ReturnType<typeof open>>
 
-const build = new URL('../../build/bench/', import.meta.url)
+const usualBuild = new URL('../../build/bench/', import.meta.url)
 
 /** commitlog itself. */
 export const commitlog: Subject = {
   append, appendObjects, sync, fill, scan, random, tail, handOver, open: openClean, openKilled, memory,
 }
 
-function load(): Promise<Library> {
-  return import(new URL('index.js', build).href) as Promise<Library>
+function load(job: Job): Promise<Library> {
+  return import(partOf(job, 'index.js')) as Promise<Library>
+}
+
+function partOf({ build }: Job, path: string): string {
+  return build === undefined ? new URL(path, usualBuild).href : pathToFileURL(join(build, path)).href
 }
 
 async function open(job: Job) {
-  const { bytes, CommitLog, defineTopic } = await load()
+  const { bytes, CommitLog, defineTopic } = await load(job)
   const { durability = 'os', windowBytes, segmentBytes, batchRecords } = job
   const log = await CommitLog.open(join(job.folder, 'log'), { ...(windowBytes !== undefined && { windowBytes }) })
   const topic = await log.topic(defineTopic('bench', {
@@ -34,15 +39,15 @@ async function open(job: Job) {
 async function append(job: Job): Promise<Figures> {
   const { log, partition } = await open(job)
   const payloads = values(job.bytes)
-  const started = performance.now()
+  const stop = watch()
   for (let index = 0; index < job.records; index++) partition.append({ value: payloads[index & 1023]! })
   await partition.flush()
   await log.close()
-  return { perSecond: perSecond(job.records, performance.now() - started) }
+  return stop(job.records)
 }
 
 async function appendObjects(job: Job): Promise<Figures> {
-  const { CommitLog, defineTopic, json, msgpack } = await load()
+  const { CommitLog, defineTopic, json, msgpack } = await load(job)
   const log = await CommitLog.open(join(job.folder, 'log'))
   const value = job.how === 'json' ? json<object>() : msgpack<object>()
   const topic = await log.topic(defineTopic('bench', { value, durability: 'os' }))
@@ -107,12 +112,12 @@ async function dieAppending({ partition }: Opened, job: Job, figures: Figures): 
 
 async function scan(job: Job): Promise<Figures> {
   const { log, partition } = await open(job)
-  const started = performance.now()
-  const count = job.how === 'values' ? scanValues(partition) : scanUntouched(partition)
-  const ms = performance.now() - started
+  const stop = watch()
+  const count = job.how === 'views' ? scanViews(partition) : job.how === 'values' ? scanValues(partition) : scanUntouched(partition)
+  const figures = stop(count)
   await log.close()
   if (count !== job.records) throw new Error(`scanned ${count} of ${job.records} records`)
-  return { perSecond: perSecond(count, ms) }
+  return figures
 }
 
 function scanUntouched(partition: Opened['partition']): number {
@@ -121,7 +126,18 @@ function scanUntouched(partition: Opened['partition']): number {
   return count
 }
 
-/** Asks for each value and looks at a byte of it. */
+/** Looks at a byte of each value where it lies. */
+function scanViews(partition: Opened['partition']): number {
+  let count = 0
+  let seen = 0
+  for (const record of partition.read()) {
+    seen += record.valueBytes![0]!
+    count++
+  }
+  return seen > 0 ? count : -1
+}
+
+/** Asks for each value, which is a copy, and looks at a byte of it. */
 function scanValues(partition: Opened['partition']): number {
   let count = 0
   let seen = 0
@@ -138,16 +154,16 @@ async function random(job: Job): Promise<Figures> {
   const total = partition.highWatermark
   if (job.how === 'warm') for (let offset = 0; offset < total; offset += 100) readOne(partition, offset)
   let seen = 0
-  const started = performance.now()
+  const stop = watch()
   for (let index = 0; index < job.records; index++) seen += readOne(partition, below(total))
-  const ms = performance.now() - started
+  const figures = stop(job.records)
   await log.close()
   if (seen !== job.records * job.bytes) throw new Error(`read ${seen} bytes`)
-  return { perSecond: perSecond(job.records, ms) }
+  return figures
 }
 
 function readOne(partition: Opened['partition'], offset: number): number {
-  for (const record of partition.read({ from: offset })) return record.value!.length
+  for (const record of partition.read({ from: offset })) return record.valueBytes!.length
   return 0
 }
 
@@ -235,7 +251,7 @@ async function consumeBatches(consumer: BenchConsumer, burst: Bursts): Promise<n
 /** Loads first: only the opening is measured. `counted` counts the reads of log files on the way. */
 async function openClean(job: Job): Promise<Figures> {
   const counted = job.how === 'counted' ? countLogReads() : undefined
-  await load()
+  await load(job)
   const started = performance.now()
   const { log, partition } = await open(job)
   const ms = performance.now() - started
@@ -273,21 +289,21 @@ function countLogReads(): { bytes: number } {
 
 /** Opens what was killed, reads and checks as many bytes by hand for comparison, appends on and is killed again. */
 async function openKilled(job: Job): Promise<Figures> {
-  await load()
+  await load(job)
   const started = performance.now()
   const opened = await open(job)
   const ms = performance.now() - started
   const { recovery, highWatermark } = opened.partition.stats()
   if (recovery.clean || highWatermark < job.records) throw new Error('not what was killed')
   const { scannedBytes } = recovery
-  const checking = await readAndCheck(join(job.folder, 'log', 'bench-0'), scannedBytes)
+  const checking = await readAndCheck(job, join(job.folder, 'log', 'bench-0'), scannedBytes)
   const allowed = 20 + 1.5 * checking
   return dieAppending(opened, job, { ms, scannedBytes, allowed, ofAllowed: ms / allowed })
 }
 
 /** Milliseconds to read `size` bytes at the end of the log and to compute their checksum. */
-async function readAndCheck(folder: string, size: number): Promise<number> {
-  const { crc32c } = await import(new URL('base/crc32c.js', build).href) as typeof import('../../src/base/crc32c.ts')
+async function readAndCheck(job: Job, folder: string, size: number): Promise<number> {
+  const { crc32c } = await import(partOf(job, 'base/crc32c.js')) as typeof import('../../src/base/crc32c.ts')
   const last = fs.readdirSync(folder).filter((name) => name.endsWith('.log')).sort().at(-1)!
   const descriptor = fs.openSync(join(folder, last), 'r')
   const started = performance.now()

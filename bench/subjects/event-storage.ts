@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path'
 import { timedCallers } from '../group-commit.ts'
-import { type Figures, type Job, numbers, perSecond, type Subject, values } from '../job.ts'
+import { type Figures, type Job, numbers, type Subject, values, watch } from '../job.ts'
 import { percentile } from '../statistics.ts'
 
 interface Storage {
@@ -45,10 +45,10 @@ function texts(bytes: number): string[] {
 async function append(job: Job): Promise<Figures> {
   const storage = await open(job)
   const payloads = texts(job.bytes)
-  const started = performance.now()
+  const stop = watch()
   for (let index = 0; index < job.records; index++) storage.write(payloads[index & 1023]!)
   storage.close()
-  return { perSecond: perSecond(job.records, performance.now() - started) }
+  return stop(job.records)
 }
 
 async function sync(job: Job): Promise<Figures> {
@@ -63,15 +63,15 @@ async function scan(job: Job): Promise<Figures> {
   const storage = await open(job)
   let count = 0
   let seen = 0
-  const started = performance.now()
+  const stop = watch()
   for (const text of storage.readRange(1)) {
     seen += text.charCodeAt(0)
     count++
   }
-  const ms = performance.now() - started
+  const figures = stop(count)
   storage.close()
   if (count !== job.records || seen === 0) throw new Error(`scanned ${count} of ${job.records} records`)
-  return { perSecond: perSecond(count, ms) }
+  return figures
 }
 
 async function random(job: Job): Promise<Figures> {
@@ -79,12 +79,12 @@ async function random(job: Job): Promise<Figures> {
   const total = storage.length
   const below = numbers(3)
   let seen = 0
-  const started = performance.now()
+  const stop = watch()
   for (let index = 0; index < job.records; index++) seen += storage.read(below(total) + 1).length
-  const ms = performance.now() - started
+  const figures = stop(job.records)
   storage.close()
   if (seen !== job.records * job.bytes) throw new Error(`read ${seen} bytes`)
-  return { perSecond: perSecond(job.records, ms) }
+  return figures
 }
 
 /** One document at a time to a consumer of an index that holds all. */

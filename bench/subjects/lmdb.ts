@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path'
 import { timedCallers } from '../group-commit.ts'
-import { type Figures, type Job, numbers, perSecond, type Subject, values } from '../job.ts'
+import { type Figures, type Job, numbers, type Subject, values, watch } from '../job.ts'
 
 interface Database {
   put(key: number, value: Buffer): Promise<boolean>
@@ -28,14 +28,14 @@ async function open(job: Job): Promise<Database> {
 async function append(job: Job): Promise<Figures> {
   const database = await open(job)
   const payloads = values(job.bytes)
-  const started = performance.now()
+  const stop = watch()
   for (let index = 0; index < job.records; index++) {
     const put = database.put(index, payloads[index & 1023]!)
     if (index % 10_000 === 9999) await put
   }
   await database.flushed
   await database.close()
-  return { perSecond: perSecond(job.records, performance.now() - started) }
+  return stop(job.records)
 }
 
 async function sync(job: Job): Promise<Figures> {
@@ -52,15 +52,15 @@ async function scan(job: Job): Promise<Figures> {
   const database = await open(job)
   let count = 0
   let seen = 0
-  const started = performance.now()
+  const stop = watch()
   for (const { value } of database.getRange()) {
     seen += value[0]!
     count++
   }
-  const ms = performance.now() - started
+  const figures = stop(count)
   await database.close()
   if (count !== job.records || seen === 0) throw new Error(`scanned ${count} of ${job.records} records`)
-  return { perSecond: perSecond(count, ms) }
+  return figures
 }
 
 async function random(job: Job): Promise<Figures> {
@@ -68,10 +68,10 @@ async function random(job: Job): Promise<Figures> {
   const total = database.getKeysCount()
   const below = numbers(3)
   let seen = 0
-  const started = performance.now()
+  const stop = watch()
   for (let index = 0; index < job.records; index++) seen += database.getBinaryFast(below(total))!.length
-  const ms = performance.now() - started
+  const figures = stop(job.records)
   await database.close()
   if (seen !== job.records * job.bytes) throw new Error(`read ${seen} bytes`)
-  return { perSecond: perSecond(job.records, ms) }
+  return figures
 }

@@ -3,13 +3,18 @@
  */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { type Figures, type Job, objects, type Subject } from '../job.ts'
 import { summarize } from '../statistics.ts'
 
-const build = new URL('../../build/bench/', import.meta.url)
+const usualBuild = new URL('../../build/bench/', import.meta.url)
 
 /** Bare Node. */
 export const node: Subject = { memory: idle, start, appendObjects: encodeAlone }
+
+function partOf({ build }: Job, path: string): string {
+  return build === undefined ? new URL(path, usualBuild).href : pathToFileURL(join(build, path)).href
+}
 
 function idle(): Figures {
   return { megabytes: (process.resourceUsage().maxRSS * 1024) / 1e6 }
@@ -31,7 +36,7 @@ const programs: Readonly<Record<string, (library: string, folder: string) => str
 /** Milliseconds from starting a process to its end, median of some. `how` names the program. */
 function start(job: Job): Figures {
   const times = Array.from({ length: job.records }, (_, number) => {
-    const text = programs[job.how!]!(JSON.stringify(new URL('index.js', build).href), JSON.stringify(join(job.folder, `log-${number}`)))
+    const text = programs[job.how!]!(JSON.stringify(partOf(job, 'index.js')), JSON.stringify(join(job.folder, `log-${number}`)))
     const started = performance.now()
     const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', text], { encoding: 'utf8' })
     if (status !== 0) throw new Error(stderr)
@@ -42,8 +47,8 @@ function start(job: Job): Figures {
 
 /** Encodes the objects one after the other into memory that is used again: by our codecs in place, or as the library would to a Buffer. */
 async function encodeAlone(job: Job): Promise<Figures> {
-  const { json, msgpack } = await import(new URL('index.js', build).href) as typeof import('../../src/index.ts')
-  const { ByteWriter } = await import(new URL('base/bytes.js', build).href) as typeof import('../../src/base/bytes.ts')
+  const { json, msgpack } = await import(partOf(job, 'index.js')) as typeof import('../../src/index.ts')
+  const { ByteWriter } = await import(partOf(job, 'base/bytes.js')) as typeof import('../../src/base/bytes.ts')
   const { Packr } = await import('msgpackr')
   const payloads = objects(job.bytes)
   const writer = new ByteWriter(Buffer.allocUnsafeSlow(1024 * 1024))

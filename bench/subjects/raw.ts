@@ -5,7 +5,7 @@
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
-import { type Figures, type Job, numbers, perSecond, type Subject, values } from '../job.ts'
+import { type Figures, type Job, numbers, perSecond, type Subject, values, watch } from '../job.ts'
 import { percentile } from '../statistics.ts'
 
 const BUFFER_BYTES = 256 * 1024
@@ -20,7 +20,7 @@ function append(job: Job): Figures {
   const descriptor = fs.openSync(join(job.folder, 'raw'), 'wx')
   let at = 0
   let position = 0
-  const started = performance.now()
+  const stop = watch()
   for (let index = 0; index < job.records; index++) {
     const payload = payloads[index & 1023]!
     if (at + payload.length > BUFFER_BYTES) {
@@ -34,7 +34,7 @@ function append(job: Job): Figures {
   fs.writeSync(descriptor, buffer, 0, at, position)
   fs.fdatasyncSync(descriptor)
   fs.closeSync(descriptor)
-  return { perSecond: perSecond(job.records, performance.now() - started) }
+  return stop(job.records)
 }
 
 function fill(job: Job): Figures {
@@ -90,7 +90,7 @@ function scan(job: Job): Figures {
   const window = Buffer.allocUnsafeSlow(Math.floor(BUFFER_BYTES / job.bytes) * job.bytes)
   let count = 0
   let seen = 0
-  const started = performance.now()
+  const stop = watch()
   for (let position = 0; ; ) {
     const length = fs.readSync(descriptor, window, 0, window.length, position)
     if (length === 0) break
@@ -100,9 +100,9 @@ function scan(job: Job): Figures {
     }
     position += length
   }
-  const ms = performance.now() - started
+  const figures = stop(count)
   if (count !== job.records || seen === 0) throw new Error(`scanned ${count} of ${job.records} records`)
-  return { perSecond: perSecond(count, ms) }
+  return figures
 }
 
 /** Reads a value from its known place, one system call each. */
@@ -113,14 +113,14 @@ function random(job: Job): Figures {
   const value = Buffer.allocUnsafeSlow(job.bytes)
   const below = numbers(3)
   let seen = 0
-  const started = performance.now()
+  const stop = watch()
   for (let index = 0; index < job.records; index++) {
     fs.readSync(descriptor, value, 0, job.bytes, below(total) * job.bytes)
     seen += value.length
   }
-  const ms = performance.now() - started
+  const figures = stop(job.records)
   if (seen !== job.records * job.bytes) throw new Error(`read ${seen} bytes`)
-  return { perSecond: perSecond(job.records, ms) }
+  return figures
 }
 
 /** One record at a time: written, and read back or synced (over zeros, asynchronously), with a turn of the event loop in between. */

@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path'
 import { GroupCommit, timedCallers } from '../group-commit.ts'
-import { type Figures, type Job, numbers, perSecond, type Subject, values } from '../job.ts'
+import { type Figures, type Job, numbers, type Subject, values, watch } from '../job.ts'
 
 /** What both packages have. */
 interface Statement {
@@ -55,7 +55,7 @@ function subject(openDatabase: OpenDatabase): Subject {
 function insertAll(database: Database, job: Job): Figures {
   const payloads = values(job.bytes)
   const insert = database.prepare('INSERT INTO log (offset, value) VALUES (?, ?)')
-  const started = performance.now()
+  const stop = watch()
   for (let index = 0; index < job.records;) {
     const end = Math.min(index + ROWS_PER_TRANSACTION, job.records)
     database.exec('BEGIN')
@@ -64,7 +64,7 @@ function insertAll(database: Database, job: Job): Figures {
   }
   database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   database.close()
-  return { perSecond: perSecond(job.records, performance.now() - started) }
+  return stop(job.records)
 }
 
 /** One in flight: a statement that commits by itself. More: what gathers in a turn of the event loop shares a transaction. */
@@ -85,14 +85,14 @@ async function sync(database: Database, job: Job): Promise<Figures> {
 function scan(database: Database, job: Job): Figures {
   let count = 0
   let seen = 0
-  const started = performance.now()
+  const stop = watch()
   for (const row of database.prepare('SELECT offset, value FROM log ORDER BY offset').iterate()) {
     seen += (row as { value: Uint8Array }).value[0]!
     count++
   }
-  const ms = performance.now() - started
+  const figures = stop(count)
   if (count !== job.records || seen === 0) throw new Error(`scanned ${count} of ${job.records} records`)
-  return { perSecond: perSecond(count, ms) }
+  return figures
 }
 
 function random(database: Database, job: Job): Figures {
@@ -100,9 +100,9 @@ function random(database: Database, job: Job): Figures {
   const select = database.prepare('SELECT value FROM log WHERE offset = ?')
   const below = numbers(3)
   let seen = 0
-  const started = performance.now()
+  const stop = watch()
   for (let index = 0; index < job.records; index++) seen += (select.get(below(total)) as { value: Uint8Array }).value.length
-  const ms = performance.now() - started
+  const figures = stop(job.records)
   if (seen !== job.records * job.bytes) throw new Error(`read ${seen} bytes`)
-  return { perSecond: perSecond(job.records, ms) }
+  return figures
 }
