@@ -38,6 +38,8 @@ export interface TopicEntry {
   readonly createdAt: number
   /** Found in the folder instead of created by us: what Kafka's files say of its partitions counts until our mark knows them. */
   readonly adopted: boolean
+  /** Numbers of partitions that the folder never had: a broker of a cluster holds some of a topic only. */
+  readonly absent: readonly number[]
 }
 
 /** What the catalog says. */
@@ -66,6 +68,7 @@ export function encodeCatalog(state: CatalogState): Buffer {
       settings: Object.fromEntries(Object.entries(topic.settings).map(([name, value]) => [name, value === Infinity ? 'Infinity' : value])),
       createdAt: new Date(topic.createdAt).toISOString(),
       ...(topic.adopted ? { adopted: true } : {}),
+      ...(topic.absent.length > 0 ? { absent: topic.absent } : {}),
     })),
   }
   return Buffer.from(`${JSON.stringify({ ...body, crc32c: checksum(body) }, undefined, 2)}\n`)
@@ -116,16 +119,17 @@ function parseObject(bytes: Uint8Array, path: string): Record<string, unknown> {
 }
 
 function parseTopic(given: unknown, path: string): TopicEntry {
-  const { name, id, partitions, key, value, settings, createdAt, adopted } = (given ?? {}) as Record<string, unknown>
+  const { name, id, partitions, key, value, settings, createdAt, adopted, absent = [] } = (given ?? {}) as Record<string, unknown>
   if (typeof name !== 'string' || !isTopicName(name)) throw corrupt(path, `the topic name ${JSON.stringify(name)}`)
   const uuid = typeof id === 'string' ? parseUuid(id) : undefined
   if (uuid === undefined) throw corrupt(path, `the id of topic ${name}`)
   if (!isCount(partitions, 1) || partitions > MAX_PARTITIONS) throw corrupt(path, `the partitions of topic ${name}`)
   const named = [key, value].every((codec) => codec === undefined || (typeof codec === 'string' && codec !== ''))
   if (!named) throw corrupt(path, `the codecs of topic ${name}`)
+  if (!Array.isArray(absent) || !absent.every((partition) => isCount(partition, 0))) throw corrupt(path, `the absent partitions of topic ${name}`)
   return {
     name, id: uuid, partitions, key: key as string | undefined, value: value as string | undefined,
-    settings: parseSettings(settings, name, path), createdAt: parseTime(createdAt, path), adopted: adopted === true,
+    settings: parseSettings(settings, name, path), createdAt: parseTime(createdAt, path), adopted: adopted === true, absent,
   }
 }
 

@@ -20,6 +20,7 @@ import { LogCore, type TopicRequest } from './log-core.ts'
 import { type LogShare, openShared } from './open-logs.ts'
 import { type PartitionStats, partitionStats } from './partition.ts'
 import { checkedSettings, type TopicSettings } from './settings.ts'
+import { presentLogs } from './topic-core.ts'
 import { Topic } from './topic.ts'
 
 /** What `CommitLog.memory` and `CommitLog.open` may be told. */
@@ -211,7 +212,7 @@ export class CommitLog implements PortableLog {
     const { env, openTopics, folder, clusterId, readOnly, sends } = this.#core
     return {
       log: folder, clusterId, readOnly,
-      topics: openTopics.map(({ entry, logs }) => ({ name: entry.name, partitions: logs.map(partitionStats) })),
+      topics: openTopics.map((topic) => ({ name: topic.entry.name, partitions: presentLogs(topic).map(partitionStats) })),
       bufferedBytes: env.buffer.used, bufferBytes: env.buffer.limit, waitingSends: sends.size,
       windowedBytes: env.windows.bytes, windowBytes: env.windows.budget,
     }

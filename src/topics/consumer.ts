@@ -14,7 +14,7 @@ import { Life } from './life.ts'
 import { isolations } from './partition.ts'
 import { Assigned, Reading } from './reading.ts'
 import { checkStartPosition, resolveInRange, type StartPosition } from './start-position.ts'
-import { type TopicParts } from './topic-core.ts'
+import { logOf, presentLogs, type TopicParts } from './topic-core.ts'
 
 /** What a consumer may be told. */
 export interface ConsumerOptions {
@@ -57,10 +57,9 @@ export class Consumer<K, V> implements PortableConsumer<K, V> {
     this.#isolation = isolation
     this.#untilEnd = until === 'end'
     this.#signal = signal
-    const { logs } = parts.core
-    const assigned = [...new Set(partitions ?? logs.keys())].map((number) => {
-      const log = logs[number]
-      if (log === undefined) throw new RangeError(`there is no partition ${number}: topic "${name}" has ${logs.length}`)
+    const numbers = partitions ?? presentLogs(parts.core).map((log) => log.partition)
+    const assigned = [...new Set(numbers)].map((number) => {
+      const log = logOf(parts.core, number)
       const start = from instanceof Map ? ((from as ReadonlyMap<number, StartPosition>).get(number) ?? 'earliest') : (from as StartPosition)
       return new Assigned<K, V>(log, resolveInRange(log, start, isolation))
     })

@@ -29,7 +29,7 @@ import { LogEvents } from './diagnostics.ts'
 import { asLogError, type FolderContents, inspectFolder, type KafkaState, readKafkaState, unknownTopics } from './log-folder.ts'
 import { SendQueue } from './send-queue.ts'
 import { resolveSettings, type TopicSettings } from './settings.ts'
-import { type TopicCore } from './topic-core.ts'
+import { presentLogs, type TopicCore } from './topic-core.ts'
 
 /** What a {@link LogCore} is opened with; checked by commit-log.ts. */
 export interface CoreOptions {
@@ -168,16 +168,17 @@ export class LogCore {
       else if (this.readOnly || !request.create) throw noTopic(this.folder, request.name)
       const wanted = known === undefined ? this.#newEntry(request) : changed(known, request)
       const topic = await this.#openPartitions(wanted, known?.partitions ?? 0)
-      if (wanted !== known && !this.readOnly) await this.#store(wanted)
-      topic.entry = wanted
-      this.#topics.set(wanted.name, topic)
+      const entry = isEmpty(topic) ? withCodecs(wanted, request) : wanted
+      if (entry !== known && !this.readOnly) await this.#store(entry)
+      topic.entry = entry
+      this.#topics.set(entry.name, topic)
       return topic
     })
   }
 
   /** Makes everything appended so far durable. */
   async flush(): Promise<void> {
-    await Promise.all(this.openTopics.flatMap((topic) => topic.logs.map((log) => log.flush())))
+    await Promise.all(this.openTopics.flatMap((topic) => presentLogs(topic).map((log) => log.flush())))
   }
 
   /** Closes everything. Throws the first thing that could not be stored, after all was tried. */
@@ -185,7 +186,7 @@ export class LogCore {
     this.#unwatch()
     await this.#changes.catch(() => {})
     this.sends.clear(new LogError('LOG_CLOSED', `the log ${this.folder} is closed`))
-    const logs = this.openTopics.flatMap((topic) => topic.logs)
+    const logs = this.openTopics.flatMap(presentLogs)
     const results = await Promise.allSettled(logs.map((log) => log.close()))
     if (!this.readOnly) results.push(...(await Promise.allSettled([this.env.mark.close()])))
     this.env.openFiles.closeAll()
@@ -204,7 +205,7 @@ export class LogCore {
     const { clock, random } = this.options
     return {
       name: request.name, id: newUuid(random), partitions: request.partitions ?? 1, key: request.key ?? request.newKey,
-      value: request.value ?? request.newValue, settings: request.settings, createdAt: clock.now(), adopted: false,
+      value: request.value ?? request.newValue, settings: request.settings, createdAt: clock.now(), adopted: false, absent: [],
     }
   }
 
@@ -213,11 +214,13 @@ export class LogCore {
     const config = open?.config ?? resolveSettings(this.options.settings, entry.settings)
     const first = open?.logs.length ?? 0
     const numbers = Array.from({ length: entry.partitions - first }, (_, index) => first + index)
-    const results = await Promise.allSettled(numbers.map((partition) => this.#openPartition(entry, partition, partition >= existing, config)))
-    const logs = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+    const results = await Promise.allSettled(numbers.map(async (partition) => (
+      entry.absent.includes(partition) ? undefined : this.#openPartition(entry, partition, partition >= existing, config)
+    )))
+    const logs = results.map((result) => (result.status === 'fulfilled' ? result.value : undefined))
     const failed = results.find((result) => result.status === 'rejected')
     if (failed !== undefined) {
-      await Promise.allSettled(logs.map((log) => log.close()))
+      await Promise.allSettled(logs.map((log) => log?.close()))
       throw failed.reason
     }
     if (open === undefined) return { entry, config, logs }
@@ -255,7 +258,7 @@ export class LogCore {
   #refresh(): void {
     try {
       this.env.mark.refresh()
-      for (const topic of this.openTopics) for (const log of topic.logs) log.refresh()
+      for (const topic of this.openTopics) for (const log of presentLogs(topic)) log.refresh()
     } catch {
       // Nobody called, so nobody can be told: what cannot be read now is tried again with the next change, and readers stay where they are.
     }
@@ -340,6 +343,17 @@ function changed(entry: TopicEntry, request: TopicRequest): TopicEntry {
   return same ? entry : { ...entry, partitions, key, value, settings }
 }
 
+
+/** Nothing was ever written to the topic. */
+function isEmpty(topic: TopicCore): boolean {
+  return presentLogs(topic).every((log) => log.nextOffset === 0)
+}
+
+/** A topic found without codecs, as an interrupted creation leaves it, has those of new topics as long as nothing is in it. */
+function withCodecs(entry: TopicEntry, { newKey, newValue }: TopicRequest): TopicEntry {
+  if (entry.key !== undefined && entry.value !== undefined) return entry
+  return { ...entry, key: entry.key ?? newKey, value: entry.value ?? newValue }
+}
 
 function noLog(folder: string): LogError {
   return new LogError('LOG_NOT_FOUND', `there is no log in ${folder}`, { path: folder })

@@ -75,6 +75,7 @@ export function unknownTopics(
     settings: internalTopics.includes(name) ? { cleanupPolicy: 'compact' } : {},
     createdAt: options.now,
     adopted: true,
+    absent: Array.from({ length: partitions.at(-1)! }, (_, partition) => partition).filter((partition) => !partitions.includes(partition)),
   }))
 }
 
@@ -144,9 +145,9 @@ function looksLikePartition(files: FileSystem, folder: string): boolean {
 
 function checkComplete(folder: string, catalog: CatalogState, found: readonly FoundTopic[]): void {
   const folders = new Map(found.map((topic) => [topic.name, topic.partitions]))
-  for (const { name, partitions } of catalog.topics) {
+  for (const { name, partitions, absent } of catalog.topics) {
     for (let partition = 0; partition < partitions; partition++) {
-      if (folders.get(name)?.includes(partition) === true) continue
+      if (folders.get(name)?.includes(partition) === true || absent.includes(partition)) continue
       const missing = partitionFolderName(name, partition)
       const detail = { path: folder, topic: name, partition, reason: 'missing-folder' }
       throw new LogError('LOG_CORRUPT', `the folder ${missing} is missing from ${folder}`, detail)

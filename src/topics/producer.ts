@@ -5,7 +5,7 @@
  * When too many bytes wait for the disk, sends wait for room in the order in which they came (send-queue.ts).
  */
 import { isLogError, LogError } from '../base/errors.ts'
-import { checkFunction, checkOptions, checkSignal, describe } from '../base/options.ts'
+import { checkFunction, checkOptions, checkSignal } from '../base/options.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
 import { type RecordInput } from '../log/record-input.ts'
 import { bytes } from './codecs.ts'
@@ -14,7 +14,7 @@ import { appendsWatched, tellAppend } from './diagnostics.ts'
 import { Life } from './life.ts'
 import { refuseRecord } from './partition.ts'
 import { PartitionChooser, type Partitioner } from './partitioner.ts'
-import { type TopicParts } from './topic-core.ts'
+import { logOf, presentLogs, type TopicParts } from './topic-core.ts'
 
 /** A record to send: one to append, and the partition if it is not to be chosen. */
 export interface SendRecord<K, V> extends RecordInput<K, V> {
@@ -103,7 +103,7 @@ export class Producer<K, V> implements PortableProducer<K, V> {
   async flush(): Promise<void> {
     this.life.check()
     await this.settled()
-    await Promise.all(this.parts.core.logs.map((log) => log.flush()))
+    await Promise.all(presentLogs(this.parts.core).map((log) => log.flush()))
   }
 
   /** Waits for the sends under way, and takes no more. */
@@ -136,10 +136,9 @@ export class Producer<K, V> implements PortableProducer<K, V> {
   private place(record: SendRecord<K, V>, now: number | undefined): Placed | undefined {
     if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record)
     const { core, codecs } = this.parts
-    const { logs } = core
     const keyless = record.key === undefined || record.key === null
-    const partition = record.partition === undefined ? this.chooser.choose(record, logs.length) : checkedPartition(record.partition, logs.length)
-    const log = logs[partition]!
+    const partition = record.partition ?? this.chooser.choose(record, core.logs.length)
+    const log = logOf(core, partition)
     const timestamp = record.timestamp ?? now ?? this.parts.clock.now()
     try {
       const offset = log.append(codecs, record.timestamp === undefined ? stamped(record, timestamp) : record)
@@ -316,12 +315,6 @@ function recordAt(log: PartitionLog, offset: number): { readonly offset: number;
 /** How many bytes a value may take, without encoding it. */
 function roughSize(value: unknown): number {
   return typeof value === 'string' || value instanceof Uint8Array ? value.length : USUAL_VALUE_BYTES
-}
-
-function checkedPartition(partition: number, partitions: number): number {
-  if (!Number.isInteger(partition)) throw new TypeError(`partition is an integer, not ${describe(partition)}`)
-  if (partition >= 0 && partition < partitions) return partition
-  throw new RangeError(`there is no partition ${partition}: the topic has ${partitions}`)
 }
 
 function checkedSignal(options: SendOptions): AbortSignal | undefined {

@@ -3,6 +3,8 @@
  * one handle adds: its codecs.
  */
 import { type Clock } from '../base/clock.ts'
+import { LogError } from '../base/errors.ts'
+import { checkInteger } from '../base/options.ts'
 import { type Random } from '../base/random.ts'
 import { type LogConfig } from '../log/config.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
@@ -15,8 +17,27 @@ import { type SendQueue } from './send-queue.ts'
 export interface TopicCore {
   entry: TopicEntry
   readonly config: LogConfig
-  /** By number; grows when partitions are added. */
-  readonly logs: PartitionLog[]
+  /** By number; grows when partitions are added. Undefined for a partition that the folder never had: see {@link TopicEntry.absent}. */
+  readonly logs: (PartitionLog | undefined)[]
+}
+
+/** The partitions of a topic that are there. */
+export function presentLogs(core: TopicCore): PartitionLog[] {
+  return core.logs.filter((log) => log !== undefined)
+}
+
+/**
+ * The log of one partition.
+ *
+ * @throws RangeError for a number that is none of the topic's; LogError `LOG_NOT_FOUND` for a partition that the folder never had
+ */
+export function logOf(core: TopicCore, partition: number): PartitionLog {
+  checkInteger(partition ?? null, 'partition', 0)
+  const log = core.logs[partition]
+  if (log !== undefined) return log
+  const { name } = core.entry
+  if (partition >= core.logs.length) throw new RangeError(`there is no partition ${partition}: topic "${name}" has ${core.logs.length}`)
+  throw new LogError('LOG_NOT_FOUND', `partition ${partition} of topic "${name}" is not in this folder`, { topic: name, partition })
 }
 
 /** What the producers and consumers of a topic's handle work with. */

@@ -2,14 +2,14 @@
  * A topic as a user holds it: a named row of partitions with codecs. It sends, and gives partitions, producers and consumers; the log it
  * belongs to opens and closes it.
  */
-import { checkInteger } from '../base/options.ts'
+import { type PartitionLog } from '../log/partition-log.ts'
 import { Consumer, type ConsumerOptions } from './consumer.ts'
 import { type PortableTopic } from './contract.ts'
 import { type Life } from './life.ts'
 import { Partition, partitionStats, type PartitionStats } from './partition.ts'
 import { Producer, type ProducerOptions, type SendOptions, type SendRecord, type SendResult } from './producer.ts'
 import { type TopicSettings } from './settings.ts'
-import { type TopicParts } from './topic-core.ts'
+import { logOf, presentLogs, type TopicParts } from './topic-core.ts'
 
 /** A topic of an open log. */
 export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
@@ -39,11 +39,7 @@ export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
 
   /** The partitions, by number. */
   get partitions(): readonly Partition<K, V>[] {
-    const { core, codecs, folder } = this.#parts
-    for (let number = this.#partitions.length; number < core.logs.length; number++) {
-      this.#partitions.push(new Partition(core.logs[number]!, codecs, this.#life, folder))
-    }
-    return this.#partitions
+    return presentLogs(this.#parts.core).map((log) => this.#partitionOf(log))
   }
 
   /**
@@ -52,10 +48,7 @@ export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
    * @throws RangeError when there is none of this number
    */
   partition(number: number): Partition<K, V> {
-    const found = this.partitions[number]
-    if (found !== undefined) return found
-    checkInteger(number ?? null, 'partition', 0)
-    throw new RangeError(`there is no partition ${number}: topic "${this.name}" has ${this.partitionCount}`)
+    return this.#partitionOf(logOf(this.#parts.core, number))
   }
 
   /**
@@ -83,12 +76,12 @@ export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
   /** Resolves when everything appended to the topic so far is synced, whatever the durability. */
   async flush(): Promise<void> {
     this.#life.check()
-    await Promise.all(this.#parts.core.logs.map((log) => log.flush()))
+    await Promise.all(presentLogs(this.#parts.core).map((log) => log.flush()))
   }
 
   /** The numbers of each partition as they are now. */
   stats(): readonly PartitionStats[] {
-    return this.#parts.core.logs.map(partitionStats)
+    return presentLogs(this.#parts.core).map(partitionStats)
   }
 
   /** Ends this handle with its producers and consumers; the topic stays open for other handles until the log is closed. */
@@ -99,5 +92,10 @@ export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  #partitionOf(log: PartitionLog): Partition<K, V> {
+    const { codecs, folder } = this.#parts
+    return (this.#partitions[log.partition] ??= new Partition(log, codecs, this.#life, folder))
   }
 }

@@ -39,7 +39,8 @@ const values = fc.letrec<{ value: unknown }>((tie) => ({
     { maxDepth: 4, withCrossShrink: true },
     fc.oneof(
       fc.constantFrom(null, undefined, true, false, NaN, Infinity, -Infinity, -0, 0), fc.integer(), fc.double(), fc.maxSafeInteger(), fc.bigInt(),
-      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n }), text(), fc.date(), fc.date({ min: new Date(0), max: new Date(4e12) }),
+      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 64n - 1n }), text(), fc.date({ noInvalidDate: true }),
+      fc.date({ min: new Date(0), max: new Date(4e12), noInvalidDate: true }),
       fc.uint8Array().map((list) => Buffer.from(list)), fc.uint8Array(), fc.float64Array(), fc.int16Array(), fc.bigInt64Array(),
       fc.uint8Array().map((list) => list.slice().buffer), fc.constant(/a+\/b/gi),
     ),
@@ -52,6 +53,10 @@ const values = fc.letrec<{ value: unknown }>((tie) => ({
 
 test('msgpack gives back what it was given: dates, binary, maps, sets, bigints and all numbers', () => {
   fc.assert(fc.property(values, (value) => deepStrictEqual(roundTrip(msgpack(), value), value)), { numRuns: 1000 })
+})
+
+test('msgpack keeps a date that is none', () => {
+  expect((roundTrip(msgpack(), new Date(NaN)) as Date).getTime()).toBeNaN()
 })
 
 test('msgpack writes what any MessagePack reader understands', () => {

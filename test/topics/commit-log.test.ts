@@ -327,7 +327,7 @@ test('every flipped bit of the catalog is found', () => {
     clusterId: 'abc', nodeId: 1, createdAt: 1_700_000_000_000,
     topics: [{
       name: 'orders', id: new Uint8Array(16).fill(9), partitions: 3, key: 'string', value: undefined, settings: { retentionMs: Infinity },
-      createdAt: 1_700_000_000_001, adopted: true,
+      createdAt: 1_700_000_000_001, adopted: true, absent: [1],
     }],
   }
   const good = encodeCatalog(state)

@@ -42,7 +42,7 @@ test('an empty array is nothing', async () => {
 test('a record goes to the partition that it names', async () => {
   const orders = await (await memoryLog()).topic(Orders)
   for (const partition of [2, 0, 1]) expect(await orders.send({ key: 'same', value: 1, partition })).toMatchObject({ partition, offset: 0 })
-  expect(await failure(() => orders.send({ value: 1, partition: 3 }))).toEqual(new RangeError('there is no partition 3: the topic has 3'))
+  expect(await failure(() => orders.send({ value: 1, partition: 3 }))).toEqual(new RangeError('there is no partition 3: topic "orders" has 3'))
   expect(await failure(() => orders.send({ value: 1, partition: '1' as never }))).toBeInstanceOf(TypeError)
 })
 

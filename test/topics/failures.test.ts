@@ -1,0 +1,95 @@
+/*
+ * What users of a log see when the disk below it fails. The disk is simulated; what recovery makes of it is the log floor's to prove.
+ */
+import { expect, test } from 'vitest'
+import { CommitLog, defineTopic, json, type LogNotice } from '../../src/index.ts'
+import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
+import { afterwards, collect, failure } from './harness.ts'
+
+const Numbers = defineTopic('numbers', { value: json<number>() })
+
+async function simulated(disk = new SimulatedDisk()): Promise<{ disk: SimulatedDisk; log: CommitLog; told: LogNotice[] }> {
+  const told: LogNotice[] = []
+  const log = await CommitLog.open('/data', { files: disk, onEvent: (event) => told.push(event) })
+  // What a crash left of an old process never ends, so nobody waits for it.
+  afterwards(() => void log.close().catch(() => {}))
+  return { disk, log, told }
+}
+
+test('a failed sync fences the partition: sends reject with the cause, reads go on, reopen takes appends again', async () => {
+  const { disk, log, told } = await simulated()
+  const topic = await log.topic(Numbers)
+  await topic.send({ value: 1 })
+  const heal = disk.inject({ verb: 'sync', path: '.log', error: 'EIO' })
+  const error = await failure(() => topic.send({ value: 2 }))
+  expect(error).toMatchObject({ code: 'LOG_FENCED', cause: expect.objectContaining({ code: 'EIO' }) })
+  expect(await failure(() => topic.send([{ value: 3 }, { value: 4 }]))).toMatchObject({ code: 'LOG_SEND_FAILED' })
+  expect(await failure(() => topic.partition(0).append({ value: 5 }))).toMatchObject({ code: 'LOG_FENCED' })
+  expect([...topic.partition(0).read()].map(({ value }) => value)).toEqual([1])
+  expect(topic.stats()[0]!.state).toBe('fenced')
+  expect(told).toContainEqual(expect.objectContaining({ type: 'fenced', log: '/data', topic: 'numbers', partition: 0 }))
+  heal()
+  await topic.partition(0).reopen()
+  const { offset } = await topic.send({ value: 6 })
+  expect(offset).toBeGreaterThan(1)
+  expect((await collect(topic.consumer({ until: 'end' }))).map(({ value }) => value)).toEqual([1, 6])
+})
+
+test('a waiting consumer goes on after its partition was fenced and reopened', async () => {
+  const { disk, log } = await simulated()
+  const topic = await log.topic(Numbers)
+  const seen = collect(topic.consumer(), 2)
+  await topic.send({ value: 1 })
+  const heal = disk.inject({ verb: 'sync', path: '.log', error: 'EIO' })
+  await failure(() => topic.send({ value: 2 }))
+  heal()
+  await topic.partition(0).reopen()
+  await topic.send({ value: 3 })
+  expect((await seen).map(({ value }) => value)).toEqual([1, 3])
+})
+
+test('a log whose process was killed, or whose power was cut, keeps what send said was stored', async () => {
+  for (const power of [false, true]) {
+    for (let round = 0; round < 10; round++) {
+      const { disk, log } = await simulated(new SimulatedDisk({ seed: 100 + round }))
+      const topic = await log.topic(Numbers)
+      const stored: number[] = []
+      const sends = Array.from({ length: 20 }, async (_, value) => {
+        await new Promise((resolve) => setImmediate(resolve))
+        await topic.send({ value })
+        stored.push(value)
+      })
+      await Promise.race([Promise.all(sends), new Promise((resolve) => setImmediate(() => setImmediate(resolve)))])
+      const next = await simulated(disk.crash({ power }))
+      const values = (await collect((await next.log.topic(Numbers)).consumer({ until: 'end' }))).map(({ value }) => value)
+      expect(values, `seed ${disk.seed}`).toEqual(expect.arrayContaining(stored))
+    }
+  }
+})
+
+test('every call that fails while a log is opened is an error or a log, and leaves nothing open', async () => {
+  const { disk: good, log } = await simulated()
+  await (await log.topic(Numbers)).send({ value: 1 })
+  await log.close()
+  let failures = 0
+  for (let call = 1; call < 200; call++) {
+    const disk = good.fork(call)
+    disk.failCall(call)
+    let opened: CommitLog | undefined
+    try {
+      opened = await CommitLog.open('/data', { files: disk })
+      await opened.topic(Numbers)
+      await opened.close()
+    } catch (error) {
+      failures++
+      expect(error).toMatchObject({ code: expect.stringMatching(/^LOG_/) })
+      await opened?.close().catch(() => {})
+    }
+    expect(disk.openHandles, `call ${call}`).toBe(0)
+    disk.heal()
+    const again = await CommitLog.open('/data', { files: disk })
+    expect((await collect((await again.topic(Numbers)).consumer({ until: 'end' }))).map(({ value }) => value), `call ${call}`).toEqual([1])
+    await again.close()
+  }
+  expect(failures).toBeGreaterThan(10)
+})

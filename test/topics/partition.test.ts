@@ -1,0 +1,95 @@
+import { expect, test } from 'vitest'
+import { bytes, defineTopic, json } from '../../src/index.ts'
+import { diskLog, failure, freshFolder, kinds, memoryLog } from './harness.ts'
+
+const Numbers = defineTopic('numbers', { value: json<number>() })
+
+for (const { kind, open } of kinds) {
+  test(`${kind}: append gives the offset at once, durable says when it is stored`, async () => {
+    const partition = (await (await open()).topic(Numbers)).partition(0)
+    const offsets = [5, 6, 7].map((value) => partition.append({ key: 'k', value, timestamp: 100 + value }))
+    expect(offsets).toEqual([0, 1, 2])
+    expect(partition.nextOffset).toBe(3)
+    await partition.durable(2)
+    expect([partition.durableOffset, partition.highWatermark, partition.lastStableOffset]).toEqual([3, 3, 3])
+    expect([...partition.read()].map(({ offset, key, value, timestamp }) => [offset, key, value, timestamp])).toEqual([
+      [0, 'k', 5, 105], [1, 'k', 6, 106], [2, 'k', 7, 107],
+    ])
+  })
+
+  test(`${kind}: read gives a range whose end is fixed when it is called`, async () => {
+    const topic = await (await open()).topic(Numbers)
+    const partition = topic.partition(0)
+    await topic.send(Array.from({ length: 10 }, (_, value) => ({ value, timestamp: 1000 + value })))
+    const values = (range?: Parameters<typeof partition.read>[0]): (number | null)[] => [...partition.read(range)].map(({ value }) => value)
+    const early = partition.read()
+    await topic.send({ value: 10 })
+    expect([...early]).toHaveLength(10)
+    expect(values({ from: 8 })).toEqual([8, 9, 10])
+    expect(values({ from: 3, to: 5 })).toEqual([3, 4])
+    expect(values({ from: 'earliest', to: 1 })).toEqual([0])
+    expect(values({ from: 'latest' })).toEqual([])
+    expect(values({ from: { timestamp: 1008 }, to: 10 })).toEqual([8, 9])
+    expect(values({ from: 11 })).toEqual([])
+  })
+}
+
+test('what is not acknowledged is read with upTo appended only', async () => {
+  const partition = (await (await diskLog()).topic(Numbers)).partition(0)
+  partition.append({ value: 1 })
+  expect([...partition.read()]).toHaveLength(0)
+  expect([...partition.read({ upTo: 'appended' })].map(({ value }) => value)).toEqual([1])
+  await partition.flush()
+  expect([...partition.read()]).toHaveLength(1)
+})
+
+test('offsets are found by time', async () => {
+  const topic = await (await memoryLog()).topic(Numbers)
+  await topic.send([{ value: 0, timestamp: 100 }, { value: 1, timestamp: 300 }, { value: 2, timestamp: 200 }])
+  const partition = topic.partition(0)
+  expect(partition.offsetForTimestamp(150)).toEqual({ offset: 1, timestamp: 300, leaderEpoch: 0 })
+  expect(partition.offsetForTimestamp(301)).toBeUndefined()
+  expect(partition.maxTimestamp()).toEqual({ offset: 1, timestamp: 300, leaderEpoch: 0 })
+})
+
+test('truncate removes what is behind an offset, and appends go on there', async () => {
+  const partition = (await (await memoryLog()).topic(Numbers)).partition(0)
+  for (let value = 0; value < 10; value++) await partition.durable(partition.append({ value }))
+  await partition.truncate(4)
+  expect([...partition.read()].map(({ value }) => value)).toEqual([0, 1, 2, 3])
+  expect(partition.append({ value: 40 })).toBe(4)
+  await partition.flush()
+  expect(partition.stats()).toMatchObject({ leaderEpoch: 1, nextOffset: 5, state: 'open' })
+})
+
+test('roll starts a new segment', async () => {
+  const folder = freshFolder()
+  const topic = await (await diskLog(folder)).topic('t', { value: bytes })
+  for (let n = 0; n < 3; n++) {
+    await topic.send({ value: Buffer.alloc(10) })
+    await topic.partition(0).roll()
+  }
+  expect(topic.stats()[0]).toMatchObject({ segments: 4, nextOffset: 3 })
+})
+
+test('offsets that are not kept are LOG_OFFSET_OUT_OF_RANGE, those that cannot be are RangeErrors', async () => {
+  const partition = (await (await memoryLog()).topic(Numbers)).partition(0)
+  expect(await failure(() => partition.read({ from: 1 }))).toMatchObject({ code: 'LOG_OFFSET_OUT_OF_RANGE' })
+  expect(await failure(() => partition.durable(5))).toBeInstanceOf(RangeError)
+  for (const call of [
+    () => partition.read({ from: -1 }), () => partition.read({ from: 1.5 }), () => partition.read({ to: -1 }), () => partition.truncate(-1),
+    () => partition.offsetForTimestamp(-5), () => partition.truncate(NaN),
+  ]) expect(await failure(call)).toBeInstanceOf(RangeError)
+  for (const call of [
+    () => partition.read({ from: '0' as never }), () => partition.read({ form: 0 } as never), () => partition.read({ upTo: 'end' as never }),
+    () => partition.read({ isolation: 'dirty' as never }), () => partition.truncate('3' as never), () => partition.offsetForTimestamp(undefined as never),
+    () => partition.truncate(undefined as never),
+  ]) expect(await failure(call)).toBeInstanceOf(TypeError)
+})
+
+test('a partition that is not there is a RangeError, what is no number a TypeError', async () => {
+  const topic = await (await memoryLog()).topic(Numbers)
+  expect(() => topic.partition(1)).toThrow(new RangeError('there is no partition 1: topic "numbers" has 1'))
+  expect(() => topic.partition(-1)).toThrow(RangeError)
+  expect(() => topic.partition('0' as never)).toThrow(TypeError)
+})
