@@ -201,7 +201,6 @@ class PowerCut {
     const size = this.#lengthened(result)
     this.#showForgotten(result)
     for (const [sector, writes] of this.#touched()) this.#putSector(result, sector, writes, size)
-    result.truncate(size)
     return result
   }
 

@@ -42,8 +42,11 @@ test('a fork has the same files, and what either writes the other does not see',
   const fork = files.fork()
   const free = fork.freeBytesSync('/')
   expect(free).toBe(files.freeBytesSync('/'))
-  put(fork, 'x/y/a', Buffer.from('fork'))
+  const again = fork.fork()
   put(files, 'x/y/a', Buffer.from('orig'))
+  expect(readFileSync(fork, 'x/y/a', 1 << 20)!.equals(big)).toBe(true)
+  put(fork, 'x/y/a', Buffer.from('fork'))
+  expect(readFileSync(again, 'x/y/a', 1 << 20)!.equals(big)).toBe(true)
   files.removeSync('b')
   expect(readFileSync(fork, 'b', 100)!.toString()).toBe('text')
   for (const [some, start] of [[files, 'orig'], [fork, 'fork']] as const) {
@@ -52,7 +55,6 @@ test('a fork has the same files, and what either writes the other does not see',
     expect(bytes.subarray(4).equals(big.subarray(4))).toBe(true)
   }
   expect(fork.freeBytesSync('/')).toBe(free)
-  const again = fork.fork()
   const file = again.openSync('x/y/a', 'write')
   file.truncateSync(2)
   file.closeSync()

@@ -84,6 +84,16 @@ test('after an unsynced cut the old bytes are back or gone, never mixed with wha
   expect(found.filter((outcome) => outcome !== 'aaaa' && !/^a[b0]{0,2}$/.test(outcome))).toEqual([])
 })
 
+test('what was written before a cut does not come back once the cut is known', async () => {
+  const { disk, file } = await stored('/a', letters('aaaa', 512))
+  writeFullySync(file, letters('b', 512), 0, 512, 1024)
+  file.truncateSync(512)
+  file.truncateSync(2048)
+  const found = [...outcomes(disk, (after) => initials(after.bytes('/a'), 512), 2000).keys()]
+  expect(found.filter((outcome) => !/^(?:aaaa|aaba|a0{0,3})$/.test(outcome))).toEqual([])
+  for (const outcome of ['aaaa', 'aaba', 'a', 'a000']) expect(found).toContain(outcome)
+})
+
 test('a sector shows one of its versions, never parts of two', async () => {
   const { disk, file } = await stored('/a', letters('aaaa', 128))
   writeFullySync(file, letters('b', 128), 0, 128, 128)
@@ -128,6 +138,19 @@ test('a file in a folder vanishes with the folder, until the folder above is syn
   await put(disk, '/x/v/w/b', 'b').sync()
   await disk.syncFolder('/x/v/w')
   expect([...outcomes(disk, look).keys()]).toEqual(['/x/v/w/b,/x/y/a'])
+})
+
+test('a folder sync covers what was there when it began, and with a rename what the renamed file needs', async () => {
+  const disk = manual()
+  const sync = disk.syncFolder('/')
+  put(disk, '/a', '')
+  await sync
+  expect([...outcomes(disk, (after) => after.paths().join()).keys()].sort()).toEqual(['', '/a'])
+  for (const folder of ['/x', '/y']) await createFolderDurably(disk, folder)
+  put(disk, '/x/b', '')
+  disk.renameSync('/x/b', '/y/c')
+  await disk.syncFolder('/y')
+  expect([...outcomes(disk, (after) => after.paths().filter((path) => path !== '/a').join()).keys()]).toEqual(['/y/c'])
 })
 
 test('a rename is old or new, never both and never neither, and other entries come and go in any order', async () => {
@@ -401,6 +424,46 @@ test('growth whose sync failed is a hole under what is synced later, unless its 
   writeFullySync(file, letters('d', 4096), 0, 4096, 4096)
   await file.sync()
   expect([...outcomes(disk, (after) => initials(after.bytes('/a'), 4096)).keys()]).toEqual(['ad'])
+})
+
+test('a length whose sync failed is stored by the next one, and what was cut since is gone', async () => {
+  const fail = async (disk: SimulatedDisk, file: FileHandle): Promise<void> => {
+    disk.inject({ verb: 'sync', error: 'EIO', times: 1 })
+    await expect(file.sync()).rejects.toMatchObject({ code: 'EIO' })
+  }
+  const look = (disk: SimulatedDisk): string[] => [...outcomes(disk, (after) => initials(after.bytes('/a'), 4096), 1000).keys()].sort()
+  const grown = await stored('/a', letters('a', 4096))
+  writeFullySync(grown.file, letters('b', 4096), 0, 4096, 4096)
+  await fail(grown.disk, grown.file)
+  const cut = grown.disk.fork(1)
+  await grown.file.sync()
+  expect(look(grown.disk)).toEqual(['a0', 'ab'])
+
+  const file = cut.openSync('/a', 'write')
+  file.truncateSync(4096)
+  writeFullySync(file, letters('c', 4096), 0, 4096, 8192)
+  expect(look(cut).filter((outcome) => !['a', 'a0', 'ab', 'a00', 'a0c'].includes(outcome))).toEqual([])
+  await file.sync()
+  expect(look(cut)).toEqual(['a0c'])
+})
+
+test('a cut whose sync failed is known or not, and what was written after it shows only when it is', async () => {
+  const { disk, file } = await stored('/a', letters('aaa', 4096))
+  file.truncateSync(4096)
+  writeFullySync(file, letters('b', 4096), 0, 4096, 4096)
+  disk.inject({ verb: 'sync', error: 'EIO', times: 1 })
+  await expect(file.sync()).rejects.toMatchObject({ code: 'EIO' })
+  expect([...outcomes(disk, (after) => initials(after.bytes('/a'), 4096), 2000).keys()].sort()).toEqual(['a', 'a0', 'aaa', 'ab'])
+
+  const short = await stored('/a', letters('aaaa', 512))
+  short.file.truncateSync(600)
+  short.disk.inject({ verb: 'sync', error: 'EIO', times: 1 })
+  await expect(short.file.sync()).rejects.toMatchObject({ code: 'EIO' })
+  writeFullySync(short.file, Buffer.alloc(100, 'c'), 0, 100, 700)
+  const gap = (after: SimulatedDisk): string => `${after.bytes('/a').length > 700} ${after.bytes('/a')[650] ?? 'cut'}`
+  expect([...outcomes(short.disk, gap, 2000).keys()].filter((found) => found === 'true 97')).toHaveLength(1)       // the cut is not known
+  const written = (after: SimulatedDisk): string => (after.bytes('/a')[750] === 99 ? String(after.bytes('/a')[650]) : 'not written')
+  expect([...outcomes(short.disk, written, 2000).keys()].sort()).toEqual(['0', 'not written'])
 })
 
 test('entries whose sync failed are not stored by the next one', async () => {
