@@ -8,8 +8,8 @@ import { isLogError } from '../base/errors.ts'
 import { type FileHandle } from '../files/file-system.ts'
 import { readFullySync } from '../files/write-fully.ts'
 import {
-  ATTRIBUTES_AT, batchDamage, type BatchHeader, batchRecordBytes, forEachRecord, LENGTH_AT, LENGTH_COVERS_FROM, MAGIC, MAGIC_AT, RECORDS_AT,
-  SMALLEST_LENGTH,
+  ATTRIBUTES_AT, batchDamage, type BatchHeader, batchRecordBytes, decodeBatch, type DecodedRecord, forEachRecord, LENGTH_AT, LENGTH_COVERS_FROM,
+  MAGIC, MAGIC_AT, RECORDS_AT, SMALLEST_LENGTH,
 } from '../format/batch.ts'
 import { type EndTransactionMarker, readEndTransactionMarker } from '../format/control.ts'
 import { lastNonZero } from './recovery.ts'
@@ -72,6 +72,13 @@ export function* walkSegment(file: FileHandle, options: WalkOptions): Generator<
     position += size
   }
   yield* order.finish()
+}
+
+/** The records of a batch that was found. Views of memory that nobody else uses. */
+export function readRecords(file: FileHandle, { position, header }: FoundBatch): DecodedRecord[] {
+  const bytes = Buffer.allocUnsafe(header.size)
+  readFullySync(file, bytes, 0, bytes.length, position)
+  return decodeBatch(bytes, 0, bytes.length, { checkCrc: false }).records
 }
 
 /**

@@ -275,7 +275,7 @@ function readMark(files: FileSystem, folder: string): Map<string, FoundSlot> {
       if (!isWhole(bytes, at)) continue
       const key = Buffer.concat([bytes.subarray(at + 4, at + 8), bytes.subarray(at + 16, at + 32)])
       const name = key.toString('hex')
-      const sequence = (getInt16(bytes, at + 10) & 0xffff) * 0x1_0000_0000 + getUint32(bytes, at + 12)
+      const sequence = sequenceAt(bytes, at)
       if (sequence <= (newest.get(name)?.sequence ?? 0)) continue
       const bank = file + 2 * (number & 1)
       newest.set(name, { index: number >> 1, bank, sequence, key, state: decodeSlot(bytes, at) })
@@ -296,6 +296,27 @@ export function damagedSlots(files: FileSystem, folder: string): { readonly path
     }
     return damaged
   })
+}
+
+/** A slot as it lies in a file of the mark. */
+export interface StoredSlot {
+  readonly partition: number
+  readonly topicId: Uint8Array
+  readonly sequence: number
+  readonly state: MarkState
+}
+
+/** The whole slots of one file of the mark in their order, newer and older ones of a partition: for those who show it. */
+export function readMarkSlots(bytes: Buffer, path: string): StoredSlot[] {
+  if (!checkHeader(bytes, path)) throw new LogError('LOG_FILE_CORRUPT', `${path} does not begin with the header of a mark`, { path })
+  const places = Array.from({ length: Math.floor(bytes.length / SLOT_SIZE) - 1 }, (_, number) => SLOT_SIZE * (number + 1))
+  return places.filter((at) => isWhole(bytes, at)).map((at) => ({
+    partition: getInt32(bytes, at + 4), topicId: bytes.subarray(at + 16, at + 32), sequence: sequenceAt(bytes, at), state: decodeSlot(bytes, at),
+  }))
+}
+
+function sequenceAt(bytes: Buffer, at: number): number {
+  return (getInt16(bytes, at + 10) & 0xffff) * 0x1_0000_0000 + getUint32(bytes, at + 12)
 }
 
 function isWhole(bytes: Buffer, at: number): boolean {

@@ -201,8 +201,14 @@ export class PartitionLog implements CursorSource {
       const nextOffset = Math.max(offset, this.#segments.first.baseOffset)
       // The mark takes back its word before the bytes go: a crash in between must not find them missing.
       await this.#lowerMark(nextOffset)
-      await this.#cutSegments(nextOffset)
-      await this.#restart(nextOffset, nextOffset)
+      try {
+        await this.#cutSegments(nextOffset)
+        await this.#restart(nextOffset, nextOffset)
+      } catch (error) {
+        // Half cut: what is left is told by a reopen, which cuts again.
+        writer.abandon(nextOffset, error)
+        throw error
+      }
     })
   }
 
@@ -219,9 +225,10 @@ export class PartitionLog implements CursorSource {
     await this.#cutSegments(acknowledged)
     // With relaxed durability some of what was acknowledged was never synced: it is checked and written again, as after a crash.
     const { all, active } = this.#segments
-    const from = certain.offset <= acknowledged ? certain : { baseOffset: active.baseOffset, position: active.size, offset: acknowledged }
-    const segment = all.findIndex(({ baseOffset }) => baseOffset === from.baseOffset)
-    const found = await recoverTail(this.#env, this.#options.folder, all, { ...from, segment, chained: true }, () => {})
+    const segment = all.findIndex(({ baseOffset }) => baseOffset === certain.baseOffset)
+    const everything = { segment: all.length - 1, position: active.size, offset: acknowledged }
+    const from = segment < 0 || certain.offset > acknowledged ? everything : { segment, position: certain.position, offset: certain.offset }
+    const found = await recoverTail(this.#env, this.#options.folder, all, { ...from, chained: true }, () => {})
     this.#segments.replace(found.segments)
     this.#segments.active.growing = true
     this.tail.truncateTo(found.nextOffset)

@@ -74,6 +74,7 @@ export interface WriterParts {
   readonly progressed: () => void
 }
 
+/** The append path of one partition. */
 export class Writer {
   readonly #parts: WriterParts
   readonly #builder = new BatchBuilder()
@@ -101,6 +102,7 @@ export class Writer {
   #backgroundSync: Promise<void> | undefined
   #interval: Timer | undefined
   #publishing = false
+  #cutting = false
   /** Written and not acknowledged. */
   #writtenBytes = 0
   #syncedBase: number
@@ -238,7 +240,15 @@ export class Writer {
   /** Runs `work` while no round runs and none starts. */
   async exclusively<T>(work: () => Promise<T>): Promise<T> {
     await this.flush()
-    return this.#exclusively(work)
+    return this.#exclusively(async () => {
+      await this.#backgroundSync
+      this.#cutting = true
+      try {
+        return await work()
+      } finally {
+        this.#cutting = false
+      }
+    })
   }
 
   /** Waits until nothing of this writer is under way. */
@@ -249,6 +259,14 @@ export class Writer {
   /** Makes what is in the open batch visible to its writer (`upTo: 'appended'`). */
   sealOpen(): void {
     if (this.#state === 'open') this.#seal()
+  }
+
+  /** A cut to `acknowledged` failed on its way: the partition is fenced, and nothing at or past that offset is vouched for. */
+  abandon(acknowledged: number, cause: unknown): void {
+    this.#acknowledged = acknowledged
+    this.#synced = Math.min(this.#synced, acknowledged)
+    this.#parts.tail.truncateTo(acknowledged)
+    this.#fence('truncate', cause)
   }
 
   /** After the log was cut: continues at `nextOffset` in a new epoch. */
@@ -605,7 +623,8 @@ export class Writer {
     this.#publishing = true
     this.#parts.env.clock.defer(() => {
       this.#publishing = false
-      if (this.#state !== 'open') return
+      // While the log is cut the mark says less than was acknowledged, and must go on saying so.
+      if (this.#state !== 'open' || this.#cutting) return
       try {
         this.#publish(false)
       } catch (error) {
