@@ -73,7 +73,7 @@ export function describe(value: unknown): string {
 }
 
 /** The name in `list` that was probably meant, if any comes close. */
-function closest(name: string, list: readonly string[]): string | undefined {
+export function closest(name: string, list: readonly string[]): string | undefined {
   const wanted = plainWords(name)
   let best: string | undefined
   let bestDistance = Math.max(2, Math.floor(wanted.length / 3)) + 1

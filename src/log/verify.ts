@@ -208,7 +208,7 @@ class Verification {
       return bytes === undefined ? undefined : parse(bytes)
     } catch (error) {
       if (!isLogError(error, 'LOG_FILE_CORRUPT')) throw error
-      this.#find(kind, path, undefined, 'damaged-file', error.message)
+      this.#find(kind, path, undefined, 'damaged-file', withoutPath(error.message, path))
       return undefined
     }
   }
@@ -384,8 +384,8 @@ class Verification {
     const { following } = this.#options
     // The index of a segment that grows may be ahead of what was synced of its log.
     if (following || !certain || this.#torn !== undefined || !this.#clean) {
-      if (!following) this.#find('note', this.#path(name), undefined, 'index-ahead', `${past} entries are ahead of the log; the next open takes them away`)
-    } else this.#find('damage', this.#path(name), undefined, 'index-entry', `${past} entries point past the end of the log`)
+      if (!following) this.#find('note', this.#path(name), undefined, 'index-ahead', `entries that are ahead of the log: ${past}; the next open takes them away`)
+    } else this.#find('damage', this.#path(name), undefined, 'index-entry', `entries that point past the end of the log: ${past}`)
   }
 
   #checkTxnIndex(segment: SegmentPlan): void {
@@ -479,6 +479,11 @@ const words: Readonly<Record<string, string>> = {
   'bad-count': 'a batch with a record count that cannot be',
   'offset-order': 'a batch whose offsets do not follow those before it',
   'missing-bytes': 'the next segment does not begin where this one ends',
+}
+
+/** The message of an error, for a finding that names the file anyway. */
+export function withoutPath(message: string, path: string): string {
+  return message.startsWith(path) ? message.slice(path.length).replace(/^(?: is damaged)?:? ?/, '') : message
 }
 
 /** A reason of {@link Piece} or recovery in words. */

@@ -3,7 +3,7 @@
  * (log/verify.ts). Works beside a living writer, on folders that Kafka wrote, and on folders that do not open any more.
  */
 import { type Clock } from '../base/clock.ts'
-import { isLogError } from '../base/errors.ts'
+import { isLogError, LogError } from '../base/errors.ts'
 import { type FileSystem, type LockHolder } from '../files/file-system.ts'
 import { readFileSync } from '../files/write-fully.ts'
 import { parsePartitionOffsets, partitionOffsetFiles } from '../format/checkpoint-file.ts'
@@ -12,8 +12,8 @@ import { parseFileName, parsePartitionFolderName, partitionFolderName } from '..
 import { parsePartitionMetadata, PARTITION_METADATA_FILE } from '../format/partition-metadata.ts'
 import { damagedSlots, Mark, type MarkState } from '../log/mark.ts'
 import { type ForeignState } from '../log/open-partition.ts'
-import { type Finding, type PartitionReport, verifyPartition } from '../log/verify.ts'
-import { CATALOG_FILE, type CatalogState, readCatalog } from './catalog.ts'
+import { type Finding, type PartitionReport, verifyPartition, withoutPath } from '../log/verify.ts'
+import { type CatalogState, readCatalog } from './catalog.ts'
 import { type FolderContents, inspectFolder, type KafkaState, readKafkaState, withSystemErrors } from './log-folder.ts'
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -23,6 +23,8 @@ export interface LogReport {
   readonly folder: string
   /** The living writer beside which the folder was checked: up to what it had synced. */
   readonly writer: LockHolder | undefined
+  /** Names of all topics that are there, checked or not. */
+  readonly topics: readonly string[]
   readonly partitions: readonly PartitionReport[]
   /** Of the log as a whole; those of partitions are theirs. */
   readonly findings: readonly Finding[]
@@ -64,8 +66,7 @@ export interface FoundLog {
 /**
  * Checks the log in `folder`.
  *
- * @throws LogError `LOG_NOT_FOUND` when there is no log, or not the topic or partition; `LOG_NOT_A_LOG`, `LOG_ACCESS_DENIED`,
- *   `LOG_VERSION_UNSUPPORTED`; damage is not thrown but reported
+ * @throws LogError `LOG_NOT_FOUND`, `LOG_NOT_A_LOG`, `LOG_ACCESS_DENIED`, `LOG_VERSION_UNSUPPORTED`; damage is not thrown but reported
  */
 export async function verifyLog(files: FileSystem, folder: string, options: VerifyLogOptions): Promise<LogReport> {
   const { clock, topic, partition, onProgress } = options
@@ -80,7 +81,9 @@ export async function verifyLog(files: FileSystem, folder: string, options: Veri
       onProgress: (bytes) => onProgress?.((done += bytes), total),
     }))
   }
-  return { folder, writer: found.writer, partitions, findings: [...found.findings, ...checkOffsets(files, folder, found, partitions)] }
+  const topics = [...new Set(found.partitions.map((one) => one.topic))]
+  const findings = [...found.findings, ...checkOffsets(files, folder, found, partitions)]
+  return { folder, writer: found.writer, topics, partitions, findings }
 }
 
 /** Whether a report has no damage in it. */
@@ -102,7 +105,7 @@ export function findLog(files: FileSystem, folder: string, clock: Clock): FoundL
         return work()
       } catch (error) {
         if (!isLogError(error, 'LOG_CORRUPT') && !isLogError(error, 'LOG_FILE_CORRUPT')) throw error
-        findings.push({ kind: 'damage', path: String(error.detail['path'] ?? path), position: undefined, reason: 'damaged-file', message: error.message })
+        findings.push(damagedFile(String(error.detail['path'] ?? path), error.message))
         return undefined
       }
     }
@@ -112,6 +115,9 @@ export function findLog(files: FileSystem, folder: string, clock: Clock): FoundL
     const catalog = contents.catalog ?? tryTo(folder, () => readCatalog(files, folder))
     const kafka = tryTo(folder, () => readKafkaState(files, folder))
     findings.push(...checkMark(files, folder), ...checkMeta(files, folder, kafka))
+    if (contents.topics.length === 0 && catalog === undefined && kafka?.meta === undefined && findings.length === 0) {
+      throw new LogError('LOG_NOT_FOUND', `there is no log in ${folder}`, { path: folder })
+    }
     const partitions = contents.topics.flatMap(({ name, partitions: numbers }) => numbers.map((partition) => {
       const path = files.join(folder, partitionFolderName(name, partition))
       const entry = catalog?.topics.find((topic) => topic.name === name)
@@ -168,7 +174,7 @@ function checkMeta(files: FileSystem, folder: string, kafka: KafkaState | undefi
       return []
     } catch (error) {
       if (!isLogError(error, 'LOG_FILE_CORRUPT')) throw error
-      return [{ kind: 'damage', path, position: undefined, reason: 'damaged-file', message: error.message }]
+      return [damagedFile(path, error.message)]
     }
   }
   return kafka === undefined ? read((bytes) => parseMetaProperties(bytes, path)) : []
@@ -178,27 +184,26 @@ function checkMeta(files: FileSystem, folder: string, kafka: KafkaState | undefi
 function checkOffsets(files: FileSystem, folder: string, found: FoundLog, reports: readonly PartitionReport[]): Finding[] {
   return Object.values(partitionOffsetFiles).flatMap((name) => {
     const path = files.join(folder, name)
-    const damage = (reason: string, message: string): Finding[] => [{ kind: 'damage', path, position: undefined, reason, message }]
     try {
       const bytes = readFileSync(files, path, MAX_FILE_BYTES)
       return (bytes === undefined ? [] : parsePartitionOffsets(bytes, path)).flatMap(({ topic, partition, offset }) => {
         const report = reports.find((one) => one.topic === topic && one.partition === partition)
         const marked = found.partitions.find((one) => one.topic === topic && one.partition === partition)?.state !== undefined
         if (report === undefined || marked || !report.clean || offset <= report.nextOffset) return []
-        return damage('offset-ahead', `offset ${offset} of ${topic}-${partition} is past the end of its log, ${report.nextOffset}`)
+        const message = `offset ${offset} of ${topic}-${partition} is past the end of its log, ${report.nextOffset}`
+        return [{ kind: 'damage' as const, path, position: undefined, reason: 'offset-ahead', message }]
       })
     } catch (error) {
-      if (isLogError(error, 'LOG_FILE_CORRUPT')) return damage('damaged-file', error.message)
+      if (isLogError(error, 'LOG_FILE_CORRUPT')) return [damagedFile(path, error.message)]
       throw error
     }
   })
 }
 
-function withoutRepeats(findings: readonly Finding[]): Finding[] {
-  return [...new Map(findings.map((finding) => [`${finding.path}@${finding.position}: ${finding.message}`, finding])).values()]
+function damagedFile(path: string, message: string): Finding {
+  return { kind: 'damage', path, position: undefined, reason: 'damaged-file', message: withoutPath(message, path) }
 }
 
-/** The catalog's path, for messages. */
-export function catalogPath(files: FileSystem, folder: string): string {
-  return files.join(folder, CATALOG_FILE)
+function withoutRepeats(findings: readonly Finding[]): Finding[] {
+  return [...new Map(findings.map((finding) => [`${finding.path}@${finding.position}: ${finding.message}`, finding])).values()]
 }

@@ -1,0 +1,147 @@
+/*
+ * What a subcommand is, and how its words are read: positional arguments, options, their help. A mistake in them is a UsageError of one
+ * clear line, with what was probably meant; it ends the command with code 2.
+ */
+import { parseArgs } from 'node:util'
+import { closest } from '../base/options.ts'
+import { type Screen, type Terminal } from './screen.ts'
+
+/** A mistake in how the command was called. */
+export class UsageError extends Error {}
+
+/** An option of a subcommand. */
+export interface Option {
+  /** Stands for the value in the help; undefined for an option that is only there or not. */
+  readonly value?: string
+  /** A letter for short. */
+  readonly short?: string
+  readonly help: string
+}
+
+/** A subcommand. */
+export interface Command {
+  readonly name: string
+  /** What it does, in a line. */
+  readonly summary: string
+  /** Names of the arguments, in their order. */
+  readonly positionals: readonly string[]
+  readonly options: Readonly<Record<string, Option>>
+  /** More for its own help. */
+  readonly notes?: readonly string[]
+  /** Runs it and gives the exit code: 0, or 1 for damage. */
+  run(call: Call): Promise<number>
+}
+
+/** One call of a subcommand: what it was given, and where it prints. */
+export class Call {
+  readonly screen: Screen
+  readonly terminal: Terminal
+  readonly #values: Readonly<Record<string, string | boolean>>
+  readonly #positionals: ReadonlyMap<string, string>
+
+  constructor(parts: { screen: Screen; terminal: Terminal; values: Record<string, string | boolean>; positionals: ReadonlyMap<string, string> }) {
+    this.screen = parts.screen
+    this.terminal = parts.terminal
+    this.#values = parts.values
+    this.#positionals = parts.positionals
+  }
+
+  /** Whether the output is for machines. */
+  get json(): boolean {
+    return this.flag('json')
+  }
+
+  argument(name: string): string {
+    return this.#positionals.get(name)!
+  }
+
+  flag(name: string): boolean {
+    return this.#values[name] === true
+  }
+
+  /** The value of an option; undefined when it was not given. */
+  text(name: string): string | undefined {
+    return this.#values[name] as string | undefined
+  }
+
+  /** The value of an option that is a whole number of at least `least`. */
+  number(name: string, least = 0): number | undefined {
+    const text = this.text(name)
+    if (text === undefined) return undefined
+    const value = /^\d{1,16}$/.test(text) ? Number(text) : NaN
+    if (Number.isSafeInteger(value) && value >= least) return value
+    throw new UsageError(`--${name} takes a whole number of at least ${least}, not "${text}"`)
+  }
+
+  /** The value of an option that is one of a few words. */
+  oneOf<const Word extends string>(name: string, list: readonly Word[]): Word | undefined {
+    const text = this.text(name)
+    if (text === undefined || (list as readonly string[]).includes(text)) return text as Word | undefined
+    throw new UsageError(`--${name} is one of ${list.join(', ')}, not "${text}"${suggestion(text, list)}`)
+  }
+}
+
+/** Every subcommand takes these. */
+const commonOptions = {
+  json: { help: 'print JSON, a line for each thing' },
+  help: { short: 'h', help: 'print this' },
+} as const satisfies Record<string, Option>
+
+/** Reads the words behind a subcommand's name; undefined when they ask for its help. */
+export function parseCall(command: Command, words: readonly string[], screen: Screen, terminal: Terminal): Call | undefined {
+  const options: Record<string, Option> = { ...command.options, ...commonOptions }
+  const { values, positionals, tokens } = parseArgs({
+    args: [...words], strict: false, allowPositionals: true, tokens: true,
+    options: Object.fromEntries(Object.entries(options).map(([name, { value, short }]) => [
+      name, { type: value === undefined ? 'boolean' as const : 'string' as const, ...(short !== undefined && { short }) },
+    ])),
+  })
+  for (const token of tokens) if (token.kind === 'option') checkOption(token, options)
+  if (values['help'] === true) return undefined
+  checkPositionals(command, positionals)
+  const named = new Map(command.positionals.map((name, index) => [name, positionals[index]!]))
+  return new Call({ screen, terminal, values: values as Record<string, string | boolean>, positionals: named })
+}
+
+/** The help of a subcommand. */
+export function commandHelp(command: Command): string {
+  const options = Object.entries({ ...command.options, ...commonOptions }).map(([name, option]: [string, Option]) => [
+    `${option.short === undefined ? '    ' : `-${option.short}, `}--${name}${option.value === undefined ? '' : ` ${option.value}`}`, option.help,
+  ] as const)
+  return [
+    `commitlog ${command.name} ${command.positionals.map((name) => `<${name}>`).join(' ')} [options]`, '', sentence(command.summary),
+    ...(command.notes === undefined ? [] : ['', ...command.notes]), '', ...columns(options),
+  ].join('\n')
+}
+
+/** Pairs in two columns. */
+export function columns(pairs: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(...pairs.map(([left]) => left.length))
+  return pairs.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
+}
+
+/** `: did you mean "…"?` when something comes close. */
+export function suggestion(given: string, list: readonly string[], prefix = ''): string {
+  const meant = closest(given, list)
+  return meant === undefined ? '' : `: did you mean "${prefix}${meant}"?`
+}
+
+function checkOption(token: { name: string; rawName: string; value?: string | undefined; inlineValue?: boolean | undefined }, options: Record<string, Option>): void {
+  const option = options[token.name]
+  if (option === undefined) throw new UsageError(`unknown option "${token.rawName}"${suggestion(token.name, Object.keys(options), '--')}`)
+  if (option.value === undefined && token.inlineValue === true) throw new UsageError(`${token.rawName} takes no value`)
+  if (option.value !== undefined && token.value === undefined) throw new UsageError(`${token.rawName} needs a value: ${token.rawName} ${option.value}`)
+}
+
+function checkPositionals(command: Command, given: readonly string[]): void {
+  const { positionals } = command
+  if (given.length > positionals.length) throw new UsageError(`unexpected argument "${given[positionals.length]}"`)
+  const missing = positionals[given.length]
+  if (missing !== undefined) throw new UsageError(`<${missing}> is missing: commitlog ${command.name} ${positionals.map((name) => `<${name}>`).join(' ')}`)
+  const empty = positionals.find((_, index) => given[index] === '')
+  if (empty !== undefined) throw new UsageError(`<${empty}> is empty`)
+}
+
+function sentence(text: string): string {
+  return `${text[0]!.toUpperCase()}${text.slice(1)}.`
+}

@@ -1,0 +1,86 @@
+/*
+ * `commitlog dump`: everything that a log, a partition or a single file holds.
+ *
+ * As JSON it reads records as a consumer does, in the form of docs/cli.md#records-as-json. For people it shows the files as they are, batch
+ * by batch, damage included (dump-batches.ts), or a file of another kind (dump-file.ts).
+ */
+import { basename, dirname, resolve } from 'node:path'
+import { LogError } from '../base/errors.ts'
+import { diskFileSystem } from '../files/disk.ts'
+import { parseFileName, parsePartitionFolderName } from '../format/names.ts'
+import { type Partition } from '../topics/partition.ts'
+import { type Call, type Command, UsageError } from './command.ts'
+import { dumpPartitions, dumpSegment } from './dump-batches.ts'
+import { dumpFile } from './dump-file.ts'
+import { chosenPartitions, chosenTopics, openPlain, plainRecord, unknownPartition, withLog } from './records.ts'
+import { recordJson } from './text.ts'
+
+/** The subcommand. */
+export const dump: Command = {
+  name: 'dump',
+  summary: 'everything that a log, a partition or a file holds',
+  positionals: ['folder or file'],
+  options: {
+    topic: { value: 'NAME', help: 'only this topic' },
+    partition: { value: 'N', help: 'only the partition of this number' },
+    from: { value: 'OFFSET', help: 'from this offset on' },
+    to: { value: 'OFFSET', help: 'up to this offset, exclusive' },
+    batches: { help: 'without the records in the batches' },
+  },
+  notes: [
+    'Shows the batches of each segment with the records in them, whatever state the files are in. A file may be a segment, an',
+    'index, a snapshot, a checkpoint, a mark or commitlog.json. With --json a folder gives its records, a line for each, keys',
+    'and values in base64; readCommitted says whether a reader of committed records gets it.',
+  ],
+  async run(call) {
+    const target = find(call.argument('folder or file'))
+    if ('file' in target) return parseFileName(basename(target.file))?.kind === 'log' ? dumpSegment(call, target.file) : dumpFile(call, target.file)
+    const chosen = { topic: target.topic ?? call.text('topic'), partition: target.partition ?? call.number('partition') }
+    if (!call.json) return dumpPartitions(call, target.folder, chosen)
+    if (call.flag('batches')) throw new UsageError('--batches does not go with --json, which gives records')
+    return dumpRecords(call, target.folder, chosen)
+  },
+}
+
+/** What a path on the command line means. */
+type Target = { readonly file: string } | { readonly folder: string; readonly topic?: string; readonly partition?: number }
+
+/** A file, the folder of a partition, or that of a log. */
+function find(path: string): Target {
+  const stat = diskFileSystem.statSync(path)
+  if (stat === undefined) throw new LogError('LOG_NOT_FOUND', `there is no file or folder ${path}`, { path })
+  if (stat.kind === 'file') return { file: path }
+  const whole = resolve(path)
+  const named = parsePartitionFolderName(basename(whole))
+  const holdsSegments = (): boolean => diskFileSystem.listSync(path).some((name) => parseFileName(name) !== undefined)
+  return named !== undefined && holdsSegments() ? { folder: dirname(whole), ...named } : { folder: path }
+}
+
+async function dumpRecords(call: Call, folder: string, chosen: { readonly topic: string | undefined; readonly partition: number | undefined }): Promise<number> {
+  return withLog(folder, async (log) => {
+    let found = 0
+    for (const info of await chosenTopics(log, chosen.topic)) {
+      const partitions = chosenPartitions(await openPlain(log, info), chosen.partition)
+      for (const partition of partitions) await dumpPartition(call, partition)
+      found += partitions.length
+    }
+    if (found === 0 && chosen.partition !== undefined) throw unknownPartition(folder, chosen.partition)
+    return 0
+  })
+}
+
+async function dumpPartition(call: Call, partition: Partition<Uint8Array, Uint8Array>): Promise<void> {
+  const { startOffset, highWatermark } = partition
+  const from = Math.min(Math.max(call.number('from') ?? startOffset, startOffset), highWatermark)
+  const range = { from, to: call.number('to') ?? Infinity }
+  const committed = partition.read({ from: Math.min(from, partition.lastStableOffset), isolation: 'read_committed' })
+  let next = committed.next()
+  for (const record of partition.read({ from, isolation: 'read_uncommitted' })) {
+    if (record.offset >= range.to) break
+    while (next.done !== true && next.value.offset < record.offset) next = committed.next()
+    const readCommitted = next.done !== true && next.value.offset === record.offset
+    const wait = call.screen.print(recordJson(plainRecord(record), readCommitted))
+    if (wait !== undefined) await wait
+    call.terminal.signal.throwIfAborted()
+  }
+}

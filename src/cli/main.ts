@@ -1,0 +1,100 @@
+/*
+ * The command `commitlog`: finds the subcommand, runs it, and turns what went wrong into one line and an exit code.
+ *
+ *   0  done
+ *   1  damage was found, or the work failed
+ *   2  the command, an option or the folder is wrong
+ *   130  ended by the user
+ */
+import { readFileSync } from 'node:fs'
+import { isLogError } from '../base/errors.ts'
+import { backup } from './backup.ts'
+import { type Command, columns, commandHelp, parseCall, suggestion, UsageError } from './command.ts'
+import { dump } from './dump.ts'
+import { produce } from './produce.ts'
+import { repair } from './repair.ts'
+import { restore } from './restore.ts'
+import { OutputGone, Screen, type Terminal } from './screen.ts'
+import { tail } from './tail.ts'
+import { topics } from './topics.ts'
+import { verify } from './verify.ts'
+
+const commands: readonly Command[] = [topics, dump, verify, repair, tail, produce, backup, restore]
+
+const INTERRUPTED = 130
+
+/**
+ * Runs the command.
+ *
+ * @param words  what stands behind `commitlog`
+ * @returns the exit code, when everything is printed
+ */
+export async function main(words: readonly string[], terminal: Terminal): Promise<number> {
+  const screen = new Screen(terminal)
+  try {
+    const code = await run(words, screen, terminal)
+    await screen.finish()
+    return code
+  } catch (error) {
+    return explained(error, words[0], screen, terminal.signal)
+  }
+}
+
+async function run(words: readonly string[], screen: Screen, terminal: Terminal): Promise<number> {
+  const [name, ...rest] = words
+  if (name === undefined) {
+    screen.say(help())
+    return 2
+  }
+  if (name === '--version' || name === '-v') return printed(screen, version())
+  if (name === '--help' || name === '-h') return printed(screen, help())
+  if (name === 'help') return printed(screen, rest[0] === undefined ? help() : commandHelp(find(rest[0])))
+  const command = find(name)
+  const call = parseCall(command, rest, screen, terminal)
+  return call === undefined ? printed(screen, commandHelp(command)) : command.run(call)
+}
+
+async function printed(screen: Screen, text: string): Promise<number> {
+  await screen.print(text)
+  return 0
+}
+
+function find(name: string): Command {
+  const found = commands.find((command) => command.name === name)
+  if (found !== undefined) return found
+  if (name.startsWith('-')) throw new UsageError(`unknown option "${name}": options stand behind the command, see commitlog --help`)
+  const meant = suggestion(name, commands.map((command) => command.name))
+  throw new UsageError(`unknown command "${name}"${meant === '' ? ': see commitlog --help' : meant}`)
+}
+
+function explained(error: unknown, name: string | undefined, screen: Screen, signal: AbortSignal): number {
+  if (error instanceof OutputGone) return 0
+  if (signal.aborted && error === signal.reason) return INTERRUPTED
+  const who = commands.some((command) => command.name === name) ? `commitlog ${name}` : 'commitlog'
+  if (error instanceof UsageError) {
+    screen.say(`${who}: ${error.message}`)
+    return 2
+  }
+  if (isLogError(error)) {
+    screen.say(`${who}: ${error.message} (${error.code})`)
+    return error.code === 'LOG_NOT_FOUND' || error.code === 'LOG_NOT_A_LOG' ? 2 : 1
+  }
+  // A mistake of ours, unless the system says otherwise: then its message is enough.
+  const { message, stack, code } = error as Error & { code?: string }
+  screen.say(`${who}: ${code === undefined ? stack : message}`)
+  return 1
+}
+
+function help(): string {
+  return [
+    'commitlog <command> <folder> [options]', '', 'Looks into and takes care of the folders of commitlog, and of those that a Kafka broker wrote.', '',
+    ...columns(commands.map(({ name, summary }) => [name, summary])), '',
+    ...columns([['commitlog <command> --help', 'what a command takes'], ['commitlog --version', 'the version']]), '',
+    'Every command takes --json. Exit codes: 0 done, 1 damage or failure, 2 a wrong command, option or folder.',
+  ].join('\n')
+}
+
+function version(): string {
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+  return manifest.version
+}

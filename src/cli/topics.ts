@@ -1,0 +1,90 @@
+/*
+ * `commitlog topics`: what a log holds.
+ */
+import { isLogError } from '../base/errors.ts'
+import { type CommitLog, type TopicInfo } from '../topics/commit-log.ts'
+import { type PartitionStats } from '../topics/partition.ts'
+import { type Call, type Command } from './command.ts'
+import { chosenTopics, openPlain, withLog } from './records.ts'
+import { count, size } from './text.ts'
+
+/** The subcommand. */
+export const topics: Command = {
+  name: 'topics',
+  summary: 'the topics of a log, with their partitions, codecs and sizes',
+  positionals: ['folder'],
+  options: {
+    topic: { value: 'NAME', help: 'only this topic, with its partitions' },
+  },
+  run: (call) => withLog(call.argument('folder'), (log) => list(call, log)),
+}
+
+interface Row {
+  readonly info: TopicInfo
+  readonly partitions: readonly PartitionStats[]
+}
+
+async function list(call: Call, log: CommitLog): Promise<number> {
+  const name = call.text('topic')
+  const rows: Row[] = []
+  let damaged = 0
+  for (const info of await chosenTopics(log, name)) {
+    try {
+      rows.push({ info, partitions: (await openPlain(log, info)).stats() })
+    } catch (error) {
+      if (!isLogError(error, 'LOG_CORRUPT') && !isLogError(error, 'LOG_FILE_CORRUPT')) throw error
+      damaged++
+      call.screen.say(`${info.name}: ${error.message} (${error.code})`)
+    }
+  }
+  if (call.json) for (const row of rows) await call.screen.print(json(row))
+  else if (rows.length > 0) await printTable(call, name === undefined ? topicTable(rows) : partitionTable(rows[0]!))
+  else if (damaged === 0) await call.screen.print('no topics')
+  return damaged === 0 ? 0 : 1
+}
+
+function json({ info, partitions }: Row): string {
+  const { name, key = null, value = null, settings, createdAt } = info
+  return JSON.stringify({
+    topic: name, key, value, settings, createdAt,
+    partitions: partitions.map(({ partition, startOffset, nextOffset, highWatermark, lastStableOffset, leaderEpoch, bytes, segments }) => ({
+      partition, startOffset, nextOffset, highWatermark, lastStableOffset, leaderEpoch, bytes, segments,
+    })),
+  }, (_, item: unknown) => (item === Infinity ? 'Infinity' : item))
+}
+
+type Table = readonly (readonly string[])[]
+
+function topicTable(rows: readonly Row[]): Table {
+  const lines = rows.map(({ info, partitions }) => [
+    info.name, count(partitions.length), count(sum(partitions, offsets)), size(sum(partitions, ({ bytes }) => bytes)), info.key ?? '-', info.value ?? '-',
+  ])
+  return [['topic', 'partitions', 'offsets', 'size', 'key', 'value'], ...lines]
+}
+
+function partitionTable({ partitions }: Row): Table {
+  const lines = partitions.map((one) => [
+    String(one.partition), count(one.startOffset), count(one.highWatermark), count(one.lastStableOffset), String(one.leaderEpoch), count(one.segments), size(one.bytes),
+  ])
+  return [['partition', 'start', 'end', 'stable', 'epoch', 'segments', 'size'], ...lines]
+}
+
+/** Compaction and failed appends leave gaps, so this is the most records that there can be. */
+function offsets({ startOffset, highWatermark }: PartitionStats): number {
+  return highWatermark - startOffset
+}
+
+/** Columns of text to the left, of numbers to the right. */
+async function printTable(call: Call, table: Table): Promise<void> {
+  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)))
+  const numeric = table[0]!.map((_, column) => table.length > 1 && table.slice(1).every((row) => /^[\d,.]+( \w+)?$/.test(row[column]!)))
+  for (const [number, row] of table.entries()) {
+    const cells = row.map((cell, column) => (numeric[column] === true ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+    const line = cells.join('  ').trimEnd()
+    await call.screen.print(number === 0 ? call.screen.paint('bold', line) : line)
+  }
+}
+
+function sum<T>(list: readonly T[], of: (item: T) => number): number {
+  return list.reduce((total, item) => total + of(item), 0)
+}
