@@ -400,7 +400,6 @@ class Simulation {
     await Promise.race([this.#tracked(log.reopen()), this.#turns(200)])
     if (log.state !== 'open') return
     model.dropFrom(durable)
-    model.cutting = Infinity
     this.#newProducer(partition)
   }
 
