@@ -101,6 +101,17 @@ test('a sector shows one of its versions, never parts of two', async () => {
   expect([...outcomes(disk, (after) => initials(after.bytes('/a'), 128)).keys()].sort()).toEqual(['aaaa', 'abaa', 'abca'])
 })
 
+test('the bytes of a write are those it was given, though their buffer is used again', async () => {
+  const disk = manual()
+  const buffer = Buffer.from('text')
+  const file = disk.openSync('/a', 'create')
+  file.writeSync(buffer, 0, 4, 0)
+  buffer.fill('x')
+  await file.sync()
+  await disk.syncFolder('/')
+  expect([...outcomes(disk, (after) => after.bytes('/a').toString()).keys()]).toEqual(['text'])
+})
+
 test('what a sync covered is never lost, whatever is written, cut or synced afterwards or meanwhile', async () => {
   const { disk, file } = await stored('/a', letters('ab', 4096))
   const sync = file.sync()
