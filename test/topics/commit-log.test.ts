@@ -76,7 +76,9 @@ test('another codec and fewer partitions are LOG_TOPIC_MISMATCH', async () => {
   const log = await memoryLog()
   await log.topic(Orders)
   const mismatch = await failure(() => log.topic('orders', { value: msgpack() }))
-  expect(mismatch).toMatchObject({ code: 'LOG_TOPIC_MISMATCH', message: 'the values of topic "orders" are written by the codec "json", not "msgpack"' })
+  expect(mismatch).toMatchObject({
+    code: 'LOG_TOPIC_MISMATCH', message: 'the values of topic "orders" are written by the codec "json", not "msgpack"',
+  })
   expect(await failure(() => log.topic('orders', { partitions: 1 }))).toMatchObject({
     code: 'LOG_TOPIC_MISMATCH', detail: { partitions: 2, given: 1 }, message: 'topic "orders" has 2 partitions, 1 were asked for',
   })
@@ -310,7 +312,8 @@ test('half a folder is LOG_CORRUPT that names what is missing', async () => {
   await log.close()
   rmSync(join(folder, 'orders-1'), { recursive: true })
   expect(await failure(() => CommitLog.open(folder))).toMatchObject({
-    code: 'LOG_CORRUPT', message: `the folder orders-1 is missing from ${folder}`, detail: { topic: 'orders', partition: 1, reason: 'missing-folder' },
+    code: 'LOG_CORRUPT', message: `the folder orders-1 is missing from ${folder}`,
+    detail: { topic: 'orders', partition: 1, reason: 'missing-folder' },
   })
 })
 

@@ -82,8 +82,8 @@ test('offsets that are not kept are LOG_OFFSET_OUT_OF_RANGE, those that cannot b
   ]) expect(await failure(call)).toBeInstanceOf(RangeError)
   for (const call of [
     () => partition.read({ from: '0' as never }), () => partition.read({ form: 0 } as never), () => partition.read({ upTo: 'end' as never }),
-    () => partition.read({ isolation: 'dirty' as never }), () => partition.truncate('3' as never), () => partition.offsetForTimestamp(undefined as never),
-    () => partition.truncate(undefined as never),
+    () => partition.read({ isolation: 'dirty' as never }), () => partition.truncate('3' as never), () => partition.truncate(undefined as never),
+    () => partition.offsetForTimestamp(undefined as never),
   ]) expect(await failure(call)).toBeInstanceOf(TypeError)
 })
 

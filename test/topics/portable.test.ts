@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest'
+import { lists, positions, produces, reads, readsBatches, sends } from '../types/portable-examples.ts'
+import { kinds } from './harness.ts'
+
+for (const { kind, open } of kinds) {
+  test(`${kind}: the portable examples run on a local log`, async () => {
+    const log = await open()
+    expect(await sends(log)).toBe(3)
+    expect(await reads(log)).toBe(15)
+    expect(await readsBatches(log)).toBe(7)
+    expect(await positions(log)).toEqual([expect.any(Number), expect.any(Number)])
+    expect(await produces(log)).toBe(1)
+    expect(await lists(log)).toEqual(['orders 3'])
+  })
+}
