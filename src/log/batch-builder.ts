@@ -6,7 +6,7 @@
  * Byte layout: docs/format.md#batch and #record. Sizes first and then plain writes where the codecs tell sizes; where they cannot, the
  * width of each length is guessed from the record before, and moved in the rare case that the guess was wrong.
  */
-import { ByteWriter, putVarint, putVarlong, setBigInt64, setInt16, setInt32, setInt64, varintSize, varlongSize } from '../base/bytes.ts'
+import { ByteWriter, putUvarint, putVarint, putVarlong, setBigInt64, setInt16, setInt32, setInt64, uvarintSize, varintSize, varlongSize } from '../base/bytes.ts'
 import { type Codec } from '../base/codec.ts'
 import { crc32c } from '../base/crc32c.ts'
 import { LogError } from '../base/errors.ts'
@@ -17,9 +17,9 @@ import {
 import { compress, compressionNames, type CompressionName } from '../format/compression.ts'
 import { type HeadersInput, type RecordCodecs } from './record-input.ts'
 import { type TailBatch } from './tail.ts'
+import { CHUNK_BYTES, Window, type WindowCache } from './windows.ts'
 
 const FIRST_CHUNK = 64 * 1024
-const LARGEST_CHUNK = 1024 * 1024
 const MAX_LENGTH_WIDTH = 5
 
 /** How a batch is finished. */
@@ -37,6 +37,11 @@ export class BatchBuilder extends ByteWriter {
   count = 0
   /** Where the open batch begins in `buffer`. */
   #start = 0
+  /** Where the last record begins. */
+  #lastAt = 0
+  #chunk = new Window(0)
+  readonly #windows: WindowCache
+  readonly #batchSize: number
   #baseTimestamp = 0
   #maxTimestamp = 0
   #lengthWidth = 1
@@ -44,8 +49,16 @@ export class BatchBuilder extends ByteWriter {
   #valueWidth = 1
   #nextChunk = FIRST_CHUNK
 
-  constructor() {
+  /** @param batchSize  bytes at which a batch is `full` */
+  constructor(windows: WindowCache, batchSize: number) {
     super(Buffer.alloc(0), 0)
+    this.#windows = windows
+    this.#batchSize = batchSize
+  }
+
+  /** Whether the open batch has reached the size at which it is sealed. */
+  get full(): boolean {
+    return this.at - this.#start >= this.#batchSize
   }
 
   /** Bytes of the open batch so far, header included; 0 when none is open. */
@@ -57,23 +70,24 @@ export class BatchBuilder extends ByteWriter {
   add<K, V>(codecs: RecordCodecs<K, V>, key: K | null, value: V | null, headers: HeadersInput | undefined, timestamp: number): void {
     if (this.count === 0) this.#open(timestamp)
     const recordAt = this.at - this.#start
+    let added = false
     try {
       if (headers === undefined && (key === null || codecs.key.size !== undefined) && (value === null || codecs.value.size !== undefined)) {
         this.#addSized(codecs, key, value, timestamp)
       } else this.#addGuessed(codecs, key, value, headers, timestamp)
-    } catch (error) {
-      this.at = this.#start + (this.count === 0 ? 0 : recordAt)
-      throw error
+      added = true
+    } finally {
+      if (!added) this.at = this.#start + (this.count === 0 ? 0 : recordAt)
     }
+    this.#lastAt = recordAt
     this.count++
     if (timestamp > this.#maxTimestamp) this.#maxTimestamp = timestamp
   }
 
-  /** Takes the last record back, which began at `size` bytes. */
-  removeLast(size: number): void {
-    this.at = this.#start + size
+  /** Takes the last record back. */
+  removeLast(): void {
     this.count--
-    if (this.count === 0) this.at = this.#start
+    this.at = this.#start + (this.count === 0 ? 0 : this.#lastAt)
   }
 
   /** Finishes the open batch: header, compression, checksum. From here on its bytes are never changed. */
@@ -97,7 +111,7 @@ export class BatchBuilder extends ByteWriter {
     setInt32(buffer, at + RECORD_COUNT_AT, this.count)
     setInt32(buffer, at + CRC_AT, crc32c(buffer, at + ATTRIBUTES_AT, this.at))
     const batch: TailBatch = {
-      buffer, at, size: this.at - at, baseOffset: options.baseOffset, lastOffset: options.baseOffset + this.count - 1,
+      window: this.#chunk, buffer, at, size: this.at - at, baseOffset: options.baseOffset, lastOffset: options.baseOffset + this.count - 1,
       maxTimestamp, recordCount: this.count, position: -1, transactional: false,
     }
     this.#close()
@@ -105,13 +119,13 @@ export class BatchBuilder extends ByteWriter {
   }
 
   /** Places a ready batch, whose offset and epoch are set, behind what is sealed. No batch may be open. */
-  place(bytes: Uint8Array): { readonly buffer: Buffer; readonly at: number } {
+  place(bytes: Uint8Array): { readonly window: Window; readonly buffer: Buffer; readonly at: number } {
     if (bytes.length > this.buffer.length - this.at) this.#newChunk(bytes.length)
     const at = this.at
     this.buffer.set(bytes, at)
     this.at += bytes.length
     this.#start = this.at
-    return { buffer: this.buffer, at }
+    return { window: this.#chunk, buffer: this.buffer, at }
   }
 
   /** Forgets the open batch. */
@@ -138,41 +152,48 @@ export class BatchBuilder extends ByteWriter {
 
   /** Moves the open batch to a chunk with room for `needed` bytes in all. Chunks double while they keep filling up. */
   #newChunk(needed: number): void {
-    const chunk = Buffer.allocUnsafeSlow(Math.max(this.#nextChunk, needed + needed / 4 | 0))
-    this.#nextChunk = Math.min(this.#nextChunk * 2, LARGEST_CHUNK)
-    const open = this.at - this.#start
-    this.buffer.copy(chunk, 0, this.#start, this.at)
-    this.buffer = chunk
+    const chunk = this.#windows.takeChunk(Math.max(this.#nextChunk, needed + (needed >> 2)))
+    this.#nextChunk = Math.min(this.#nextChunk * 2, CHUNK_BYTES)
+    this.buffer.copy(chunk.buffer, 0, this.#start, this.at)
+    this.#chunk.users--
+    this.#windows.giveChunk(this.#chunk)
+    this.#chunk = chunk
+    this.buffer = chunk.buffer
+    this.at -= this.#start
     this.#start = 0
-    this.at = open
   }
 
   #addSized<K, V>(codecs: RecordCodecs<K, V>, key: K | null, value: V | null, timestamp: number): void {
     const keySize = key === null ? -1 : codecs.key.size!(key)
     const valueSize = value === null ? -1 : codecs.value.size!(value)
     const delta = timestamp - this.#baseTimestamp
-    const bodySize = 2 + varlongSize(delta) + varintSize(this.count) + varintSize(keySize) + Math.max(keySize, 0) +
-      varintSize(valueSize) + Math.max(valueSize, 0)
-    this.reserve(MAX_LENGTH_WIDTH + bodySize)
+    const offsetBits = this.count * 2
+    const keyBits = key === null ? 1 : keySize * 2
+    const valueBits = value === null ? 1 : valueSize * 2
+    let bodySize = 2 + (delta === 0 ? 1 : varlongSize(delta)) + uvarintSize(offsetBits) + uvarintSize(keyBits) + uvarintSize(valueBits)
+    if (key !== null) bodySize += keySize
+    if (value !== null) bodySize += valueSize
+    if (this.at + MAX_LENGTH_WIDTH + bodySize > this.buffer.length) this.grow(MAX_LENGTH_WIDTH + bodySize)
     const { buffer } = this
-    let at = putVarint(buffer, this.at, bodySize)
+    let at = putBits(buffer, this.at, bodySize * 2)
     buffer[at++] = 0
-    at = putVarlong(buffer, at, delta)
-    at = putVarint(buffer, at, this.count)
-    at = putVarint(buffer, at, keySize)
+    if (delta === 0) buffer[at++] = 0
+    else at = putVarlong(buffer, at, delta)
+    at = putBits(buffer, at, offsetBits)
+    at = putBits(buffer, at, keyBits)
     if (key !== null) {
       this.at = at
       codecs.key.encode(key, this)
       at += keySize
     }
-    at = putVarint(buffer, at, valueSize)
+    at = putBits(buffer, at, valueBits)
     if (value !== null) {
       this.at = at
       codecs.value.encode(value, this)
       at += valueSize
     }
-    buffer[at++] = 0
-    this.at = at
+    buffer[at] = 0
+    this.at = at + 1
   }
 
   #addGuessed<K, V>(codecs: RecordCodecs<K, V>, key: K | null, value: V | null, headers: HeadersInput | undefined, timestamp: number): void {
@@ -242,6 +263,18 @@ export class BatchBuilder extends ByteWriter {
     this.buffer.set(compressed, this.#start + RECORDS_AT)
     this.at = this.#start + RECORDS_AT + compressed.length
   }
+}
+
+/** An unsigned varint, most often of one or two bytes. */
+function putBits(buffer: Uint8Array, at: number, bits: number): number {
+  if (bits < 0x80) {
+    buffer[at] = bits
+    return at + 1
+  }
+  if (bits >= 0x4000) return putUvarint(buffer, at, bits)
+  buffer[at] = (bits & 0x7f) | 0x80
+  buffer[at + 1] = bits >>> 7
+  return at + 2
 }
 
 function headerList(headers: HeadersInput): (readonly [string, Uint8Array | string | null])[] {

@@ -116,7 +116,13 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
   take(): LogRecord<K, V> | undefined {
     for (;;) {
       if (this.remaining === 0 && !this.enterNextBatch()) return undefined
-      const { buffer } = this.batch!
+      const batch = this.batch!
+      if (batch.window !== undefined && batch.window.generation !== batch.generation) {
+        // The chunk of the tail that it stood in is used for something else by now: what is left of the batch is read from the file.
+        this.leave()
+        continue
+      }
+      const { buffer } = batch
       let at = this.at
       let byte = buffer[at++]!
       let bits = byte & 0x7f
@@ -137,7 +143,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
         return undefined
       }
       this.position = offset + 1
-      return new LogRecord(this.batch!, offset, at, end)
+      return new LogRecord(batch, offset, at, end)
     }
   }
 
@@ -236,7 +242,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
         if (batch === undefined) return false
         this.segment = undefined
         this.dropWindow()
-        if (this.enter(batch.buffer, batch.at, undefined)) return true
+        if (this.enter(batch.buffer, batch.at, batch.window)) return true
         continue
       }
       if (this.segment === undefined) {

@@ -124,14 +124,14 @@ export class Mark {
   /** Opens the mark of `folder` for its one writer, making the files when they are missing. What it says is durable when this resolves. */
   static async open(files: FileSystem, folder: string, clock: Clock, options: { readonly syncMs?: number } = {}): Promise<Mark> {
     const mark = new Mark(files, folder, clock, options.syncMs ?? 1000)
-    const missing = markFileNames.some((name) => files.statSync(files.join(folder, name)) === undefined)
-    for (const [file, name] of markFileNames.entries()) {
-      const path = files.join(folder, name)
-      mark.#handles.push(files.openSync(path, files.statSync(path) === undefined ? 'create' : 'write'))
-      mark.#sizes[file] = mark.#handles[file]!.sizeSync()
-      mark.#makeRoom(file, mark.#slotCount)
-    }
     try {
+      const missing = markFileNames.some((name) => files.statSync(files.join(folder, name)) === undefined)
+      for (const [file, name] of markFileNames.entries()) {
+        const path = files.join(folder, name)
+        mark.#handles.push(files.openSync(path, files.statSync(path) === undefined ? 'create' : 'write'))
+        mark.#sizes[file] = mark.#handles[file]!.sizeSync()
+        mark.#makeRoom(file, mark.#slotCount)
+      }
       // What was read may be known to the page cache alone: it must not be overwritten before it is durable.
       if (files.durable) await files.sync(mark.#handles)
       if (files.durable && missing) await files.syncFolder(folder)

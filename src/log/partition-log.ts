@@ -45,8 +45,8 @@ export class PartitionLog implements CursorSource {
   readonly partition: number
   /** What opening it found. */
   readonly recovery: RecoveryReport
-  readonly tail = new Tail()
   readonly windows: WindowCache
+  readonly tail: Tail
   readonly #env: LogEnvironment
   readonly #options: PartitionOptions
   readonly #segments: Segments
@@ -64,6 +64,7 @@ export class PartitionLog implements CursorSource {
     this.partition = options.partition
     this.recovery = opened.report
     this.windows = env.windows
+    this.tail = new Tail(env.windows)
     this.#env = env
     this.#options = options
     this.#opened = opened

@@ -2,10 +2,13 @@
  * The end of a partition as it lies in memory: batches that were built or taken in here, from the newest back as far as the budget
  * reaches. Their bytes are immutable, so readers get views of them. Everything here is also on disk, or about to be.
  */
+import { type Window, type WindowCache } from './windows.ts'
 
 /** One sealed batch in memory. */
 export interface TailBatch {
-  /** The chunk that holds it. */
+  /** The chunk that holds it. It is used again after its batches left the tail, unless somebody was given a view of it. */
+  readonly window: Window
+  /** The bytes of the chunk. */
   readonly buffer: Buffer
   /** Where it begins in `buffer`. */
   readonly at: number
@@ -25,9 +28,14 @@ const KEPT_BYTES = 2 * 1024 * 1024
 
 /** The newest batches of a partition, oldest first. */
 export class Tail {
+  readonly #windows: WindowCache
   #batches: TailBatch[] = []
   #first = 0
   #bytes = 0
+
+  constructor(windows: WindowCache) {
+    this.#windows = windows
+  }
 
   /** Offset of the first record kept; Infinity when nothing is. */
   get baseOffset(): number {
@@ -39,6 +47,7 @@ export class Tail {
   }
 
   push(batch: TailBatch): void {
+    batch.window.users++
     this.#batches.push(batch)
     this.#bytes += batch.size
   }
@@ -62,6 +71,7 @@ export class Tail {
       if (batch.lastOffset >= acknowledged) break
       this.#batches[this.#first++] = undefined as never
       this.#bytes -= batch.size
+      this.#leave(batch)
     }
     if (this.#first > 1024 && this.#first * 2 > this.#batches.length) {
       this.#batches = this.#batches.slice(this.#first)
@@ -72,14 +82,13 @@ export class Tail {
   /** Drops every batch that ends at or past `offset`: they were not stored, or are cut. */
   truncateTo(offset: number): void {
     while (this.#batches.length > this.#first && this.#batches[this.#batches.length - 1]!.lastOffset >= offset) {
-      this.#bytes -= this.#batches.pop()!.size
+      const batch = this.#batches.pop()!
+      this.#bytes -= batch.size
+      this.#leave(batch)
     }
   }
 
-  /** Forgets everything. */
-  clear(): void {
-    this.#batches = []
-    this.#first = 0
-    this.#bytes = 0
+  #leave(batch: TailBatch): void {
+    if (--batch.window.users === 0) this.#windows.giveChunk(batch.window)
   }
 }

@@ -11,9 +11,15 @@
 export const SCAN_WINDOW_BYTES = 256 * 1024
 const KEPT_WINDOWS = 8
 
-/** A piece of a file in memory. */
+/** Bytes of a chunk in which batches are built, once its partition has filled smaller ones. */
+export const CHUNK_BYTES = 1024 * 1024
+const KEPT_CHUNKS = 4
+
+/** A piece of a file in memory: read from it, or to be written to it. */
 export class Window {
   readonly buffer: Buffer
+  /** Of a chunk: batches in the tail that lie in it, and the builder while it builds there. */
+  users = 0
   /** How often this memory was used again. */
   generation = 0
   /** Some view of the memory was given to the user: it belongs to the garbage collector now. */
@@ -56,6 +62,7 @@ export class WindowCache {
   /** Bytes of groups that are kept, over all partitions. */
   readonly budget: number
   #free: Window[] = []
+  #freeChunks: Window[] = []
   #groups: BatchGroup[] = []
   #hand = 0
   #bytes = 0
@@ -80,6 +87,20 @@ export class WindowCache {
     if (window.escaped) return
     window.generation++
     if (window.buffer.length === SCAN_WINDOW_BYTES && this.#free.length < KEPT_WINDOWS) this.#free.push(window)
+  }
+
+  /** A chunk of at least `size` bytes for a builder, who is its first user. */
+  takeChunk(size: number): Window {
+    const chunk = size === CHUNK_BYTES ? (this.#freeChunks.pop() ?? new Window(size)) : new Window(size)
+    chunk.users = 1
+    return chunk
+  }
+
+  /** A builder or the last batch has left a chunk: when nobody is in it any more and no view of it was given out, it is used again. */
+  giveChunk(chunk: Window): void {
+    if (chunk.users > 0 || chunk.escaped) return
+    chunk.generation++
+    if (chunk.buffer.length === CHUNK_BYTES && this.#freeChunks.length < KEPT_CHUNKS) this.#freeChunks.push(chunk)
   }
 
   /** Keeps a group, letting go of those that were not used for longest (second chance) when the budget is spent. */

@@ -28,7 +28,7 @@ import { type LogEnvironment } from './environment.ts'
 import { LostRanges } from './lost-ranges.ts'
 import { type MarkSlot } from './mark.ts'
 import { type AppendOrigin, type ProducerState } from './producer-state.ts'
-import { type HeadersInput, type RecordCodecs, type RecordInput } from './record-input.ts'
+import { type RecordCodecs, type RecordInput } from './record-input.ts'
 import { Segment } from './segment.ts'
 import { type Segments } from './segments.ts'
 import { type Tail, type TailBatch } from './tail.ts'
@@ -77,7 +77,7 @@ export interface WriterParts {
 /** The append path of one partition. */
 export class Writer {
   readonly #parts: WriterParts
-  readonly #builder = new BatchBuilder()
+  readonly #builder: BatchBuilder
   readonly #waiters = new Waiters()
   readonly #synchronous: boolean
   readonly #appendTime: boolean
@@ -86,6 +86,7 @@ export class Writer {
   #fenceCause: LogError | undefined
   readonly #lost = new LostRanges()
   #loss: LogError | undefined
+  readonly #keyed: boolean
   #epoch: number
   #nextOffset: number
   #acknowledged: number
@@ -110,6 +111,8 @@ export class Writer {
 
   constructor(parts: WriterParts, start: { readonly epoch: number; readonly nextOffset: number }) {
     this.#parts = parts
+    this.#builder = new BatchBuilder(parts.env.windows, Math.min(parts.config.batchSize, parts.config.maxMessageBytes))
+    this.#keyed = parts.config.cleanupPolicy !== 'delete'
     this.#epoch = start.epoch
     this.#nextOffset = start.nextOffset
     this.#acknowledged = start.nextOffset
@@ -154,21 +157,16 @@ export class Writer {
   /** Adds a record to the open batch and gives its offset, which is provisional until it is acknowledged. */
   append<K, V>(codecs: RecordCodecs<K, V>, record: RecordInput<K, V>): number {
     if (this.#state !== 'open' || this.#loss !== undefined) this.#refuse()
-    const { env, config } = this.#parts
-    if (env.buffer.full) throw bufferFull(env.buffer.limit)
     const builder = this.#builder
-    if (builder.count === 0) {
-      if (env.room.short) throw diskFull('less room than minFreeBytes is left on the disk')
-      this.#now = env.clock.now()
-    } else if ((builder.count & 63) === 0) this.#now = env.clock.now()
-    const key = record.key === undefined ? null : record.key
-    if (key === null && config.cleanupPolicy !== 'delete') throw keyMissing(this.#parts.topic)
-    const timestamp = record.timestamp === undefined ? this.#now : checkTimestamp(record.timestamp)
-    this.#add(codecs, key, record.value, record.headers, timestamp)
-    const offset = this.#nextOffset++
-    if (builder.size >= config.batchSize) this.#seal()
+    const { count } = builder
+    if (count === 0) this.#beginBatch()
+    else if ((count & 63) === 0) this.#now = this.#parts.env.clock.now()
+    const { key = null, value, headers, timestamp } = record
+    if (key === null && this.#keyed) throw keyMissing(this.#parts.topic)
+    builder.add(codecs, key, value, headers, timestamp === undefined ? this.#now : checkTimestamp(timestamp))
+    if (builder.full) this.#sealFull(codecs, record)
     if (!this.#scheduled) this.#schedule()
-    return offset
+    return this.#nextOffset++
   }
 
   /**
@@ -189,12 +187,12 @@ export class Writer {
     const marker = header.control ? readEndTransaction(bytes, 0, header) : undefined
     const checked = producers.prepare(header, baseOffset, origin, marker)
     if (checked.kind === 'duplicate') return { baseOffset: checked.baseOffset, lastOffset: checked.lastOffset, duplicate: true }
-    const { buffer, at } = this.#builder.place(bytes)
+    const { window, buffer, at } = this.#builder.place(bytes)
     assignOffsets(buffer, at, baseOffset, this.#epoch)
     if (config.messageTimestampType === 'LogAppendTime') assignAppendTime(buffer, at, env.clock.now())
     const lastOffset = baseOffset + header.lastOffsetDelta
     this.#enqueue({
-      buffer, at, size: bytes.length, baseOffset, lastOffset, maxTimestamp: readBatchHeader(buffer, at, at + bytes.length).maxTimestamp,
+      window, buffer, at, size: bytes.length, baseOffset, lastOffset, maxTimestamp: readBatchHeader(buffer, at, at + bytes.length).maxTimestamp,
       recordCount: header.recordCount, transactional: header.transactional, position: -1,
     })
     this.#nextOffset = lastOffset + 1
@@ -327,21 +325,32 @@ export class Writer {
     return loss
   }
 
-  #add<K, V>(codecs: RecordCodecs<K, V>, key: K | null, value: V | null, headers: HeadersInput | undefined, timestamp: number): void {
+  /** What is asked once per batch, not per record. */
+  #beginBatch(): void {
+    const { env } = this.#parts
+    if (env.buffer.full) throw bufferFull(env.buffer.limit)
+    if (env.room.short) throw diskFull('less room than minFreeBytes is left on the disk')
+    this.#now = env.clock.now()
+  }
+
+  /** Seals the open batch, which its last record, not counted in the next offset yet, has filled or made too large. */
+  #sealFull<K, V>(codecs: RecordCodecs<K, V>, { key = null, value, headers, timestamp = this.#now }: RecordInput<K, V>): void {
     const builder = this.#builder
     const { maxMessageBytes } = this.#parts.config
-    const before = builder.size
-    builder.add(codecs, key, value, headers, timestamp)
-    const { size } = builder
-    if (size <= maxMessageBytes) return
-    builder.removeLast(before)
-    if (builder.count === 0) throw recordTooLarge(size, maxMessageBytes)
-    this.#seal()
-    builder.add(codecs, key, value, headers, timestamp)
-    if (builder.size <= maxMessageBytes) return
-    const alone = builder.size
-    builder.discard()
-    throw recordTooLarge(alone, maxMessageBytes)
+    if (builder.size > maxMessageBytes) {
+      const { size } = builder
+      builder.removeLast()
+      if (builder.count === 0) throw recordTooLarge(size, maxMessageBytes)
+      this.#sealUpTo(this.#nextOffset)
+      builder.add(codecs, key, value, headers, timestamp)
+      if (!builder.full) return
+      if (builder.size > maxMessageBytes) {
+        const alone = builder.size
+        builder.discard()
+        throw recordTooLarge(alone, maxMessageBytes)
+      }
+    }
+    this.#sealUpTo(this.#nextOffset + 1)
   }
 
   #checkBatch(header: BatchHeader, size: number, origin: AppendOrigin): void {
@@ -359,11 +368,13 @@ export class Writer {
   }
 
   #seal(): void {
-    const builder = this.#builder
-    const { count } = builder
-    if (count === 0) return
-    const batch = builder.seal({
-      baseOffset: this.#nextOffset - count, leaderEpoch: this.#epoch, compression: this.#compression,
+    if (this.#builder.count > 0) this.#sealUpTo(this.#nextOffset)
+  }
+
+  /** Seals the open batch, whose last record is the one before `end`. */
+  #sealUpTo(end: number): void {
+    const batch = this.#builder.seal({
+      baseOffset: end - this.#builder.count, leaderEpoch: this.#epoch, compression: this.#compression,
       appendTime: this.#appendTime ? this.#parts.env.clock.now() : undefined,
     })
     this.#enqueue(batch)
