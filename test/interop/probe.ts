@@ -1,0 +1,141 @@
+/*
+ * The other end of Probe.java: one Java process in which Kafka's own classes run, from the dump tool to a whole broker. It is killed when it
+ * is closed, and ends by itself when this process does, since its input ends.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+/** One partition of a topic. */
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+/** A record as Kafka's consumer gave it; bytes are base64. */
+export interface ConsumedRecord extends TopicPartition {
+  readonly offset: number
+  readonly timestamp: number
+  readonly timestampType: 'CreateTime' | 'LogAppendTime'
+  readonly key: string | null
+  readonly value: string | null
+  readonly headers: readonly (readonly [string, string | null])[]
+  readonly leaderEpoch: number
+}
+
+/** What Kafka found at a time; offset −1 when it found nothing. */
+export interface FoundOffset {
+  readonly offset: number
+  readonly timestamp: number
+  readonly leaderEpoch: number
+}
+
+/** What Kafka remembers of a producer; −1 for what it does not know. */
+export interface DescribedProducer {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly lastSequence: number
+  readonly lastTimestamp: number
+  readonly coordinatorEpoch: number
+  readonly transactionStart: number
+}
+
+/** What a tool printed. */
+export interface Printed {
+  readonly stdout: string
+  readonly stderr: string
+  /** The exception that ended it, if one did. */
+  readonly thrown?: string
+}
+
+interface Commands {
+  murmur2: [{ keys: readonly string[]; partitionCounts: readonly number[] }, { key: string; hash: number; partitions: number[] }[]]
+  dump: [{ arguments: readonly string[] }, Printed]
+  format: [{ properties: string; clusterId: string }, null]
+  start: [{ properties: string }, null]
+  stop: [object, null]
+  createTopics: [{ topics: readonly { name: string; partitions: number; configs: Readonly<Record<string, string | number>> }[] }, null]
+  consume: [{ isolation: string; partitions: readonly TopicPartition[] }, ConsumedRecord[]]
+  listOffsets: [{ queries: readonly (TopicPartition & { at: number | 'earliest' | 'latest' | 'max'; committed: boolean })[] }, FoundOffset[]]
+  describeProducers: [TopicPartition, DescribedProducer[]]
+  produce: [{ partitions: readonly TopicPartition[]; key: string; value: string }, { offset: number; timestamp: number }[]]
+}
+
+interface Waiting {
+  resolve(result: never): void
+  reject(error: Error): void
+}
+
+/** A running Probe.java. */
+export class Probe {
+  /** Where the broker's log goes. */
+  readonly logFile: string
+  readonly #java: ChildProcess
+  readonly #waiting: Waiting[] = []
+  #printed = ''
+  #ended: Error | undefined
+
+  /** @param folder  for the broker's log */
+  constructor(jars: string, folder: string) {
+    this.logFile = join(folder, 'broker.log')
+    const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
+    this.#java = spawn('java', [
+      '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1',
+      `-Dlog4j2.configurationFile=${file('log4j2.properties')}`, `-Dinterop.log=${this.logFile}`,
+      '-cp', join(jars, '*'), file('Probe.java'),
+    ], { stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#java.stderr!.on('data', (text) => { this.#printed += text })
+    this.#java.stdin!.on('error', () => {})
+    this.#java.on('error', (error) => this.#end(error))
+    this.#java.on('exit', (code, signal) => {
+      this.#end(new Error(`the probe ended with ${code ?? signal}\n${this.#printed}\n${this.brokerLog().slice(-4000)}`))
+    })
+    createInterface({ input: this.#java.stdout! }).on('line', (line) => this.#answer(line))
+  }
+
+  /** Has Kafka do something, after what was asked before. */
+  ask<C extends keyof Commands>(command: C, request: Commands[C][0]): Promise<Commands[C][1]> {
+    return new Promise((resolve, reject) => {
+      if (this.#ended !== undefined) return reject(this.#ended)
+      this.#waiting.push({ resolve, reject })
+      this.#java.stdin!.write(`${JSON.stringify({ command, ...request })}\n`)
+    })
+  }
+
+  /** What the broker logged so far. */
+  brokerLog(): string {
+    return existsSync(this.logFile) ? readFileSync(this.logFile, 'utf8') : ''
+  }
+
+  /** Kills the process, and the broker in it. */
+  async close(): Promise<void> {
+    if (this.#ended !== undefined) return
+    const exited = new Promise((resolve) => this.#java.once('exit', resolve))
+    this.#java.kill('SIGKILL')
+    await exited
+  }
+
+  #answer(line: string): void {
+    const { resolve, reject } = this.#waiting.shift()!
+    const { result, error } = JSON.parse(line) as { result: never; error?: string }
+    if (error === undefined) resolve(result)
+    else reject(new Error(error))
+  }
+
+  #end(error: Error): void {
+    this.#ended ??= error
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#ended)
+  }
+}
+
+/** Ports of 127.0.0.1 that nobody listens on at the moment. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer())
+  await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))))
+  const ports = servers.map((server) => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
