@@ -483,7 +483,7 @@ export class Writer {
       end += next.size
     }
     const bytes = end - first.at
-    if (this.#synchronous && segment.size + bytes > segment.fileSize) segment.extendTo(segment.size + bytes + ROOM_AHEAD)
+    if (this.#synchronous && segment.size + bytes > segment.fileSize) this.#makeRoom(segment, segment.size + bytes)
     segment.write(first.buffer, first.at, end)
     for (const batch of this.#queue.splice(0, count)) {
       batch.position = segment.size
@@ -493,6 +493,11 @@ export class Writer {
     this.#writtenBytes += bytes
     if (segment.pendingIndexBytes >= PENDING_INDEX_BYTES) segment.flushIndexes()
     return bytes
+  }
+
+  /** Extends the file past `end`, but not past where the segment will be sealed. */
+  #makeRoom(segment: Segment, end: number): void {
+    segment.extendTo(Math.max(end, Math.min(end + ROOM_AHEAD, this.#parts.config.segmentBytes)))
   }
 
   /** Seals the active segment and starts the next one exactly where it ends: recovery knows by that whether an end is missing. */
