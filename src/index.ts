@@ -14,9 +14,10 @@ export type { LogRecord, RecordHeaders } from './log/record.ts'
 export type { HeadersInput, RecordInput } from './log/record-input.ts'
 export type { CutReport, RecoveryReport } from './log/recovery-report.ts'
 export type { FoundTimestamp } from './log/timestamps.ts'
+export type { WaitOptions } from './topics/abort.ts'
 export { bytes, json, msgpack, string } from './topics/codecs.ts'
 export {
-  CommitLog, type LogOptions, type LogSettings, type LogStats, type LogStatus, type MemoryLogOptions, type TopicInfo,
+  CommitLog, type LogOptions, type LogStats, type LogStatus, type MemoryLogOptions, type TopicInfo,
 } from './topics/commit-log.ts'
 export { Consumer, type ConsumerOptions } from './topics/consumer.ts'
 export type {
@@ -27,7 +28,7 @@ export { defineTopic, type TopicDefinition, type TopicOptions } from './topics/d
 export type { AppendNotice, LogListener, LogNotice } from './topics/diagnostics.ts'
 export { Partition, type PartitionStats, type ReadRange } from './topics/partition.ts'
 export type { Partitioner } from './topics/partitioner.ts'
-export { Producer, type ProducerOptions, type SendOptions, type SendRecord, type SendResult } from './topics/producer.ts'
+export { Producer, type ProducerOptions, type SendRecord, type SendResult } from './topics/producer.ts'
 export type { TopicSettings } from './topics/settings.ts'
 export type { SchemaIssue, SchemaResult, StandardSchema } from './topics/standard-schema.ts'
 export type { StartPosition } from './topics/start-position.ts'

@@ -19,12 +19,12 @@ import { Life } from './life.ts'
 import { LogCore, type TopicRequest } from './log-core.ts'
 import { type LogShare, openShared } from './open-logs.ts'
 import { type PartitionStats, partitionStats } from './partition.ts'
-import { checkedSettings, type TopicSettings } from './settings.ts'
+import { checkedSettings, settingNames, type TopicSettings } from './settings.ts'
 import { presentLogs } from './topic-core.ts'
 import { Topic } from './topic.ts'
 
-/** What `CommitLog.memory` and `CommitLog.open` may be told. */
-export interface MemoryLogOptions extends LogSettings {
+/** What `CommitLog.memory` and `CommitLog.open` may be told. Settings of topics count for those that are not given their own. */
+export interface MemoryLogOptions extends TopicSettings {
   // Memory
   /** Bytes appended and not yet stored above which `append` throws LOG_BUFFER_FULL and `send` waits. Default 32 MiB. */
   readonly bufferBytes?: number
@@ -39,9 +39,6 @@ export interface MemoryLogOptions extends LogSettings {
   readonly clock?: Clock
   readonly random?: Random
 }
-
-/** Settings that topics of the log have when they are not given their own. */
-export type LogSettings = Pick<TopicSettings, 'durability' | 'batchSize' | 'lingerMs' | 'flushIntervalMs' | 'segmentBytes' | 'compressionType'>
 
 /** What `CommitLog.open` may be told. */
 export interface LogOptions extends MemoryLogOptions {
@@ -92,7 +89,6 @@ export interface LogStats {
 /** Where a log is in its life. */
 export type LogStatus = 'open' | 'closing' | 'closed'
 
-const settingNames = ['durability', 'batchSize', 'lingerMs', 'flushIntervalMs', 'segmentBytes', 'compressionType']
 const memoryOptionNames = ['bufferBytes', 'windowBytes', 'onEvent', 'files', 'clock', 'random', ...settingNames]
 const optionNames = ['readOnly', 'create', 'waitMs', 'signal', 'minFreeBytes', ...memoryOptionNames]
 
@@ -204,6 +200,7 @@ export class CommitLog implements PortableLog {
   /** All topics of the log, in the order of their creation. */
   async topics(): Promise<readonly TopicInfo[]> {
     this.#life.check()
+    this.#core.reload()
     return this.#core.topics.map(({ name, partitions, key, value, settings, createdAt }) => ({ name, partitions, key, value, settings, createdAt }))
   }
 

@@ -26,7 +26,7 @@ import { SyncGate } from '../log/sync-gate.ts'
 import { WindowCache } from '../log/windows.ts'
 import { type CatalogState, readCatalog, type TopicEntry, writeCatalog } from './catalog.ts'
 import { LogEvents } from './diagnostics.ts'
-import { asLogError, type FolderContents, inspectFolder, type KafkaState, readKafkaState, unknownTopics } from './log-folder.ts'
+import { asLogError, type FolderContents, inspectFolder, type KafkaState, readKafkaState, unknownTopics, withSystemErrors } from './log-folder.ts'
 import { SendQueue } from './send-queue.ts'
 import { resolveSettings, type TopicSettings } from './settings.ts'
 import { presentLogs, type TopicCore } from './topic-core.ts'
@@ -162,7 +162,7 @@ export class LogCore {
    */
   openTopic(request: TopicRequest): Promise<TopicCore> {
     return this.#inTurn(async () => {
-      if (this.readOnly) this.#reload()
+      this.reload()
       const known = this.#catalog.topics.find(({ name }) => name === request.name)
       if (known !== undefined) checkAgrees(known, request, this.readOnly)
       else if (this.readOnly || !request.create) throw noTopic(this.folder, request.name)
@@ -248,10 +248,13 @@ export class LogCore {
     this.#catalog = catalog
   }
 
-  /** For a read-only log: topics that the writer made since. */
-  #reload(): void {
-    const catalog = readCatalog(this.env.files, this.folder)
-    if (catalog !== undefined) this.#catalog = catalog
+  /** Sees the topics that a writer in another process made since; nothing to do for the writer itself. */
+  reload(): void {
+    if (!this.readOnly) return
+    const catalog = withSystemErrors(this.folder, () => readCatalog(this.env.files, this.folder))
+    if (catalog === undefined) return
+    const named = new Set(catalog.topics.map(({ name }) => name))
+    this.#catalog = { ...catalog, topics: [...catalog.topics, ...this.#catalog.topics.filter(({ name }) => !named.has(name))] }
   }
 
   /** For a read-only log: what the writer published since. */
@@ -282,7 +285,9 @@ function checkThere(folder: string, contents: FolderContents, kafka: KafkaState)
 function catalogOf(options: CoreOptions, contents: FolderContents, kafka: KafkaState): CatalogState {
   const { files, folder, clock, random } = options
   const now = clock.now()
-  const found = unknownTopics(files, folder, contents, { now, random })
+  // Beside a writer folders without a topic are those of one that it is just making.
+  const making = options.readOnly && contents.catalog !== undefined && files.lockHolderSync(folder) !== undefined
+  const found = making ? [] : unknownTopics(files, folder, contents, { now, random })
   if (contents.catalog !== undefined) return { ...contents.catalog, topics: [...contents.catalog.topics, ...found] }
   return { clusterId: kafka.meta?.clusterId ?? uuidText(newUuid(random)), nodeId: kafka.meta?.nodeId ?? 1, createdAt: now, topics: found }
 }

@@ -8,6 +8,7 @@ import { type LogRecord } from '../log/record.ts'
 import { type RecordCodecs, type RecordInput } from '../log/record-input.ts'
 import { type RecoveryReport } from '../log/recovery-report.ts'
 import { type FoundTimestamp } from '../log/timestamps.ts'
+import { signalOf, unlessAborted, type WaitOptions } from './abort.ts'
 import { appendsWatched, tellAppend } from './diagnostics.ts'
 import { type Life } from './life.ts'
 import { checkStartPosition, resolveStart, type StartPosition } from './start-position.ts'
@@ -106,9 +107,10 @@ export class Partition<K, V> {
   }
 
   /** Resolves when the record at `offset`, and with it every one before, is stored; rejects when it was lost. */
-  async durable(offset: number): Promise<void> {
+  async durable(offset: number, options?: WaitOptions): Promise<void> {
     this.life.check()
-    await this.log.durable(offset)
+    const signal = options === undefined ? undefined : signalOf(options, 'durable')
+    await unlessAborted(this.log.durable(offset), signal)
   }
 
   /** Resolves when everything appended so far is synced, whatever the durability. */

@@ -5,9 +5,10 @@
  * When too many bytes wait for the disk, sends wait for room in the order in which they came (send-queue.ts).
  */
 import { isLogError, LogError } from '../base/errors.ts'
-import { checkFunction, checkOptions, checkSignal } from '../base/options.ts'
+import { checkFunction, checkOptions } from '../base/options.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
 import { type RecordInput } from '../log/record-input.ts'
+import { signalOf, unlessAborted, type WaitOptions } from './abort.ts'
 import { bytes } from './codecs.ts'
 import { type PortableProducer } from './contract.ts'
 import { appendsWatched, tellAppend } from './diagnostics.ts'
@@ -36,12 +37,6 @@ export interface ProducerOptions<K, V> {
   readonly partitioner?: Partitioner<K, V>
 }
 
-/** What a send may be told. */
-export interface SendOptions {
-  /** Ends the waiting: the send rejects with the signal's reason. What was appended by then may be stored nevertheless. */
-  readonly signal?: AbortSignal
-}
-
 /** A size for values of which nothing is known before they are encoded. */
 const USUAL_VALUE_BYTES = 128
 
@@ -50,7 +45,8 @@ export class Producer<K, V> implements PortableProducer<K, V> {
   private readonly parts: TopicParts<K, V>
   private readonly life: Life
   private readonly chooser: PartitionChooser<K, V>
-  private readonly synchronousTimes: boolean
+  /** Records keep the time they are given here; else the log stamps them. */
+  private readonly timesKnown: boolean
   /** Sends that are not settled, and who waits for there to be none. */
   private underWay = 0
   private idle: (() => void)[] = []
@@ -64,7 +60,7 @@ export class Producer<K, V> implements PortableProducer<K, V> {
     this.parts = parts
     this.life = new Life(`the producer of topic "${core.entry.name}"`, life)
     this.chooser = new PartitionChooser(codecs.key, { custom: options.partitioner, random, batchSize: core.config.batchSize })
-    this.synchronousTimes = core.config.messageTimestampType === 'CreateTime'
+    this.timesKnown = core.config.messageTimestampType === 'CreateTime'
   }
 
   /** The name of the topic. */
@@ -81,16 +77,21 @@ export class Producer<K, V> implements PortableProducer<K, V> {
    *   `LOG_RECORD_TOO_LARGE`, `LOG_RECORD_INVALID`, `LOG_READ_ONLY`, `LOG_CLOSED`
    * @throws TypeError for keys and values that the topic's codecs do not take; RangeError for a partition that is not there
    */
-  send(record: SendRecord<K, V>, options?: SendOptions): Promise<SendResult>
+  send(record: SendRecord<K, V>, options?: WaitOptions): Promise<SendResult>
   /**
    * Appends records in their order and resolves when all are durable, with a result for each, in their order.
    *
    * @throws LogError `LOG_SEND_FAILED` when some were not stored: `detail.results` has a result or an error for each, in order
    */
-  send(records: readonly SendRecord<K, V>[], options?: SendOptions): Promise<SendResult[]>
-  async send(input: SendRecord<K, V> | readonly SendRecord<K, V>[], options?: SendOptions): Promise<SendResult | SendResult[]> {
+  send(records: readonly SendRecord<K, V>[], options?: WaitOptions): Promise<SendResult[]>
+  send(input: SendRecord<K, V> | readonly SendRecord<K, V>[], options?: WaitOptions): Promise<SendResult | SendResult[]> {
+    return this.submit(input, options)
+  }
+
+  /** @internal Both forms of `send`. */
+  async submit(input: SendRecord<K, V> | readonly SendRecord<K, V>[], options?: WaitOptions): Promise<SendResult | SendResult[]> {
     this.life.check()
-    const signal = options === undefined ? undefined : checkedSignal(options)
+    const signal = options === undefined ? undefined : signalOf(options, 'send')
     this.underWay++
     try {
       return Array.isArray(input) ? await this.sendAll(input, signal) : await this.sendOne(input as SendRecord<K, V>, signal)
@@ -119,17 +120,16 @@ export class Producer<K, V> implements PortableProducer<K, V> {
   private async sendOne(record: SendRecord<K, V>, signal: AbortSignal | undefined): Promise<SendResult> {
     const placed = (this.parts.sends.size === 0 ? this.place(record, undefined) : undefined) ?? (await this.placeLater(record, signal))
     const { log, offset, timestamp } = placed
-    const durable = log.durable(offset)
-    await (signal === undefined ? durable : unlessAborted(durable, signal))
-    return { partition: log.partition, offset, timestamp: this.synchronousTimes ? timestamp : timeOf(log, offset) }
+    await unlessAborted(log.durable(offset), signal)
+    return { partition: log.partition, offset, timestamp: this.timesKnown ? timestamp : timeOf(log, offset) }
   }
 
   private async sendAll(records: readonly SendRecord<K, V>[], signal: AbortSignal | undefined): Promise<SendResult[]> {
     const many = new ManyRecords(records)
     const now = this.parts.clock.now()
     await this.inTurn(() => many.append((record) => this.place(record, now)), signal)
-    await (signal === undefined ? many.settled() : unlessAborted(many.settled(), signal))
-    return many.results(this.synchronousTimes)
+    await unlessAborted(many.settled(), signal)
+    return many.results(this.timesKnown)
   }
 
   /** Appends a record. Undefined when there is no room for it now. */
@@ -315,22 +315,6 @@ function recordAt(log: PartitionLog, offset: number): { readonly offset: number;
 /** How many bytes a value may take, without encoding it. */
 function roughSize(value: unknown): number {
   return typeof value === 'string' || value instanceof Uint8Array ? value.length : USUAL_VALUE_BYTES
-}
-
-function checkedSignal(options: SendOptions): AbortSignal | undefined {
-  checkOptions(options, ['signal'], 'send')
-  checkSignal(options.signal)
-  options.signal?.throwIfAborted()
-  return options.signal
-}
-
-/** What `promise` gives, or the signal's reason as soon as it is aborted. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const aborted = (): void => reject(signal.reason)
-    signal.addEventListener('abort', aborted, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted))
-  })
 }
 
 function reasonOf(error: unknown): string {

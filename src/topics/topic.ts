@@ -3,11 +3,12 @@
  * belongs to opens and closes it.
  */
 import { type PartitionLog } from '../log/partition-log.ts'
+import { type WaitOptions } from './abort.ts'
 import { Consumer, type ConsumerOptions } from './consumer.ts'
 import { type PortableTopic } from './contract.ts'
 import { type Life } from './life.ts'
 import { Partition, partitionStats, type PartitionStats } from './partition.ts'
-import { Producer, type ProducerOptions, type SendOptions, type SendRecord, type SendResult } from './producer.ts'
+import { Producer, type ProducerOptions, type SendRecord, type SendResult } from './producer.ts'
 import { type TopicSettings } from './settings.ts'
 import { logOf, presentLogs, type TopicParts } from './topic-core.ts'
 
@@ -54,11 +55,11 @@ export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
   /**
    * Sends a record and resolves when it is durable: see {@link Producer.send}.
    */
-  send(record: SendRecord<K, V>, options?: SendOptions): Promise<SendResult>
+  send(record: SendRecord<K, V>, options?: WaitOptions): Promise<SendResult>
   /** Sends records in their order and resolves when all are durable, with a result for each. */
-  send(records: readonly SendRecord<K, V>[], options?: SendOptions): Promise<SendResult[]>
-  send(input: SendRecord<K, V> & readonly SendRecord<K, V>[], options?: SendOptions): Promise<SendResult | SendResult[]> {
-    return (this.#producer ??= new Producer(this.#parts)).send(input, options)
+  send(records: readonly SendRecord<K, V>[], options?: WaitOptions): Promise<SendResult[]>
+  send(input: SendRecord<K, V> | readonly SendRecord<K, V>[], options?: WaitOptions): Promise<SendResult | SendResult[]> {
+    return (this.#producer ??= new Producer(this.#parts)).submit(input, options)
   }
 
   /** A producer with a partitioner of its own, that can be flushed and closed by itself. */

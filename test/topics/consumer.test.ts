@@ -1,5 +1,7 @@
+import { getEventListeners } from 'node:events'
 import { expect, test } from 'vitest'
 import { bytes, type CommitLog, defineTopic, json, type LogRecord, type Topic } from '../../src/index.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { collect, diskLog, failure, freshFolder, kinds, memoryLog } from './harness.ts'
 
 const Numbers = defineTopic('numbers', { partitions: 3, value: json<number>() })
@@ -297,4 +299,24 @@ test('records that were kept can be read after the loop', async () => {
   const records = await collect(again.consumer({ until: 'end' }))
   expect(records).toHaveLength(8000)
   for (const index of [0, 1, 4000, 7999]) expect((records[index]!.value as Buffer).toString('utf8', 0, 10)).toMatch(`value ${index}`.slice(0, 10))
+})
+
+test('only while a consumer waits, a timer keeps the process alive; with ref: false none does', async () => {
+  const clock = new ManualClock()
+  const topic = await (await memoryLog({ clock })).topic(Numbers)
+  const idle = clock.timers
+  const iterator = topic.consumer({ from: 'latest' })[Symbol.asyncIterator]()
+  const quiet = topic.consumer({ from: 'latest', ref: false })[Symbol.asyncIterator]()
+  const asked = [iterator.next(), quiet.next()]
+  expect(clock.timers).toBe(idle + 1)
+  await topic.send({ value: 1 })
+  await Promise.all(asked)
+  expect(clock.timers).toBe(idle)
+})
+
+test('a signal, a topic and a log keep nothing of a consumer that has ended', async () => {
+  const controller = new AbortController()
+  const topic = await numbers(await memoryLog(), 30)
+  for (let n = 0; n < 20; n++) await collect(topic.consumer({ signal: controller.signal }), 30)
+  expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)
 })

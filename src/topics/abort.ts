@@ -1,0 +1,28 @@
+/*
+ * Signals that end a wait, not the work that is waited for.
+ */
+import { checkOptions, checkSignal } from '../base/options.ts'
+
+/** What a call that waits may be told. */
+export interface WaitOptions {
+  /** Ends the waiting: the call rejects with the signal's reason. What was under way may be done nevertheless. */
+  readonly signal?: AbortSignal
+}
+
+/** The signal of `options`, checked; throws its reason when it is aborted already. */
+export function signalOf(options: WaitOptions, where: string): AbortSignal | undefined {
+  checkOptions(options, ['signal'], where)
+  checkSignal(options.signal)
+  options.signal?.throwIfAborted()
+  return options.signal
+}
+
+/** What `promise` gives, or the signal's reason as soon as it is aborted. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => reject(signal.reason)
+    signal.addEventListener('abort', aborted, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted))
+  })
+}
