@@ -7,6 +7,7 @@
  */
 import { getInt16, getInt32, getInt64, getBigInt64 } from '../base/bytes.ts'
 import { LogError } from '../base/errors.ts'
+import { type PinnedFile } from '../files/open-files.ts'
 import { readFully, readFullySync } from '../files/write-fully.ts'
 import {
   ATTRIBUTES_AT, BASE_OFFSET_AT, BASE_TIMESTAMP_AT, batchDamage, COMPRESSION_MASK, CONTROL_BIT, LAST_OFFSET_DELTA_AT,
@@ -14,6 +15,7 @@ import {
   SMALLEST_LENGTH, TRANSACTIONAL_BIT,
 } from '../format/batch.ts'
 import { compressionNames, decompress } from '../format/compression.ts'
+import { guarded, guardedAsync } from './io-error.ts'
 import { type CommittedFilter } from './read-committed.ts'
 import { BatchView, LogRecord, type RecordSource } from './record.ts'
 import { type RecordCodecs } from './record-input.ts'
@@ -36,7 +38,7 @@ export interface CursorSource {
   /** Where a scan for `offset` begins in a segment: a batch boundary at or before it. */
   scanPosition(segment: Segment, offset: number): number
   /** Opens a segment's file for an asynchronous read. */
-  pin(segment: Segment): { readonly handle: { read(buffer: Uint8Array, at: number, length: number, position: number): Promise<number> }; release(): void }
+  pin(segment: Segment): PinnedFile
   /** Decides about the batches of transactional producers; undefined reads all. */
   filter(from: number, to: number): CommittedFilter | undefined
 }
@@ -189,7 +191,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     const pinned = this.source.pin(segment)
     try {
       const length = Math.min(window.buffer.length, segment.size - position)
-      const count = await readFully(pinned.handle as never, window.buffer, 0, length, position)
+      const count = await guardedAsync(`reading ${segment.path}`, () => readFully(pinned.handle, window.buffer, 0, length, position))
       if (this.segment !== segment || this.filePosition !== position) return
       this.setWindow(window, count)
     } finally {
@@ -358,7 +360,9 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
       return false
     }
     const window = this.source.windows.take(Math.max(SCAN_WINDOW_BYTES, size))
-    const count = readFullySync(this.segment!.reader(), window.buffer, 0, Math.min(window.buffer.length, left), this.filePosition)
+    const segment = this.segment!
+    const length = Math.min(window.buffer.length, left)
+    const count = guarded(`reading ${segment.path}`, () => readFullySync(segment.reader(), window.buffer, 0, length, this.filePosition))
     this.setWindow(window, count)
     return count >= size
   }

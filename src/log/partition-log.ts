@@ -12,6 +12,7 @@ import { type CursorSource, RecordCursor } from './cursor.ts'
 import { type LogEnvironment } from './environment.ts'
 import { type Epochs } from './epochs.ts'
 import { type OpenedPartition, openNewSegments, openPartition, type PartitionOptions, replayProducers, writeSnapshot } from './open-partition.ts'
+import { guarded, guardedAsync } from './io-error.ts'
 import { type AppendOrigin } from './producer-state.ts'
 import { CommittedFilter } from './read-committed.ts'
 import { type RecordCodecs, type RecordInput } from './record-input.ts'
@@ -175,19 +176,20 @@ export class PartitionLog implements CursorSource {
 
   /** The first record at or after a time, in the order of the log; undefined when none is visible. */
   offsetForTimestamp(timestamp: number, isolation: Isolation = 'read_committed'): FoundTimestamp | undefined {
-    const found = findTimestamp(this.#segments.all, timestamp, this.#startOffset)
+    const found = guarded(`reading ${this.topic}-${this.partition}`, () => findTimestamp(this.#segments.all, timestamp, this.#startOffset))
     return found === undefined || found.offset >= this.#visibleEnd(isolation) ? undefined : found
   }
 
   /** The first record with the largest timestamp. */
   maxTimestamp(): FoundTimestamp | undefined {
-    return largestTimestamp(this.#segments.all)
+    return guarded(`reading ${this.topic}-${this.partition}`, () => largestTimestamp(this.#segments.all))
   }
 
   /** Starts a new segment, unless the last one is empty. */
   async roll(): Promise<void> {
     if (this.#writer === undefined) throw this.#readOnlyError()
-    await this.#writer.roll()
+    const writer = this.#writer
+    await guardedAsync(`rolling ${this.topic}-${this.partition}`, () => writer.roll())
   }
 
   /**
@@ -197,7 +199,7 @@ export class PartitionLog implements CursorSource {
   async truncateTo(offset: number): Promise<void> {
     const writer = this.#writer
     if (writer === undefined) throw this.#readOnlyError()
-    await writer.exclusively(async () => {
+    await guardedAsync(`cutting ${this.topic}-${this.partition}`, () => writer.exclusively(async () => {
       if (offset >= writer.acknowledged) return
       const nextOffset = Math.max(offset, this.#segments.first.baseOffset)
       // The mark takes back its word before the bytes go: a crash in between must not find them missing.
@@ -210,7 +212,7 @@ export class PartitionLog implements CursorSource {
         writer.abandon(nextOffset, error)
         throw error
       }
-    })
+    }))
   }
 
   /**
@@ -221,6 +223,10 @@ export class PartitionLog implements CursorSource {
     const writer = this.#writer
     if (writer === undefined) throw this.#readOnlyError()
     if (writer.state !== 'fenced') return
+    await guardedAsync(`reopening ${this.topic}-${this.partition}`, () => this.#reopen(writer))
+  }
+
+  async #reopen(writer: Writer): Promise<void> {
     const { acknowledged, nextOffset, certain } = writer
     await writer.settle()
     await this.#cutSegments(acknowledged)
@@ -251,7 +257,7 @@ export class PartitionLog implements CursorSource {
   async close(): Promise<void> {
     if (this.#closed) return
     try {
-      await this.#writer?.close()
+      await guardedAsync(`closing ${this.topic}-${this.partition}`, async () => this.#writer?.close())
     } finally {
       this.#closed = true
       for (const segment of this.#segments.all) this.#env.openFiles.forget(segment.path)

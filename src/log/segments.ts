@@ -5,6 +5,7 @@
 import { getInt32, getInt64 } from '../base/bytes.ts'
 import { readFullySync } from '../files/write-fully.ts'
 import { BASE_OFFSET_AT, LAST_OFFSET_DELTA_AT, MAGIC, MAGIC_AT, RECORDS_AT } from '../format/batch.ts'
+import { guarded } from './io-error.ts'
 import { type Segment } from './segment.ts'
 import { BatchGroup, type WindowCache, Window } from './windows.ts'
 
@@ -95,7 +96,7 @@ export class Segments {
     const to = number === index.count ? segment.size : index.entry(number).position
     if (to - from > LARGEST_GROUP) return undefined
     const window = new Window(to - from)
-    const count = readFullySync(segment.reader(), window.buffer, 0, to - from, from)
+    const count = guarded(`reading ${segment.path}`, () => readFullySync(segment.reader(), window.buffer, 0, to - from, from))
     const group = new BatchGroup(window, from, count, () => { table.groups[number] = undefined })
     table.groups[number] = group
     this.#windows.keep(group)
@@ -131,7 +132,8 @@ export class Segments {
     if (known !== undefined) return known
     const { offset, position } = segment.offsetIndex.entry(entryNumber)
     const header = Buffer.allocUnsafe(RECORDS_AT)
-    if (readFullySync(segment.reader(), header, 0, RECORDS_AT, position) < RECORDS_AT || header[MAGIC_AT] !== MAGIC) return undefined
+    const count = guarded(`reading ${segment.path}`, () => readFullySync(segment.reader(), header, 0, RECORDS_AT, position))
+    if (count < RECORDS_AT || header[MAGIC_AT] !== MAGIC) return undefined
     const baseOffset = getInt64(header, BASE_OFFSET_AT)
     if (baseOffset + getInt32(header, LAST_OFFSET_DELTA_AT) !== offset) return undefined
     firstOffsets[entryNumber] = baseOffset
