@@ -35,6 +35,8 @@ export interface LogEnvironment {
   /** Held by a writer on a durable file system; undefined in memory and for readers. */
   readonly lock: FolderLock | undefined
   readonly room: DiskRoom
+  /** Bytes of room that durability 'sync' keeps ahead of a segment's end. */
+  readonly roomAheadBytes: number
   /** Nothing is written or removed, whatever is found. */
   readonly readOnly: boolean
   /** Called with what happens; absent when nobody listens. */

@@ -29,6 +29,7 @@ import { LostRanges } from './lost-ranges.ts'
 import { type MarkSlot } from './mark.ts'
 import { type AppendOrigin, type ProducerState } from './producer-state.ts'
 import { type RecordCodecs, type RecordInput } from './record-input.ts'
+import { RoomAhead } from './room-ahead.ts'
 import { Segment } from './segment.ts'
 import { type Segments } from './segments.ts'
 import { type Tail, type TailBatch } from './tail.ts'
@@ -38,8 +39,6 @@ import { Waiters } from './waiters.ts'
 const WRITE_BYTES = 1024 * 1024
 /** A round takes no more than this, so that its promises do not wait for megabytes behind them. */
 const ROUND_BYTES = 8 * 1024 * 1024
-/** Room ahead of the end of a synced file, in bytes: until it is used up, a sync need not journal a new length. */
-const ROOM_AHEAD = 4 * 1024 * 1024
 /** Every so many rounds without I/O the next one lets the event loop turn. */
 const ROUNDS_PER_TURN = 256
 /** Index entries in memory before they are written. */
@@ -87,6 +86,7 @@ export class Writer {
   readonly #lost = new LostRanges()
   #loss: LogError | undefined
   readonly #keyed: boolean
+  readonly #ahead: RoomAhead
   #epoch: number
   #nextOffset: number
   #acknowledged: number
@@ -112,6 +112,7 @@ export class Writer {
   constructor(parts: WriterParts, start: { readonly epoch: number; readonly nextOffset: number }) {
     this.#parts = parts
     this.#builder = new BatchBuilder(parts.env.windows, Math.min(parts.config.batchSize, parts.config.maxMessageBytes))
+    this.#ahead = new RoomAhead(parts.env, parts.config.segmentBytes)
     this.#keyed = parts.config.cleanupPolicy !== 'delete'
     this.#epoch = start.epoch
     this.#nextOffset = start.nextOffset
@@ -252,6 +253,7 @@ export class Writer {
   /** Waits until nothing of this writer is under way. */
   async settle(): Promise<void> {
     while (this.#busy !== undefined || this.#backgroundSync !== undefined) await (this.#busy ?? this.#backgroundSync)
+    await this.#ahead.settle()
   }
 
   /** Makes what is in the open batch visible to its writer (`upTo: 'appended'`). */
@@ -280,6 +282,7 @@ export class Writer {
     this.#moveSynced(this.#parts.segments.active.baseOffset, this.#parts.segments.active.size, start.acknowledged)
     this.#state = 'open'
     this.#fenceCause = undefined
+    this.#ahead.restart()
     for (const segment of this.#unsynced) if (segment !== this.#parts.segments.active) segment.release()
     this.#unsynced = []
     this.#parts.progressed()
@@ -299,6 +302,7 @@ export class Writer {
     }
     await this.#busy
     await this.#backgroundSync
+    await this.#ahead.settle()
     this.#state = 'closed'
     this.#interval?.cancel()
     this.#linger?.cancel()
@@ -433,17 +437,29 @@ export class Writer {
       this.#scheduled = true
       this.#seal()
       const started = this.#parts.env.clock.monotonic()
+      if (this.#ahead.filling) await this.#roomForRound()
       const end = this.#write()
       if (end === undefined) continue
       const bytes = this.#writtenBytes
       if (this.#synchronous && !(await this.#sync())) break
       if (!(await this.#confirmLock())) break
       if (!this.#acknowledge(end)) break
+      if (this.#synchronous) this.#ahead.roundEnded(this.#parts.segments.active, bytes)
       this.#parts.env.emit?.({ type: 'round', ...this.#where, bytes, ms: this.#parts.env.clock.monotonic() - started })
       // Whoever was resolved goes on before the next round begins, so that it carries what they append.
       for (let hop = 0; hop < 3; hop++) await undefined
     } while (this.#pending)
     this.#scheduled = false
+  }
+
+  /** A round that would reach a fill of the room ahead, or seal the segment, waits for it. */
+  async #roomForRound(): Promise<void> {
+    const { active } = this.#parts.segments
+    const next = this.#queue[0]
+    if (next === undefined) return
+    if (this.#ahead.blocks(active.size + Math.min(this.#queuedBytes, ROUND_BYTES + next.size)) || active.rollReason(next) !== undefined) {
+      await this.#ahead.settle()
+    }
   }
 
   /**
@@ -483,7 +499,7 @@ export class Writer {
       end += next.size
     }
     const bytes = end - first.at
-    if (this.#synchronous && segment.size + bytes > segment.fileSize) this.#makeRoom(segment, segment.size + bytes)
+    if (this.#synchronous) this.#ahead.makeFor(segment, bytes)
     segment.write(first.buffer, first.at, end)
     for (const batch of this.#queue.splice(0, count)) {
       batch.position = segment.size
@@ -495,11 +511,6 @@ export class Writer {
     return bytes
   }
 
-  /** Extends the file past `end`, but not past where the segment will be sealed. */
-  #makeRoom(segment: Segment, end: number): void {
-    segment.extendTo(Math.max(end, Math.min(end + ROOM_AHEAD, this.#parts.config.segmentBytes)))
-  }
-
   /** Seals the active segment and starts the next one exactly where it ends: recovery knows by that whether an end is missing. */
   #roll(): void {
     const { env, config, folder, segments, producers } = this.#parts
@@ -508,6 +519,7 @@ export class Writer {
     sealed.seal()
     if (!producers.isEmpty) this.#parts.snapshot(baseOffset)
     segments.add(Segment.create(env, config, folder, baseOffset))
+    this.#ahead.restart()
     if (env.files.durable) this.#unsynced.push(sealed)
     else sealed.release()
     if (!this.#synchronous) this.#syncSealed()
@@ -722,7 +734,7 @@ export class Writer {
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     while (this.#busy !== undefined) await this.#busy
     if (this.#state !== 'open') throw this.#fenceCause ?? this.#closedError()
-    const running = work()
+    const running = this.#ahead.settle().then(work)
     this.#occupy(running)
     return running
   }

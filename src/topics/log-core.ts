@@ -22,6 +22,7 @@ import { DiskRoom } from '../log/disk-room.ts'
 import { type LogEnvironment } from '../log/environment.ts'
 import { Mark } from '../log/mark.ts'
 import { PartitionLog } from '../log/partition-log.ts'
+import { DEFAULT_ROOM_AHEAD } from '../log/room-ahead.ts'
 import { SyncGate } from '../log/sync-gate.ts'
 import { WindowCache } from '../log/windows.ts'
 import { type CatalogState, readCatalog, type TopicEntry, writeCatalog } from './catalog.ts'
@@ -316,6 +317,7 @@ function environment(options: CoreOptions, mark: Mark, lock: FolderLock | undefi
     windows: new WindowCache(windowBytes),
     buffer: new BufferBudget(bufferBytes),
     room: new DiskRoom(files, folder, clock, minFreeBytes),
+    roomAheadBytes: DEFAULT_ROOM_AHEAD,
     get emit() {
       return events.emit
     },

@@ -13,6 +13,7 @@ import { type LogEnvironment, type LogEvent } from '../../src/log/environment.ts
 import { Mark } from '../../src/log/mark.ts'
 import { type PartitionOptions } from '../../src/log/open-partition.ts'
 import { PartitionLog } from '../../src/log/partition-log.ts'
+import { DEFAULT_ROOM_AHEAD } from '../../src/log/room-ahead.ts'
 import { SyncGate } from '../../src/log/sync-gate.ts'
 import { WindowCache } from '../../src/log/windows.ts'
 
@@ -45,6 +46,7 @@ export interface EnvironmentOptions {
   readonly bufferBytes?: number
   readonly windowBytes?: number
   readonly minFreeBytes?: number
+  readonly roomAheadBytes?: number
   readonly emit?: (event: LogEvent) => void
 }
 
@@ -63,6 +65,7 @@ export async function environment(files: FileSystem, root: string, options: Envi
     windows: new WindowCache(options.windowBytes ?? 16 * 1024 * 1024),
     buffer: new BufferBudget(options.bufferBytes ?? 32 * 1024 * 1024),
     room: new DiskRoom(files, root, clock, options.minFreeBytes ?? 0),
+    roomAheadBytes: options.roomAheadBytes ?? DEFAULT_ROOM_AHEAD,
     lock: undefined,
     emit: options.emit,
   }
