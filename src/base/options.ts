@@ -19,7 +19,7 @@ export function checkOptions(given: unknown, known: readonly string[], where: st
   for (const name of Object.keys(given)) {
     if (known.includes(name)) continue
     const meant = closest(name, known)
-    const hint = meant === undefined ? `it takes ${known.join(', ')}` : `did you mean "${meant}"?`
+    const hint = meant === undefined ? `it takes ${known.join(', ') || 'none'}` : `did you mean "${meant}"?`
     throw new TypeError(`unknown option "${name}" for ${where}: ${hint}`)
   }
 }

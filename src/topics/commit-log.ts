@@ -181,7 +181,7 @@ export class CommitLog implements PortableLog {
     const { create = true, ...others } = options
     checkBoolean(create, 'create')
     const named = typeof given === 'string'
-    if (!named) checkOptions(others, [], `topic "${given?.name}": it is defined already`)
+    if (!named) checkOptions(others, [], `topic "${given?.name}", which is defined already`)
     const definition = named ? defineTopic<K, V>(given, others) : checkedDefinition(given)
     const request = requestOf(definition, { create, key: !named || others.key !== undefined, value: !named || others.value !== undefined })
     const core = await this.#core.openTopic(request)

@@ -93,3 +93,36 @@ test('every call that fails while a log is opened is an error or a log, and leav
   }
   expect(failures).toBeGreaterThan(10)
 })
+
+test('a crash at any moment while a log and its topics are made leaves a log that opens, with all that was acknowledged', async () => {
+  const seed = Math.floor(Math.random() * 2 ** 32)
+  const left: { readonly disk: SimulatedDisk; readonly acknowledged: number; readonly power: boolean }[] = []
+  let acknowledged = 0
+  const disk: SimulatedDisk = new SimulatedDisk({
+    seed,
+    onCall: (call, running) => {
+      if (running !== disk) return       // forks tell of their calls too
+      const power = call.number % 3 !== 0
+      left.push({ disk: running.fork(seed + call.number, { power }), acknowledged, power })
+    },
+  })
+  const { log } = await simulated(disk)
+  const topic = await log.topic('t', { partitions: 2 })
+  await topic.send([{ value: 0, partition: 0 }, { value: 1, partition: 1 }])
+  acknowledged = 2
+  await log.topic('t', { partitions: 3 })
+  await topic.send({ value: 2, partition: 2 })
+  acknowledged = 3
+  await log.close()
+  expect(left.length).toBeGreaterThan(100)
+  for (const [number, { disk: after, acknowledged: promised, power }] of left.entries()) {
+    const what = `seed ${seed}, call ${number}, ${power ? 'power cut' : 'killed'}`
+    const opened = await CommitLog.open('/data', { files: after })
+    const again = await opened.topic('t', { partitions: 3 })
+    const values = (await collect(again.consumer({ until: 'end' }))).map(({ value }) => value as number).sort()
+    expect(values.slice(0, promised), what).toEqual([0, 1, 2].slice(0, promised))
+    expect(values, what).toEqual([...new Set(values)].filter((value) => [0, 1, 2].includes(value)))
+    await again.send({ value: 'more', partition: 1 })
+    await opened.close()
+  }
+})
