@@ -213,7 +213,8 @@ public class Probe {
                 boolean committed = query.get("committed").asBoolean();
                 ListOffsetsOptions options = new ListOffsetsOptions(committed ? IsolationLevel.READ_COMMITTED : IsolationLevel.READ_UNCOMMITTED);
                 var found = admin.listOffsets(Map.of(partition, spec(query.get("at"))), options).partitionResult(partition).get();
-                result.addObject().put("offset", found.offset()).put("timestamp", found.timestamp()).put("leaderEpoch", found.leaderEpoch().orElse(-1));
+                result.addObject().put("offset", found.offset()).put("timestamp", found.timestamp())
+                    .put("leaderEpoch", found.leaderEpoch().orElse(-1));
             }
         }
         return result;

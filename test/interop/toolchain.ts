@@ -22,10 +22,14 @@ declare module 'vitest' {
 
 /** Runs once before the tests: gives them the jars. */
 export default function setup(project: TestProject): void {
-  const started = Date.now()
-  if (!hasJava()) obtain(`a JDK, version ${OLDEST_JAVA} or later`, [`openjdk-${OLDEST_JAVA}-jdk-headless`, 'default-jdk-headless'], hasJava)
-  project.provide('jars', kafkaJars())
-  console.log(`Kafka's jars are ready after ${Math.round((Date.now() - started) / 1000)} s`)
+  try {
+    if (!hasJava()) obtain(`a JDK, version ${OLDEST_JAVA} or later`, [`openjdk-${OLDEST_JAVA}-jdk-headless`, 'default-jdk-headless'], hasJava)
+    project.provide('jars', kafkaJars())
+  } catch (error) {
+    // Without it there is nothing to test, and vitest would say so at length.
+    console.error(`\n${(error as Error).message}\n`)
+    process.exit(1)
+  }
 }
 
 /** The folder of jars of the pom.xml beside this file. */
