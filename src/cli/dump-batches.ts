@@ -4,6 +4,7 @@
  */
 import { basename } from 'node:path'
 import { systemClock } from '../base/clock.ts'
+import { isLogError } from '../base/errors.ts'
 import { diskFileSystem } from '../files/disk.ts'
 import { type FileHandle } from '../files/file-system.ts'
 import { type BatchHeader, type DecodedRecord } from '../format/batch.ts'
@@ -16,7 +17,7 @@ import { findLog, type FoundPartition } from '../topics/verify-log.ts'
 import { type Call } from './command.ts'
 import { type CodecNames, recordLine } from './record-line.ts'
 import { unknownPartition, unknownTopic } from './records.ts'
-import { count, counted, printable, size, time } from './text.ts'
+import { count, counted, jsonLine, printable, size, time } from './text.ts'
 
 const noCodecs: CodecNames = { key: undefined, value: undefined }
 
@@ -59,12 +60,18 @@ async function dumpPieces(call: Call, path: string, baseOffset: number, codecs: 
   try {
     for (const piece of walkSegment(file, { baseOffset, to: file.sizeSync(), endOffset })) {
       if ('batch' in piece && (piece.batch.header.lastOffset < from || piece.batch.header.baseOffset >= to)) continue
-      for (const line of pieceLines(call, file, piece, codecs)) await call.screen.print(line)
+      for (const line of call.json ? [pieceJson(piece)] : pieceLines(call, file, piece, codecs)) await call.screen.print(line)
       call.terminal.signal.throwIfAborted()
     }
   } finally {
     file.closeSync()
   }
+}
+
+function pieceJson(piece: Piece): string {
+  if (!('batch' in piece)) return jsonLine(piece)
+  const { position, header, marker, problem } = piece.batch
+  return jsonLine({ kind: piece.kind, position, ...header, marker: marker?.type, problem })
 }
 
 function* pieceLines(call: Call, file: FileHandle, piece: Piece, codecs: CodecNames): Generator<string> {
@@ -91,10 +98,22 @@ function batchLine(header: BatchHeader): string {
 
 function* recordLines(call: Call, file: FileHandle, batch: FoundBatch, codecs: CodecNames): Generator<string> {
   const { control, timestampType, maxTimestamp } = batch.header
-  for (const record of readRecords(file, batch)) {
+  const records = recordsOf(file, batch)
+  if (typeof records === 'string') return yield `      ${call.screen.paint('dim', records)}`
+  for (const record of records) {
     const timestamp = timestampType === 'LogAppendTime' ? maxTimestamp : record.timestamp
     const place = `      ${String(record.offset).padStart(8)}`
     yield control ? `${place}  ${time(timestamp)}  ${controlName(record)}` : recordLine(call.screen, place, { ...record, timestamp }, codecs)
+  }
+}
+
+/** The records of a whole batch, or why they cannot be shown: a codec that is not installed. */
+function recordsOf(file: FileHandle, batch: FoundBatch): DecodedRecord[] | string {
+  try {
+    return readRecords(file, batch)
+  } catch (error) {
+    if (isLogError(error, 'LOG_CODEC_MISSING')) return error.message
+    throw error
   }
 }
 

@@ -21,7 +21,7 @@ import { uuidText } from '../format/uuid.ts'
 import { markFileNames, readMarkSlots } from '../log/mark.ts'
 import { CATALOG_FILE, parseCatalog } from '../topics/catalog.ts'
 import { type Call, UsageError } from './command.ts'
-import { printable, time } from './text.ts'
+import { jsonLine, printable, time } from './text.ts'
 
 const MAX_BYTES = 256 * 1024 * 1024
 
@@ -34,7 +34,7 @@ const times = ['timestamp', 'createdAt']
 /** Shows a file; `--json` gives a line for each thing in it. */
 export async function dumpFile(call: Call, path: string): Promise<number> {
   const rows = rowsOf(path)
-  for (const row of rows) await call.screen.print(call.json ? JSON.stringify(row, plainNumbers) : line(row))
+  for (const row of rows) await call.screen.print(call.json ? jsonLine(row) : line(row))
   return 0
 }
 
@@ -96,11 +96,5 @@ function line(row: Row): string {
 
 function text(name: string, value: unknown): string {
   if (typeof value === 'number' && times.includes(name)) return time(value)
-  return printable(typeof value === 'object' ? JSON.stringify(value, plainNumbers) : String(value))
-}
-
-/** What JSON has no word for. */
-function plainNumbers(_name: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
-  return value === Infinity ? 'Infinity' : value
+  return printable(typeof value === 'object' ? jsonLine(value) : String(value))
 }

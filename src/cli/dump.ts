@@ -30,7 +30,7 @@ export const dump: Command = {
   notes: [
     'Shows the batches of each segment with the records in them, whatever state the files are in. A file may be a segment, an',
     'index, a snapshot, a checkpoint, a mark or commitlog.json. With --json a folder gives its records, a line for each, keys',
-    'and values in base64; readCommitted says whether a reader of committed records gets it.',
+    'and values in base64; readCommitted says whether a reader of committed records gets it. A file gives what is in it.',
   ],
   async run(call) {
     const target = find(call.argument('folder or file'))

@@ -23,6 +23,14 @@ export interface PlainRecord {
   readonly leaderEpoch: number
 }
 
+/** A value as a line of JSON, with words for what JSON has none for. */
+export function jsonLine(value: unknown): string {
+  return JSON.stringify(value, (_name, item: unknown) => {
+    if (typeof item === 'bigint') return Number.isSafeInteger(Number(item)) ? Number(item) : String(item)
+    return item === Infinity ? 'Infinity' : item
+  })
+}
+
 /** `12,345`. */
 export function count(value: number): string {
   return Math.round(value).toLocaleString('en-US')

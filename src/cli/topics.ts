@@ -6,7 +6,7 @@ import { type CommitLog, type TopicInfo } from '../topics/commit-log.ts'
 import { type PartitionStats } from '../topics/partition.ts'
 import { type Call, type Command } from './command.ts'
 import { chosenTopics, openPlain, withLog } from './records.ts'
-import { count, size } from './text.ts'
+import { count, jsonLine, size } from './text.ts'
 
 /** The subcommand. */
 export const topics: Command = {
@@ -45,12 +45,12 @@ async function list(call: Call, log: CommitLog): Promise<number> {
 
 function json({ info, partitions }: Row): string {
   const { name, key = null, value = null, settings, createdAt } = info
-  return JSON.stringify({
+  return jsonLine({
     topic: name, key, value, settings, createdAt,
     partitions: partitions.map(({ partition, startOffset, nextOffset, highWatermark, lastStableOffset, leaderEpoch, bytes, segments }) => ({
       partition, startOffset, nextOffset, highWatermark, lastStableOffset, leaderEpoch, bytes, segments,
     })),
-  }, (_, item: unknown) => (item === Infinity ? 'Infinity' : item))
+  })
 }
 
 type Table = readonly (readonly string[])[]

@@ -19,13 +19,13 @@ import { uuidText } from '../format/uuid.ts'
 import { Epochs } from './epochs.ts'
 import { type FolderPlan, planFolder } from './folder-plan.ts'
 import { type FoundBatch, type Piece, walkSegment } from './inspect.ts'
-import { type MarkState } from './mark.ts'
-import { type ForeignState } from './open-partition.ts'
 import { type CompletedTransaction, ProducerState } from './producer-state.ts'
-import { type SegmentFiles } from './segment.ts'
+import { type CertainFacts, type Leg, planLegs, type PlannedLegs, type SegmentLegs } from './segment-legs.ts'
 import { checkTxnIndex, type IndexCheck, offsetIndexCheck, timeIndexCheck } from './verify-indexes.ts'
 
 const MAX_FILE_BYTES = 256 * 1024 * 1024
+/** Of a partition: whoever has so many needs no more to know what to do. */
+const MOST_DAMAGES = 1000
 /** Bytes after which others get their turn. */
 const BREATH_BYTES = 8 * 1024 * 1024
 
@@ -63,19 +63,13 @@ export interface PartitionReport {
 }
 
 /** Which partition to check, and what is said of it elsewhere. */
-export interface VerifyOptions {
+export interface VerifyOptions extends CertainFacts {
   readonly folder: string
   readonly topic: string
   readonly partition: number
   /** 16 bytes; undefined when nothing but the folder itself tells it. */
   readonly topicId: Uint8Array | undefined
-  /** What the mark says of it. */
-  readonly state: MarkState | undefined
-  /** What Kafka's files say of it, in a folder that Kafka wrote. */
-  readonly foreign: ForeignState | undefined
   readonly logStartOffset?: number | undefined
-  /** A writer lives: what lies behind the mark is being written. */
-  readonly following: boolean
   readonly clock: Clock
   /** Called with the bytes that were looked at since the last call. */
   readonly onProgress?: ((bytes: number) => void) | undefined
@@ -84,26 +78,6 @@ export interface VerifyOptions {
 /** Checks a partition. What cannot be checked because of damage before it is left out, and the damage is reported. */
 export function verifyPartition(files: FileSystem, options: VerifyOptions): Promise<PartitionReport> {
   return new Verification(files, options).run()
-}
-
-/** A part of a segment that is certain, or that is not. */
-interface Leg {
-  readonly from: number
-  readonly to: number
-  /** Offsets of the leg are not below it. Undefined: where the leg before ends. */
-  readonly startOffset: number | undefined
-  /** Offsets of the leg are below it. */
-  readonly endOffset: number
-  readonly certain: boolean
-}
-
-interface SegmentPlan {
-  readonly baseOffset: number
-  readonly files: SegmentFiles
-  readonly size: number
-  readonly legs: readonly Leg[]
-  /** Nothing of the segment was synced for certain when the log was last written. */
-  readonly certain: boolean
 }
 
 interface Torn {
@@ -120,11 +94,14 @@ class Verification {
   readonly #findings: Finding[] = []
   readonly #producers = new ProducerState()
   #plan: FolderPlan = { segments: [], snapshots: [], obsolete: [], renames: [] }
+  #legs: PlannedLegs = { segments: [], clean: false, segmentMissing: false, certainOffset: 0 }
   #epochs: Epochs | undefined
   #snapshots: FolderPlan['snapshots'][number][] = []
   #aborted: CompletedTransaction[] = []
+  #wrongEpochs: { path: string; position: number; leaderEpoch: number; expected: number | undefined }[] = []
+  #epochsFall = false
+  #lastEpoch = -1
   #torn: Torn | undefined
-  #clean = false
   /** No offset is missing so far, between batches or in them: nothing was compacted, and no append failed. */
   #dense = true
   #startOffset = 0
@@ -133,6 +110,7 @@ class Verification {
   #batches = 0
   #records = 0
   #unbreathed = 0
+  #damages = 0
 
   constructor(files: FileSystem, options: VerifyOptions) {
     this.#files = files
@@ -147,7 +125,9 @@ class Verification {
     this.#checkTopicId()
     this.#epochs = this.#readEpochs()
     // 2 What is certain.
-    const segments = this.#planSegments()
+    this.#legs = planLegs(this.#files, folder, this.#plan, this.#options)
+    this.#checkMarked()
+    const { segments } = this.#legs
     const first = segments[0]?.baseOffset ?? 0
     this.#startOffset = Math.max(first, logStartOffset)
     this.#nextOffset = first
@@ -158,12 +138,20 @@ class Verification {
     this.#checkEnd()
     return {
       topic, partition, segments: segments.length, bytes: this.#bytes, batches: this.#batches, records: this.#records,
-      startOffset: this.#startOffset, nextOffset: this.#nextOffset, clean: this.#clean, findings: this.#findings,
+      startOffset: this.#startOffset, nextOffset: this.#nextOffset, clean: this.#legs.clean, findings: this.#findings,
     }
   }
 
-  #find(kind: Finding['kind'], path: string, position: number | undefined, reason: string, message: string): void {
-    this.#findings.push({ kind, path, position, reason, message })
+  #find(finding: Finding): void {
+    if (finding.kind !== 'damage' || ++this.#damages <= MOST_DAMAGES) this.#findings.push(finding)
+  }
+
+  #damage(path: string, reason: string, message: string, position?: number): void {
+    this.#find({ kind: 'damage', path, position, reason, message })
+  }
+
+  #note(path: string, reason: string, message: string, position?: number): void {
+    this.#find({ kind: 'note', path, position, reason, message })
   }
 
   #path(name: string): string {
@@ -172,12 +160,12 @@ class Verification {
 
   #checkNames(): void {
     const { segments, snapshots, obsolete } = this.#plan
-    for (const name of obsolete) this.#find('note', this.#path(name), undefined, 'leftover', 'left by an interrupted change; it means nothing any more')
+    for (const name of obsolete) this.#note(this.#path(name), 'leftover', 'left by an interrupted change; it means nothing any more')
     for (const { name } of [...segments.map(({ files }) => ({ name: files.log })), ...snapshots]) {
-      if (name.endsWith('.swap')) this.#find('note', this.#path(name), undefined, 'leftover', 'a finished change that was not renamed yet; it counts')
+      if (name.endsWith('.swap')) this.#note(this.#path(name), 'leftover', 'a finished change that was not renamed yet; it counts')
     }
     for (const name of this.#files.listSync(this.#options.folder)) {
-      if (name.startsWith('torn-')) this.#find('note', this.#path(name), undefined, 'set-aside', 'bytes that were set aside; they are not a part of the log')
+      if (name.startsWith('torn-')) this.#note(this.#path(name), 'set-aside', 'bytes that were set aside; they are not a part of the log')
     }
   }
 
@@ -186,9 +174,9 @@ class Verification {
     const { topicId } = this.#options
     const found = this.#read(path, (bytes) => parsePartitionMetadata(bytes, path))
     if (found === undefined) {
-      if (this.#files.statSync(path) === undefined) this.#find('note', path, undefined, 'missing-file', 'there is no topic id in the folder')
+      if (this.#files.statSync(path) === undefined) this.#note(path, 'missing-file', 'there is no topic id in the folder')
     } else if (topicId !== undefined && Buffer.compare(found, topicId) !== 0) {
-      this.#find('damage', path, undefined, 'topic-id', `topic id ${uuidText(found)}, but the topic's is ${uuidText(topicId)}`)
+      this.#damage(path, 'topic-id', `topic id ${uuidText(found)}, but the topic's is ${uuidText(topicId)}`)
     }
   }
 
@@ -197,7 +185,7 @@ class Verification {
     const entries = this.#read(path, (bytes) => parseLeaderEpochs(bytes, path))
     if (entries === undefined) return undefined
     const epochs = new Epochs(entries)
-    if (epochs.entries.length !== entries.length) this.#find('damage', path, undefined, 'epoch-order', 'epochs and their offsets do not rise')
+    if (epochs.entries.length !== entries.length) this.#damage(path, 'epoch-order', 'epochs and their offsets do not rise')
     return epochs
   }
 
@@ -208,48 +196,22 @@ class Verification {
       return bytes === undefined ? undefined : parse(bytes)
     } catch (error) {
       if (!isLogError(error, 'LOG_FILE_CORRUPT')) throw error
-      this.#find(kind, path, undefined, 'damaged-file', withoutPath(error.message, path))
+      this.#find({ kind, path, position: undefined, reason: 'damaged-file', message: withoutPath(error.message, path) })
       return undefined
     }
   }
 
-  #planSegments(): SegmentPlan[] {
-    const { state, foreign, following } = this.#options
-    const sized = this.#plan.segments.map(({ baseOffset, files }) => ({ baseOffset, files, size: this.#files.statSync(this.#path(files.log))?.size ?? 0 }))
-    const last = sized.at(-1)
-    const marked = state === undefined ? -1 : sized.findIndex(({ baseOffset }) => baseOffset === state.baseOffset)
-    const whole = (size: number, certain: boolean, endOffset = Infinity): Leg[] => [{ from: 0, to: size, startOffset: undefined, endOffset, certain }]
-    if (state !== undefined && marked < 0 && state.position > 0) this.#missing(state)
-    this.#clean = state === undefined ? foreign?.clean === true
-      : state.closed && last !== undefined && last.baseOffset === state.baseOffset && last.size === state.position
-    const known = following && state !== undefined ? sized.filter(({ baseOffset }) => baseOffset <= state.baseOffset) : sized
-    return known.map((segment, number) => {
-      const endOffset = known[number + 1]?.baseOffset ?? Infinity
-      if (state !== undefined && number === marked) return { ...segment, legs: this.#markedLegs(segment, state, endOffset), certain: this.#clean || state.position > 0 }
-      const certain = this.#clean || (state !== undefined ? number < marked || marked < 0 : endOffset <= this.#unscannedEnd(sized))
-      return { ...segment, legs: whole(segment.size, certain, endOffset), certain }
-    })
-  }
-
-  /** Without a mark: the segments below it are believed by recovery. */
-  #unscannedEnd(segments: readonly { readonly baseOffset: number }[]): number {
-    return this.#options.foreign?.recoveryPoint ?? segments.at(-1)?.baseOffset ?? 0
-  }
-
-  /** The segment that the mark speaks of: up to its position every byte was synced. */
-  #markedLegs(segment: { files: SegmentFiles; size: number }, state: MarkState, endOffset: number): Leg[] {
-    const { position, syncedOffset } = state
-    if (segment.size < position) {
-      this.#find('damage', this.#path(segment.files.log), segment.size, 'missing-bytes', `the file has ${segment.size} bytes, ${position} were synced`)
-    }
-    const certain = { from: 0, to: Math.min(position, segment.size), startOffset: undefined, endOffset: Math.min(syncedOffset, endOffset), certain: true }
-    const behind = { from: certain.to, to: segment.size, startOffset: syncedOffset, endOffset, certain: false }
-    return this.#options.following || this.#clean ? [certain] : [certain, behind]
-  }
-
-  #missing(state: MarkState): void {
+  /** The segment that the mark speaks of must be there, as far as it was synced. */
+  #checkMarked(): void {
+    const { state } = this.#options
+    if (state === undefined) return
     const path = this.#path(logFileName(state.baseOffset))
-    this.#find('damage', path, undefined, 'missing-file', `the segment is missing: ${state.position} bytes of it were synced`)
+    const { size } = this.#legs.segments.find(({ baseOffset }) => baseOffset === state.baseOffset) ?? { size: Infinity }
+    if (this.#legs.segmentMissing) {
+      this.#damage(path, 'missing-file', `the segment is missing: ${state.position} bytes of it were synced`)
+    } else if (size < state.position) {
+      this.#damage(path, 'missing-bytes', `the file has ${size} bytes, ${state.position} were synced`, size)
+    }
   }
 
   /** The producers as they were before the first segment, when a snapshot tells. */
@@ -263,7 +225,7 @@ class Verification {
     }
   }
 
-  async #checkSegment(segment: SegmentPlan, before: SegmentPlan | undefined): Promise<void> {
+  async #checkSegment(segment: SegmentLegs, before: SegmentLegs | undefined): Promise<void> {
     const path = this.#path(segment.files.log)
     this.#checkBegin(segment, before, path)
     const checks = this.#torn === undefined ? this.#indexChecks(segment) : []
@@ -286,23 +248,23 @@ class Verification {
   }
 
   /** We begin a segment exactly where the one before ends; Kafka may leave a gap. */
-  #checkBegin({ baseOffset, legs }: SegmentPlan, before: SegmentPlan | undefined, path: string): void {
+  #checkBegin({ baseOffset, legs }: SegmentLegs, before: SegmentLegs | undefined, path: string): void {
     if (this.#torn !== undefined || baseOffset === this.#nextOffset) return
     const { foreign } = this.#options
     if (before !== undefined && foreign === undefined && this.#dense && baseOffset > this.#nextOffset) {
       const beforePath = this.#path(before.files.log)
       const message = `the log ends with offset ${this.#nextOffset - 1}, the next segment begins with ${baseOffset}`
-      if (legs[0]?.certain === true) this.#find('damage', beforePath, before.size, 'missing-bytes', message)
+      if (legs[0]?.certain === true) this.#damage(beforePath, 'missing-bytes', message, before.size)
       else this.#torn = { path: beforePath, position: before.size, reason: 'missing-bytes', bytes: 0, batches: 0 }
     }
     this.#dense = false
     if (this.#torn === undefined && baseOffset < this.#nextOffset) {
-      this.#find('damage', path, undefined, 'offset-order', `the segment begins with offset ${baseOffset}, the one before ends with ${this.#nextOffset - 1}`)
+      this.#damage(path, 'offset-order', `the segment begins with offset ${baseOffset}, the one before ends with ${this.#nextOffset - 1}`)
     }
     this.#nextOffset = Math.max(this.#nextOffset, baseOffset)
   }
 
-  #indexChecks(segment: SegmentPlan): [name: string, check: IndexCheck][] {
+  #indexChecks(segment: SegmentLegs): [name: string, check: IndexCheck][] {
     const { baseOffset, files } = segment
     const exact = this.#options.foreign === undefined
     const checks: [string, IndexCheck][] = []
@@ -318,16 +280,18 @@ class Verification {
   }
 
   /** Without its index a segment is read from its beginning to make it again. An active segment has none before it is sealed. */
-  #missingIndex(name: string, { certain }: SegmentPlan): void {
+  #missingIndex(name: string, { certain }: SegmentLegs): void {
     if (this.#options.following) return
-    this.#find(this.#clean && certain ? 'damage' : 'note', this.#path(name), undefined, 'missing-file', 'the index is missing; it is made again from the log')
+    const message = 'the index is missing; it is made again from the log'
+    if (this.#legs.clean && certain) this.#damage(this.#path(name), 'missing-file', message)
+    else this.#note(this.#path(name), 'missing-file', message)
   }
 
   #indexReport(name: string): (position: number, message: string) => void {
     let reported = 0
     // A shifted index contradicts the log with every entry: the first few tell enough.
     return (position, message) => {
-      if (reported++ < 3) this.#find('damage', this.#path(name), position, 'index-entry', message)
+      if (reported++ < 3) this.#damage(this.#path(name), 'index-entry', message, position)
     }
   }
 
@@ -344,8 +308,8 @@ class Verification {
     if (piece.kind === 'zeros') return this.#takeZeros(piece.position, size, leg, path)
     const position = piece.kind === 'damage' ? piece.position : piece.batch.position
     const reason = piece.kind === 'damage' ? piece.reason : 'offset-order'
-    if (leg.certain || this.#nextOffset < this.#acknowledgedOffset) {
-      this.#find('damage', path, position, reason, piece.kind === 'damage' ? `${inWords(reason)} (${size} bytes)` : misplaced(piece))
+    if (leg.certain || this.#nextOffset < this.#legs.certainOffset) {
+      this.#damage(path, reason, piece.kind === 'damage' ? `${inWords(reason)} (${size} bytes)` : misplaced(piece), position)
       this.#dense = false
     } else this.#torn = { path, position, reason, bytes: size, batches: piece.kind === 'misplaced' ? 1 : 0 }
   }
@@ -353,15 +317,15 @@ class Verification {
   /** Room ahead of the end is zeros; below what was synced there is none. */
   #takeZeros(position: number, size: number, leg: Leg, path: string): void {
     if (!leg.certain || this.#options.foreign !== undefined) {
-      this.#find('note', path, position, 'room', `${size} zeros: room that was never used`)
-    } else this.#find('damage', path, position, 'zeros', `${size} zeros where batches were synced`)
+      this.#note(path, 'room', `${size} zeros: room that was never used`, position)
+    } else this.#damage(path, 'zeros', `${size} zeros where batches were synced`, position)
   }
 
   #takeBatch(batch: FoundBatch, path: string, checks: readonly (readonly [string, IndexCheck])[]): void {
     const { header, position, problem } = batch
     if (header.baseOffset !== this.#nextOffset || header.recordCount !== header.lastOffsetDelta + 1) this.#dense = false
     this.#compareSnapshots(header.baseOffset)
-    if (problem !== undefined) this.#find('damage', path, position, 'bad-record', `the checksum is right, but the records are not: ${problem}`)
+    if (problem !== undefined) this.#damage(path, 'bad-record', `the checksum is right, but the records are not: ${problem}`, position)
     this.#checkEpoch(header, position, path)
     for (const [, check] of checks) check.batch(position, header)
     const ended = header.producerId < 0n ? undefined : this.#producers.replay(header, batch.marker)
@@ -372,23 +336,39 @@ class Verification {
   }
 
   #checkEpoch({ leaderEpoch, baseOffset }: BatchHeader, position: number, path: string): void {
-    const expected = this.#epochs?.epochAt(baseOffset)
     // Batches of before leader epochs were invented have −1.
-    if (expected === undefined || leaderEpoch === expected || leaderEpoch === -1) return
-    this.#find('damage', path, position, 'leader-epoch', `leader epoch ${leaderEpoch}, but ${LEADER_EPOCH_FILE} says ${expected} for offset ${baseOffset}`)
+    if (this.#epochs?.latest === undefined || leaderEpoch === -1) return
+    if (leaderEpoch < this.#lastEpoch) this.#epochsFall = true
+    this.#lastEpoch = leaderEpoch
+    const expected = this.#epochs.epochAt(Math.max(baseOffset, this.#startOffset))
+    if (leaderEpoch !== expected) this.#wrongEpochs.push({ path, position, leaderEpoch, expected })
   }
 
-  #endIndex(name: string, check: IndexCheck, { certain }: SegmentPlan): void {
+  /** Where batches and checkpoint contradict each other, most of the batches against a checkpoint are right if they do not contradict themselves. */
+  #judgeEpochs(): void {
+    const wrong = this.#wrongEpochs
+    if (wrong.length === 0) return
+    if (!this.#epochsFall && 2 * wrong.length > this.#batches) {
+      const { leaderEpoch, expected } = wrong[0]!
+      const message = `${wrong.length} batches have another leader epoch than it says: ${leaderEpoch} instead of ${expected ?? 'none'}`
+      return this.#damage(this.#path(LEADER_EPOCH_FILE), 'epoch-order', message)
+    }
+    for (const { path, position, leaderEpoch, expected } of wrong) {
+      this.#damage(path, 'leader-epoch', `leader epoch ${leaderEpoch}, but ${LEADER_EPOCH_FILE} says ${expected ?? 'none'}`, position)
+    }
+  }
+
+  #endIndex(name: string, check: IndexCheck, { certain }: SegmentLegs): void {
     const past = check.end()
     if (past === 0) return
     const { following } = this.#options
     // The index of a segment that grows may be ahead of what was synced of its log.
-    if (following || !certain || this.#torn !== undefined || !this.#clean) {
-      if (!following) this.#find('note', this.#path(name), undefined, 'index-ahead', `entries that are ahead of the log: ${past}; the next open takes them away`)
-    } else this.#find('damage', this.#path(name), undefined, 'index-entry', `entries that point past the end of the log: ${past}`)
+    if (following || !certain || this.#torn !== undefined || !this.#legs.clean) {
+      if (!following) this.#note(this.#path(name), 'index-ahead', `entries that are ahead of the log: ${past}; the next open takes them away`)
+    } else this.#damage(this.#path(name), 'index-entry', `entries that point past the end of the log: ${past}`)
   }
 
-  #checkTxnIndex(segment: SegmentPlan): void {
+  #checkTxnIndex(segment: SegmentLegs): void {
     const path = this.#path(segment.files.txnIndex)
     const expected = this.#aborted
     this.#aborted = []
@@ -396,7 +376,7 @@ class Verification {
     const kept = entries.filter(({ lastOffset }) => lastOffset < this.#nextOffset)
     // Of an end that is not certain, entries may be missing: the next open adds them.
     const kind = segment.legs.every((leg) => leg.certain) ? 'damage' : 'note'
-    checkTxnIndex(kept, expected, this.#dense, (position, message) => this.#find(kind, path, position, 'index-entry', message))
+    checkTxnIndex(kept, expected, this.#dense, (position, message) => this.#find({ kind, path, position, reason: 'index-entry', message }))
   }
 
   /** Compares the snapshots up to an offset with what a replay of the log found. */
@@ -416,41 +396,35 @@ class Verification {
     const last = known?.batches.at(-1)
     const same = known !== undefined && known.epoch === entry.epoch && known.currentTxnFirstOffset === entry.currentTxnFirstOffset &&
       (last?.lastOffset ?? -1) === entry.lastOffset && (last?.lastSequence ?? -1) === entry.lastSequence
-    if (!same) this.#find('damage', path, undefined, 'snapshot', `producer ${entry.producerId} is not as the log tells it`)
+    if (!same) this.#damage(path, 'snapshot', `producer ${entry.producerId} is not as the log tells it`)
   }
 
   #readSnapshot(name: string, offset: number): ProducerSnapshotEntry[] | undefined {
     const path = this.#path(name)
-    const { state, foreign } = this.#options
-    const certainOffset = this.#clean ? Infinity : (state?.syncedOffset ?? foreign?.recoveryPoint ?? 0)
+    const { clean, certainOffset } = this.#legs
     // Snapshots are not synced when they are taken: a power cut may leave half of one, which the next open passes over.
-    return this.#read(path, (bytes) => decodeProducerSnapshot(bytes, path), offset > certainOffset ? 'note' : 'damage')
+    return this.#read(path, (bytes) => decodeProducerSnapshot(bytes, path), clean || offset <= certainOffset ? 'damage' : 'note')
   }
 
   #checkEnd(): void {
     this.#compareSnapshots(this.#nextOffset)
+    this.#judgeEpochs()
     const { state } = this.#options
     const torn = this.#torn
     if (torn !== undefined) {
       const whole = torn.batches === 0 ? '' : `, ${torn.batches} whole batches among them`
-      this.#find('torn', torn.path, torn.position, torn.reason,
-        `the log ends here: ${inWords(torn.reason)}. The next open for writing sets ${torn.bytes} bytes aside${whole}`)
+      const message = `the log ends here: ${inWords(torn.reason)}. The next open for writing sets ${torn.bytes} bytes aside${whole}`
+      this.#find({ kind: 'torn', path: torn.path, position: torn.position, reason: torn.reason, message })
     }
     const damaged = this.#findings.some(({ kind, reason }) => kind === 'damage' && reason !== 'index-entry')
     if (state !== undefined && !damaged && this.#nextOffset < state.syncedOffset) {
-      this.#find('damage', this.#options.folder, undefined, 'missing-bytes', `the log ends with offset ${this.#nextOffset - 1}, ${state.syncedOffset - 1} was synced`)
+      this.#damage(this.#options.folder, 'missing-bytes', `the log ends with offset ${this.#nextOffset - 1}, ${state.syncedOffset - 1} was synced`)
     }
-    for (const { name } of this.#snapshots) this.#find('note', this.#path(name), undefined, 'snapshot-ahead', 'of producers past the end of the log')
+    for (const { name } of this.#snapshots) this.#note(this.#path(name), 'snapshot-ahead', 'of producers past the end of the log')
     const ahead = this.#epochs?.entries.find(({ startOffset }) => startOffset > this.#nextOffset)
-    if (ahead !== undefined && this.#clean && !damaged) {
-      this.#find('damage', this.#path(LEADER_EPOCH_FILE), undefined, 'epoch-ahead', `epoch ${ahead.epoch} begins at offset ${ahead.startOffset}, past the end`)
+    if (ahead !== undefined && this.#legs.clean && !damaged) {
+      this.#damage(this.#path(LEADER_EPOCH_FILE), 'epoch-ahead', `epoch ${ahead.epoch} begins at offset ${ahead.startOffset}, past the end`)
     }
-  }
-
-  /** Offsets below it were acknowledged. */
-  get #acknowledgedOffset(): number {
-    const { state, foreign } = this.#options
-    return state?.syncedOffset ?? foreign?.recoveryPoint ?? 0
   }
 
   #breathe(): Promise<void> {

@@ -140,11 +140,12 @@ export class Partition<K, V> {
     })
   }
 
-  /** The first record at or after a time, ms since 1970, in the order of the log; undefined when there is none. */
-  offsetForTimestamp(timestamp: number): FoundTimestamp | undefined {
+  /** The first record at or after a time, ms since 1970, in the order of the log; undefined when there is none that such a reader gets. */
+  offsetForTimestamp(timestamp: number, isolation: Isolation = 'read_committed'): FoundTimestamp | undefined {
     this.life.check()
     checkInteger(timestamp ?? null, 'timestamp', 0)
-    return this.log.offsetForTimestamp(timestamp)
+    checkOneOf(isolation, 'isolation', isolations)
+    return this.log.offsetForTimestamp(timestamp, isolation)
   }
 
   /** The first record with the largest timestamp; undefined when no record has one. */
