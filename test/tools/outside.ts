@@ -70,7 +70,7 @@ export async function outsideProject(install: (folder: string) => Promise<void> 
 }
 
 async function buildInto(folder: string): Promise<void> {
-  await tsc('-p', 'tsconfig.build.json', '--outDir', join(folder, 'dist'))
+  await tsc('-p', 'tsconfig.build.json', '--outDir', join(folder, 'dist'), '--emitDeclarationOnly', 'false')
   await copyFile(join(root, 'package.json'), join(folder, 'package.json'))
 }
 
