@@ -12,14 +12,17 @@ import { LogError, type LogErrorCode } from './errors.ts'
 
 const TWO_32 = 0x1_0000_0000
 
+/** Reads a signed 16-bit integer. */
 export function getInt16(buffer: Uint8Array, at: number): number {
   return ((buffer[at]! << 24) >> 16) | buffer[at + 1]!
 }
 
+/** Reads a signed 32-bit integer. */
 export function getInt32(buffer: Uint8Array, at: number): number {
   return (buffer[at]! << 24) | (buffer[at + 1]! << 16) | (buffer[at + 2]! << 8) | buffer[at + 3]!
 }
 
+/** Reads an unsigned 32-bit integer. */
 export function getUint32(buffer: Uint8Array, at: number): number {
   return getInt32(buffer, at) >>> 0
 }
@@ -29,15 +32,18 @@ export function getInt64(buffer: Uint8Array, at: number): number {
   return getInt32(buffer, at) * TWO_32 + getUint32(buffer, at + 4)
 }
 
+/** Reads a signed 64-bit integer, exactly. */
 export function getBigInt64(buffer: Uint8Array, at: number): bigint {
   return (BigInt(getInt32(buffer, at)) << 32n) | BigInt(getUint32(buffer, at + 4))
 }
 
+/** Writes the low 16 bits of `value`. */
 export function setInt16(buffer: Uint8Array, at: number, value: number): void {
   buffer[at] = value >> 8
   buffer[at + 1] = value
 }
 
+/** Writes the low 32 bits of `value`. */
 export function setInt32(buffer: Uint8Array, at: number, value: number): void {
   buffer[at] = value >> 24
   buffer[at + 1] = value >> 16
@@ -52,6 +58,7 @@ export function setInt64(buffer: Uint8Array, at: number, value: number): void {
   setInt32(buffer, at + 4, value - high * TWO_32)
 }
 
+/** Writes the low 64 bits of `value`. */
 export function setBigInt64(buffer: Uint8Array, at: number, value: bigint): void {
   setInt32(buffer, at, Number(BigInt.asIntN(32, value >> 32n)))
   setInt32(buffer, at + 4, Number(BigInt.asIntN(32, value)))

@@ -10,8 +10,10 @@ export interface Codec<T> {
   readonly name: string
   /** How many bytes `encode` will write, when that is known without encoding. It must then write exactly as many. */
   readonly size?: (value: T) => number
+  /** Whether what `decode` returns shares memory with the buffer: the window that holds it is then never used again. Default false. */
+  readonly views?: boolean
   /** Writes the value at the writer's place. May throw: then nothing counts as written. */
   encode(value: T, writer: ByteWriter): void
-  /** Reads a value from `buffer[start, end)`. What it returns must not share memory with `buffer` unless the codec says so. */
+  /** Reads a value from `buffer[start, end)`. What it returns shares no memory with `buffer` unless `views` is set. */
   decode(buffer: Buffer, start: number, end: number): T
 }

@@ -6,7 +6,9 @@
  * Byte layout: docs/format.md#batch and #record. Sizes first and then plain writes where the codecs tell sizes; where they cannot, the
  * width of each length is guessed from the record before, and moved in the rare case that the guess was wrong.
  */
-import { ByteWriter, putUvarint, putVarint, putVarlong, setBigInt64, setInt16, setInt32, setInt64, uvarintSize, varintSize, varlongSize } from '../base/bytes.ts'
+import {
+  ByteWriter, putUvarint, putVarint, putVarlong, setBigInt64, setInt16, setInt32, setInt64, uvarintSize, varintSize, varlongSize,
+} from '../base/bytes.ts'
 import { type Codec } from '../base/codec.ts'
 import { crc32c } from '../base/crc32c.ts'
 import { LogError } from '../base/errors.ts'

@@ -6,8 +6,10 @@ import { type CompressionName } from '../format/compression.ts'
 
 /** When an append counts as stored: see {@link LogConfig.durability}. */
 export const durabilities = ['sync', 'interval', 'os'] as const
+/** One of {@link durabilities}. */
 export type Durability = (typeof durabilities)[number]
 
+/** The settings of one partition's log, all of them given. */
 export interface LogConfig {
   // What happens
   /**

@@ -43,6 +43,7 @@ export interface CursorSource {
   filter(from: number, to: number): CommittedFilter | undefined
 }
 
+/** What a cursor walks over. */
 export interface CursorOptions {
   readonly from: number
   /** Exclusive. */
@@ -54,6 +55,7 @@ export interface CursorOptions {
 
 const RECORD_DONE = { done: true, value: undefined } as const
 
+/** A walk over the records of one partition; also what its records find their bytes by after its memory was used again. */
 export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, RecordSource<K, V> {
   /** Offset of the next record wanted. */
   position: number
@@ -430,7 +432,8 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
 
   private malformed(): LogError {
     const { topic, partition, baseOffset } = this
-    return new LogError('LOG_BATCH_CORRUPT', `a record is malformed inside the batch at offset ${baseOffset} of ${topic}-${partition}`, { topic, partition, baseOffset })
+    const where = `the batch at offset ${baseOffset} of ${topic}-${partition}`
+    return new LogError('LOG_BATCH_CORRUPT', `a record is malformed inside ${where}`, { topic, partition, baseOffset })
   }
 
   private damaged(segment: Segment, reason: string): LogError {

@@ -13,16 +13,18 @@ import { type SyncGate } from './sync-gate.ts'
 import { type WindowCache } from './windows.ts'
 
 /** Something that happened inside the log, for diagnostics. Times are in milliseconds, sizes in bytes. */
-export type LogEvent =
-  | { readonly type: 'round'; readonly topic: string; readonly partition: number; readonly bytes: number; readonly ms: number }
-  | { readonly type: 'sync'; readonly topic: string; readonly partition: number; readonly ms: number }
-  | { readonly type: 'roll'; readonly topic: string; readonly partition: number; readonly baseOffset: number }
-  | { readonly type: 'recovery'; readonly topic: string; readonly partition: number; readonly report: RecoveryReport }
+export type LogEvent = { readonly topic: string; readonly partition: number } & (
+  | { readonly type: 'round'; readonly bytes: number; readonly ms: number }
+  | { readonly type: 'sync'; readonly ms: number }
+  | { readonly type: 'roll'; readonly baseOffset: number }
+  | { readonly type: 'recovery'; readonly report: RecoveryReport }
   /** Appends are refused until a reopen. Records from `from` up to `end` were not acknowledged and are lost. */
-  | { readonly type: 'fenced'; readonly topic: string; readonly partition: number; readonly from: number; readonly end: number; readonly cause: unknown }
+  | { readonly type: 'fenced'; readonly from: number; readonly end: number; readonly cause: unknown }
   /** Records from `from` up to `end` did not find room. */
-  | { readonly type: 'disk-full'; readonly topic: string; readonly partition: number; readonly from: number; readonly end: number; readonly cause: unknown }
+  | { readonly type: 'disk-full'; readonly from: number; readonly end: number; readonly cause: unknown }
+)
 
+/** What the partitions of one log share. */
 export interface LogEnvironment {
   readonly files: FileSystem
   readonly openFiles: OpenFiles

@@ -36,6 +36,7 @@ const GROWTH = 16 * 1024
 /** A mark larger than this is not ours: it would speak of more than 260,000 partitions. */
 const MAX_BYTES = 16 * 1024 * 1024
 
+/** The names of the mark's two files in the folder of a log. */
 export const markFileNames = ['mark-a', 'mark-b'] as const
 
 /** What a slot says of one partition. */

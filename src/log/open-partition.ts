@@ -33,6 +33,7 @@ export interface ForeignState {
   readonly recoveryPoint: number
 }
 
+/** Which partition to open, and how. */
 export interface PartitionOptions {
   readonly folder: string
   readonly topic: string
@@ -63,6 +64,7 @@ export interface OpenedPartition {
 
 const CLEAN_REPORT: RecoveryReport = { clean: true, scannedBytes: 0, recoveredBatches: 0, cut: undefined }
 
+/** Opens a partition. Throws LOG_CORRUPT when what was certainly stored is damaged or missing; then nothing was changed. */
 export async function openPartition(env: LogEnvironment, options: PartitionOptions): Promise<OpenedPartition> {
   const slot = env.mark.slot(options.topicId, options.partition)
   // 1 A new folder, with its topic id, before anything can be in it.
@@ -306,5 +308,6 @@ async function settleFolder(
 
 function missing(options: PartitionOptions, what: string): LogError {
   const { topic, partition, folder } = options
-  return new LogError('LOG_CORRUPT', `${what} of ${topic}-${partition} is missing from ${folder}`, { path: folder, topic, partition, reason: 'missing-file' })
+  const message = `${what} of ${topic}-${partition} is missing from ${folder}`
+  return new LogError('LOG_CORRUPT', message, { path: folder, topic, partition, reason: 'missing-file' })
 }

@@ -29,6 +29,7 @@ import { type AppendedBatch, Writer, type WriterState } from './writer.ts'
 /** Which records a reader gets: all, or those of transactions that committed (and all without a transaction). */
 export type Isolation = 'read_committed' | 'read_uncommitted'
 
+/** What to read. */
 export interface ReadOptions {
   /** First offset wanted. Default: the oldest kept. */
   readonly from?: number
@@ -326,7 +327,8 @@ export class PartitionLog implements CursorSource {
     const end = this.nextOffset
     if (from >= this.#startOffset && from <= end) return from
     const start = this.#startOffset
-    throw new LogError('LOG_OFFSET_OUT_OF_RANGE', `offset ${from} is outside ${this.topic}-${this.partition}: kept are ${start}..${end - 1}`, { offset: from, start, end })
+    const message = `offset ${from} is outside ${this.topic}-${this.partition}: kept are ${start}..${end - 1}`
+    throw new LogError('LOG_OFFSET_OUT_OF_RANGE', message, { offset: from, start, end })
   }
 
   #readOnlyError(): LogError {
@@ -338,7 +340,10 @@ export class PartitionLog implements CursorSource {
     const position = segment.batchStart(nextOffset)?.position ?? segment.size
     const { slot, producers } = this.#opened
     const epoch = this.leaderEpoch
-    slot.write({ epoch, baseOffset: segment.baseOffset, position, syncedOffset: nextOffset, watermark: nextOffset, closed: false, producers: !producers.isEmpty })
+    slot.write({
+      epoch, baseOffset: segment.baseOffset, position, syncedOffset: nextOffset, watermark: nextOffset, closed: false,
+      producers: !producers.isEmpty,
+    })
     await this.#env.mark.sync()
   }
 

@@ -18,6 +18,7 @@ export interface CutReport {
   readonly movedTo: string | undefined
 }
 
+/** What opening a partition found. */
 export interface RecoveryReport {
   /** Whether the partition was closed in good order: then nothing was scanned. */
   readonly clean: boolean

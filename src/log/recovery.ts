@@ -65,8 +65,9 @@ export async function recoverTail(
   if (damage !== undefined) {
     const segment = segments[damage.segment]!
     if (found.nextOffset < certain.offset) {
-      throw new LogError('LOG_CORRUPT', `${segment.path} is damaged at position ${damage.position}: ${damage.reason}; offset ${found.nextOffset} was synced`,
-        { path: segment.path, position: damage.position, reason: damage.reason })
+      const { position, reason } = damage
+      const message = `${segment.path} is damaged at position ${position}: ${reason}; offset ${found.nextOffset} was synced`
+      throw new LogError('LOG_CORRUPT', message, { path: segment.path, position, reason })
     }
     last = damage.segment + 1
   }

@@ -20,6 +20,7 @@ export interface ScanEnd {
   readonly reason: string
 }
 
+/** Which bytes to walk, and how closely to look. */
 export interface ScanOptions {
   readonly from: number
   /** Where the file ends for this walk. */

@@ -30,6 +30,7 @@ export interface SegmentFiles {
   readonly txnIndex: string
 }
 
+/** The names of a segment's files, as a folder in good order has them. */
 export function segmentFiles(baseOffset: number): SegmentFiles {
   return {
     log: logFileName(baseOffset),
@@ -49,6 +50,7 @@ export interface AheadFacts {
   readonly firstTimestamp: number
 }
 
+/** One segment of a partition. */
 export class Segment {
   readonly baseOffset: number
   readonly path: string

@@ -44,6 +44,7 @@ const ROUNDS_PER_TURN = 256
 /** Index entries in memory before they are written. */
 const PENDING_INDEX_BYTES = 1024
 
+/** Whether appends are taken: fenced is what a failed write or sync leaves. */
 export type WriterState = 'open' | 'fenced' | 'closed'
 
 /** Where an appended batch went. */
@@ -697,7 +698,8 @@ export class Writer {
     if (this.#state !== 'open') return
     this.#state = 'fenced'
     const reason = cause instanceof Error ? cause.message : String(cause)
-    this.#fenceCause = new LogError('LOG_FENCED', `${this.#name} takes no appends since a ${during} failed: ${reason}`, { during, ...this.#where }, cause)
+    const message = `${this.#name} takes no appends since a ${during} failed: ${reason}`
+    this.#fenceCause = new LogError('LOG_FENCED', message, { during, ...this.#where }, cause)
     this.#parts.env.emit?.({ type: 'fenced', ...this.#where, from: this.#acknowledged, end: this.#nextOffset, cause })
     this.#drop(this.#acknowledged, this.#fenceCause)
     this.#loss = undefined
@@ -718,7 +720,8 @@ export class Writer {
     const end = this.#nextOffset
     this.#lost.add(offset, end, error)
     if (unwaited && offset < end) {
-      this.#loss = new LogError('LOG_APPEND_LOST', `records ${offset}..${end - 1} of ${this.#name} were not stored: ${error.message}`, { from: offset, end, ...this.#where }, error)
+      const message = `records ${offset}..${end - 1} of ${this.#name} were not stored: ${error.message}`
+      this.#loss = new LogError('LOG_APPEND_LOST', message, { from: offset, end, ...this.#where }, error)
     }
     this.#waiters.fail(offset, error)
   }

@@ -35,7 +35,6 @@ const packagePlaces: Readonly<Record<string, readonly string[]>> = {
   snappy: ['src/format/'],
   'lz4-napi': ['src/format/'],
   '@toondepauw/node-zstd': ['src/format/'],
-  '@toondepauw/node-zstd': ['src/format/'],
 }
 
 /** Where each module of Node that reaches outside the process may be imported. Modules that are not listed may be imported anywhere. */
