@@ -100,6 +100,21 @@ export function describeTrial(result: TrialResult): string {
   ].join('\n')
 }
 
+/** A trial as a Markdown table with its goals below, for docs/benchmarks.md. */
+export function markdownTrial(result: TrialResult): string {
+  const { trial, contestants, verdicts, load, rounds } = result
+  const rows = contestants.map((one) => contestantRow(trial, one, contestants))
+  return [
+    `**${trial.name}**: ${trial.what}`,
+    '',
+    `| | median (range over ${rounds} rounds) | × raw | | how, and what its durability means |`,
+    '|---|--:|--:|---|---|',
+    ...rows.map((row) => `| ${row.join(' | ')} |`),
+    '',
+    `${verdicts.map((verdict) => describeVerdict(trial, verdict).slice(2)).join('; ')}. Load ${load[0].toFixed(1)} to ${load[1].toFixed(1)}.`,
+  ].join('\n')
+}
+
 function contestantRow(trial: Trial, { contestant, figures, missing }: ContestantResult, all: readonly ContestantResult[]): string[] {
   if (missing !== undefined) return [contestant.name, 'missing', '', '', missing]
   const main = figures[trial.figure]!
@@ -110,7 +125,7 @@ function contestantRow(trial: Trial, { contestant, figures, missing }: Contestan
   return [
     contestant.name,
     spread(main, ` ${trial.unit}`),
-    ratio === undefined || main === base ? '' : `${ratio.median.toFixed(2)} × raw (${ratio.min.toFixed(2)}..${ratio.max.toFixed(2)})`,
+    ratio === undefined || main === base ? '' : `${ratio.median.toFixed(2)} × (${ratio.min.toFixed(2)}..${ratio.max.toFixed(2)})`,
     beside.join(', '),
     contestant.means,
   ]

@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util'
 import { type Figures, type Job } from './job.ts'
 import { describeMachine, freeBytes } from './machine.ts'
 import { describeProfile } from './profile.ts'
-import { concludeTrial, describeRun, describeTrial, type TrialResult } from './report.ts'
+import { concludeTrial, describeRun, describeTrial, markdownTrial, type TrialResult } from './report.ts'
 import { type Contestant, type Goal, type Trial, trials } from './trials.ts'
 
 const USAGE = `Usage: npm run bench -- [options]
@@ -21,7 +21,8 @@ const USAGE = `Usage: npm run bench -- [options]
   --rounds N      rounds of each trial (default 5; memory at most 3)
   --quick         tiny sizes and one round: shows that everything works, not how fast
   --json          results as JSON on standard output, progress on standard error
-  --against DIR   measures ours also with the build in DIR (tsc -p tsconfig.build.json --outDir DIR): for tuning
+  --against DIR   measures ours also with the build in DIR, a copy of build/bench made before a change: for tuning
+  --markdown      results as the tables of docs/benchmarks.md
   --profile       profiles our own contestants and prints where their time went
   --list          names and conditions of the trials
   --help          this text
@@ -72,7 +73,7 @@ async function runAll(chosen: readonly Trial[], data: string): Promise<number> {
     }
     const result = await runTrial(sized, join(data, trial.name))
     results.push(result)
-    if (!options.json) print(`${describeTrial(result)}\n\n`)
+    if (!options.json) print(`${options.markdown ? markdownTrial(result) : describeTrial(result)}\n\n`)
   }
   if (options.json) print(`${JSON.stringify({ machine, quick: options.quick, results }, null, 1)}\n`)
   const missing = results.flatMap(({ trial, contestants }) => contestants.flatMap((one) => (one.missing === undefined ? [] : [{ trial, ...one }])))
@@ -212,7 +213,7 @@ function readOptions() {
       options: {
         filter: { type: 'string', multiple: true, default: [] }, only: { type: 'string', multiple: true, default: [] },
         rounds: { type: 'string' }, against: { type: 'string' },
-        quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false },
+        markdown: { type: 'boolean', default: false }, quick: { type: 'boolean', default: false }, json: { type: 'boolean', default: false },
         profile: { type: 'boolean', default: false }, list: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
       },
     })

@@ -1,5 +1,5 @@
 /*
- * What `npm run bench` starts, on any Node that the project supports: installs the peers when they are not there, builds the sources to
+ * What `npm run bench` starts, on any Node that the project supports: installs the peers when they are not there, bundles the sources to
  * build/bench, and runs run.ts on Node 24 or newer, which npm carries for those machines that have an older one. Measures nothing.
  */
 import { spawnSync } from 'node:child_process'
@@ -17,7 +17,7 @@ if (!isNewEnough && (process.platform !== 'linux' || process.arch !== 'x64')) {
   fail(`the benchmarks run on Node ${OLDEST_MAJOR} or newer, this is ${process.versions.node}`)
 }
 installPeers()
-buildSources()
+await buildSources()
 const node = isNewEnough ? process.execPath : join(bench, 'node_modules', 'node-24', 'bin', 'node')
 const child = spawnSync(node, [join(bench, 'run.ts'), ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' })
 process.exit(child.status ?? 1)
@@ -37,13 +37,19 @@ function installPeers() {
   writeFileSync(stamp, wanted)
 }
 
-// What users run is the build, so that is measured. It goes beside dist/, which others may be building again meanwhile.
-function buildSources() {
-  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
-  if (!existsSync(compiler)) fail('run `npm ci` first')
-  const args = [compiler, '-p', 'tsconfig.build.json', '--outDir', 'build/bench', '--declaration', 'false']
-  const { status, stdout } = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8' })
-  if (status !== 0) process.stderr.write(`the type check finds fault, measuring nevertheless: ${stdout.split('\n')[0]}\n`)
+// What users run is bundled code, so that is measured: made as .ci/build.js makes dist/, but elsewhere, since others may be building dist/
+// meanwhile. The parts that are compared with the whole, the checksum and a writer for the codecs, are bundled by themselves.
+async function buildSources() {
+  const { rolldown } = await import('rolldown').catch(() => fail('run `npm ci` first'))
+  const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const packages = Object.keys({ ...dependencies, ...optionalDependencies })
+  const external = (id) => id.startsWith('node:') || packages.some((name) => id === name || id.startsWith(`${name}/`))
+  const bundles = [{ index: 'src/index.ts' }, { 'parts/crc32c': 'src/base/crc32c.ts' }, { 'parts/bytes': 'src/base/bytes.ts' }]
+  for (const input of bundles) {
+    const bundle = await rolldown({ input, external, cwd: root, platform: 'node' })
+    await bundle.write({ dir: join(root, 'build', 'bench'), format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'shared/[name].js' })
+    await bundle.close()
+  }
 }
 
 function fail(message) {

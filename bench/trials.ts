@@ -185,7 +185,7 @@ export const trials: readonly Trial[] = [
   ], 6 * MB, 9 * MB),
   {
     name: 'random-warm', what: 'read by offset, 1 M records of 100 B in batches of 1,000, windows hold them',
-    conditions: `values as bytes (views), uniform offsets, read({ from }) each, every batch in the windows before, ${WASM}`,
+    conditions: `values as bytes (copies), uniform offsets, read({ from }) each, every batch in the windows before, ${WASM}`,
     work: 'random', figure: 'perSecond', unit: 'records/s', records: 500_000, bytes: 100, fill: 1_000_000,
     job: { batchRecords: 1000, windowBytes: 192 * MIB },
     contestants: [
@@ -201,7 +201,7 @@ export const trials: readonly Trial[] = [
   },
   {
     name: 'random-cold', what: 'read by offset, 1 M records of 100 B in batches of 100, six times the window budget',
-    conditions: `values as bytes (views), uniform offsets, read({ from }) each, windows empty before, system cache warm, ${WASM}`,
+    conditions: `values as bytes (copies), uniform offsets, read({ from }) each, windows empty before, system cache warm, ${WASM}`,
     work: 'random', figure: 'perSecond', unit: 'records/s', records: 300_000, bytes: 100, fill: 1_000_000,
     job: { batchRecords: 100, windowBytes: 18 * MIB },
     contestants: [

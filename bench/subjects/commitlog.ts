@@ -26,8 +26,8 @@ function partOf({ build }: Job, path: string): string {
   return build === undefined ? new URL(path, usualBuild).href : pathToFileURL(join(build, path)).href
 }
 
-async function open(job: Job) {
-  const { bytes, CommitLog, defineTopic } = await load(job)
+async function open(job: Job, library?: Library) {
+  const { bytes, CommitLog, defineTopic } = library ?? (await load(job))
   const { durability = 'os', windowBytes, segmentBytes, batchRecords } = job
   const log = await CommitLog.open(join(job.folder, 'log'), { ...(windowBytes !== undefined && { windowBytes }) })
   const topic = await log.topic(defineTopic('bench', {
@@ -163,7 +163,7 @@ async function random(job: Job): Promise<Figures> {
 }
 
 function readOne(partition: Opened['partition'], offset: number): number {
-  for (const record of partition.read({ from: offset })) return record.valueBytes!.length
+  for (const record of partition.read({ from: offset })) return record.value!.length
   return 0
 }
 
@@ -251,9 +251,9 @@ async function consumeBatches(consumer: BenchConsumer, burst: Bursts): Promise<n
 /** Loads first: only the opening is measured. `counted` counts the reads of log files on the way. */
 async function openClean(job: Job): Promise<Figures> {
   const counted = job.how === 'counted' ? countLogReads() : undefined
-  await load(job)
+  const library = await load(job)
   const started = performance.now()
-  const { log, partition } = await open(job)
+  const { log, partition } = await open(job, library)
   const ms = performance.now() - started
   const logBytesRead = counted?.bytes ?? NaN
   if (partition.highWatermark !== job.records) throw new Error(`${partition.highWatermark} of ${job.records} records are there`)
@@ -289,9 +289,9 @@ function countLogReads(): { bytes: number } {
 
 /** Opens what was killed, reads and checks as many bytes by hand for comparison, appends on and is killed again. */
 async function openKilled(job: Job): Promise<Figures> {
-  await load(job)
+  const library = await load(job)
   const started = performance.now()
-  const opened = await open(job)
+  const opened = await open(job, library)
   const ms = performance.now() - started
   const { recovery, highWatermark } = opened.partition.stats()
   if (recovery.clean || highWatermark < job.records) throw new Error('not what was killed')
@@ -303,7 +303,7 @@ async function openKilled(job: Job): Promise<Figures> {
 
 /** Milliseconds to read `size` bytes at the end of the log and to compute their checksum. */
 async function readAndCheck(job: Job, folder: string, size: number): Promise<number> {
-  const { crc32c } = await import(partOf(job, 'base/crc32c.js')) as typeof import('../../src/base/crc32c.ts')
+  const { crc32c } = await import(partOf(job, 'parts/crc32c.js')) as typeof import('../../src/base/crc32c.ts')
   const last = fs.readdirSync(folder).filter((name) => name.endsWith('.log')).sort().at(-1)!
   const descriptor = fs.openSync(join(folder, last), 'r')
   const started = performance.now()

@@ -48,7 +48,7 @@ function start(job: Job): Figures {
 /** Encodes the objects one after the other into memory that is used again: by our codecs in place, or as the library would to a Buffer. */
 async function encodeAlone(job: Job): Promise<Figures> {
   const { json, msgpack } = await import(partOf(job, 'index.js')) as typeof import('../../src/index.ts')
-  const { ByteWriter } = await import(partOf(job, 'base/bytes.js')) as typeof import('../../src/base/bytes.ts')
+  const { ByteWriter } = await import(partOf(job, 'parts/bytes.js')) as typeof import('../../src/base/bytes.ts')
   const { Packr } = await import('msgpackr')
   const payloads = objects(job.bytes)
   const writer = new ByteWriter(Buffer.allocUnsafeSlow(1024 * 1024))
