@@ -42,7 +42,11 @@ export function planFolder(files: FileSystem, folder: string): FolderPlan {
   const plain = named.filter((file) => file.suffix === '' && !(file.baseOffset >= replaced.from && file.baseOffset < replaced.to))
   const kept = [...plain, ...swaps]
   const bases = new Set(kept.filter((file) => file.kind === 'log').map((file) => file.baseOffset))
-  const belongs = (file: Named): boolean => file.kind === 'snapshot' ? file.suffix === '' : bases.has(file.baseOffset)
+  // Of the snapshots that are not at the beginning of a segment, only the newest is of use: the one of the last close in good order.
+  const strays = kept.filter((file) => file.kind === 'snapshot' && file.suffix === '' && !bases.has(file.baseOffset))
+  const newestStray = Math.max(...strays.map((file) => file.baseOffset))
+  const belongs = (file: Named): boolean =>
+    bases.has(file.baseOffset) || (file.kind === 'snapshot' && file.suffix === '' && file.baseOffset === newestStray)
   return {
     segments: [...bases].sort((one, other) => one - other).map((baseOffset) => ({ baseOffset, files: filesOf(baseOffset, kept) })),
     snapshots: kept.filter((file) => file.kind === 'snapshot' && belongs(file)).map((file) => ({ offset: file.baseOffset, name: file.name }))

@@ -67,6 +67,7 @@ export class PartitionLog implements CursorSource {
     this.recovery = opened.report
     this.windows = env.windows
     this.tail = new Tail(env.windows)
+    env.windows.addTail()
     this.#env = env
     this.#options = options
     this.#opened = opened
@@ -261,6 +262,7 @@ export class PartitionLog implements CursorSource {
       await guardedAsync(`closing ${this.topic}-${this.partition}`, async () => this.#writer?.close())
     } finally {
       this.#closed = true
+      this.windows.removeTail()
       for (const segment of this.#segments.all) this.#env.openFiles.forget(segment.path)
       this.#progressed()
     }

@@ -74,9 +74,11 @@ function markedLegs(all: readonly Sized[], state: MarkState, following: boolean)
   const clean = state.closed && last !== undefined && last.baseOffset === state.baseOffset && last.size === state.position
   const marked = sized.findIndex(({ baseOffset }) => baseOffset === state.baseOffset)
   const segments = sized.map((segment, number) => {
-    const endOffset = sized[number + 1]?.baseOffset ?? Infinity
-    if (number !== marked) return wholeSegment(segment, endOffset, marked < 0 ? segment.baseOffset < state.baseOffset : number < marked)
-    return markedSegment(segment, state, { endOffset, alone: clean || following, clean })
+    const next = sized[number + 1]?.baseOffset
+    if (number === marked) return markedSegment(segment, state, next ?? Infinity, { clean, following })
+    const certain = segment.baseOffset < state.baseOffset
+    // A segment below the mark ends where the next one begins, also when that is missing.
+    return wholeSegment(segment, next ?? (certain ? state.baseOffset : Infinity), certain)
   })
   return { segments, clean, segmentMissing: marked < 0 && state.position > 0, certainOffset: state.syncedOffset }
 }
@@ -86,10 +88,12 @@ function wholeSegment(segment: Sized, endOffset: number, certain: boolean): Segm
 }
 
 /** Up to the mark's position every byte was synced, and the offset there is known. */
-function markedSegment(segment: Sized, { position, syncedOffset }: MarkState, facts: { endOffset: number; alone: boolean; clean: boolean }): SegmentLegs {
+function markedSegment(
+  segment: Sized, { position, syncedOffset }: MarkState, endOffset: number, facts: { readonly clean: boolean; readonly following: boolean },
+): SegmentLegs {
   const to = Math.min(position, segment.size)
-  const { endOffset } = facts
   const synced = { from: 0, to, startOffset: undefined, endOffset: Math.min(syncedOffset, endOffset), certain: true }
   const behind = { from: to, to: segment.size, startOffset: syncedOffset, endOffset, certain: false }
-  return { ...segment, legs: facts.alone ? [synced] : [synced, behind], certain: facts.clean || position > 0 }
+  const legs = facts.clean || facts.following ? [synced] : [synced, behind]
+  return { ...segment, legs, certain: facts.clean || position > 0 }
 }

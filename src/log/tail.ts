@@ -23,9 +23,6 @@ export interface TailBatch {
   position: number
 }
 
-/** Bytes of acknowledged batches that a partition keeps in memory for readers. */
-const KEPT_BYTES = 2 * 1024 * 1024
-
 /** The newest batches of a partition, oldest first. */
 export class Tail {
   readonly #windows: WindowCache
@@ -66,7 +63,8 @@ export class Tail {
 
   /** Lets go of the oldest batches below `acknowledged`, as far as more are kept than readers at the end need. */
   trim(acknowledged: number): void {
-    while (this.#bytes > KEPT_BYTES && this.#first < this.#batches.length) {
+    const kept = this.#windows.tailBytes
+    while (this.#bytes > kept && this.#first < this.#batches.length) {
       const batch = this.#batches[this.#first]!
       if (batch.lastOffset >= acknowledged) break
       this.#batches[this.#first++] = undefined as never

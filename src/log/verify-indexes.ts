@@ -62,7 +62,7 @@ class OffsetIndexCheck implements IndexCheck {
     for (let entry = this.#entry(); entry !== undefined && entry.position <= position; entry = this.#entry()) {
       if (entry.position < position) this.#wrong(this.#next, `no batch begins at position ${entry.position}`)
       else if (entry.offset > lastOffset && !this.#exact) this.#owed = entry.offset
-      else if (entry.offset !== lastOffset) this.#wrong(this.#next, `offset ${entry.offset}, but the batch at position ${position} ends with ${lastOffset}`)
+      else if (entry.offset !== lastOffset) this.#wrong(this.#next, `offset ${entry.offset}, but the batch there ends with ${lastOffset}`)
       this.#next++
     }
   }
@@ -102,7 +102,7 @@ class TimeIndexCheck implements IndexCheck {
     for (let entry = this.#entry(); entry !== undefined && entry.offset <= lastOffset; entry = this.#entry()) {
       const { offset, timestamp } = entry
       if (offset < lastOffset) this.#wrong(`no batch ends at offset ${offset}`)
-      else if (!brought || timestamp !== maxTimestamp) this.#wrong(`timestamp ${timestamp}, but the largest up to offset ${offset} is ${this.#largest}`)
+      else if (!brought || timestamp !== maxTimestamp) this.#wrong(`${timestamp}, but the largest timestamp up to offset ${offset} is ${this.#largest}`)
       this.#next++
     }
   }

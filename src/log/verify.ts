@@ -418,7 +418,9 @@ class Verification {
     }
     const damaged = this.#findings.some(({ kind, reason }) => kind === 'damage' && reason !== 'index-entry')
     if (state !== undefined && !damaged && this.#nextOffset < state.syncedOffset) {
-      this.#damage(this.#options.folder, 'missing-bytes', `the log ends with offset ${this.#nextOffset - 1}, ${state.syncedOffset - 1} was synced`)
+      const last = this.#legs.segments.at(-1)
+      const path = last === undefined ? this.#options.folder : this.#path(last.files.log)
+      this.#damage(path, 'missing-bytes', `the log ends with offset ${this.#nextOffset - 1}, ${state.syncedOffset - 1} was synced`)
     }
     for (const { name } of this.#snapshots) this.#note(this.#path(name), 'snapshot-ahead', 'of producers past the end of the log')
     const ahead = this.#epochs?.entries.find(({ startOffset }) => startOffset > this.#nextOffset)

@@ -14,6 +14,8 @@ const KEPT_WINDOWS = 8
 /** Bytes of a chunk in which batches are built, once its partition has filled smaller ones. */
 export const CHUNK_BYTES = 1024 * 1024
 const KEPT_CHUNKS = 4
+/** A reader that lags by more than this reads from the file. */
+const MOST_TAIL_BYTES = 2 * 1024 * 1024
 
 /** A piece of a file in memory: read from it, or to be written to it. */
 export class Window {
@@ -66,6 +68,7 @@ export class WindowCache {
   #groups: BatchGroup[] = []
   #hand = 0
   #bytes = 0
+  #tails = 0
 
   constructor(budget: number) {
     this.budget = budget
@@ -74,6 +77,21 @@ export class WindowCache {
   /** Bytes of groups in memory. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** A partition keeps its newest batches in memory from now on. */
+  addTail(): void {
+    this.#tails++
+  }
+
+  /** That partition was closed. */
+  removeTail(): void {
+    this.#tails--
+  }
+
+  /** Bytes of acknowledged batches that each partition may keep: all of them together a quarter of the budget. */
+  get tailBytes(): number {
+    return Math.min(MOST_TAIL_BYTES, this.budget / 4 / Math.max(1, this.#tails))
   }
 
   /** A window of at least `size` bytes for a scan. */

@@ -518,6 +518,7 @@ export class Writer {
     const sealed = segments.active
     const baseOffset = sealed.nextOffset
     sealed.seal()
+    producers.expire(env.clock.now(), config.producerIdExpirationMs)
     if (!producers.isEmpty) this.#parts.snapshot(baseOffset)
     segments.add(Segment.create(env, config, folder, baseOffset))
     this.#ahead.restart()
