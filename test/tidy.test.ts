@@ -8,8 +8,8 @@ import { expect, test } from 'vitest'
 import { errorTable } from '../src/base/errors.ts'
 import { defaultLogConfig } from '../src/log/config.ts'
 import {
-  badEdges, badPackages, barrels, codeOnly, deadLinks, deadPointers, edges, errorRows, headingAnchors, headless, leftovers, lockAddresses, longLines,
-  machineTraces, settingRows, type Source, strayEffects, switchedTests, typeEscapes, undocumented, unerasable, unexplained,
+  badEdges, badPackages, barrels, codeOnly, deadLinks, deadPointers, edges, errorRows, headingAnchors, headless, leftovers, lockAddresses,
+  lockGaps, longLines, machineTraces, settingRows, type Source, strayEffects, switchedTests, typeEscapes, undocumented, unerasable, unexplained,
 } from './tools/tidy.ts'
 
 const root = new URL('..', import.meta.url)
@@ -64,7 +64,11 @@ test('every dependency has its sentence', () => {
 })
 
 test('no tracked file knows a machine or a registry', () => expect(machineTraces(texts, registryHosts())).toEqual([]))
-test('package-lock.json records no download addresses', () => expect(lockAddresses(read('package-lock.json'))).toEqual([]))
+for (const lock of ['package-lock.json', 'bench/package-lock.json']) {
+  test(`${lock} records no download addresses, and holds all that it names`, () => {
+    expect([...lockAddresses(read(lock)), ...lockGaps(read(lock))]).toEqual([])
+  })
+}
 test('the top level holds what it should and nothing else', () => {
   const allowed = /^(?:\..*|package(?:-lock)?\.json|tsconfig(?:\.build)?\.json|README\.md|LICENSE|(?:src|test|bench|examples|docs)\/.*)$/
   expect(tracked.filter((path) => !allowed.test(path))).toEqual([])
@@ -190,6 +194,8 @@ test('paths of a machine, registry hosts and download addresses are found', () =
   expect(machineTraces(traces, ['example.test'])).toHaveLength(3)
   expect(machineTraces(at('a.md', 'the `docs/work/x` folder, ./root/x'))).toEqual([])
   expect(lockAddresses(JSON.stringify({ packages: { a: { resolved: 'https://x/a.tgz' }, b: {} } }))).toHaveLength(1)
+  const inner = { 'node_modules/a': { optionalDependencies: { b: '1', c: '1' } }, 'node_modules/a/node_modules/b': { dependencies: { a: '1' } } }
+  expect(lockGaps(JSON.stringify({ packages: inner }))).toEqual(['package-lock.json: node_modules/a needs c, which is not there'])
   const dependencies = JSON.stringify({ dependencies: { a: '1' }, devDependencies: { b: '1' } })
   expect(unexplained(dependencies, 'We need `a` for this.')).toEqual(['docs/contributing.md: not a word about b'])
 })

@@ -323,6 +323,19 @@ export function lockAddresses(text: string): string[] {
   return resolved.map(([name, entry]) => `package-lock.json: ${name} records ${entry.resolved}`)
 }
 
+/** Dependencies that a package-lock.json names and does not hold: then `npm ci` refuses, also for another system's optional packages. */
+export function lockGaps(text: string): string[] {
+  type Entry = { readonly dependencies?: object; readonly optionalDependencies?: object }
+  const packages = (JSON.parse(text) as { packages: Record<string, Entry> }).packages
+  return Object.entries(packages).flatMap(([path, { dependencies, optionalDependencies }]) => {
+    const missing = Object.keys({ ...dependencies, ...optionalDependencies }).filter((name) => {
+      const folders = path.split('/node_modules/').map((_, index, parts) => parts.slice(0, parts.length - index).join('/node_modules/'))
+      return ![...folders.map((folder) => `${folder}/node_modules/${name}`), `node_modules/${name}`].some((place) => place in packages)
+    })
+    return missing.map((name) => `package-lock.json: ${path} needs ${name}, which is not there`)
+  })
+}
+
 /** Dependencies of a package.json about which `document` says nothing. */
 export function unexplained(packageText: string, document: string): string[] {
   const manifest = JSON.parse(packageText) as Record<string, Record<string, string> | undefined>
