@@ -218,7 +218,7 @@ export const trials: readonly Trial[] = [
     contestants: [
       ours('durability os: written before it is seen'),
       rawFs('written and read back, no reader to wake'),
-      peer('event-storage', 'a consumer of an index of all documents, default settings'),
+      peer('event-storage', 'a consumer of an index; it sees a document before that is in the file'),
     ],
     goals: [{ of: 'commitlog', most: 5, goal: 3.5 }, { of: 'commitlog', figure: 'p99', most: 50 }],
   },
