@@ -55,6 +55,8 @@ export interface PartitionOptions {
 export interface OpenedPartition {
   readonly segments: Segment[]
   readonly slot: MarkSlot
+  /** What the mark said when the folder was looked at. */
+  readonly state: MarkState | undefined
   readonly epochs: Epochs
   readonly epoch: number
   readonly producers: ProducerState
@@ -67,6 +69,8 @@ const CLEAN_REPORT: RecoveryReport = { clean: true, scannedBytes: 0, recoveredBa
 /** Opens a partition. Throws LOG_CORRUPT when what was certainly stored is damaged or missing; then nothing was changed. */
 export async function openPartition(env: LogEnvironment, options: PartitionOptions): Promise<OpenedPartition> {
   const slot = env.mark.slot(options.topicId, options.partition)
+  const { state } = slot
+  if (options.following === true && state !== undefined) return openFollowing(env, options, slot, state)
   // 1 A new folder, with its topic id, before anything can be in it.
   if (options.create) await createFolder(env, options)
   // 2 What the files are. Leftovers of interrupted changes are cleared away, or, read-only, looked through.
@@ -75,21 +79,62 @@ export async function openPartition(env: LogEnvironment, options: PartitionOptio
   // 3 The segments.
   const segments = plan.segments.map(({ baseOffset, files }) => openSegment(env, options, baseOffset, files))
   if (segments.length === 0) {
-    if (slot.state !== undefined && slot.state.position > 0) throw missing(options, `segment ${slot.state.baseOffset}`)
+    if (state !== undefined && state.position > 0) throw missing(options, `segment ${state.baseOffset}`)
     segments.push(firstSegment(env, options))
   }
+  try {
+    return await finishOpening(env, options, plan, segments, slot)
+  } catch (error) {
+    for (const segment of segments) segment.release()
+    throw error
+  }
+}
+
+async function finishOpening(
+  env: LogEnvironment, options: PartitionOptions, plan: FolderPlan, segments: Segment[], slot: MarkSlot,
+): Promise<OpenedPartition> {
+  const { state } = slot
   // 4 Where they end.
   const epochs = readEpochs(env, options.folder)
-  const end = await findEnd(env, options, slot.state, segments, epochs)
+  const end = await findEnd(env, options, state, segments, epochs)
   const { nextOffset } = end
   epochs.truncateFromEnd(nextOffset + 1)
   // 5 The producers.
-  const producers = readProducers(env, options, plan, end, slot.state)
+  const producers = readProducers(env, options, plan, end, state)
   // 6 A new epoch, unless the last writer closed in good order: whoever read past what is left can tell.
-  const epoch = await startEpoch(env, options, epochs, end, slot.state)
+  const epoch = await startEpoch(env, options, epochs, end, state)
   // 7 What the folder says now is durable before it is served.
   if (!env.readOnly) await settleFolder(env, options, slot, end, epoch, producers)
-  return { segments: end.segments, slot, epochs, epoch, producers, nextOffset, report: end.report }
+  return { segments: end.segments, slot, state, epochs, epoch, producers, nextOffset, report: end.report }
+}
+
+/**
+ * For readers beside a writer: the partition as `state`, read from the mark before, tells it. What the mark speaks of is in the folder; what
+ * is in the folder besides, the mark will speak of later or never.
+ */
+export function openFollowing(env: LogEnvironment, options: PartitionOptions, slot: MarkSlot, state: MarkState): OpenedPartition {
+  const plan = planFolder(env.files, options.folder)
+  // A segment that is gone since the folder was listed was cut away by the writer.
+  const there = plan.segments.filter(({ files }) => env.files.statSync(env.files.join(options.folder, files.log)) !== undefined)
+  const segments = there.map(({ baseOffset, files }) => openSegment(env, options, baseOffset, files))
+  if (segments.length === 0) {
+    if (state.position > 0) throw missing(options, `segment ${state.baseOffset}`)
+    segments.push(firstSegment(env, options))
+  }
+  const active = segments.at(-1)!
+  active.size = followedSize(state, active)
+  const epochs = readEpochs(env, options.folder)
+  epochs.truncateFromEnd(state.watermark + 1)
+  const nothing = { sawProducers: false, scannedEpoch: -1, certainOffset: Infinity, changed: new Set<Segment>() }
+  const end = { segments, nextOffset: state.watermark, report: CLEAN_REPORT, ...nothing }
+  const producers = readProducers(env, options, plan, end, state)
+  return { segments, slot, state, epochs, epoch: state.epoch, producers, nextOffset: state.watermark, report: CLEAN_REPORT }
+}
+
+/** Bytes of a segment that a reader beside a writer may look at: as many as were acknowledged, where the mark tells that, or all. */
+export function followedSize(state: MarkState, segment: Segment): number {
+  const told = state.baseOffset === segment.baseOffset && state.syncedOffset === state.watermark
+  return told ? state.position : segment.size
 }
 
 /** For readers beside a writer: the segments among `names` that begin past `lastBase`. */
@@ -111,12 +156,20 @@ export function writeSnapshot(env: LogEnvironment, folder: string, producers: Pr
   }
 }
 
+/** Removes snapshots of what came past `offset`: the log was cut there, and will hold something else. */
+export function removeSnapshots(env: LogEnvironment, folder: string, offset: number): void {
+  for (const name of env.files.listSync(folder)) {
+    const file = parseFileName(name)
+    if (file?.kind === 'snapshot' && file.baseOffset > offset) env.files.removeSync(env.files.join(folder, name))
+  }
+}
+
 /** Replays what the log holds from `from` on into producer state, and gives the transactions aborted on the way by segment. */
 export function replayProducers(producers: ProducerState, segments: readonly Segment[], from: number, to: number): void {
   for (const [number, segment] of segments.entries()) {
     const next = segments[number + 1]
     if (next !== undefined && next.baseOffset <= from) continue
-    const position = segment.baseOffset >= from ? 0 : segment.offsetIndex.lookup(from)
+    const position = segment.baseOffset >= from ? 0 : segment.scanStart(from)
     const options = { from: position, to: segment.size, checkCrc: false, minOffset: segment.baseOffset }
     scanBatches(segment.reader(), options, (header, _position, buffer, at) => {
       if (header.baseOffset >= to) return false
@@ -164,15 +217,18 @@ interface FoundEnd {
   readonly sawProducers: boolean
   /** Largest leader epoch in the batches scanned; −1 when none was. */
   readonly scannedEpoch: number
+  /** What was certain before: below this offset index files and snapshots are what they were. */
+  readonly certainOffset: number
+  /** Segments whose index files may have changed. */
+  readonly changed: Set<Segment>
 }
 
 async function findEnd(
   env: LogEnvironment, options: PartitionOptions, state: MarkState | undefined, segments: Segment[], epochs: Epochs,
 ): Promise<FoundEnd> {
-  const found = { sawProducers: false, scannedEpoch: -1 }
+  const found = { sawProducers: false, scannedEpoch: -1, certainOffset: Infinity, changed: new Set<Segment>() }
   const active = segments.at(-1)!
   if (options.create) return { segments, nextOffset: active.baseOffset, report: CLEAN_REPORT, ...found }
-  if (options.following === true && state !== undefined) return { segments, nextOffset: state.watermark, report: CLEAN_REPORT, ...found }
   if (state !== undefined && isClosed(state, active)) {
     active.nextOffset = state.watermark
     return { segments, nextOffset: state.watermark, report: CLEAN_REPORT, ...found }
@@ -181,16 +237,22 @@ async function findEnd(
     active.catchUp()
     return { segments, nextOffset: active.nextOffset, report: CLEAN_REPORT, ...found }
   }
-  const recovered = await recoverTail(env, options.folder, segments, certainEnd(options, state, segments), (header) => {
+  const certain = certainEnd(options, state, segments)
+  const recovered = await recoverTail(env, options.folder, segments, certain, (header) => {
     if (header.producerId >= 0n) found.sawProducers = true
     found.scannedEpoch = Math.max(found.scannedEpoch, header.leaderEpoch)
     epochs.observe(header.leaderEpoch, header.baseOffset)
   })
   const { cut, scannedBytes, recoveredBatches, nextOffset } = recovered
   const last = recovered.segments.at(-1)!
-  last.trimIndexes()
-  last.catchUp()
+  for (const segment of recovered.segments.slice(certain.segment)) {
+    if (segment === last) segment.recoverIndexes()
+    else segment.rebuildIndexes()
+    found.changed.add(segment)
+  }
   last.nextOffset = nextOffset
+  found.certainOffset = certain.offset
+  if (!env.readOnly) removeSnapshots(env, options.folder, nextOffset)
   const report = { clean: false, scannedBytes, recoveredBatches, cut }
   env.emit?.({ type: 'recovery', topic: options.topic, partition: options.partition, report })
   return { segments: recovered.segments, nextOffset, report, ...found }
@@ -241,27 +303,43 @@ function readProducers(
   const producers = new ProducerState()
   const start = end.segments[0]!.baseOffset
   producers.reset(end.nextOffset)
-  if (options.create || options.following === true) return producers
+  if (options.create) return producers
   if (state !== undefined && !state.producers && !end.sawProducers) return producers
   const expiry = { now: env.clock.now(), expirationMs: options.config.producerIdExpirationMs }
   for (const { offset, name } of plan.snapshots.toReversed()) {
-    if (offset > end.nextOffset || offset < start) continue
+    if (offset > Math.min(end.nextOffset, end.certainOffset) || offset < start) continue
     const entries = readSnapshot(env, options.folder, name)
-    if (entries === undefined) continue
+    if (entries === undefined || !forgetAborted(end, offset)) continue
     producers.load(entries, offset, expiry)
     return replayed(env, producers, end, offset)
   }
   // Kafka closed this log without a snapshot: it knew of no producer.
   if (end.report.clean && options.foreign !== undefined) return producers
   producers.reset(start)
+  forgetAborted(end, start)
   return replayed(env, producers, end, start)
+}
+
+/** Before a replay from `offset`: what it will find again of aborted transactions is forgotten. False when what is below is not known. */
+function forgetAborted(end: FoundEnd, offset: number): boolean {
+  if (offset === end.nextOffset && end.report.clean) return true
+  return segmentsFrom(end, offset).every((segment) => segment.forgetAborted(offset))
 }
 
 function replayed(env: LogEnvironment, producers: ProducerState, end: FoundEnd, from: number): ProducerState {
   replayProducers(producers, end.segments, from, end.nextOffset)
   producers.onHighWatermark(end.nextOffset)
-  if (!env.readOnly) for (const segment of end.segments) if (segment.baseOffset >= from || segment === end.segments.at(-1)) segment.flushTxnIndex()
+  if (env.readOnly || (from === end.nextOffset && end.report.clean)) return producers
+  for (const segment of segmentsFrom(end, from)) {
+    segment.storeAborted()
+    end.changed.add(segment)
+  }
   return producers
+}
+
+/** The segment that holds `offset` and those behind it. */
+function segmentsFrom({ segments }: FoundEnd, offset: number): Segment[] {
+  return segments.filter((_, number) => (segments[number + 1]?.baseOffset ?? Infinity) > offset)
 }
 
 function readSnapshot(env: LogEnvironment, folder: string, name: string): ReturnType<typeof decodeProducerSnapshot> | undefined {
@@ -279,7 +357,8 @@ async function startEpoch(
   env: LogEnvironment, options: PartitionOptions, epochs: Epochs, end: FoundEnd, state: MarkState | undefined,
 ): Promise<number> {
   const latest = Math.max(epochs.latest?.epoch ?? -1, state?.epoch ?? -1, end.scannedEpoch)
-  const epoch = end.report.clean && latest >= 0 ? latest : latest + 1
+  // Who only reads begins no epoch: should the next writer find another end, its new epoch tells.
+  const epoch = (end.report.clean || env.readOnly) && latest >= 0 ? latest : latest + 1
   if (env.readOnly || !epochs.assign(epoch, end.nextOffset)) return epoch
   await writeFileAtomically(env.files, env.files.join(options.folder, LEADER_EPOCH_FILE), encodeLeaderEpochs(epochs.entries))
   return epoch
@@ -289,11 +368,11 @@ async function startEpoch(
 async function settleFolder(
   env: LogEnvironment, options: PartitionOptions, slot: MarkSlot, end: FoundEnd, epoch: number, producers: ProducerState,
 ): Promise<void> {
+  if (env.files.durable) for (const segment of end.changed) await segment.syncIndexes()
   if (end.report.clean && slot.state !== undefined) return
   const active = end.segments.at(-1)!
   if (env.files.durable) {
     if (!end.report.clean || active.size > 0) await env.syncs.run(() => active.handle.sync())
-    if (!end.report.clean) await active.syncIndexes()
     await env.files.syncFolder(options.folder)
     active.entrySynced = true
   }

@@ -11,8 +11,12 @@ import { encodeLeaderEpochs, LEADER_EPOCH_FILE } from '../format/leader-epoch-ch
 import { type CursorSource, RecordCursor } from './cursor.ts'
 import { type LogEnvironment } from './environment.ts'
 import { type Epochs } from './epochs.ts'
-import { type OpenedPartition, openNewSegments, openPartition, type PartitionOptions, replayProducers, writeSnapshot } from './open-partition.ts'
+import {
+  followedSize, type OpenedPartition, openFollowing, openNewSegments, openPartition, type PartitionOptions, removeSnapshots, replayProducers,
+  writeSnapshot,
+} from './open-partition.ts'
 import { guarded, guardedAsync } from './io-error.ts'
+import { type MarkState } from './mark.ts'
 import { type AppendOrigin } from './producer-state.ts'
 import { CommittedFilter } from './read-committed.ts'
 import { type RecordCodecs, type RecordInput } from './record-input.ts'
@@ -41,6 +45,20 @@ export interface ReadOptions {
   readonly upTo?: 'watermark' | 'appended'
 }
 
+/** A place between batches: the segment, where in its file, and the offset there. */
+interface Place {
+  readonly baseOffset: number
+  readonly position: number
+  readonly offset: number
+}
+
+/** Where a log that was cut goes on. */
+interface Restart {
+  readonly acknowledged: number
+  readonly nextOffset: number
+  readonly keptEnd: number
+}
+
 /** The log of one partition. */
 export class PartitionLog implements CursorSource {
   readonly topic: string
@@ -52,11 +70,12 @@ export class PartitionLog implements CursorSource {
   readonly #env: LogEnvironment
   readonly #options: PartitionOptions
   readonly #segments: Segments
-  readonly #opened: OpenedPartition
-  readonly #epochs: Epochs
+  #opened: OpenedPartition
   readonly #writer: Writer | undefined
   #startOffset: number
   #readEnd: number
+  /** Of a read-only log: what the mark said when it was last looked at. */
+  #followed: MarkState | undefined
   #closed = false
   #hasAborted: boolean
   #listeners: (() => void)[] = []
@@ -71,11 +90,11 @@ export class PartitionLog implements CursorSource {
     this.#env = env
     this.#options = options
     this.#opened = opened
-    this.#epochs = opened.epochs
     this.#segments = new Segments(env.windows, opened.segments)
     this.#segments.active.growing = !env.readOnly || options.following === true
     this.#startOffset = Math.max(options.logStartOffset ?? 0, this.#segments.first.baseOffset)
     this.#readEnd = opened.nextOffset
+    this.#followed = opened.state
     this.#hasAborted = opened.segments.some((segment) => segment.hasAborted)
     this.#writer = env.readOnly ? undefined : this.#startWriter()
   }
@@ -116,7 +135,7 @@ export class PartitionLog implements CursorSource {
 
   /** The epochs of this log and where each begins. */
   get epochs(): Epochs {
-    return this.#epochs
+    return this.#opened.epochs
   }
 
   get state(): WriterState {
@@ -204,11 +223,11 @@ export class PartitionLog implements CursorSource {
     await guardedAsync(`cutting ${this.topic}-${this.partition}`, () => writer.exclusively(async () => {
       if (offset >= writer.acknowledged) return
       const nextOffset = Math.max(offset, this.#segments.first.baseOffset)
-      // The mark takes back its word before the bytes go: a crash in between must not find them missing.
-      await this.#lowerMark(nextOffset)
+      const place = this.#placeOf(nextOffset)
+      await this.#lowerMark(place)
       try {
         await this.#cutSegments(nextOffset)
-        await this.#restart(nextOffset, nextOffset)
+        await this.#restart({ acknowledged: nextOffset, nextOffset, keptEnd: place.offset })
       } catch (error) {
         // Half cut: what is left is told by a reopen, which cuts again.
         writer.abandon(nextOffset, error)
@@ -229,8 +248,14 @@ export class PartitionLog implements CursorSource {
   }
 
   async #reopen(writer: Writer): Promise<void> {
-    const { acknowledged, nextOffset, certain } = writer
+    const { lock } = this.#env
+    if (lock !== undefined && !(await lock.confirm())) {
+      throw new LogError('LOG_LOCK_LOST', `another process took the lock of the folder of ${this.topic}-${this.partition}`)
+    }
     await writer.settle()
+    const { acknowledged, nextOffset, certain } = writer
+    const place = this.#placeOf(acknowledged)
+    await this.#lowerMark(certain.offset < place.offset ? certain : place)
     await this.#cutSegments(acknowledged)
     // With relaxed durability some of what was acknowledged was never synced: it is checked and written again, as after a crash.
     const { all, active } = this.#segments
@@ -239,20 +264,34 @@ export class PartitionLog implements CursorSource {
     const from = segment < 0 || certain.offset > acknowledged ? everything : { segment, position: certain.position, offset: certain.offset }
     const found = await recoverTail(this.#env, this.#options.folder, all, { ...from, chained: true }, () => {})
     this.#segments.replace(found.segments)
+    for (const one of found.segments.slice(from.segment)) await one.storeIndexesAgain()
     this.#segments.active.growing = true
     this.tail.truncateTo(found.nextOffset)
     this.#startSegment(found.nextOffset)
-    await this.#restart(found.nextOffset, Math.max(nextOffset, found.nextOffset))
+    const keptEnd = Math.min(place.offset, found.nextOffset)
+    await this.#restart({ acknowledged: found.nextOffset, nextOffset: Math.max(nextOffset, found.nextOffset), keptEnd })
   }
 
-  /** For a read-only log: sees what the writer published since. True when the watermark moved. */
+  /**
+   * For a read-only log: sees what the mark, which the caller has read again, says since. True when it says something new. When something
+   * cannot be read it throws and is as before; the next call tries again.
+   */
   refresh(): boolean {
-    const state = this.#opened.slot.state
-    if (this.#writer !== undefined || state === undefined || state.watermark <= this.#readEnd) return false
-    this.#refreshSegments()
+    const { state } = this.#opened.slot
+    if (this.#writer !== undefined || this.#closed || state === undefined || state === this.#followed) return false
+    if (state.epoch !== this.leaderEpoch || state.watermark < this.#readEnd) this.#openAgain(state)
+    else if (state.watermark > this.#readEnd) this.#refreshSegments(state)
     this.#readEnd = state.watermark
+    this.#followed = state
     this.#progressed()
     return true
+  }
+
+  /** For a read-only log: as `refresh`, for who cannot wait until the mark is read again. Does nothing for a writer. */
+  lookAgain(): void {
+    if (this.#writer !== undefined || this.#closed) return
+    this.#env.mark.refresh()
+    this.refresh()
   }
 
   /** Closes the log; a writer seals its end first. Throws what could not be stored. */
@@ -337,15 +376,19 @@ export class PartitionLog implements CursorSource {
     return new LogError('LOG_READ_ONLY', `${this.topic}-${this.partition} was opened read-only`)
   }
 
-  async #lowerMark(nextOffset: number): Promise<void> {
+  /** Where a cut to `nextOffset` ends the log: at the beginning of the batch that holds it, since batches go whole. */
+  #placeOf(nextOffset: number): Place {
     const segment = this.#segments.at(nextOffset)
-    const position = segment.batchStart(nextOffset)?.position ?? segment.size
+    const batch = segment.batchStart(nextOffset)
+    const { position, baseOffset } = batch ?? { position: segment.size, baseOffset: nextOffset }
+    return { baseOffset: segment.baseOffset, position, offset: Math.min(nextOffset, baseOffset) }
+  }
+
+  /** The mark takes back its word before bytes go: a crash in between must not find them missing. */
+  async #lowerMark({ baseOffset, position, offset }: Place): Promise<void> {
     const { slot, producers } = this.#opened
-    const epoch = this.leaderEpoch
-    slot.write({
-      epoch, baseOffset: segment.baseOffset, position, syncedOffset: nextOffset, watermark: nextOffset, closed: false,
-      producers: !producers.isEmpty,
-    })
+    const watermark = Math.min(offset, this.durableOffset)
+    slot.write({ epoch: this.leaderEpoch, baseOffset, position, syncedOffset: offset, watermark, closed: false, producers: !producers.isEmpty })
     await this.#env.mark.sync()
   }
 
@@ -365,6 +408,7 @@ export class PartitionLog implements CursorSource {
     this.#segments.replace(kept)
     this.tail.truncateTo(nextOffset)
     last.growing = true
+    removeSnapshots(this.#env, this.#options.folder, nextOffset)
     if (this.#env.files.durable) {
       await this.#env.syncs.run(() => last.handle.sync())
       // Entries of what was cut must not come back: they would point into what is written there next.
@@ -374,15 +418,19 @@ export class PartitionLog implements CursorSource {
   }
 
   #startSegment(baseOffset: number): void {
-    const { active } = this.#segments
-    if (active.size === 0) return
-    active.seal()
+    const { active, all } = this.#segments
+    if (active.size === 0 && active.entrySynced) return
+    if (active.size > 0) active.seal()
+    else this.#segments.replace(all.slice(0, -1))       // the sync of its entry may have failed: a new file takes its place
     active.release()
     this.#segments.add(Segment.create(this.#env, this.#options.config, this.#options.folder, baseOffset))
   }
 
-  /** Continues in a new epoch at `acknowledged`, giving out offsets from `nextOffset` on. */
-  async #restart(acknowledged: number, nextOffset: number): Promise<void> {
+  /**
+   * Continues in a new epoch at `acknowledged`, giving out offsets from `nextOffset` on. The epoch begins where what was kept ends, so
+   * that whoever read what is gone can tell.
+   */
+  async #restart({ acknowledged, nextOffset, keptEnd }: Restart): Promise<void> {
     const { producers } = this.#opened
     if (!producers.truncate(acknowledged)) {
       producers.reset(this.#startOffset)
@@ -390,24 +438,39 @@ export class PartitionLog implements CursorSource {
       producers.onHighWatermark(acknowledged)
     }
     this.#hasAborted = this.#segments.all.some((segment) => segment.hasAborted)
-    this.#epochs.truncateFromEnd(acknowledged)
+    this.epochs.truncateFromEnd(keptEnd)
     const epoch = this.leaderEpoch + 1
-    this.#epochs.assign(epoch, acknowledged)
+    this.epochs.assign(epoch, keptEnd)
     const path = this.#env.files.join(this.#options.folder, LEADER_EPOCH_FILE)
-    await writeFileAtomically(this.#env.files, path, encodeLeaderEpochs(this.#epochs.entries))
+    await writeFileAtomically(this.#env.files, path, encodeLeaderEpochs(this.epochs.entries))
     this.#writer!.restart({ epoch, nextOffset, acknowledged })
   }
 
-  #refreshSegments(): void {
-    const known = this.#segments.all
-    const found = this.#env.files.listSync(this.#options.folder)
-    const opened = openNewSegments(this.#env, this.#options, found, known.at(-1)!.baseOffset)
-    for (const segment of known.slice(-1)) segment.refresh(opened.length === 0)
-    this.#segments.forgetGroups(known.at(-1)!)
-    for (const [number, segment] of opened.entries()) {
-      segment.growing = number === opened.length - 1
-      this.#segments.add(segment)
-    }
-    this.#hasAborted = this.#segments.all.some((segment) => segment.hasAborted)
+  /** The log grew: the last segment is longer now, and others may be behind it. */
+  #refreshSegments(state: MarkState): void {
+    const last = this.#segments.active
+    const opened = openNewSegments(this.#env, this.#options, this.#env.files.listSync(this.#options.folder), last.baseOffset)
+    last.refresh(opened.length === 0)
+    this.#segments.forgetGroups(last)
+    for (const segment of opened) this.#segments.add(segment)
+    const { active } = this.#segments
+    active.growing = true
+    active.size = followedSize(state, active)
+    this.#hasAborted ||= [last, ...opened].some((segment) => segment.hasAborted)
+    const { producers } = this.#opened
+    if (!state.producers) return
+    replayProducers(producers, this.#segments.all, this.#readEnd, state.watermark)
+    producers.onHighWatermark(state.watermark)
+  }
+
+  /** Another epoch, or a lower end: the writer cut the log, or is another one. Files of the same names may be other files now. */
+  #openAgain(state: MarkState): void {
+    const opened = openFollowing(this.#env, this.#options, this.#opened.slot, state)
+    for (const segment of this.#segments.all) this.#env.openFiles.forget(segment.path)
+    this.#opened = opened
+    this.#segments.replace(opened.segments)
+    this.#segments.active.growing = true
+    this.#startOffset = Math.max(this.#options.logStartOffset ?? 0, this.#segments.first.baseOffset)
+    this.#hasAborted = opened.segments.some((segment) => segment.hasAborted)
   }
 }

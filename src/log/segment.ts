@@ -6,9 +6,12 @@
  * Indexes are disposable and never on the acknowledgement path: their entries gather in memory and are written now and then, a failed
  * write of them only makes them shorter, and one that contradicts the log is rebuilt from it.
  */
+import { getInt32, getInt64 } from '../base/bytes.ts'
+import { isLogError } from '../base/errors.ts'
 import { type FileHandle } from '../files/file-system.ts'
 import { systemCode } from '../files/system-error.ts'
-import { readFileSync, writeFullySync } from '../files/write-fully.ts'
+import { readFileSync, readFullySync, writeFullySync } from '../files/write-fully.ts'
+import { BASE_OFFSET_AT, LAST_OFFSET_DELTA_AT, MAGIC, MAGIC_AT, RECORDS_AT } from '../format/batch.ts'
 import { OFFSET_ENTRY_SIZE } from '../format/index-entry.ts'
 import { indexFileName, logFileName, timeIndexFileName, txnIndexFileName } from '../format/names.ts'
 import { type LogConfig } from './config.ts'
@@ -82,6 +85,7 @@ export class Segment {
   /** Largest timestamp of the first batch; read when it is asked for. */
   #firstTimestamp: number | undefined
   #checked: Uint32Array | undefined
+  #generation = 0
 
   private constructor(env: LogEnvironment, config: LogConfig, folder: string, baseOffset: number, names: SegmentFiles, size: number) {
     this.#env = env
@@ -108,6 +112,7 @@ export class Segment {
     }
     segment.#handle = env.openFiles.open(segment.path, 'create')
     segment.#startIndexes()
+    segment.#txnIndex = new TxnIndex(baseOffset)
     segment.entrySynced = false
     segment.growing = true
     return segment
@@ -117,6 +122,7 @@ export class Segment {
   static empty(env: LogEnvironment, config: LogConfig, folder: string, baseOffset: number): Segment {
     const segment = new Segment(env, config, folder, baseOffset, segmentFiles(baseOffset), 0)
     segment.#startIndexes()
+    segment.#txnIndex = new TxnIndex(baseOffset)
     return segment
   }
 
@@ -147,6 +153,11 @@ export class Segment {
   get txnIndex(): TxnIndex {
     this.#txnIndex ??= TxnIndex.load(this.#readIndexFile(this.#names.txnIndex) ?? Buffer.alloc(0), this.baseOffset)
     return this.#txnIndex
+  }
+
+  /** Changes whenever the entries of the offset index may have become others. */
+  get generation(): number {
+    return this.#generation
   }
 
   /** Whether some transaction was aborted in this segment, told without reading anything but the folder. */
@@ -237,21 +248,40 @@ export class Segment {
     this.#writeIndex(this.#names.txnIndex, bytes, this.#txnIndex!.writtenSize - bytes.length)
   }
 
+  /** Forgets the list of transactions that ended at or past `offset`. False when the list below it is not known: it cannot be read. */
+  forgetAborted(offset: number): boolean {
+    if (offset <= this.baseOffset) {
+      this.#txnIndex = new TxnIndex(this.baseOffset)
+      return true
+    }
+    try {
+      this.txnIndex.truncateTo(offset)
+      return true
+    } catch (error) {
+      if (isLogError(error, 'LOG_FILE_CORRUPT')) return false
+      throw error
+    }
+  }
+
+  /** Makes the list of aborted transactions on disk the one in memory. */
+  storeAborted(): void {
+    this.flushTxnIndex()
+    if (this.#txnIndex !== undefined) this.#cutIndexFile(this.#names.txnIndex, this.#txnIndex.writtenSize)
+  }
+
   /** Forgets index entries past the end, and cuts the files to the entries they hold. */
-  trimIndexes(): void {
+  #trimIndexes(): void {
     this.offsetIndex.truncateTo(this.nextOffset)
     this.timeIndex.truncateTo(this.nextOffset)
-    this.txnIndex.truncateTo(this.nextOffset)
     if (this.#env.readOnly) return
     this.#cutIndexFile(this.#names.index, this.offsetIndex.writtenSize)
     this.#cutIndexFile(this.#names.timeIndex, this.timeIndex.writtenSize)
-    this.#cutIndexFile(this.#names.txnIndex, this.txnIndex.writtenSize)
   }
 
-  /** For readers of a log that grows elsewhere: the file may be longer now, and its index files say more. */
+  /** For readers of a log that grows elsewhere: the file may be longer now, or cut to its batches, and its index files say more. */
   refresh(growing: boolean): void {
-    this.size = this.#env.files.statSync(this.path)?.size ?? this.size
-    this.fileSize = this.size
+    this.fileSize = this.#env.files.statSync(this.path)?.size ?? this.fileSize
+    this.size = this.fileSize
     this.#offsetIndex = undefined
     this.#timeIndex = undefined
     this.#txnIndex = undefined
@@ -280,7 +310,9 @@ export class Segment {
     this.fileSize = position
     this.nextOffset = nextOffset
     this.#checked = undefined
-    this.trimIndexes()
+    this.#trimIndexes()
+    this.txnIndex.truncateTo(nextOffset)
+    this.storeAborted()
     this.catchUp()
     // Past the last batch when the cut fell into offsets that nothing was stored under.
     this.nextOffset = nextOffset
@@ -291,7 +323,8 @@ export class Segment {
    * headers only, from that entry to `size`.
    */
   catchUp(): void {
-    if (!this.#lastEntryHolds()) this.#startIndexes()
+    if (!this.#entryHolds(this.offsetIndex.count - 1)) this.#startIndexes()
+    this.#generation++
     const from = this.offsetIndex.lastPosition
     const { timestamp, offset } = this.timeIndex.last
     this.maxTimestamp = timestamp
@@ -316,11 +349,26 @@ export class Segment {
     this.fileSize = Math.max(this.fileSize, size)
   }
 
+  /**
+   * Makes the indexes of the last segment whole after a crash, which may have taken any part of their files. Where the time index ends
+   * nothing tells whether batches behind have larger times: they are looked at again.
+   */
+  recoverIndexes(): void {
+    this.#trimIndexes()
+    this.offsetIndex.truncateTo(this.timeIndex.last.offset + 1)
+    this.catchUp()
+  }
+
+  /** Makes the indexes again, in new bytes, and syncs them: a failed sync may have forgotten the old ones. */
+  async storeIndexesAgain(): Promise<void> {
+    this.rebuildIndexes()
+    if (this.#env.files.durable) await this.syncIndexes()
+  }
+
   /** Throws the indexes away and makes them again from the log. */
   rebuildIndexes(): void {
-    const { nextOffset, fileSize, txnIndex } = this
+    const { nextOffset, fileSize } = this
     this.#startIndexes()
-    this.#txnIndex = txnIndex
     this.catchUp()
     this.nextOffset = Math.max(nextOffset, this.nextOffset)
     this.fileSize = fileSize
@@ -335,12 +383,18 @@ export class Segment {
   /** Where the first batch begins that ends at or past `offset`, and its first offset; undefined when there is none. */
   batchStart(offset: number): { readonly position: number; readonly baseOffset: number } | undefined {
     let found: { position: number; baseOffset: number } | undefined
-    const options = { from: this.offsetIndex.lookup(offset), to: this.size, checkCrc: false, minOffset: this.baseOffset }
+    const options = { from: this.scanStart(offset), to: this.size, checkCrc: false, minOffset: this.baseOffset }
     scanBatches(this.reader(), options, (header, position) => {
       if (header.lastOffset >= offset) found = { position, baseOffset: header.baseOffset }
       return found === undefined
     })
     return found
+  }
+
+  /** Where a scan for `offset` begins: at a batch. An index entry that does not point at its batch is noticed, and the index made again. */
+  scanStart(offset: number): number {
+    if (!this.#entryHolds(this.offsetIndex.countUpTo(offset) - 1)) this.rebuildIndexes()
+    return this.offsetIndex.lookup(offset)
   }
 
   /** A handle to read from, for use at once. */
@@ -378,23 +432,18 @@ export class Segment {
     return this.#env.clock.now() - this.createdMs
   }
 
-  /** Whether the last index entry points at its batch. */
-  #lastEntryHolds(): boolean {
-    const { offsetIndex } = this
-    if (offsetIndex.count === 0) return true
-    let holds = false
-    const options = { from: offsetIndex.lastPosition, to: this.size, checkCrc: false, minOffset: this.baseOffset }
-    scanBatches(this.reader(), options, (header) => {
-      holds = header.lastOffset === offsetIndex.lastOffset
-      return false
-    })
-    return holds
+  /** Whether an entry of the offset index points at its batch; true for the one before the first. */
+  #entryHolds(number: number): boolean {
+    if (number < 0) return true
+    const { offset, position } = this.offsetIndex.entry(number)
+    const header = Buffer.allocUnsafe(RECORDS_AT)
+    if (position + RECORDS_AT > this.size || readFullySync(this.reader(), header, 0, RECORDS_AT, position) < RECORDS_AT) return false
+    return header[MAGIC_AT] === MAGIC && getInt64(header, BASE_OFFSET_AT) + getInt32(header, LAST_OFFSET_DELTA_AT) === offset
   }
 
   #startIndexes(): void {
     this.#offsetIndex = new OffsetIndex(this.baseOffset, this.#config.segmentIndexBytes)
     this.#timeIndex = new TimeIndex(this.baseOffset, this.#config.segmentIndexBytes)
-    this.#txnIndex ??= new TxnIndex(this.baseOffset)
   }
 
   #readFirstTimestamp(): number | undefined {

@@ -14,6 +14,8 @@ const LARGEST_GROUP = 2 * 1024 * 1024
 
 /** What is remembered of a segment's groups: the groups in memory and the first offset of each that was ever looked at. */
 interface GroupTable {
+  /** Of the index that it was made by. */
+  readonly generation: number
   readonly groups: (BatchGroup | undefined)[]
   readonly firstOffsets: number[]
 }
@@ -70,9 +72,10 @@ export class Segments {
     return this.#list[low]!
   }
 
+  /** The segment behind `segment`, which may be one that was replaced. */
   after(segment: Segment): Segment | undefined {
-    const next = this.#list.indexOf(segment) + 1
-    return next === 0 ? undefined : this.#list[next]
+    const number = this.#list.indexOf(segment)
+    return number >= 0 ? this.#list[number + 1] : this.#list.find(({ baseOffset }) => baseOffset > segment.baseOffset)
   }
 
   /** A batch boundary at or before the batch that holds `offset`. */
@@ -121,7 +124,6 @@ export class Segments {
     if (here !== undefined && next !== undefined) return next <= offset ? number + 1 : number
     if (rebuilt) return 0
     segment.rebuildIndexes()
-    this.forgetGroups(segment)
     return this.#groupNumber(segment, offset, true)
   }
 
@@ -142,8 +144,8 @@ export class Segments {
 
   #table(segment: Segment): GroupTable {
     let table = this.#tables.get(segment)
-    if (table === undefined) {
-      table = { groups: [], firstOffsets: [] }
+    if (table?.generation !== segment.generation) {
+      table = { generation: segment.generation, groups: [], firstOffsets: [] }
       this.#tables.set(segment, table)
     }
     return table

@@ -20,7 +20,7 @@ export function findTimestamp(segments: readonly Segment[], timestamp: number, s
   const segment = segments.find((one) => largestOf(one) >= timestamp)
   if (segment === undefined) return undefined
   const entry = segment.timeIndex.lookup(timestamp)
-  const from = entry.timestamp < 0 ? 0 : segment.offsetIndex.lookup(entry.offset)
+  const from = entry.timestamp < 0 ? 0 : segment.scanStart(entry.offset)
   return firstRecord(segment, from, (header) => header.maxTimestamp >= timestamp, (at, offset) => at >= timestamp && offset >= startOffset)
 }
 

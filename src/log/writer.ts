@@ -272,9 +272,10 @@ export class Writer {
 
   /** After the log was cut: continues at `nextOffset` in a new epoch. */
   restart(start: { readonly epoch: number; readonly nextOffset: number; readonly acknowledged: number }): void {
-    if (this.#state === 'open' && this.#nextOffset > this.#acknowledged) {
+    const waiting = this.#queue[0]?.baseOffset ?? this.#nextOffset - this.#builder.count
+    if (this.#state === 'open' && waiting < this.#nextOffset) {
       // Appended while the log was cut, behind records that are gone now.
-      this.#drop(this.#acknowledged, new LogError('LOG_APPEND_LOST', `${this.#name} was cut to offset ${start.acknowledged} meanwhile`, this.#where))
+      this.#drop(waiting, new LogError('LOG_APPEND_LOST', `${this.#name} was cut to offset ${start.acknowledged} meanwhile`, this.#where))
     }
     this.#lost.truncateTo(start.nextOffset)
     this.#epoch = start.epoch
@@ -286,13 +287,20 @@ export class Writer {
     this.#ahead.restart()
     for (const segment of this.#unsynced) if (segment !== this.#parts.segments.active) segment.release()
     this.#unsynced = []
+    // Readers elsewhere are told at once that a new epoch began.
+    try {
+      this.#publish(false)
+    } catch (error) {
+      this.#fence('mark', error)
+      throw error
+    }
     this.#parts.progressed()
   }
 
   /** Ends the append path: everything appended is synced, the segment sealed, the mark says so. Throws what could not be stored. */
   async close(): Promise<void> {
     if (this.#state === 'closed') return
-    let failure: unknown
+    let failure: unknown = this.#takeLoss()
     if (this.#state === 'open') {
       try {
         await this.flush()
@@ -539,6 +547,8 @@ export class Writer {
       if (sealed.length === 0 && active.entrySynced) await env.syncs.run(() => active.handle.sync())
       else {
         const jobs = [...sealed, active].map((segment) => env.syncs.run(() => segment.handle.sync()))
+        // Once the mark has moved past a segment, recovery takes its indexes as they are.
+        jobs.push(...sealed.map((segment) => segment.syncIndexes()))
         if (!active.entrySynced) jobs.push(env.syncs.run(() => env.files.syncFolder(folder)))
         await settled(jobs)
       }
@@ -572,6 +582,7 @@ export class Writer {
       const segment = this.#unsynced[0]!
       try {
         await env.syncs.run(() => segment.handle.sync())
+        await segment.syncIndexes()
         if (!segment.entrySynced) await env.syncs.run(() => env.files.syncFolder(folder))
       } catch (error) {
         this.#fence('sync', error)
@@ -607,6 +618,7 @@ export class Writer {
   /** Everything below `end` is stored as its durability asks: the mark, the watermark, the promises. False when that failed. */
   #acknowledge(end: number): boolean {
     const { env, producers, segments, tail, progressed } = this.#parts
+    const before = this.#acknowledged
     try {
       for (const transaction of producers.commit(end)) {
         if (!transaction.aborted) continue
@@ -618,6 +630,7 @@ export class Writer {
       if (this.#synchronous) this.#publish(false)
       else this.#publishSoon()
     } catch (error) {
+      this.#acknowledged = before
       this.#fence('mark', error)
       return false
     }
