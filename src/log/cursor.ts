@@ -83,6 +83,8 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
   private window: Window | undefined
   private windowAt = 0
   private windowEnd = 0
+  /** The file could grow when the window was read: what lies behind the end of that time may be other bytes by now. */
+  private windowGrows = false
 
   constructor(source: CursorSource, codecs: RecordCodecs<K, V>, options: CursorOptions) {
     this.source = source
@@ -169,16 +171,17 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
   seek(offset: number): void {
     this.leave()
     this.scanning = false
+    this.blocked = false
     this.position = offset
     if (this.committed) this.filter = this.source.filter(offset, this.end)
   }
 
-  /** Moves the end on to `end`, with what is decided about transactions up to there. */
+  /** Moves the end on to `end`, with what is decided about transactions up to there. Not while a `fill` runs. */
   extend(end: number): void {
     if (end <= this.end) return
     this.end = end
     // A file that grows elsewhere may have been read where nothing was written yet.
-    if (this.segment?.growing === true) this.dropWindow()
+    if (this.windowGrows) this.dropWindow()
     if (this.committed) this.filter = this.source.filter(this.position, end)
   }
 
@@ -187,15 +190,17 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     const { segment } = this
     this.blocked = false
     if (segment === undefined) return
-    const needed = Math.max(SCAN_WINDOW_BYTES, this.batchSizeAt())
+    const needed = Math.max(RECORDS_AT, this.batchSizeAt())
     const position = this.filePosition
-    const window = this.source.windows.take(needed)
-    const pinned = this.source.pin(segment)
+    const { growing } = segment
+    const window = this.source.windows.take(Math.max(SCAN_WINDOW_BYTES, needed))
+    const pinned = guarded(`opening ${segment.path}`, () => this.source.pin(segment))
     try {
       const length = Math.min(window.buffer.length, segment.size - position)
       const count = await guardedAsync(`reading ${segment.path}`, () => readFully(pinned.handle, window.buffer, 0, length, position))
       if (this.segment !== segment || this.filePosition !== position) return
-      this.setWindow(window, count)
+      if (count < Math.min(needed, length)) throw this.damaged(segment, 'missing-bytes')
+      this.setWindow(window, count, growing)
     } finally {
       pinned.release()
     }
@@ -232,10 +237,11 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     this.windowEnd = 0
   }
 
-  private setWindow(window: Window, filled: number): void {
+  private setWindow(window: Window, filled: number, growing: boolean): void {
     this.dropWindow()
     this.window = window
     this.windowEnd = filled
+    this.windowGrows = growing
   }
 
   private enterNextBatch(): boolean {
@@ -365,7 +371,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     const segment = this.segment!
     const length = Math.min(window.buffer.length, left)
     const count = guarded(`reading ${segment.path}`, () => readFullySync(segment.reader(), window.buffer, 0, length, this.filePosition))
-    this.setWindow(window, count)
+    this.setWindow(window, count, segment.growing)
     return count >= size
   }
 

@@ -66,7 +66,7 @@ export interface MarkSlot {
 }
 
 class Slot implements MarkSlot {
-  readonly index: number
+  index: number
   readonly key: Uint8Array
   state: MarkState | undefined
   sequence: number
@@ -85,6 +85,14 @@ class Slot implements MarkSlot {
 
   write(state: MarkState): void {
     this.#mark.put(this, state)
+  }
+
+  /** Read again: only what is newer counts, since the newest place may just be in the middle of being written. */
+  found({ index, sequence, state }: FoundSlot): void {
+    if (sequence <= this.sequence) return
+    this.index = index
+    this.sequence = sequence
+    this.state = state
   }
 }
 
@@ -251,7 +259,7 @@ export class Mark {
     for (const [name, found] of readMark(this.#files, this.#folder)) {
       const slot = this.#slots.get(name)
       if (slot === undefined) this.#slots.set(name, new Slot(this, found.index, found.key, found))
-      else slot.state = found.state
+      else slot.found(found)
       this.#slotCount = Math.max(this.#slotCount, found.index + 1)
       if (found.sequence <= this.#sequence) continue
       this.#sequence = found.sequence

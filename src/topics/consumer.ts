@@ -163,15 +163,21 @@ interface Loops {
   alive(): boolean
 }
 
+/** What a loop asks of a consumer's reading. */
+interface LoopReading {
+  more(): Promise<boolean>
+  explain(error: unknown): unknown
+}
+
 /** One loop over a consumer. Begins with the first `next`. */
 class Loop<T> implements AsyncIterableIterator<T, undefined> {
   private readonly loops: Loops
   private readonly take: () => T | undefined
-  private readonly reading: { more(): Promise<boolean> }
+  private readonly reading: LoopReading
   private state: 'new' | 'running' | 'over' = 'new'
   private waiting: Promise<boolean> | undefined
 
-  constructor(loops: Loops, take: () => T | undefined, reading: { more(): Promise<boolean> }) {
+  constructor(loops: Loops, take: () => T | undefined, reading: LoopReading) {
     this.loops = loops
     this.take = take
     this.reading = reading
@@ -196,8 +202,9 @@ class Loop<T> implements AsyncIterableIterator<T, undefined> {
         if (!more || this.over) break
       }
     } catch (error) {
+      const told = this.reading.explain(error)
       this.finish()
-      throw error
+      throw told
     }
     this.finish()
     return DONE

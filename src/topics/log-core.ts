@@ -229,16 +229,23 @@ export class LogCore {
     return open
   }
 
-  #openPartition(entry: TopicEntry, partition: number, create: boolean, config: LogConfig): Promise<PartitionLog> {
+  async #openPartition(entry: TopicEntry, partition: number, create: boolean, config: LogConfig): Promise<PartitionLog> {
     const { files, folder } = this.options
     const logStartOffset = this.#kafka.logStart(entry.name, partition)
-    // Beside a writer that lives a reader believes the mark; else it looks past it, as recovery would.
-    const following = this.readOnly && files.lockHolderSync(folder) !== undefined
-    return PartitionLog.open(this.env, {
-      folder: files.join(folder, partitionFolderName(entry.name, partition)), topic: entry.name, partition, topicId: entry.id, config,
-      create: create && !this.readOnly, following,
+    const options = {
+      folder: files.join(folder, partitionFolderName(entry.name, partition)), topic: entry.name, partition, topicId: entry.id, config, create,
       ...(logStartOffset !== undefined && { logStartOffset }), ...(entry.adopted && { foreign: this.#kafka.foreign(entry.name, partition) }),
-    })
+    }
+    if (!this.readOnly) return PartitionLog.open(this.env, options)
+    for (;;) {
+      // Beside a writer that lives a reader believes the mark; else it looks past it, as recovery would.
+      const writer = files.lockHolderSync(folder)?.token
+      this.env.mark.refresh()
+      const log = await PartitionLog.open(this.env, { ...options, create: false, following: writer !== undefined })
+      // A writer that came meanwhile may have added what nobody acknowledged yet.
+      if (writer !== undefined || files.lockHolderSync(folder) === undefined) return log
+      await log.close()
+    }
   }
 
   async #store(entry: TopicEntry): Promise<void> {
@@ -260,12 +267,18 @@ export class LogCore {
 
   /** For a read-only log: what the writer published since. */
   #refresh(): void {
-    try {
-      this.env.mark.refresh()
-      for (const topic of this.openTopics) for (const log of presentLogs(topic)) log.refresh()
-    } catch {
-      // Nobody called, so nobody can be told: what cannot be read now is tried again with the next change, and readers stay where they are.
-    }
+    // Nobody called, so nobody can be told: what cannot be read now is tried again with the next change, and readers stay where they are.
+    if (!succeeds(() => this.env.mark.refresh())) return
+    for (const topic of this.openTopics) for (const log of presentLogs(topic)) succeeds(() => log.refresh())
+  }
+}
+
+function succeeds(work: () => unknown): boolean {
+  try {
+    work()
+    return true
+  } catch {
+    return false
   }
 }
 

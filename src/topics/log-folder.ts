@@ -52,9 +52,10 @@ export function inspectFolder(files: FileSystem, folder: string): FolderContents
     const stat = files.statSync(folder)
     if (stat === undefined) throw new LogError('LOG_NOT_FOUND', `there is no folder ${folder}`, { path: folder })
     if (stat.kind !== 'folder') throw notALog(folder, 'it is a file', { reason: 'not-a-folder' })
+    // The catalog first: beside a writer, the folders of each topic that it names are there already.
+    const catalog = readCatalog(files, folder)
     const names = files.listSync(folder)
     const topics = foundTopics(files, folder, names)
-    const catalog = readCatalog(files, folder)
     if (catalog !== undefined) checkComplete(folder, catalog, topics)
     else if (topics.length === 0) checkNotForeign(folder, names)
     return { catalog, topics }

@@ -6,6 +6,7 @@
  * out. What must come from a file is read in the background, for all partitions that need it at once.
  */
 import { type Clock } from '../base/clock.ts'
+import { isLogError } from '../base/errors.ts'
 import { type RecordCursor } from '../log/cursor.ts'
 import { type Isolation, type PartitionLog } from '../log/partition-log.ts'
 import { type LogRecord } from '../log/record.ts'
@@ -141,6 +142,11 @@ export class Reading<K, V> {
     assigned.failure = undefined
   }
 
+  /** What to tell of `error`, which a take threw. */
+  explain(error: unknown): unknown {
+    return explained(this.assigned[this.turn]!, error)
+  }
+
   /** Lets who waits look again. */
   wake(): void {
     this.wakeUp?.()
@@ -172,7 +178,10 @@ export class Reading<K, V> {
   private readyCursor(assigned: Assigned<K, V>): RecordCursor<K, V> | undefined {
     if (assigned.paused || assigned.filling !== undefined) return undefined
     if (assigned.failure !== undefined) throw assigned.failure
-    return assigned.cursor ?? this.openCursor(assigned)
+    const { cursor } = assigned
+    if (cursor === undefined) return this.openCursor(assigned)
+    if (assigned.log.leaderEpoch !== assigned.epoch) this.checkNotCut(assigned, cursor)
+    return cursor
   }
 
   private openCursor(assigned: Assigned<K, V>): RecordCursor<K, V> {
@@ -187,9 +196,7 @@ export class Reading<K, V> {
   /** Moves the cursor's end on to what may be seen by now; false when that is no more than before. */
   private extend(assigned: Assigned<K, V>, cursor: RecordCursor<K, V>): boolean {
     if (cursor.blocked) return false
-    const { log } = assigned
-    if (log.leaderEpoch !== assigned.epoch) this.checkNotCut(assigned, cursor)
-    const end = Math.min(this.visibleEnd(log), assigned.until)
+    const end = Math.min(this.visibleEnd(assigned.log), assigned.until)
     if (end <= cursor.end) return false
     cursor.extend(end)
     return true
@@ -197,9 +204,12 @@ export class Reading<K, V> {
 
   /** A new epoch began: if what was read is not all of this log's history any more, other records may have taken its offsets. */
   private checkNotCut(assigned: Assigned<K, V>, cursor: RecordCursor<K, V>): void {
-    const { log, epoch } = assigned
-    if (log.epochs.divergence({ epoch, offset: cursor.position }, log.nextOffset) < cursor.position) throw outOfRange(log, cursor.position)
+    const { log } = assigned
+    if (wasCut(assigned, cursor.position)) throw outOfRange(log, cursor.position)
     assigned.epoch = log.leaderEpoch
+    // The end may be a lower one now, and the files behind the place others.
+    cursor.end = Math.min(cursor.end, this.visibleEnd(log))
+    cursor.seek(cursor.position)
   }
 
   private visibleEnd(log: PartitionLog): number {
@@ -228,7 +238,7 @@ export class Reading<K, V> {
     try {
       await cursor.fill()
     } catch (error) {
-      if (assigned.cursor === cursor) assigned.failure = error
+      if (assigned.cursor === cursor) assigned.failure = explained(assigned, error)
     } finally {
       assigned.filling = undefined
     }
@@ -257,4 +267,22 @@ export class Reading<K, V> {
       }
     })
   }
+}
+
+/** Whether records below `offset`, read up to the partition's epoch of that time, are not all in the log any more. */
+function wasCut<K, V>({ log, epoch }: Assigned<K, V>, offset: number): boolean {
+  return log.epochs.divergence({ epoch, offset }, log.nextOffset) < offset
+}
+
+/** What an error of reading means: beside a writer in another process a file may end where it does because the writer just cut it. */
+function explained<K, V>(assigned: Assigned<K, V>, error: unknown): unknown {
+  if (!isLogError(error, 'LOG_CORRUPT') && !isLogError(error, 'LOG_IO')) return error
+  const { log, cursor, position } = assigned
+  try {
+    log.lookAgain()
+  } catch {
+    return error
+  }
+  const offset = cursor?.position ?? position
+  return offset < log.startOffset || wasCut(assigned, offset) ? outOfRange(log, offset) : error
 }
