@@ -64,7 +64,7 @@ async function runAll(chosen: readonly Trial[], data: string): Promise<number> {
   const machine = describeMachine(data)
   const results: TrialResult[] = []
   if (!options.json) print(`${describeRun(machine)}\n${options.quick ? 'QUICK: these figures mean nothing.\n' : ''}\n`)
-  for (const trial of chosen) {
+  for (const trial of chosen.filter(({ contestants }) => contestants.some(takesPart))) {
     const sized = options.quick ? quickened(trial) : trial
     const needed = (options.quick ? 0.5 : (sized.diskGiB ?? 2)) * 2 ** 30
     if (freeBytes(data) < needed) {
@@ -83,7 +83,7 @@ async function runAll(chosen: readonly Trial[], data: string): Promise<number> {
 }
 
 async function runTrial(whole: Trial, folder: string): Promise<TrialResult> {
-  const wanted = whole.contestants.filter(({ name }) => options.only.length === 0 || options.only.some((text) => name.includes(text)))
+  const wanted = whole.contestants.filter(takesPart)
   const contestants = options.against === undefined ? wanted : wanted.flatMap((contestant) => withOtherBuild(contestant, resolve(options.against!)))
   const trial = { ...whole, contestants, goals: [...whole.goals, ...comparisons(contestants)] }
   const rounds: (Figures[] | string)[] = contestants.map(() => [])
@@ -126,6 +126,10 @@ async function runTrial(whole: Trial, folder: string): Promise<TrialResult> {
   fs.rmSync(folder, { recursive: true, force: true })
   if (options.profile) for (const contestant of contestants) showProfile(trial, contestant)
   return result
+}
+
+function takesPart({ name }: Contestant): boolean {
+  return options.only.length === 0 || options.only.some((text) => name.includes(text))
 }
 
 function withOtherBuild(contestant: Contestant, build: string): Contestant[] {
