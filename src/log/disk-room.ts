@@ -6,7 +6,7 @@
 import { type Clock } from '../base/clock.ts'
 import { type FileSystem } from '../files/file-system.ts'
 
-/** Bytes written after which the system is asked again. */
+/** Bytes written after which the system is asked again, at the latest. */
 const ASK_EVERY_BYTES = 8 * 1024 * 1024
 /** While room is short the system is asked at most that often. */
 const ASK_EVERY_MS = 100
@@ -17,7 +17,9 @@ export class DiskRoom {
   readonly #folder: string
   readonly #clock: Clock
   readonly #minFreeBytes: number
-  #unasked = ASK_EVERY_BYTES
+  /** A part of the reserve, so that most of it is left when the next answer comes. */
+  readonly #askEveryBytes: number
+  #unasked = Infinity
   #short = false
   #askedAt = -Infinity
 
@@ -26,6 +28,7 @@ export class DiskRoom {
     this.#folder = folder
     this.#clock = clock
     this.#minFreeBytes = minFreeBytes
+    this.#askEveryBytes = Math.min(ASK_EVERY_BYTES, minFreeBytes / 4)
   }
 
   /** Notes that bytes were written. */
@@ -42,7 +45,7 @@ export class DiskRoom {
   /** Whether users are to be refused. Asks the system now and then. */
   get short(): boolean {
     if (this.#minFreeBytes <= 0) return false
-    if (this.#short ? this.#clock.monotonic() - this.#askedAt < ASK_EVERY_MS : this.#unasked < ASK_EVERY_BYTES) return this.#short
+    if (this.#short ? this.#clock.monotonic() - this.#askedAt < ASK_EVERY_MS : this.#unasked < this.#askEveryBytes) return this.#short
     this.#unasked = 0
     this.#askedAt = this.#clock.monotonic()
     this.#short = this.#files.freeBytesSync(this.#folder) < this.#minFreeBytes

@@ -126,7 +126,7 @@ export function openFollowing(env: LogEnvironment, options: PartitionOptions, sl
   const epochs = readEpochs(env, options.folder)
   epochs.truncateFromEnd(state.watermark + 1)
   const nothing = { sawProducers: false, scannedEpoch: -1, certainOffset: Infinity, changed: new Set<Segment>() }
-  const end = { segments, nextOffset: state.watermark, report: CLEAN_REPORT, ...nothing }
+  const end = { segments, nextOffset: state.watermark, keptEnd: state.watermark, report: CLEAN_REPORT, ...nothing }
   const producers = readProducers(env, options, plan, end, state)
   return { segments, slot, state, epochs, epoch: state.epoch, producers, nextOffset: state.watermark, report: CLEAN_REPORT }
 }
@@ -212,6 +212,8 @@ function firstSegment(env: LogEnvironment, options: PartitionOptions): Segment {
 interface FoundEnd {
   readonly segments: Segment[]
   readonly nextOffset: number
+  /** Behind the last batch: below the next offset when the last records were cut, or never stored. */
+  readonly keptEnd: number
   readonly report: RecoveryReport
   /** Some batch past the certain end has a producer id. */
   readonly sawProducers: boolean
@@ -228,14 +230,14 @@ async function findEnd(
 ): Promise<FoundEnd> {
   const found = { sawProducers: false, scannedEpoch: -1, certainOffset: Infinity, changed: new Set<Segment>() }
   const active = segments.at(-1)!
-  if (options.create) return { segments, nextOffset: active.baseOffset, report: CLEAN_REPORT, ...found }
+  if (options.create) return { segments, nextOffset: active.baseOffset, keptEnd: active.baseOffset, report: CLEAN_REPORT, ...found }
   if (state !== undefined && isClosed(state, active)) {
     active.nextOffset = state.watermark
-    return { segments, nextOffset: state.watermark, report: CLEAN_REPORT, ...found }
+    return { segments, nextOffset: state.watermark, keptEnd: state.watermark, report: CLEAN_REPORT, ...found }
   }
   if (state === undefined && options.foreign?.clean === true) {
     active.catchUp()
-    return { segments, nextOffset: active.nextOffset, report: CLEAN_REPORT, ...found }
+    return { segments, nextOffset: active.nextOffset, keptEnd: active.nextOffset, report: CLEAN_REPORT, ...found }
   }
   const certain = certainEnd(options, state, segments)
   const recovered = await recoverTail(env, options.folder, segments, certain, (header) => {
@@ -250,12 +252,13 @@ async function findEnd(
     else segment.rebuildIndexes()
     found.changed.add(segment)
   }
+  const keptEnd = Math.min(last.nextOffset, nextOffset)
   last.nextOffset = nextOffset
   found.certainOffset = certain.offset
   if (!env.readOnly) removeSnapshots(env, options.folder, nextOffset)
   const report = { clean: false, scannedBytes, recoveredBatches, cut }
   env.emit?.({ type: 'recovery', topic: options.topic, partition: options.partition, report })
-  return { segments: recovered.segments, nextOffset, report, ...found }
+  return { segments: recovered.segments, nextOffset, keptEnd, report, ...found }
 }
 
 /** Whether the mark is that of a close in good order and nothing was written since. */
@@ -359,7 +362,8 @@ async function startEpoch(
   const latest = Math.max(epochs.latest?.epoch ?? -1, state?.epoch ?? -1, end.scannedEpoch)
   // Who only reads begins no epoch: should the next writer find another end, its new epoch tells.
   const epoch = (end.report.clean || env.readOnly) && latest >= 0 ? latest : latest + 1
-  if (env.readOnly || !epochs.assign(epoch, end.nextOffset)) return epoch
+  // It begins behind the last batch, so that whoever read what is gone can tell.
+  if (env.readOnly || !epochs.assign(epoch, end.keptEnd)) return epoch
   await writeFileAtomically(env.files, env.files.join(options.folder, LEADER_EPOCH_FILE), encodeLeaderEpochs(epochs.entries))
   return epoch
 }

@@ -45,11 +45,11 @@ export interface ReadOptions {
   readonly upTo?: 'watermark' | 'appended'
 }
 
-/** A place between batches: the segment, where in its file, and the offset there. */
+/** Where a log is cut: the segment, the place between batches in its file, and the offset that the last batch before may reach to. */
 interface Place {
   readonly baseOffset: number
   readonly position: number
-  readonly offset: number
+  readonly keptEnd: number
 }
 
 /** Where a log that was cut goes on. */
@@ -224,10 +224,10 @@ export class PartitionLog implements CursorSource {
       if (offset >= writer.acknowledged) return
       const nextOffset = Math.max(offset, this.#segments.first.baseOffset)
       const place = this.#placeOf(nextOffset)
-      await this.#lowerMark(place)
+      await this.#lowerMark(place, nextOffset)
       try {
         await this.#cutSegments(nextOffset)
-        await this.#restart({ acknowledged: nextOffset, nextOffset, keptEnd: place.offset })
+        await this.#restart({ acknowledged: nextOffset, nextOffset, keptEnd: place.keptEnd })
       } catch (error) {
         // Half cut: what is left is told by a reopen, which cuts again.
         writer.abandon(nextOffset, error)
@@ -255,7 +255,8 @@ export class PartitionLog implements CursorSource {
     await writer.settle()
     const { acknowledged, nextOffset, certain } = writer
     const place = this.#placeOf(acknowledged)
-    await this.#lowerMark(certain.offset < place.offset ? certain : place)
+    const believed = certain.offset < acknowledged
+    await this.#lowerMark(believed ? certain : place, believed ? certain.offset : acknowledged)
     await this.#cutSegments(acknowledged)
     // With relaxed durability some of what was acknowledged was never synced: it is checked and written again, as after a crash.
     const { all, active } = this.#segments
@@ -268,7 +269,7 @@ export class PartitionLog implements CursorSource {
     this.#segments.active.growing = true
     this.tail.truncateTo(found.nextOffset)
     this.#startSegment(found.nextOffset)
-    const keptEnd = Math.min(place.offset, found.nextOffset)
+    const keptEnd = Math.min(place.keptEnd, found.nextOffset)
     await this.#restart({ acknowledged: found.nextOffset, nextOffset: Math.max(nextOffset, found.nextOffset), keptEnd })
   }
 
@@ -381,14 +382,14 @@ export class PartitionLog implements CursorSource {
     const segment = this.#segments.at(nextOffset)
     const batch = segment.batchStart(nextOffset)
     const { position, baseOffset } = batch ?? { position: segment.size, baseOffset: nextOffset }
-    return { baseOffset: segment.baseOffset, position, offset: Math.min(nextOffset, baseOffset) }
+    return { baseOffset: segment.baseOffset, position, keptEnd: Math.min(nextOffset, baseOffset) }
   }
 
   /** The mark takes back its word before bytes go: a crash in between must not find them missing. */
-  async #lowerMark({ baseOffset, position, offset }: Place): Promise<void> {
+  async #lowerMark({ baseOffset, position }: Omit<Place, 'keptEnd'>, syncedOffset: number): Promise<void> {
     const { slot, producers } = this.#opened
-    const watermark = Math.min(offset, this.durableOffset)
-    slot.write({ epoch: this.leaderEpoch, baseOffset, position, syncedOffset: offset, watermark, closed: false, producers: !producers.isEmpty })
+    const watermark = Math.min(syncedOffset, this.durableOffset)
+    slot.write({ epoch: this.leaderEpoch, baseOffset, position, syncedOffset, watermark, closed: false, producers: !producers.isEmpty })
     await this.#env.mark.sync()
   }
 

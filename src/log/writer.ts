@@ -216,11 +216,11 @@ export class Writer {
 
   /** Resolves when everything appended so far is synced, whatever the durability. */
   async flush(): Promise<void> {
-    const loss = this.#takeLoss()
-    if (loss !== undefined) throw loss
+    this.#throwLoss()
     this.#linger?.cancel()
     this.#linger = undefined
     this.#start()
+    this.#throwLoss()       // the round that began just now may have failed at once
     // What is under way ends with the last record appended: a failure takes everything under way with it.
     if (this.#pending || this.#writtenBytes > 0) await this.durable(this.#nextOffset - 1)
     if (this.#state !== 'open') throw this.#fenceCause ?? this.#closedError()
@@ -326,10 +326,14 @@ export class Writer {
   }
 
   #refuse(): never {
-    const loss = this.#takeLoss()
-    if (loss !== undefined) throw loss
+    this.#throwLoss()
     if (this.#state === 'closed') throw this.#closedError()
     throw this.#fenceCause!
+  }
+
+  #throwLoss(): void {
+    const loss = this.#takeLoss()
+    if (loss !== undefined) throw loss
   }
 
   #takeLoss(): LogError | undefined {
