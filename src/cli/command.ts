@@ -9,6 +9,9 @@ import { type Screen, type Terminal } from './screen.ts'
 /** A mistake in how the command was called. */
 export class UsageError extends Error {}
 
+/** What the command was given to work on cannot be worked on. */
+export class InputError extends Error {}
+
 /** An option of a subcommand. */
 export interface Option {
   /** Stands for the value in the help; undefined for an option that is only there or not. */
@@ -109,7 +112,7 @@ export function commandHelp(command: Command): string {
     `${option.short === undefined ? '    ' : `-${option.short}, `}--${name}${option.value === undefined ? '' : ` ${option.value}`}`, option.help,
   ] as const)
   return [
-    `commitlog ${command.name} ${command.positionals.map((name) => `<${name}>`).join(' ')} [options]`, '', sentence(command.summary),
+    `${synopsis(command)} [options]`, '', sentence(command.summary),
     ...(command.notes === undefined ? [] : ['', ...command.notes]), '', ...columns(options),
   ].join('\n')
 }
@@ -120,26 +123,41 @@ export function columns(pairs: readonly (readonly [string, string])[]): string[]
   return pairs.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`)
 }
 
-/** `: did you mean "…"?` when something comes close. */
+/** `: did you mean "…"?` when something comes close; to a letter or two everything does. */
 export function suggestion(given: string, list: readonly string[], prefix = ''): string {
-  const meant = closest(given, list)
+  const meant = given.length < 3 ? undefined : closest(given, list)
   return meant === undefined ? '' : `: did you mean "${prefix}${meant}"?`
 }
 
-function checkOption(token: { name: string; rawName: string; value?: string | undefined; inlineValue?: boolean | undefined }, options: Record<string, Option>): void {
-  const option = options[token.name]
-  if (option === undefined) throw new UsageError(`unknown option "${token.rawName}"${suggestion(token.name, Object.keys(options), '--')}`)
-  if (option.value === undefined && token.inlineValue === true) throw new UsageError(`${token.rawName} takes no value`)
-  if (option.value !== undefined && token.value === undefined) throw new UsageError(`${token.rawName} needs a value: ${token.rawName} ${option.value}`)
+/** An option as it was given. */
+interface Given {
+  readonly name: string
+  /** With its hyphens. */
+  readonly rawName: string
+  readonly value?: string | undefined
+  /** The value stood behind `=`. */
+  readonly inlineValue?: boolean | undefined
+}
+
+function checkOption({ name, rawName, value, inlineValue }: Given, options: Readonly<Record<string, Option>>): void {
+  const option = options[name]
+  if (option === undefined) throw new UsageError(`unknown option "${rawName}"${suggestion(name, Object.keys(options), '--')}`)
+  if (option.value === undefined && inlineValue === true) throw new UsageError(`${rawName} takes no value`)
+  if (option.value !== undefined && value === undefined) throw new UsageError(`${rawName} needs a value: ${rawName} ${option.value}`)
 }
 
 function checkPositionals(command: Command, given: readonly string[]): void {
   const { positionals } = command
   if (given.length > positionals.length) throw new UsageError(`unexpected argument "${given[positionals.length]}"`)
   const missing = positionals[given.length]
-  if (missing !== undefined) throw new UsageError(`<${missing}> is missing: commitlog ${command.name} ${positionals.map((name) => `<${name}>`).join(' ')}`)
+  if (missing !== undefined) throw new UsageError(`<${missing}> is missing: ${synopsis(command)}`)
   const empty = positionals.find((_, index) => given[index] === '')
   if (empty !== undefined) throw new UsageError(`<${empty}> is empty`)
+}
+
+/** `commitlog dump <folder>`. */
+function synopsis({ name, positionals }: Command): string {
+  return ['commitlog', name, ...positionals.map((argument) => `<${argument}>`)].join(' ')
 }
 
 function sentence(text: string): string {

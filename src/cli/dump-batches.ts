@@ -16,17 +16,18 @@ import { inWords } from '../log/verify.ts'
 import { findLog, type FoundPartition } from '../topics/verify-log.ts'
 import { type Call } from './command.ts'
 import { type CodecNames, recordLine } from './record-line.ts'
-import { unknownPartition, unknownTopic } from './records.ts'
+import { type ChosenPartitions, unknownPartition, unknownTopic } from './records.ts'
 import { count, counted, jsonLine, printable, size, time } from './text.ts'
 
 const noCodecs: CodecNames = { key: undefined, value: undefined }
 
-/** Shows the segments of the partitions of a log. */
-export async function dumpPartitions(call: Call, folder: string, chosen: { topic: string | undefined; partition: number | undefined }): Promise<number> {
-  const found = findLog(diskFileSystem, folder, systemClock)
+/** Shows the segments of the partitions of a log, of those that are asked for. */
+export async function dumpPartitions(call: Call, folder: string, chosen: ChosenPartitions): Promise<number> {
+  const found = findLog(diskFileSystem, folder, { clock: systemClock })
   const names = [...new Set(found.partitions.map(({ topic }) => topic))]
   if (chosen.topic !== undefined && !names.includes(chosen.topic)) throw unknownTopic(folder, chosen.topic, names)
-  const partitions = found.partitions.filter(({ topic, partition }) => topic === (chosen.topic ?? topic) && partition === (chosen.partition ?? partition))
+  const ofTopic = found.partitions.filter(({ topic }) => chosen.topic === undefined || topic === chosen.topic)
+  const partitions = ofTopic.filter(({ partition }) => chosen.partition === undefined || partition === chosen.partition)
   if (chosen.partition !== undefined && partitions.length === 0) throw unknownPartition(folder, chosen.partition)
   for (const one of partitions.sort(byName)) {
     const entry = found.catalog?.topics.find(({ name }) => name === one.topic)
@@ -76,8 +77,12 @@ function pieceJson(piece: Piece): string {
 
 function* pieceLines(call: Call, file: FileHandle, piece: Piece, codecs: CodecNames): Generator<string> {
   const { screen } = call
-  if (piece.kind === 'zeros') return yield `    @${piece.position}  ${screen.paint('dim', `${size(piece.size)} of zeros: room that was not used`)}`
-  if (piece.kind === 'damage') return yield `    @${piece.position}  ${screen.paint('red', `${size(piece.size)} of damage: ${inWords(piece.reason)}`)}`
+  if (piece.kind === 'zeros') {
+    return yield `    @${piece.position}  ${screen.paint('dim', `${size(piece.size)} of zeros: room that was not used`)}`
+  }
+  if (piece.kind === 'damage') {
+    return yield `    @${piece.position}  ${screen.paint('red', `${size(piece.size)} of damage: ${inWords(piece.reason)}`)}`
+  }
   const { batch } = piece
   const wrong = piece.kind === 'misplaced' ? `  ${screen.paint('red', `its offsets do not follow: ${piece.due} is due`)}` : ''
   yield `    @${batch.position}  ${batchLine(batch.header)}${batch.marker === undefined ? '' : `  ${batch.marker.type.toLowerCase()} marker`}${wrong}`
@@ -86,12 +91,13 @@ function* pieceLines(call: Call, file: FileHandle, piece: Piece, codecs: CodecNa
 }
 
 function batchLine(header: BatchHeader): string {
-  const { baseOffset, lastOffset, recordCount, compression, leaderEpoch, producerId, producerEpoch, baseSequence, control, transactional } = header
+  const { baseOffset, lastOffset, recordCount, compression, leaderEpoch, producerId, producerEpoch, baseSequence } = header
   return [
-    `offsets ${baseOffset}..${lastOffset}`, counted(recordCount, 'record'), `${count(header.size)} B`, ...(compression === 'none' ? [] : [compression]),
-    `epoch ${leaderEpoch}`, time(header.maxTimestamp), ...(header.timestampType === 'LogAppendTime' ? ['append time'] : []),
+    `offsets ${baseOffset}..${lastOffset}`, counted(recordCount, 'record'), `${count(header.size)} B`,
+    ...(compression === 'none' ? [] : [compression]), `epoch ${leaderEpoch}`, time(header.maxTimestamp),
+    ...(header.timestampType === 'LogAppendTime' ? ['append time'] : []),
     ...(producerId < 0n ? [] : [`producer ${producerId}/${producerEpoch}`, ...(baseSequence < 0 ? [] : [`sequence ${baseSequence}`])]),
-    ...(transactional ? ['transactional'] : []), ...(control ? ['control'] : []),
+    ...(header.transactional ? ['transactional'] : []), ...(header.control ? ['control'] : []),
     ...(header.deleteHorizon ? [`delete horizon ${time(header.baseTimestamp)}`] : []),
   ].join('  ')
 }

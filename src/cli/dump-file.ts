@@ -35,6 +35,7 @@ const times = ['timestamp', 'createdAt']
 export async function dumpFile(call: Call, path: string): Promise<number> {
   const rows = rowsOf(path)
   for (const row of rows) await call.screen.print(call.json ? jsonLine(row) : line(row))
+  if (rows.length === 0 && !call.json) await call.screen.print(call.screen.paint('dim', 'nothing in it'))
   return 0
 }
 

@@ -12,7 +12,7 @@ import { type Partition } from '../topics/partition.ts'
 import { type Call, type Command, UsageError } from './command.ts'
 import { dumpPartitions, dumpSegment } from './dump-batches.ts'
 import { dumpFile } from './dump-file.ts'
-import { chosenPartitions, chosenTopics, openPlain, plainRecord, unknownPartition, withLog } from './records.ts'
+import { type ChosenPartitions, chosenPartitions, chosenTopics, openPlain, plainRecord, unknownPartition, withLog } from './records.ts'
 import { recordJson } from './text.ts'
 
 /** The subcommand. */
@@ -56,7 +56,7 @@ function find(path: string): Target {
   return named !== undefined && holdsSegments() ? { folder: dirname(whole), ...named } : { folder: path }
 }
 
-async function dumpRecords(call: Call, folder: string, chosen: { readonly topic: string | undefined; readonly partition: number | undefined }): Promise<number> {
+async function dumpRecords(call: Call, folder: string, chosen: ChosenPartitions): Promise<number> {
   return withLog(folder, async (log) => {
     let found = 0
     for (const info of await chosenTopics(log, chosen.topic)) {

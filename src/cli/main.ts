@@ -9,7 +9,7 @@
 import { readFileSync } from 'node:fs'
 import { isLogError } from '../base/errors.ts'
 import { backup } from './backup.ts'
-import { type Command, columns, commandHelp, parseCall, suggestion, UsageError } from './command.ts'
+import { type Command, columns, commandHelp, InputError, parseCall, suggestion, UsageError } from './command.ts'
 import { dump } from './dump.ts'
 import { produce } from './produce.ts'
 import { repair } from './repair.ts'
@@ -79,15 +79,17 @@ function explained(error: unknown, name: string | undefined, screen: Screen, sig
     screen.say(`${who}: ${error.message} (${error.code})`)
     return error.code === 'LOG_NOT_FOUND' || error.code === 'LOG_NOT_A_LOG' ? 2 : 1
   }
-  // A mistake of ours, unless the system says otherwise: then its message is enough.
   const { message, stack, code } = error as Error & { code?: string }
-  screen.say(`${who}: ${code === undefined ? stack : message}`)
+  // Of a mistake of ours more is wanted than its message.
+  const expected = error instanceof InputError || code !== undefined
+  screen.say(`${who}: ${expected ? message : (stack ?? String(error))}`)
   return 1
 }
 
 function help(): string {
   return [
-    'commitlog <command> <folder> [options]', '', 'Looks into and takes care of the folders of commitlog, and of those that a Kafka broker wrote.', '',
+    'commitlog <command> <folder> [options]', '',
+    'Looks into and takes care of the folders of commitlog, and of those that a Kafka broker wrote.', '',
     ...columns(commands.map(({ name, summary }) => [name, summary])), '',
     ...columns([['commitlog <command> --help', 'what a command takes'], ['commitlog --version', 'the version']]), '',
     'Every command takes --json. Exit codes: 0 done, 1 damage or failure, 2 a wrong command, option or folder.',

@@ -13,7 +13,7 @@ export interface CodecNames {
 /** What the line shows; records of the log have it all. */
 export type ShownRecord = Pick<PlainRecord, 'timestamp' | 'key' | 'value' | 'headers'>
 
-const LEAST_WIDTH = 40
+const LEAST_WIDTH = 20
 
 /** The line. `place`: how its beginning says where the record is. */
 export function recordLine(screen: Screen, place: string, record: ShownRecord, codecs: CodecNames): string {

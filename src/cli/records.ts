@@ -1,15 +1,20 @@
 /*
  * Records of an open log as they are stored, whatever codecs the topic has: for commands that show or copy them.
  */
-import { closest } from '../base/options.ts'
 import { type Codec } from '../base/codec.ts'
 import { type LogRecord } from '../log/record.ts'
 import { bytes } from '../topics/codecs.ts'
 import { CommitLog, type TopicInfo } from '../topics/commit-log.ts'
 import { type Partition } from '../topics/partition.ts'
 import { type Topic } from '../topics/topic.ts'
-import { UsageError } from './command.ts'
+import { suggestion, UsageError } from './command.ts'
 import { type PlainRecord } from './text.ts'
+
+/** Which partitions a command is about: of one topic or all, of one number or all. */
+export interface ChosenPartitions {
+  readonly topic: string | undefined
+  readonly partition: number | undefined
+}
 
 /** A topic whose keys and values are taken as bytes. */
 export type PlainTopic = Topic<Uint8Array, Uint8Array>
@@ -51,9 +56,8 @@ export function plainRecord(record: LogRecord<Uint8Array, Uint8Array>): PlainRec
 
 /** The error of a topic that is not there. */
 export function unknownTopic(folder: string, name: string, names: readonly string[]): UsageError {
-  const meant = closest(name, names)
-  const hint = meant !== undefined ? `: did you mean "${meant}"?` : names.length === 0 ? ': it has none' : `: it has ${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''}`
-  return new UsageError(`there is no topic "${name}" in ${folder}${hint}`)
+  const some = names.length === 0 ? ': it has none' : `: it has ${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''}`
+  return new UsageError(`there is no topic "${name}" in ${folder}${suggestion(name, names) || some}`)
 }
 
 /** The error of a partition that is not there. */

@@ -2,14 +2,14 @@
  * What the command prints with: lines on stdout that wait for a slow reader, words and a progress bar on stderr, colours where a terminal
  * shows them. Nothing here knows of logs.
  */
-import { type Writable } from 'node:stream'
+import { type Readable, type Writable } from 'node:stream'
 
 /** A stream that may be a terminal. */
 export type TerminalStream = Writable & { readonly isTTY?: boolean; readonly columns?: number }
 
 /** The world of one run of the command; tests bring their own. */
 export interface Terminal {
-  readonly stdin: AsyncIterable<Uint8Array | string>
+  readonly stdin: Readable
   readonly stdout: TerminalStream
   readonly stderr: TerminalStream
   readonly env: Readonly<Record<string, string | undefined>>

@@ -56,15 +56,15 @@ function json({ info, partitions }: Row): string {
 type Table = readonly (readonly string[])[]
 
 function topicTable(rows: readonly Row[]): Table {
-  const lines = rows.map(({ info, partitions }) => [
-    info.name, count(partitions.length), count(sum(partitions, offsets)), size(sum(partitions, ({ bytes }) => bytes)), info.key ?? '-', info.value ?? '-',
+  const lines = rows.map(({ info: { name, key = '-', value = '-' }, partitions }) => [
+    name, count(partitions.length), count(sum(partitions, offsets)), size(sum(partitions, ({ bytes }) => bytes)), key, value,
   ])
   return [['topic', 'partitions', 'offsets', 'size', 'key', 'value'], ...lines]
 }
 
 function partitionTable({ partitions }: Row): Table {
-  const lines = partitions.map((one) => [
-    String(one.partition), count(one.startOffset), count(one.highWatermark), count(one.lastStableOffset), String(one.leaderEpoch), count(one.segments), size(one.bytes),
+  const lines = partitions.map(({ partition, startOffset, highWatermark, lastStableOffset, leaderEpoch, segments, bytes }) => [
+    ...[partition, startOffset, highWatermark, lastStableOffset, leaderEpoch, segments].map(count), size(bytes),
   ])
   return [['partition', 'start', 'end', 'stable', 'epoch', 'segments', 'size'], ...lines]
 }

@@ -58,10 +58,13 @@ async function printReport(call: Call, report: LogReport): Promise<void> {
     return
   }
   for (const line of findingLines(screen, report.folder, findings)) await screen.print(line)
-  if (report.writer !== undefined) await screen.print(`process ${report.writer.pid} on ${printable(report.writer.host)} is writing: what it has synced was checked`)
+  if (report.writer !== undefined) {
+    const { pid, host } = report.writer
+    await screen.print(`process ${pid} on ${printable(host)} is writing: what it has synced was checked`)
+  }
   const { partitions, segments, batches, records, bytes, damage } = summary(report)
-  const counts = [counted(partitions, 'partition'), counted(segments, 'segment'), counted(batches, 'batch', 'batches'), counted(records, 'record'), size(bytes)]
-  await screen.print(counts.join(', '))
+  const counts = [counted(partitions, 'partition'), counted(segments, 'segment'), counted(batches, 'batch', 'batches'), counted(records, 'record')]
+  await screen.print([...counts, size(bytes)].join(', '))
   await screen.print(damage === 0 ? screen.paint('green', 'no damage') : screen.paint('red', `damage in ${counted(damage, 'place')}`))
 }
 

@@ -127,10 +127,11 @@ class OffsetOrder {
   }
 
   /** Whether the batch is to blame for not going together with the next one, which would fit without it. */
-  #contradicts(batch: FoundBatch, next: FoundBatch | undefined, afterNext: FoundBatch | undefined): boolean {
-    if (next === undefined || !this.#fits(next) || next.header.baseOffset > batch.header.lastOffset) return false
-    if (afterNext !== undefined) return afterNext.header.baseOffset > next.header.lastOffset && afterNext.header.baseOffset <= batch.header.lastOffset
-    return next.header.baseOffset === this.#due && batch.header.baseOffset !== this.#due
+  #contradicts({ header }: FoundBatch, next: FoundBatch | undefined, afterNext: FoundBatch | undefined): boolean {
+    if (next === undefined || !this.#fits(next) || next.header.baseOffset > header.lastOffset || header.baseOffset === this.#due) return false
+    if (this.#due + header.lastOffsetDelta + 1 === next.header.baseOffset) return true       // the place that it left is as large as it is
+    if (afterNext === undefined) return false
+    return afterNext.header.baseOffset > next.header.lastOffset && afterNext.header.baseOffset <= header.lastOffset
   }
 }
 

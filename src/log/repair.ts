@@ -66,9 +66,9 @@ export interface PartitionRepair {
   readonly written: readonly { readonly path: string; readonly bytes: Buffer }[]
 }
 
-/** Plans the repair of the damage that a check found. Changes nothing. */
+/** Plans the repair of the damage that a check found, and of missing indexes wherever they are missing. Changes nothing. */
 export function planRepair(files: FileSystem, options: VerifyOptions, report: PartitionReport): PartitionRepair {
-  return new Planning(files, options, report.findings.filter(({ kind }) => kind === 'damage')).run()
+  return new Planning(files, options, report.findings.filter(({ kind, reason }) => kind === 'damage' || reason === 'missing-file')).run()
 }
 
 /** Carries a plan out. Everything is durable when it resolves. */
@@ -144,8 +144,8 @@ class Planning {
 
   #planSideFiles(segments: readonly SegmentLegs[]): void {
     const metadata = this.#path(PARTITION_METADATA_FILE)
-    if (this.#isDamaged(metadata)) {
-      const { topicId } = this.#options
+    const { topicId } = this.#options
+    if (this.#isDamaged(metadata) && (topicId !== undefined || this.#files.statSync(metadata) !== undefined)) {
       this.#moveAside(metadata, topicId === undefined ? 'the topic gets a new id' : 'the topic id is that of the catalog')
       if (topicId !== undefined) this.#written.push({ path: metadata, bytes: encodePartitionMetadata(topicId) })
     }
@@ -205,6 +205,10 @@ class Planning {
     }
     this.#due = draft.due
     this.#rebuilt.add(segment.baseOffset)
+    const { state } = this.#options
+    if (state?.baseOffset === segment.baseOffset && certainEnd !== state.position) {
+      this.#step(path, certainEnd, `the mark says that it ends here, and not at ${state.position}`)
+    }
     return [{ baseOffset: segment.baseOffset, path, exists: true, edits: draft.edits, certainEnd }]
   }
 

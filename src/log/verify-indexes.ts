@@ -17,6 +17,8 @@ export type IndexReport = (position: number, message: string) => void
 export interface IndexCheck {
   /** The next batch of the segment. */
   batch(position: number, header: BatchHeader): void
+  /** Here lie bytes that are no batch: what the index says of them cannot be checked. */
+  gap(from: number, to: number): void
   /** There are no more batches. Gives how many entries speak of something behind the last one: damage, or what a power cut left. */
   end(): number
 }
@@ -67,6 +69,11 @@ class OffsetIndexCheck implements IndexCheck {
     }
   }
 
+  gap(from: number, to: number): void {
+    for (let entry = this.#entry(); entry !== undefined && entry.position >= from && entry.position < to; entry = this.#entry()) this.#next++
+    this.#owed = -1
+  }
+
   end(): number {
     return this.#checked.count - this.#next
   }
@@ -87,6 +94,7 @@ class TimeIndexCheck implements IndexCheck {
   readonly #checked: CheckedIndex
   #next = 0
   #largest = -1
+  #afterGap = false
 
   constructor(bytes: Buffer, baseOffset: number, report: IndexReport) {
     this.#bytes = bytes
@@ -96,19 +104,34 @@ class TimeIndexCheck implements IndexCheck {
     reportTail(this.#checked, TIME_ENTRY_SIZE, report)
   }
 
-  batch(_position: number, { lastOffset, maxTimestamp }: BatchHeader): void {
+  batch(_position: number, { baseOffset, lastOffset, maxTimestamp }: BatchHeader): void {
+    if (this.#afterGap) this.#skip(baseOffset)
     const brought = maxTimestamp > this.#largest
     if (brought) this.#largest = maxTimestamp
     for (let entry = this.#entry(); entry !== undefined && entry.offset <= lastOffset; entry = this.#entry()) {
       const { offset, timestamp } = entry
       if (offset < lastOffset) this.#wrong(`no batch ends at offset ${offset}`)
-      else if (!brought || timestamp !== maxTimestamp) this.#wrong(`${timestamp}, but the largest timestamp up to offset ${offset} is ${this.#largest}`)
+      else if (!brought || timestamp !== maxTimestamp) this.#wrong(`${timestamp}, but the largest up to offset ${offset} is ${this.#largest}`)
       this.#next++
     }
   }
 
+  gap(): void {
+    this.#afterGap = true
+  }
+
   end(): number {
+    if (this.#afterGap) this.#skip(Infinity)
     return this.#checked.count - this.#next
+  }
+
+  /** Entries of batches that are gone tell what the largest timestamp was. */
+  #skip(upTo: number): void {
+    this.#afterGap = false
+    for (let entry = this.#entry(); entry !== undefined && entry.offset < upTo; entry = this.#entry()) {
+      this.#largest = entry.timestamp
+      this.#next++
+    }
   }
 
   #entry(): TimeEntry | undefined {

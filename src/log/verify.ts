@@ -104,6 +104,8 @@ class Verification {
   #torn: Torn | undefined
   /** No offset is missing so far, between batches or in them: nothing was compacted, and no append failed. */
   #dense = true
+  /** Damage stands just before the place where the check is: offsets are missing because of it. */
+  #afterDamage = false
   #startOffset = 0
   #nextOffset = 0
   #bytes = 0
@@ -251,7 +253,7 @@ class Verification {
   #checkBegin({ baseOffset, legs }: SegmentLegs, before: SegmentLegs | undefined, path: string): void {
     if (this.#torn !== undefined || baseOffset === this.#nextOffset) return
     const { foreign } = this.#options
-    if (before !== undefined && foreign === undefined && this.#dense && baseOffset > this.#nextOffset) {
+    if (before !== undefined && foreign === undefined && !this.#afterDamage && baseOffset > this.#nextOffset) {
       const beforePath = this.#path(before.files.log)
       const message = `the log ends with offset ${this.#nextOffset - 1}, the next segment begins with ${baseOffset}`
       if (legs[0]?.certain === true) this.#damage(beforePath, 'missing-bytes', message, before.size)
@@ -310,7 +312,9 @@ class Verification {
     const reason = piece.kind === 'damage' ? piece.reason : 'offset-order'
     if (leg.certain || this.#nextOffset < this.#legs.certainOffset) {
       this.#damage(path, reason, piece.kind === 'damage' ? `${inWords(reason)} (${size} bytes)` : misplaced(piece), position)
+      for (const [, check] of checks) check.gap(position, position + size)
       this.#dense = false
+      this.#afterDamage = true
     } else this.#torn = { path, position, reason, bytes: size, batches: piece.kind === 'misplaced' ? 1 : 0 }
   }
 
@@ -330,14 +334,15 @@ class Verification {
     for (const [, check] of checks) check.batch(position, header)
     const ended = header.producerId < 0n ? undefined : this.#producers.replay(header, batch.marker)
     if (ended?.aborted === true) this.#aborted.push(ended)
+    this.#afterDamage = false
     this.#batches++
     if (!header.control) this.#records += header.recordCount
     this.#nextOffset = header.lastOffset + 1
   }
 
-  #checkEpoch({ leaderEpoch, baseOffset }: BatchHeader, position: number, path: string): void {
-    // Batches of before leader epochs were invented have −1.
-    if (this.#epochs?.latest === undefined || leaderEpoch === -1) return
+  #checkEpoch({ leaderEpoch, baseOffset, lastOffset }: BatchHeader, position: number, path: string): void {
+    // Batches of before leader epochs were invented have −1. What was deleted on request has no epochs any more.
+    if (this.#epochs?.latest === undefined || leaderEpoch === -1 || lastOffset < this.#startOffset) return
     if (leaderEpoch < this.#lastEpoch) this.#epochsFall = true
     this.#lastEpoch = leaderEpoch
     const expected = this.#epochs.epochAt(Math.max(baseOffset, this.#startOffset))

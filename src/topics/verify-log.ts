@@ -13,7 +13,7 @@ import { parsePartitionMetadata, PARTITION_METADATA_FILE } from '../format/parti
 import { damagedSlots, Mark, type MarkState } from '../log/mark.ts'
 import { type ForeignState } from '../log/open-partition.ts'
 import { type Finding, type PartitionReport, verifyPartition, withoutPath } from '../log/verify.ts'
-import { type CatalogState, readCatalog } from './catalog.ts'
+import { CATALOG_FILE, type CatalogState, readCatalog } from './catalog.ts'
 import { type FolderContents, inspectFolder, type KafkaState, readKafkaState, withSystemErrors } from './log-folder.ts'
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024
@@ -37,6 +37,8 @@ export interface VerifyLogOptions {
   readonly topic?: string | undefined
   /** Only the partition of this number. Default: all. */
   readonly partition?: number | undefined
+  /** The caller holds the lock: nobody writes. Default false. */
+  readonly alone?: boolean
   /** Called now and then with bytes looked at and bytes to look at. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined
 }
@@ -69,8 +71,8 @@ export interface FoundLog {
  * @throws LogError `LOG_NOT_FOUND`, `LOG_NOT_A_LOG`, `LOG_ACCESS_DENIED`, `LOG_VERSION_UNSUPPORTED`; damage is not thrown but reported
  */
 export async function verifyLog(files: FileSystem, folder: string, options: VerifyLogOptions): Promise<LogReport> {
-  const { clock, topic, partition, onProgress } = options
-  const found = findLog(files, folder, clock)
+  const { clock, topic, partition, onProgress, alone = false } = options
+  const found = findLog(files, folder, { clock, alone })
   const chosen = found.partitions.filter((one) => (topic ?? one.topic) === one.topic && (partition ?? one.partition) === one.partition)
   const total = chosen.reduce((sum, { bytes }) => sum + bytes, 0)
   let done = 0
@@ -97,7 +99,7 @@ export function allFindings(report: LogReport): Finding[] {
 }
 
 /** Looks into a folder as `CommitLog.open` does, but goes on behind damage and reports it. Reads no `.log` file. */
-export function findLog(files: FileSystem, folder: string, clock: Clock): FoundLog {
+export function findLog(files: FileSystem, folder: string, { clock, alone = false }: Pick<VerifyLogOptions, 'clock' | 'alone'>): FoundLog {
   return withSystemErrors(folder, () => {
     const findings: Finding[] = []
     const tryTo = <T>(path: string, work: () => T): T | undefined => {
@@ -114,7 +116,7 @@ export function findLog(files: FileSystem, folder: string, clock: Clock): FoundL
     const contents = tryTo(folder, () => inspectFolder(files, folder)) ?? foundByName(files, folder)
     const catalog = contents.catalog ?? tryTo(folder, () => readCatalog(files, folder))
     const kafka = tryTo(folder, () => readKafkaState(files, folder))
-    findings.push(...checkMark(files, folder), ...checkMeta(files, folder, kafka))
+    findings.push(...checkMark(files, folder), ...checkMeta(files, folder, kafka, catalog))
     if (contents.topics.length === 0 && catalog === undefined && kafka?.meta === undefined && findings.length === 0) {
       throw new LogError('LOG_NOT_FOUND', `there is no log in ${folder}`, { path: folder })
     }
@@ -125,9 +127,10 @@ export function findLog(files: FileSystem, folder: string, clock: Clock): FoundL
       const state = topicId === undefined ? undefined : mark?.slot(topicId, partition).state
       const adopted = entry === undefined ? catalog === undefined : entry.adopted
       const foreign = adopted ? (kafka?.foreign(name, partition) ?? { clean: false, recoveryPoint: 0 }) : undefined
-      return { topic: name, partition, folder: path, topicId, state, foreign, logStartOffset: kafka?.logStart(name, partition), bytes: logBytes(files, path) }
+      const logStartOffset = kafka?.logStart(name, partition)
+      return { topic: name, partition, folder: path, topicId, state, foreign, logStartOffset, bytes: logBytes(files, path) }
     }))
-    return { catalog, partitions, writer: files.lockHolderSync(folder), findings: withoutRepeats(findings) }
+    return { catalog, partitions, writer: alone ? undefined : files.lockHolderSync(folder), findings: withoutRepeats(findings) }
   })
 }
 
@@ -164,9 +167,14 @@ function checkMark(files: FileSystem, folder: string): Finding[] {
   }))
 }
 
-/** When Kafka's files could not be read together, each is read for itself to tell which it is. */
-function checkMeta(files: FileSystem, folder: string, kafka: KafkaState | undefined): Finding[] {
+/** The ids of the log stand in two places. When Kafka's files could not be read together, this one is read for itself. */
+function checkMeta(files: FileSystem, folder: string, kafka: KafkaState | undefined, catalog: CatalogState | undefined): Finding[] {
   const path = files.join(folder, META_PROPERTIES_FILE)
+  const meta = kafka?.meta
+  if (meta !== undefined && catalog !== undefined && (meta.clusterId !== catalog.clusterId || meta.nodeId !== catalog.nodeId)) {
+    const message = `cluster ${meta.clusterId}, node ${meta.nodeId}, but ${CATALOG_FILE} says ${catalog.clusterId} and ${catalog.nodeId}`
+    return [{ kind: 'damage', path, position: undefined, reason: 'other-ids', message }]
+  }
   const read = <T>(parse: (bytes: Buffer) => T): Finding[] => {
     try {
       const bytes = readFileSync(files, path, MAX_FILE_BYTES)

@@ -44,7 +44,8 @@ const ownCases = readdirSync(own).filter((name) => existsSync(`${own}/${name}/an
   answers: () => JSON.parse(gunzipSync(fixture(`${name}/answers.json.gz`)).toString()) as Record<string, Answers>,
 }))
 
-const sharedCases = !existsSync(shared) ? [] : readdirSync(shared).filter((name) => existsSync(`${shared}/${name}/expected.jsonl`)).map((name): Case => ({
+const sharedNames = existsSync(shared) ? readdirSync(shared).filter((name) => existsSync(`${shared}/${name}/expected.jsonl`)) : []
+const sharedCases = sharedNames.map((name): Case => ({
   name: `shared ${name}`, folder: `${shared}/${name}/log`,
   expected: () => readFileSync(`${shared}/${name}/expected.jsonl`, 'utf8').trimEnd().split('\n'),
   answers: () => (JSON.parse(readFileSync(`${shared}/${name}/case.json`, 'utf8')) as { partitions: Record<string, Answers> }).partitions,
