@@ -28,6 +28,7 @@ import { WindowCache } from '../log/windows.ts'
 import { type CatalogState, readCatalog, type TopicEntry, writeCatalog } from './catalog.ts'
 import { LogEvents } from './diagnostics.ts'
 import { asLogError, type FolderContents, inspectFolder, type KafkaState, readKafkaState, unknownTopics, withSystemErrors } from './log-folder.ts'
+import { writeKafkaCheckpoints } from './kafka-checkpoints.ts'
 import { SendQueue } from './send-queue.ts'
 import { resolveSettings, type TopicSettings } from './settings.ts'
 import { presentLogs, type TopicCore } from './topic-core.ts'
@@ -189,10 +190,21 @@ export class LogCore {
     this.sends.clear(new LogError('LOG_CLOSED', `the log ${this.folder} is closed`))
     const logs = this.openTopics.flatMap(presentLogs)
     const results = await Promise.allSettled(logs.map((log) => log.close()))
-    if (!this.readOnly) results.push(...(await Promise.allSettled([this.env.mark.close()])))
+    const ended = results.every(({ status }) => status === 'fulfilled')
+    if (!this.readOnly) results.push(...(await Promise.allSettled([this.env.mark.close(), this.#leaveForKafka(logs, ended)])))
     this.env.openFiles.closeAll()
     results.push(...(await Promise.allSettled([this.env.lock?.release()])))
-    for (const result of results) if (result.status === 'rejected') throw result.reason
+    for (const result of results) if (result.status === 'rejected') throw asLogError(this.folder, result.reason)
+  }
+
+  /** Tells a broker that takes the folder over what it would otherwise have to find out. Memory has no broker. */
+  async #leaveForKafka(logs: readonly PartitionLog[], ended: boolean): Promise<void> {
+    const { files, mark } = this.env
+    if (!files.durable || this.topics.length === 0) return
+    const ends = logs.map(({ topic, partition, durableOffset }) => ({ topic, partition, offset: durableOffset }))
+    const clean = ended && this.topics.every(({ id, partitions, absent }) => Array.from({ length: partitions }, (_, partition) => partition)
+      .every((partition) => absent.includes(partition) || mark.slot(id, partition).state?.closed === true))
+    await writeKafkaCheckpoints(files, this.folder, ends, clean)
   }
 
   /** Runs changes of the catalog one after the other. */
