@@ -7,9 +7,9 @@
  * A tail of zeros is neither damage nor torn; it is cut off when the segment is sealed.
  */
 import { type FileHandle } from '../files/file-system.ts'
-import { systemCode } from '../files/system-error.ts'
 import { writeFully } from '../files/write-fully.ts'
 import { type LogEnvironment } from './environment.ts'
+import { isRefusal } from './io-error.ts'
 import { type Segment } from './segment.ts'
 
 /** Bytes of room that are kept ahead of the end, unless the segment ends before. */
@@ -87,7 +87,7 @@ export class RoomAhead {
       }
     } catch (error) {
       // Room ahead is a convenience: what stops it will stop an append, and be told there.
-      if (systemCode(error) === undefined) throw error
+      if (!isRefusal(error)) throw error
       segment.fileSize = Math.max(segment.fileSize, to)
     } finally {
       file?.closeSync()

@@ -9,13 +9,13 @@
 import { getInt32, getInt64 } from '../base/bytes.ts'
 import { isLogError } from '../base/errors.ts'
 import { type FileHandle } from '../files/file-system.ts'
-import { systemCode } from '../files/system-error.ts'
-import { readFileSync, readFullySync, writeFullySync } from '../files/write-fully.ts'
+import { readFileSync, readFullySync, writeFileAtomically, writeFullySync } from '../files/write-fully.ts'
 import { BASE_OFFSET_AT, LAST_OFFSET_DELTA_AT, MAGIC, MAGIC_AT, RECORDS_AT } from '../format/batch.ts'
 import { OFFSET_ENTRY_SIZE } from '../format/index-entry.ts'
 import { indexFileName, logFileName, timeIndexFileName, txnIndexFileName } from '../format/names.ts'
 import { type LogConfig } from './config.ts'
 import { type LogEnvironment } from './environment.ts'
+import { isRefusal } from './io-error.ts'
 import { OffsetIndex } from './offset-index.ts'
 import { scanBatches } from './scan.ts'
 import { type TailBatch } from './tail.ts'
@@ -86,6 +86,8 @@ export class Segment {
   #firstTimestamp: number | undefined
   #checked: Uint32Array | undefined
   #generation = 0
+  /** The indexes were made again, and their files are not these. */
+  #remade = false
 
   private constructor(env: LogEnvironment, config: LogConfig, folder: string, baseOffset: number, names: SegmentFiles, size: number) {
     this.#env = env
@@ -216,6 +218,11 @@ export class Segment {
 
   /** Writes index entries that are only in memory yet. A failure leaves them there: an index may always be shorter than its log. */
   flushIndexes(): void {
+    if (this.#remade) {
+      this.#cutIndexFile(this.#names.index, 0)
+      this.#cutIndexFile(this.#names.timeIndex, 0)
+      this.#remade = false
+    }
     for (const [index, name] of [[this.#offsetIndex, this.#names.index], [this.#timeIndex, this.#names.timeIndex]] as const) {
       if (index !== undefined) this.#flushIndex(index, name)
     }
@@ -365,17 +372,38 @@ export class Segment {
     if (this.#env.files.durable) await this.syncIndexes()
   }
 
-  /** Throws the indexes away and makes them again from the log. */
-  rebuildIndexes(): void {
+  /**
+   * Throws the indexes away and makes them again from the log, in memory. The files stay as they are: written now they would not be
+   * durable, and half of an index looks whole. `storeRemade` replaces them.
+   */
+  remakeIndexes(): void {
     const { nextOffset, fileSize } = this
     this.#startIndexes()
     this.catchUp()
     this.nextOffset = Math.max(nextOffset, this.nextOffset)
     this.fileSize = fileSize
     if (this.maxTimestamp >= 0) this.timeIndex.maybeAppend(this.maxTimestamp, this.maxTimestampOffset, { seal: true })
+    this.#remade = true
+  }
+
+  /** Replaces the index files by what was made again of them, if anything was. A failure leaves them as they are: damaged, and noticed. */
+  async storeRemade(): Promise<void> {
+    if (!this.#remade || this.#env.readOnly) return
+    try {
+      for (const [index, name] of [[this.offsetIndex, this.#names.index], [this.timeIndex, this.#names.timeIndex]] as const) {
+        index.restorePending(0)
+        await writeFileAtomically(this.#env.files, this.#env.files.join(this.#folder, name), index.takePending() ?? Buffer.alloc(0))
+      }
+      this.#remade = false
+    } catch (error) {
+      if (!isRefusal(error)) throw error
+    }
+  }
+
+  /** Makes the indexes again and writes them; they are not durable yet. */
+  rebuildIndexes(): void {
+    this.remakeIndexes()
     if (this.#env.readOnly) return
-    this.#cutIndexFile(this.#names.index, 0)
-    this.#cutIndexFile(this.#names.timeIndex, 0)
     this.flushIndexes()
     this.#createMissingIndexes()
   }
@@ -393,7 +421,7 @@ export class Segment {
 
   /** Where a scan for `offset` begins: at a batch. An index entry that does not point at its batch is noticed, and the index made again. */
   scanStart(offset: number): number {
-    if (!this.#entryHolds(this.offsetIndex.countUpTo(offset) - 1)) this.rebuildIndexes()
+    if (!this.#entryHolds(this.offsetIndex.countUpTo(offset) - 1)) this.remakeIndexes()
     return this.offsetIndex.lookup(offset)
   }
 
@@ -472,7 +500,7 @@ export class Segment {
         return
       }
     }
-    this.rebuildIndexes()
+    this.remakeIndexes()
   }
 
   /** The bytes of an index file; undefined when there is none, or none that can be read: it is made again then. */
@@ -480,7 +508,7 @@ export class Segment {
     try {
       return readFileSync(this.#env.files, this.#env.files.join(this.#folder, name), MAX_INDEX_BYTES)
     } catch (error) {
-      if (systemCode(error) === undefined) throw error
+      if (!isRefusal(error)) throw error
       return undefined
     }
   }
@@ -492,7 +520,7 @@ export class Segment {
     try {
       this.#writeIndex(name, bytes, before)
     } catch (error) {
-      if (systemCode(error) === undefined) throw error
+      if (!isRefusal(error)) throw error
       index.restorePending(before)
     }
   }
@@ -505,7 +533,7 @@ export class Segment {
       try {
         this.#env.openFiles.open(path, 'create').closeSync()
       } catch (error) {
-        if (systemCode(error) === undefined) throw error
+        if (!isRefusal(error)) throw error
       }
     }
   }
@@ -533,7 +561,7 @@ export class Segment {
         handle.closeSync()
       }
     } catch (error) {
-      if (systemCode(error) === undefined) throw error
+      if (!isRefusal(error)) throw error
     }
   }
 }

@@ -123,7 +123,7 @@ export class Segments {
     const next = number === index.count ? Infinity : this.#firstOffset(segment, number)
     if (here !== undefined && next !== undefined) return next <= offset ? number + 1 : number
     if (rebuilt) return 0
-    segment.rebuildIndexes()
+    segment.remakeIndexes()
     return this.#groupNumber(segment, offset, true)
   }
 

@@ -219,10 +219,10 @@ export class Writer {
     this.#throwLoss()
     this.#linger?.cancel()
     this.#linger = undefined
+    // What is under way ends with the last record appended: a failure takes everything under way with it, and may come at once.
+    const stored = this.#pending || this.#writtenBytes > 0 ? this.durable(this.#nextOffset - 1) : undefined
     this.#start()
-    this.#throwLoss()       // the round that began just now may have failed at once
-    // What is under way ends with the last record appended: a failure takes everything under way with it.
-    if (this.#pending || this.#writtenBytes > 0) await this.durable(this.#nextOffset - 1)
+    await stored
     if (this.#state !== 'open') throw this.#fenceCause ?? this.#closedError()
     if (this.#parts.env.files.durable && this.#synced < this.#acknowledged) await this.#syncNow()
   }
