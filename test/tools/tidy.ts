@@ -177,10 +177,10 @@ export function switchedTests(sources: readonly Source[]): string[] {
   ])
 }
 
-/** Lines longer than `limit`, tables and addresses in Markdown aside. */
+/** Lines longer than `limit`; tables, addresses and lines of JSON in Markdown aside. */
 export function longLines(sources: readonly Source[], limit = 150): string[] {
   return sources.flatMap((source) => source.text.split('\n').flatMap((line, index) => {
-    if (line.length <= limit || (source.path.endsWith('.md') && /^\s*\||^\s*[[<]?https?:/.test(line))) return []
+    if (line.length <= limit || (source.path.endsWith('.md') && /^\s*\||^\s*[[<]?https?:|^\{"/.test(line))) return []
     return [`${source.path}:${index + 1}: ${line.length} characters`]
   }))
 }
