@@ -219,7 +219,7 @@ interface FoundEnd {
   readonly sawProducers: boolean
   /** Largest leader epoch in the batches scanned; −1 when none was. */
   readonly scannedEpoch: number
-  /** What was certain before: below this offset index files and snapshots are what they were. */
+  /** Snapshots up to this offset, and lists of transactions that were aborted below them, are as they were written. */
   readonly certainOffset: number
   /** Segments whose index files may have changed. */
   readonly changed: Set<Segment>
@@ -254,7 +254,8 @@ async function findEnd(
   }
   const keptEnd = Math.min(last.nextOffset, nextOffset)
   last.nextOffset = nextOffset
-  found.certainOffset = certain.offset
+  // A snapshot at the very end of what is certain may have been made by a roll of which nothing was synced yet.
+  found.certainOffset = state?.closed === true ? certain.offset : Math.max(certain.offset - 1, segments[certain.segment]!.baseOffset)
   if (!env.readOnly) removeSnapshots(env, options.folder, nextOffset)
   const report = { clean: false, scannedBytes, recoveredBatches, cut }
   env.emit?.({ type: 'recovery', topic: options.topic, partition: options.partition, report })
