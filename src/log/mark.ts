@@ -281,7 +281,8 @@ function readMark(files: FileSystem, folder: string): Map<string, FoundSlot> {
     if (bytes === undefined || !checkHeader(bytes, path)) continue
     for (let number = 0; SLOT_SIZE * (number + 2) <= bytes.length; number++) {
       const at = SLOT_SIZE * (number + 1)
-      if (!isWhole(bytes, at)) continue
+      // A checksum of zero in front of a slot of zeros: never written, as most are.
+      if (getInt32(bytes, at) === 0 || !isWhole(bytes, at)) continue
       const key = Buffer.concat([bytes.subarray(at + 4, at + 8), bytes.subarray(at + 16, at + 32)])
       const name = key.toString('hex')
       const sequence = sequenceAt(bytes, at)

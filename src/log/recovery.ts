@@ -13,7 +13,7 @@ import { batchDamage, type BatchHeader, RECORDS_AT } from '../format/batch.ts'
 import { segmentName } from '../format/names.ts'
 import { type LogEnvironment } from './environment.ts'
 import { type CutReport } from './recovery-report.ts'
-import { scanBatches } from './scan.ts'
+import { isZeros, scanBatches, ZEROS } from './scan.ts'
 import { type Segment } from './segment.ts'
 
 const COPY_BYTES = 1024 * 1024
@@ -148,11 +148,12 @@ function rewrite(file: FileHandle, from: number, to: number): void {
 
 /** Where the last byte that is not zero ends, in [from, to). */
 export function lastNonZero(file: FileHandle, from: number, to: number): number {
-  const buffer = Buffer.allocUnsafe(64 * 1024)
+  const buffer = Buffer.allocUnsafe(ZEROS.length)
   for (let end = to; end > from; ) {
     const start = Math.max(from, end - buffer.length)
     const count = readFullySync(file, buffer, 0, end - start, start)
-    for (let at = count - 1; at >= 0; at--) if (buffer[at] !== 0) return start + at + 1
+    // Room that was never used is the common case, and compared much faster than it is walked.
+    if (!isZeros(buffer, count)) for (let at = count - 1; at >= 0; at--) if (buffer[at] !== 0) return start + at + 1
     end = start
   }
   return from

@@ -85,13 +85,21 @@ function headerDamage(buffer: Buffer, at: number, end: number): string | undefin
   }
 }
 
+/** What room that was never written reads as. */
+export const ZEROS: Buffer = Buffer.alloc(64 * 1024)
+
+/** Whether the first `count` bytes, at most as many as there are in {@link ZEROS}, are zeros. */
+export function isZeros(bytes: Buffer, count: number): boolean {
+  return bytes.compare(ZEROS, 0, count, 0, count) === 0
+}
+
 /** Whether a file holds nothing but zeros in [from, to). */
 export function onlyZeros(file: FileHandle, from: number, to: number): boolean {
-  const window = Buffer.allocUnsafe(Math.min(64 * 1024, Math.max(0, to - from)))
+  const window = Buffer.allocUnsafe(Math.min(ZEROS.length, Math.max(0, to - from)))
   for (let position = from; position < to; ) {
     const count = file.readSync(window, 0, Math.min(window.length, to - position), position)
     if (count === 0) break
-    for (let at = 0; at < count; at++) if (window[at] !== 0) return false
+    if (!isZeros(window, count)) return false
     position += count
   }
   return true

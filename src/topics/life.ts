@@ -20,7 +20,8 @@ export class Life {
   }
 
   get alive(): boolean {
-    return this.open && (this.parent === undefined || this.parent.alive)
+    for (let life: Life | undefined = this; life !== undefined; life = life.parent) if (!life.open) return false
+    return true
   }
 
   /** Throws LOG_CLOSED, naming what was closed. */

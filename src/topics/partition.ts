@@ -107,10 +107,9 @@ export class Partition<K, V> {
   }
 
   /** Resolves when the record at `offset`, and with it every one before, is stored; rejects when it was lost. */
-  async durable(offset: number, options?: WaitOptions): Promise<void> {
-    this.life.check()
-    const signal = options === undefined ? undefined : signalOf(options, 'durable')
-    await unlessAborted(this.log.durable(offset), signal)
+  durable(offset: number, options?: WaitOptions): Promise<void> {
+    if (options === undefined && this.life.alive) return this.log.durable(offset)
+    return this.durableUnless(offset, options)
   }
 
   /** Resolves when everything appended so far is synced, whatever the durability. */
@@ -182,6 +181,11 @@ export class Partition<K, V> {
   /** The partition's numbers as they are now. */
   stats(): PartitionStats {
     return partitionStats(this.log)
+  }
+
+  private async durableUnless(offset: number, options: WaitOptions | undefined): Promise<void> {
+    this.life.check()
+    await unlessAborted(this.log.durable(offset), options === undefined ? undefined : signalOf(options, 'durable'))
   }
 }
 
