@@ -491,8 +491,7 @@ export class Segment {
     if (offsets !== undefined && times !== undefined) {
       const offsetIndex = OffsetIndex.load(offsets, { baseOffset, maxBytes, validSize: this.size })
       const timeIndex = TimeIndex.load(times, { baseOffset, maxBytes, nextOffset: Infinity })
-      const emptied = timeIndex.index.count === 0 && !this.growing && (this.#readFirstTimestamp() ?? -1) >= 0
-      if (offsetIndex.tail !== 'damaged' && timeIndex.tail !== 'damaged' && !emptied) {
+      if (offsetIndex.tail !== 'damaged' && timeIndex.tail !== 'damaged') {
         this.#offsetIndex = offsetIndex.index
         this.#timeIndex = timeIndex.index
         this.maxTimestamp = Math.max(this.maxTimestamp, timeIndex.index.last.timestamp)
