@@ -65,6 +65,11 @@ export class OffsetIndex {
     return this.#writtenCount * OFFSET_ENTRY_SIZE
   }
 
+  /** Whether some entry is not in the file yet. */
+  get pending(): boolean {
+    return this.#writtenCount < this.#count
+  }
+
   /** The entry at `index`, `0 <= index < count`. */
   entry(index: number): OffsetEntry {
     if (!(index >= 0 && index < this.#count)) throw new RangeError(`entry ${index} of an offset index with ${this.#count}`)

@@ -224,8 +224,8 @@ export class PartitionLog implements CursorSource {
       if (offset >= writer.acknowledged) return
       const nextOffset = Math.max(offset, this.#segments.first.baseOffset)
       const place = this.#placeOf(nextOffset)
-      await this.#lowerMark(place, nextOffset)
       try {
+        await this.#lowerMark(place, nextOffset)
         await this.#cutSegments(nextOffset)
         await this.#restart({ acknowledged: nextOffset, nextOffset, keptEnd: place.keptEnd })
       } catch (error) {

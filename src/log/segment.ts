@@ -219,8 +219,7 @@ export class Segment {
   /** Writes index entries that are only in memory yet. A failure leaves them there: an index may always be shorter than its log. */
   flushIndexes(): void {
     if (this.#remade) {
-      this.#cutIndexFile(this.#names.index, 0)
-      this.#cutIndexFile(this.#names.timeIndex, 0)
+      if (!this.#cutIndexFile(this.#names.index, 0) || !this.#cutIndexFile(this.#names.timeIndex, 0)) return
       this.#remade = false
     }
     for (const [index, name] of [[this.#offsetIndex, this.#names.index], [this.#timeIndex, this.#names.timeIndex]] as const) {
@@ -297,10 +296,13 @@ export class Segment {
 
   /** Makes the active segment read-only: last time entry, indexes written, room ahead cut off, handle closed by `release`. */
   seal(): void {
+    const { offsetIndex, timeIndex } = this
     this.growing = false
-    if (this.maxTimestamp >= 0) this.timeIndex.maybeAppend(this.maxTimestamp, this.maxTimestampOffset, { seal: true })
+    if (this.maxTimestamp >= 0) timeIndex.maybeAppend(this.maxTimestamp, this.maxTimestampOffset, { seal: true })
     this.flushIndexes()
-    this.#createMissingIndexes()
+    // Of a sealed segment a shorter index would be believed; one that is missing is made again.
+    if (offsetIndex.pending || timeIndex.pending) this.#removeIndexes()
+    else this.#createMissingIndexes()
     if (this.fileSize > this.size) this.cutToSize()
   }
 
@@ -524,6 +526,14 @@ export class Segment {
     }
   }
 
+  #removeIndexes(): void {
+    for (const name of [this.#names.index, this.#names.timeIndex]) {
+      const path = this.#env.files.join(this.#folder, name)
+      if (this.#env.files.statSync(path) !== undefined) this.#env.files.removeSync(path)
+    }
+    this.#remade = true
+  }
+
   /** An index without entries is an empty file: a missing one counts as lost, here and in Kafka, and is rebuilt from the whole segment. */
   #createMissingIndexes(): void {
     for (const name of [this.#names.index, this.#names.timeIndex]) {
@@ -548,19 +558,21 @@ export class Segment {
   }
 
   /** Cuts an index file to its valid entries. When that fails they stay, and are found out when the file is loaded or used. */
-  #cutIndexFile(name: string, size: number): void {
+  #cutIndexFile(name: string, size: number): boolean {
     const path = this.#env.files.join(this.#folder, name)
     try {
       const stat = this.#env.files.statSync(path)
-      if (stat === undefined || stat.size <= size) return
+      if (stat === undefined || stat.size <= size) return true
       const handle = this.#env.openFiles.open(path, 'write')
       try {
         handle.truncateSync(size)
       } finally {
         handle.closeSync()
       }
+      return true
     } catch (error) {
       if (!isRefusal(error)) throw error
+      return false
     }
   }
 }

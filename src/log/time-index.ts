@@ -62,6 +62,11 @@ export class TimeIndex {
     return this.#writtenCount * TIME_ENTRY_SIZE
   }
 
+  /** Whether some entry is not in the file yet. */
+  get pending(): boolean {
+    return this.#writtenCount < this.#count
+  }
+
   /** The entry at `index`, `0 <= index < count`. */
   entry(index: number): TimeEntry {
     if (!(index >= 0 && index < this.#count)) throw new RangeError(`entry ${index} of a time index with ${this.#count}`)

@@ -288,12 +288,7 @@ export class Writer {
     for (const segment of this.#unsynced) if (segment !== this.#parts.segments.active) segment.release()
     this.#unsynced = []
     // Readers elsewhere are told at once that a new epoch began.
-    try {
-      this.#publish(false)
-    } catch (error) {
-      this.#fence('mark', error)
-      throw error
-    }
+    this.#publishOrFence(false)
     this.#parts.progressed()
   }
 
@@ -607,7 +602,7 @@ export class Writer {
       await this.#backgroundSync
       if (this.#state !== 'open') throw this.#fenceCause ?? this.#closedError()
       if (!(await this.#sync())) throw this.#fenceCause!
-      this.#publish(false)
+      this.#publishOrFence(false)
     })
   }
 
@@ -664,6 +659,15 @@ export class Writer {
     })
   }
 
+  #publishOrFence(closed: boolean): void {
+    try {
+      this.#publish(closed)
+    } catch (error) {
+      this.#fence('mark', error)
+      throw this.#fenceCause!
+    }
+  }
+
   /** Publishes once the event loop turns: with relaxed durability nobody's promise depends on it. */
   #publishSoon(): void {
     if (this.#publishing) return
@@ -694,15 +698,17 @@ export class Writer {
       await env.files.syncFolder(folder)
     } else this.#moveSynced(active.baseOffset, active.size, this.#acknowledged)
     if (!(await this.#confirmLock())) throw this.#fenceCause!
-    this.#publish(true)
+    this.#publishOrFence(true)
   }
 
   #writeFailed(error: unknown): void {
     const code = systemCode(error)
     if (code !== 'ENOSPC' && code !== 'EDQUOT') return this.#fence('write', error)
     try {
-      // Back to the batch boundary: what is behind it never happened.
-      this.#parts.segments.active.cutToSize()
+      // Back to the batch boundary: what is behind it never happened, nor did a roll that had begun.
+      const { active } = this.#parts.segments
+      active.cutToSize()
+      active.growing = true
     } catch (second) {
       return this.#fence('truncate', second)
     }
