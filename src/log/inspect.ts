@@ -12,6 +12,7 @@ import {
   MAGIC, MAGIC_AT, RECORDS_AT, SMALLEST_LENGTH,
 } from '../format/batch.ts'
 import { type EndTransactionMarker, readEndTransactionMarker } from '../format/control.ts'
+import { MAX_RELATIVE_OFFSET } from './index-entries.ts'
 import { lastNonZero } from './recovery.ts'
 import { scanBatches } from './scan.ts'
 
@@ -53,7 +54,9 @@ export interface WalkOptions {
 
 /** The pieces of a `.log` file in their order. */
 export function* walkSegment(file: FileHandle, options: WalkOptions): Generator<Piece, void> {
-  const { to, endOffset = Infinity } = options
+  const { to } = options
+  // A segment spans no more offsets than its indexes can tell.
+  const endOffset = Math.min(options.endOffset ?? Infinity, options.baseOffset + MAX_RELATIVE_OFFSET + 1)
   const order = new OffsetOrder(options.baseOffset, endOffset)
   for (let position = options.from ?? 0; position < to; ) {
     const stretch = position + STRETCH_BYTES

@@ -12,6 +12,7 @@ import { readFullySync, writeFileAtomically, writeFullySync } from '../files/wri
 import { batchDamage, type BatchHeader, RECORDS_AT } from '../format/batch.ts'
 import { segmentName } from '../format/names.ts'
 import { type LogEnvironment } from './environment.ts'
+import { MAX_RELATIVE_OFFSET } from './index-entries.ts'
 import { type CutReport } from './recovery-report.ts'
 import { isZeros, scanBatches, ZEROS } from './scan.ts'
 import { type Segment } from './segment.ts'
@@ -84,7 +85,8 @@ function scanSegment(
   const file = segment.reader()
   segment.fileSize = file.sizeSync()
   const minOffset = Math.max(segment.baseOffset, found.nextOffset)
-  const end = scanBatches(file, { from, to: segment.fileSize, checkCrc: true, minOffset }, (header, _position, buffer, at) => {
+  const maxOffset = segment.baseOffset + MAX_RELATIVE_OFFSET
+  const end = scanBatches(file, { from, to: segment.fileSize, checkCrc: true, minOffset, maxOffset }, (header, _position, buffer, at) => {
     found.nextOffset = header.lastOffset + 1
     found.recoveredBatches++
     visit(header, buffer, at)

@@ -29,6 +29,8 @@ export interface ScanOptions {
   readonly checkCrc: boolean
   /** Offsets below this one, and below those of batches before, are damage. */
   readonly minOffset: number
+  /** Offsets above this one are damage: a segment spans at most 2^31, and its indexes can tell no more. Default: no bound. */
+  readonly maxOffset?: number
 }
 
 /**
@@ -45,6 +47,7 @@ export function scanBatches(
   let at = 0
   let position = options.from
   let nextOffset = options.minOffset
+  const { maxOffset = Infinity } = options
   const fill = (needed: number): void => {
     if (needed > window.length) window = Buffer.concat([window.subarray(at, filled)], Math.max(needed, WINDOW))
     else window.copyWithin(0, at, filled)
@@ -66,7 +69,7 @@ export function scanBatches(
     const damage = options.checkCrc ? batchDamage(window, at, filled) : headerDamage(window, at, filled)
     if (damage !== undefined) return { position, reason: damage }
     const header = readBatchHeader(window, at, filled)
-    if (header.baseOffset < nextOffset) return { position, reason: 'offset-order' }
+    if (header.baseOffset < nextOffset || header.lastOffset > maxOffset) return { position, reason: 'offset-order' }
     if (visit(header, position, window, at) === false) return { position: position + header.size, reason: 'end' }
     nextOffset = header.lastOffset + 1
     position += header.size

@@ -15,6 +15,7 @@ import { OFFSET_ENTRY_SIZE } from '../format/index-entry.ts'
 import { indexFileName, logFileName, timeIndexFileName, txnIndexFileName } from '../format/names.ts'
 import { type LogConfig } from './config.ts'
 import { type LogEnvironment } from './environment.ts'
+import { MAX_RELATIVE_OFFSET } from './index-entries.ts'
 import { isRefusal } from './io-error.ts'
 import { OffsetIndex } from './offset-index.ts'
 import { scanBatches } from './scan.ts'
@@ -343,7 +344,8 @@ export class Segment {
     this.size = from
     this.#bytesSinceEntry = 0
     const { offsetIndex } = this
-    scanBatches(this.reader(), { from, to: size, checkCrc: false, minOffset: this.baseOffset }, (header, position) => {
+    const maxOffset = this.baseOffset + MAX_RELATIVE_OFFSET
+    scanBatches(this.reader(), { from, to: size, checkCrc: false, minOffset: this.baseOffset, maxOffset }, (header, position) => {
       if (position === from && offsetIndex.count > 0) {
         // The indexed batch itself: it has its entry, and counts from there.
         this.size += header.size
@@ -492,7 +494,9 @@ export class Segment {
     const { baseOffset } = this
     if (offsets !== undefined && times !== undefined) {
       const offsetIndex = OffsetIndex.load(offsets, { baseOffset, maxBytes, validSize: this.size })
-      const timeIndex = TimeIndex.load(times, { baseOffset, maxBytes, nextOffset: Infinity })
+      // Where the end is known, an entry past it is damage: the entries to come would fall behind it.
+      const endKnown = !this.#env.readOnly && this.nextOffset > baseOffset
+      const timeIndex = TimeIndex.load(times, { baseOffset, maxBytes, nextOffset: endKnown ? this.nextOffset : Infinity })
       if (offsetIndex.tail !== 'damaged' && timeIndex.tail !== 'damaged') {
         this.#offsetIndex = offsetIndex.index
         this.#timeIndex = timeIndex.index

@@ -281,12 +281,12 @@ class Verification {
     return checks
   }
 
-  /** Without its index a segment is read from its beginning to make it again. An active segment has none before it is sealed. */
-  #missingIndex(name: string, { certain }: SegmentLegs): void {
-    if (this.#options.following) return
+  /** Without its index a segment is read from its beginning to make it again. The active one has none until it is sealed. */
+  #missingIndex(name: string, segment: SegmentLegs): void {
+    const { clean, segments } = this.#legs
     const message = 'the index is missing; it is made again from the log'
-    if (this.#legs.clean && certain) this.#damage(this.#path(name), 'missing-file', message)
-    else this.#note(this.#path(name), 'missing-file', message)
+    if (clean && segment.certain) this.#damage(this.#path(name), 'missing-file', message)
+    else if (segment !== segments.at(-1) && !this.#options.following) this.#note(this.#path(name), 'missing-file', message)
   }
 
   #indexReport(name: string): (position: number, message: string) => void {
@@ -417,7 +417,7 @@ class Verification {
     const { state } = this.#options
     const torn = this.#torn
     if (torn !== undefined) {
-      const whole = torn.batches === 0 ? '' : `, ${torn.batches} whole batches among them`
+      const whole = torn.batches === 0 ? '' : `; whole batches among them: ${torn.batches}`
       const message = `the log ends here: ${inWords(torn.reason)}. The next open for writing sets ${torn.bytes} bytes aside${whole}`
       this.#find({ kind: 'torn', path: torn.path, position: torn.position, reason: torn.reason, message })
     }

@@ -84,7 +84,7 @@ export async function verifyLog(files: FileSystem, folder: string, options: Veri
     }))
   }
   const topics = [...new Set(found.partitions.map((one) => one.topic))]
-  const findings = [...found.findings, ...checkOffsets(files, folder, found, partitions)]
+  const findings = [...found.findings, ...checkOffsets(files, folder, partitions)]
   return { folder, writer: found.writer, topics, partitions, findings }
 }
 
@@ -189,15 +189,14 @@ function checkMeta(files: FileSystem, folder: string, kafka: KafkaState | undefi
 }
 
 /** Kafka's checkpoints must not speak of offsets past the end of what was closed in good order. */
-function checkOffsets(files: FileSystem, folder: string, found: FoundLog, reports: readonly PartitionReport[]): Finding[] {
+function checkOffsets(files: FileSystem, folder: string, reports: readonly PartitionReport[]): Finding[] {
   return Object.values(partitionOffsetFiles).flatMap((name) => {
     const path = files.join(folder, name)
     try {
       const bytes = readFileSync(files, path, MAX_FILE_BYTES)
       return (bytes === undefined ? [] : parsePartitionOffsets(bytes, path)).flatMap(({ topic, partition, offset }) => {
         const report = reports.find((one) => one.topic === topic && one.partition === partition)
-        const marked = found.partitions.find((one) => one.topic === topic && one.partition === partition)?.state !== undefined
-        if (report === undefined || marked || !report.clean || offset <= report.nextOffset) return []
+        if (report === undefined || !report.clean || offset <= report.nextOffset) return []
         const message = `offset ${offset} of ${topic}-${partition} is past the end of its log, ${report.nextOffset}`
         return [{ kind: 'damage' as const, path, position: undefined, reason: 'offset-ahead', message }]
       })
