@@ -32,7 +32,7 @@ import { CATALOG_FILE, encodeCatalog } from './catalog.ts'
 import { asLogError } from './log-folder.ts'
 import { resolveSettings } from './settings.ts'
 import { toolEnvironment } from './tool-environment.ts'
-import { allFindings, findLog, type FoundLog, type FoundPartition, type LogReport, verifyLog } from './verify-log.ts'
+import { allFindings, findLog, type FoundLog, type FoundPartition, type LogReport, verifyLog, wasCut } from './verify-log.ts'
 
 const COPY_BYTES = 1024 * 1024
 const MAX_FILE_BYTES = 256 * 1024 * 1024
@@ -188,21 +188,15 @@ class Copying {
       try {
         const extents = extentsOf(this.#files, partition, state, following)
         const epoch = await this.#copyPartition(partition, extents, state)
-        if (!following || this.#isUncut(partition, state)) return { extents, epoch, state }
+        if (!following || !wasCut(state, this.#state(partition))) return { extents, epoch, state }
       } catch (error) {
         // A file that goes while it is read, or ends early: what a cut looks like from here.
-        if (!following || this.#isUncut(partition, state) || attempt === ATTEMPTS) throw error
+        if (!following || !wasCut(state, this.#state(partition)) || attempt === ATTEMPTS) throw error
       }
       const path = partition.folder
       if (attempt === ATTEMPTS) throw new LogError('LOG_IO', `${path} was cut ${ATTEMPTS} times while it was copied`, { path })
       await this.#files.remove(this.#target(partition))
     }
-  }
-
-  /** A cut lowers the watermark in the mark before it takes bytes away, and begins a new epoch behind them. */
-  #isUncut(partition: FoundPartition, before: MarkState | undefined): boolean {
-    const now = this.#state(partition)
-    return now?.epoch === before?.epoch && (now?.watermark ?? 0) >= (before?.watermark ?? 0)
   }
 
   #state({ topicId, partition }: FoundPartition): MarkState | undefined {

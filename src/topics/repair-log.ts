@@ -5,11 +5,12 @@
 import { type Clock } from '../base/clock.ts'
 import { type Random } from '../base/random.ts'
 import { type FileSystem } from '../files/file-system.ts'
+import { createFolderDurably } from '../files/write-fully.ts'
 import { META_PROPERTIES_FILE } from '../format/meta-properties.ts'
 import { Mark, markFileNames } from '../log/mark.ts'
 import { applyRepair, type PartitionRepair, planRepair, type RepairStep } from '../log/repair.ts'
 import { CATALOG_FILE } from './catalog.ts'
-import { withSystemErrors } from './log-folder.ts'
+import { asLogError } from './log-folder.ts'
 import { resolveSettings } from './settings.ts'
 import { toolEnvironment } from './tool-environment.ts'
 import { findLog, type FoundLog, type LogReport, verifyLog } from './verify-log.ts'
@@ -44,6 +45,8 @@ export async function repairLog(files: FileSystem, folder: string, options: Repa
     const planned = await plan(files, folder, options)
     if (planned.repair.steps.length > 0) await carryOut(files, folder, options, planned)
     return planned.repair
+  } catch (error) {
+    throw asLogError(folder, error)
   } finally {
     await lock.release()
   }
@@ -92,14 +95,12 @@ async function plan(files: FileSystem, folder: string, { clock, onProgress, appl
 async function carryOut(files: FileSystem, folder: string, options: RepairLogOptions, planned: Planned): Promise<void> {
   const { found, partitions, moved, markDamaged } = planned
   for (const path of moved) setAside(files, folder, path)
-  if (markDamaged) for (const name of markFileNames) setAside(files, folder, files.join(folder, name))
-  const mark = await Mark.open(files, folder, options.clock)
+  if (markDamaged) await writeMarkAgain(files, folder, options, found)
+  // A folder that Kafka wrote and we never opened gets no mark by a repair.
+  const marked = markDamaged || found.partitions.some(({ state }) => state !== undefined)
+  const mark = marked ? await Mark.open(files, folder, options.clock) : Mark.openReadOnly(files, folder, options.clock)
   const env = toolEnvironment(files, folder, { clock: options.clock, random: options.random, mark })
   try {
-    if (markDamaged) for (const { topicId, partition, state } of found.partitions) {
-      if (topicId !== undefined && state !== undefined) mark.slot(topicId, partition).write(state)
-    }
-    await mark.sync()
     for (const repair of partitions) {
       if (repair.steps.length === 0) continue
       const settings = found.catalog?.topics.find(({ name }) => name === repair.options.topic)?.settings ?? {}
@@ -107,16 +108,40 @@ async function carryOut(files: FileSystem, folder: string, options: RepairLogOpt
     }
     if (files.durable) await files.syncFolder(folder)
   } finally {
-    await mark.close()
+    if (marked) await mark.close()
     env.openFiles.closeAll()
   }
 }
 
+/** Makes the mark anew beside the old one, which counts until the new one takes its place. */
+async function writeMarkAgain(files: FileSystem, folder: string, { clock }: RepairLogOptions, { partitions }: FoundLog): Promise<void> {
+  for (const name of markFileNames) {
+    const path = files.join(folder, name)
+    if (files.statSync(path) !== undefined) await files.copy(path, freeTornPath(files, folder, name))
+  }
+  const beside = files.join(folder, 'repair-mark')
+  await files.remove(beside)
+  await createFolderDurably(files, beside)
+  const mark = await Mark.open(files, beside, clock)
+  try {
+    for (const { topicId, partition, state } of partitions) {
+      if (topicId !== undefined && state !== undefined) mark.slot(topicId, partition).write(state)
+    }
+  } finally {
+    await mark.close()
+  }
+  for (const name of markFileNames) files.renameSync(files.join(beside, name), files.join(folder, name))
+  await files.remove(beside)
+  if (files.durable) await files.syncFolder(folder)
+}
+
 function setAside(files: FileSystem, folder: string, path: string): void {
-  if (files.statSync(path) === undefined) return
-  const name = path.split(/[\\/]/).at(-1)!
+  if (files.statSync(path) !== undefined) files.renameSync(path, freeTornPath(files, folder, path.split(/[\\/]/).at(-1)!))
+}
+
+function freeTornPath(files: FileSystem, folder: string, name: string): string {
   for (let number = 1; ; number++) {
-    const target = files.join(folder, number === 1 ? `torn-${name}` : `torn-${name}-${number}`)
-    if (files.statSync(target) === undefined) return withSystemErrors(path, () => files.renameSync(path, target))
+    const path = files.join(folder, number === 1 ? `torn-${name}` : `torn-${name}-${number}`)
+    if (files.statSync(path) === undefined) return path
   }
 }

@@ -12,11 +12,13 @@ import { parseFileName, parsePartitionFolderName, partitionFolderName } from '..
 import { parsePartitionMetadata, PARTITION_METADATA_FILE } from '../format/partition-metadata.ts'
 import { damagedSlots, Mark, type MarkState } from '../log/mark.ts'
 import { type ForeignState } from '../log/open-partition.ts'
-import { type Finding, type PartitionReport, verifyPartition, withoutPath } from '../log/verify.ts'
+import { type Finding, type PartitionReport, type VerifyOptions, verifyPartition, withoutPath } from '../log/verify.ts'
 import { CATALOG_FILE, type CatalogState, readCatalog } from './catalog.ts'
 import { type FolderContents, inspectFolder, type KafkaState, readKafkaState, withSystemErrors } from './log-folder.ts'
 
 const MAX_FILE_BYTES = 64 * 1024 * 1024
+/** So often a partition is checked that a living writer cuts again and again. */
+const ATTEMPTS = 3
 
 /** What a check of a folder found. */
 export interface LogReport {
@@ -78,14 +80,33 @@ export async function verifyLog(files: FileSystem, folder: string, options: Veri
   let done = 0
   const partitions: PartitionReport[] = []
   for (const one of chosen) {
-    partitions.push(await verifyPartition(files, {
-      ...one, clock, following: found.writer !== undefined,
+    partitions.push(await verifyStable(files, folder, one, {
+      clock, following: found.writer !== undefined,
       onProgress: (bytes) => onProgress?.((done += bytes), total),
     }))
   }
   const topics = [...new Set(found.partitions.map((one) => one.topic))]
   const findings = [...found.findings, ...checkOffsets(files, folder, partitions)]
   return { folder, writer: found.writer, topics, partitions, findings }
+}
+
+/** Checks a partition; again when a living writer cut it meanwhile, which looks like damage. */
+async function verifyStable(
+  files: FileSystem, folder: string, found: FoundPartition, how: Pick<VerifyOptions, 'clock' | 'following' | 'onProgress'>,
+): Promise<PartitionReport> {
+  for (let attempt = 1, { state } = found; ; attempt++) {
+    const report = await verifyPartition(files, { ...found, ...how, state })
+    const { topicId, partition } = found
+    if (attempt === ATTEMPTS || !how.following || topicId === undefined || report.findings.every(({ kind }) => kind !== 'damage')) return report
+    const now = Mark.openReadOnly(files, folder, how.clock).slot(topicId, partition).state
+    if (!wasCut(state, now)) return report
+    state = now
+  }
+}
+
+/** Whether a partition was cut between two words of its mark: a cut lowers the watermark first and begins a new epoch behind. */
+export function wasCut(before: MarkState | undefined, now: MarkState | undefined): boolean {
+  return now?.epoch !== before?.epoch || (now?.watermark ?? 0) < (before?.watermark ?? 0)
 }
 
 /** Whether a report has no damage in it. */

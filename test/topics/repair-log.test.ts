@@ -175,10 +175,9 @@ test('whatever happens to one file, a repair leaves a sound log with true record
 
 test('a repair that is interrupted at any change of a file can be begun again', async () => {
   const whole = await smallLog(RECORDS)
-  for (const number of [1, -1]) {
-    const path = segmentPath(whole, number)
+  for (const [path, at] of [[segmentPath(whole, 1), 80], [segmentPath(whole, -1), 80], [`${FOLDER}/mark-a`, 70], [`${FOLDER}/mark-b`, 10]] as const) {
     const start = whole.fork()
-    flip(start, path, 80)
+    flip(start, path, at)
     for (let calls = 0; ; calls++) {
       const files = start.fork()
       const stopped = await repair(stoppingAfter(files, calls)).then(() => false, () => true)
