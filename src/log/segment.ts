@@ -497,8 +497,8 @@ export class Segment {
       // Where the end is known, an entry past it is damage: the entries to come would fall behind it.
       const endKnown = !this.#env.readOnly && this.nextOffset > baseOffset
       const timeIndex = TimeIndex.load(times, { baseOffset, maxBytes, nextOffset: endKnown ? this.nextOffset : Infinity })
-      if (offsetIndex.tail !== 'damaged' && timeIndex.tail !== 'damaged') {
-        this.#offsetIndex = offsetIndex.index
+      this.#offsetIndex = offsetIndex.index
+      if (offsetIndex.tail !== 'damaged' && timeIndex.tail !== 'damaged' && this.#entryHolds(offsetIndex.index.count - 1)) {
         this.#timeIndex = timeIndex.index
         this.maxTimestamp = Math.max(this.maxTimestamp, timeIndex.index.last.timestamp)
         this.maxTimestampOffset = Math.max(this.maxTimestampOffset, timeIndex.index.last.offset)
