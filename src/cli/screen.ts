@@ -53,10 +53,10 @@ export class Screen {
     stderr.on('error', () => {})
   }
 
-  /** Prints a line. Gives a promise when the reader is slow: wait for it before the next. */
+  /** Prints a line. Gives a promise now and then: wait for it before the next, so that slow readers and Ctrl-C get their turn. */
   print(line: string): Promise<void> | undefined {
     this.#text += `${line}\n`
-    return this.#text.length < WRITE_AT ? undefined : this.flush()
+    return this.#text.length < WRITE_AT ? undefined : (this.flush() ?? turn())
   }
 
   /** Writes what has gathered. Gives a promise when the reader is slow. */
@@ -120,6 +120,11 @@ export class Screen {
       for (const event of ['drain', 'error', 'close']) this.#stdout.on(event, end)
     })
   }
+}
+
+/** Lets the event loop turn: a stream that is never slow would keep it for itself. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
 }
 
 /** https://no-color.org: any value that is not empty turns colours off; FORCE_COLOR turns them on where there is no terminal. */

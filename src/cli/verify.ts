@@ -4,7 +4,7 @@
 import { relative } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { diskFileSystem } from '../files/disk.ts'
-import { type Finding } from '../log/verify.ts'
+import { type Finding } from '../log/findings.ts'
 import { allFindings, isSound, type LogReport, verifyLog } from '../topics/verify-log.ts'
 import { type Call, type Command } from './command.ts'
 import { unknownPartition, unknownTopic } from './records.ts'

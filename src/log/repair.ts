@@ -18,6 +18,7 @@ import { encodePartitionMetadata, PARTITION_METADATA_FILE } from '../format/part
 import { type LogConfig } from './config.ts'
 import { type LogEnvironment } from './environment.ts'
 import { Epochs } from './epochs.ts'
+import { type Finding, inWords } from './findings.ts'
 import { planFolder } from './folder-plan.ts'
 import { type FoundBatch, type Piece, walkSegment } from './inspect.ts'
 import { type MarkState } from './mark.ts'
@@ -25,7 +26,7 @@ import { replayProducers } from './open-partition.ts'
 import { ProducerState } from './producer-state.ts'
 import { Segment, segmentFiles } from './segment.ts'
 import { planLegs, type SegmentLegs } from './segment-legs.ts'
-import { type Finding, inWords, type PartitionReport, type VerifyOptions } from './verify.ts'
+import { type PartitionReport, type VerifyOptions } from './verify.ts'
 
 const COPY_BYTES = 1024 * 1024
 const MAX_FILE_BYTES = 64 * 1024 * 1024

@@ -10,9 +10,10 @@ import { parsePartitionOffsets, partitionOffsetFiles } from '../format/checkpoin
 import { META_PROPERTIES_FILE, parseMetaProperties } from '../format/meta-properties.ts'
 import { parseFileName, parsePartitionFolderName, partitionFolderName } from '../format/names.ts'
 import { parsePartitionMetadata, PARTITION_METADATA_FILE } from '../format/partition-metadata.ts'
+import { type Finding, withoutPath } from '../log/findings.ts'
 import { damagedSlots, Mark, type MarkState } from '../log/mark.ts'
 import { type ForeignState } from '../log/open-partition.ts'
-import { type Finding, type PartitionReport, type VerifyOptions, verifyPartition, withoutPath } from '../log/verify.ts'
+import { type PartitionReport, type VerifyOptions, verifyPartition } from '../log/verify.ts'
 import { CATALOG_FILE, type CatalogState, readCatalog } from './catalog.ts'
 import { type FolderContents, inspectFolder, type KafkaState, readKafkaState, withSystemErrors } from './log-folder.ts'
 
