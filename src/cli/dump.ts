@@ -4,15 +4,14 @@
  * As JSON it reads records as a consumer does, in the form of docs/cli.md#records-as-json. For people it shows the files as they are, batch
  * by batch, damage included (dump-batches.ts), or a file of another kind (dump-file.ts).
  */
-import { basename, dirname, resolve } from 'node:path'
-import { LogError } from '../base/errors.ts'
-import { diskFileSystem } from '../files/disk.ts'
-import { parseFileName, parsePartitionFolderName } from '../format/names.ts'
+import { basename } from 'node:path'
+import { parseFileName } from '../format/names.ts'
 import { type Partition } from '../topics/partition.ts'
 import { type Call, type Command, UsageError } from './command.ts'
 import { dumpPartitions, dumpSegment } from './dump-batches.ts'
 import { dumpFile } from './dump-file.ts'
 import { type ChosenPartitions, chosenPartitions, chosenTopics, openPlain, plainRecord, unknownPartition, withLog } from './records.ts'
+import { findTarget } from './target.ts'
 import { recordJson } from './text.ts'
 
 /** The subcommand. */
@@ -33,27 +32,13 @@ export const dump: Command = {
     'and values in base64; readCommitted says whether a reader of committed records gets it. A file gives what is in it.',
   ],
   async run(call) {
-    const target = find(call.argument('folder or file'))
+    const target = findTarget(call.argument('folder or file'))
     if ('file' in target) return parseFileName(basename(target.file))?.kind === 'log' ? dumpSegment(call, target.file) : dumpFile(call, target.file)
     const chosen = { topic: target.topic ?? call.text('topic'), partition: target.partition ?? call.number('partition') }
     if (!call.json) return dumpPartitions(call, target.folder, chosen)
     if (call.flag('batches')) throw new UsageError('--batches does not go with --json, which gives records')
     return dumpRecords(call, target.folder, chosen)
   },
-}
-
-/** What a path on the command line means. */
-type Target = { readonly file: string } | { readonly folder: string; readonly topic?: string; readonly partition?: number }
-
-/** A file, the folder of a partition, or that of a log. */
-function find(path: string): Target {
-  const stat = diskFileSystem.statSync(path)
-  if (stat === undefined) throw new LogError('LOG_NOT_FOUND', `there is no file or folder ${path}`, { path })
-  if (stat.kind === 'file') return { file: path }
-  const whole = resolve(path)
-  const named = parsePartitionFolderName(basename(whole))
-  const holdsSegments = (): boolean => diskFileSystem.listSync(path).some((name) => parseFileName(name) !== undefined)
-  return named !== undefined && holdsSegments() ? { folder: dirname(whole), ...named } : { folder: path }
 }
 
 async function dumpRecords(call: Call, folder: string, chosen: ChosenPartitions): Promise<number> {

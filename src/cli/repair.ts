@@ -37,7 +37,7 @@ export const repair: Command = {
     for (const message of left) call.screen.say(`nothing can be done here: ${printable(message)}`)
     if (isSound(before) && steps.length === 0) return ended(call, 'nothing to repair', 0)
     if (!apply) return ended(call, `${counted(steps.length, 'step')}; nothing was changed: run it with --yes`, isSound(before) ? 0 : 1)
-    const damage = allFindings(await check(call, folder)).filter(({ kind }) => kind === 'damage').length
+    const damage = allFindings(await check(call, { folder })).filter(({ kind }) => kind === 'damage').length
     if (damage === 0) return ended(call, 'repaired: no damage is left', 0)
     return ended(call, `damage is left in ${counted(damage, 'place')}: see commitlog verify`, 1)
   },

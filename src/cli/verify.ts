@@ -6,9 +6,10 @@ import { systemClock } from '../base/clock.ts'
 import { diskFileSystem } from '../files/disk.ts'
 import { type Finding } from '../log/findings.ts'
 import { allFindings, isSound, type LogReport, verifyLog } from '../topics/verify-log.ts'
-import { type Call, type Command } from './command.ts'
-import { unknownPartition, unknownTopic } from './records.ts'
+import { type Call, type Command, UsageError } from './command.ts'
+import { type ChosenPartitions, unknownPartition, unknownTopic } from './records.ts'
 import { type Screen, type Style } from './screen.ts'
+import { findTarget } from './target.ts'
 import { counted, printable, size } from './text.ts'
 
 /** The subcommand. */
@@ -26,16 +27,26 @@ export const verify: Command = {
     'process, what that has synced is checked.',
   ],
   async run(call) {
-    const report = await check(call, call.argument('folder'))
+    const report = await check(call, targetOf(call))
     await printReport(call, report)
     return isSound(report) ? 0 : 1
   },
 }
 
-/** Checks what the options ask for, with a progress bar. */
-export async function check(call: Call, folder: string): Promise<LogReport> {
-  const { screen, terminal } = call
-  const [topic, partition] = [call.text('topic'), call.number('partition')]
+/** What is to be checked: the folder may be that of a partition. */
+function targetOf(call: Call): CheckTarget {
+  const target = findTarget(call.argument('folder'))
+  if ('file' in target) throw new UsageError(`${target.file} is a file: give the folder of its log`)
+  return { topic: call.text('topic'), partition: call.number('partition'), ...target }
+}
+
+/** A log, or a part of it. */
+export interface CheckTarget extends Partial<ChosenPartitions> {
+  readonly folder: string
+}
+
+/** Checks a log with a progress bar. */
+export async function check({ screen, terminal }: Call, { folder, topic, partition }: CheckTarget): Promise<LogReport> {
   const report = await verifyLog(diskFileSystem, folder, {
     clock: systemClock, topic, partition,
     onProgress: (done, total) => {

@@ -108,13 +108,13 @@ class Planning {
 
   run(): PartitionRepair {
     const plan = planFolder(this.#files, this.#options.folder)
-    const { segments, segmentMissing } = planLegs(this.#files, this.#options.folder, plan, this.#options)
+    const { segments, segmentMissing, certainOffset } = planLegs(this.#files, this.#options.folder, plan, this.#options)
     this.#planSideFiles(segments)
     for (const { name } of plan.snapshots) {
       if (this.#isDamaged(this.#path(name))) this.#moveAside(this.#path(name), 'it is made again when the log opens')
     }
     this.#due = segments[0]?.baseOffset ?? 0
-    const edits = segments.flatMap((segment) => this.#planSegment(segment))
+    const edits = segments.flatMap((segment) => this.#planSegment(segment, certainOffset))
     if (segmentMissing) edits.push(this.#missingSegment(this.#options.state!))
     for (const { baseOffset, files } of segments) {
       const names = [files.index, files.timeIndex, files.txnIndex].map((name) => this.#path(name))
@@ -179,7 +179,7 @@ class Planning {
   }
 
   /** The edits of a segment; none when its log is whole. */
-  #planSegment(segment: SegmentLegs): SegmentEdit[] {
+  #planSegment(segment: SegmentLegs, certainOffset: number): SegmentEdit[] {
     const path = this.#path(segment.files.log)
     const lastLeg = segment.legs.at(-1)
     if (!this.#isDamaged(path)) {
@@ -191,12 +191,15 @@ class Planning {
     const file = this.#files.openSync(path, 'read')
     try {
       for (const leg of segment.legs) {
-        if (!leg.certain) {
-          draft.keep(leg.from, segment.size)
-          break
-        }
         draft.due = leg.startOffset ?? Math.max(this.#due, segment.baseOffset)
-        for (const piece of walkSegment(file, { ...leg, baseOffset: draft.due })) draft.take(file, piece, this.#options.foreign !== undefined)
+        let kept = leg.from
+        for (const piece of walkSegment(file, { ...leg, baseOffset: draft.due })) {
+          // A tail that may be torn is recovery's business; of Kafka's only offsets tell where that begins.
+          if (!leg.certain && draft.due >= certainOffset) break
+          kept = draft.take(file, piece, this.#options.foreign !== undefined)
+        }
+        draft.keep(kept, leg.to)
+        if (!leg.certain) break
         // We know where a segment of ours ends; of Kafka's, that a hole of ours must be filled.
         if (leg.endOffset !== Infinity && (draft.hole || this.#options.foreign === undefined)) draft.fill(leg.endOffset)
         certainEnd = draft.size
@@ -266,19 +269,26 @@ class Draft {
     this.due = end
   }
 
-  take(file: FileHandle, piece: Piece, foreign: boolean): void {
-    if (piece.kind === 'damage') return this.#setAside(piece.position, piece.size, inWords(piece.reason))
-    // Room that was never used has no bytes worth keeping.
-    if (piece.kind === 'zeros') return foreign ? this.keep(piece.position, piece.position + piece.size) : undefined
-    const { batch } = piece
-    const { position, header, problem } = batch
+  /** Takes the next piece in, or leaves it out, and gives where it ends in the old file. */
+  take(file: FileHandle, piece: Piece, foreign: boolean): number {
+    const { position, size } = 'batch' in piece ? { position: piece.batch.position, size: piece.batch.header.size } : piece
+    if (piece.kind === 'damage') this.#setAside(position, size, inWords(piece.reason))
+    else if (piece.kind === 'zeros') {
+      // Of room that was never used there are no bytes worth keeping.
+      if (foreign) this.keep(position, position + size)
+    } else this.#takeBatch(file, piece)
+    return position + size
+  }
+
+  #takeBatch(file: FileHandle, piece: Piece & { readonly kind: 'batch' | 'misplaced' }): void {
+    const { position, header, problem } = piece.batch
+    const baseOffset = piece.kind === 'batch' ? header.baseOffset : piece.belongsAt
     if (problem !== undefined) return this.#setAside(position, header.size, 'a batch with malformed records')
-    if (piece.kind === 'misplaced' && piece.belongsAt === undefined) return this.#setAside(position, header.size, inWords('offset-order'))
-    const baseOffset = piece.kind === 'misplaced' ? piece.belongsAt! : header.baseOffset
+    if (baseOffset === undefined) return this.#setAside(position, header.size, inWords('offset-order'))
     if (this.hole) this.fill(baseOffset)
     const leaderEpoch = this.#epochs?.epochAt(baseOffset) ?? header.leaderEpoch
     this.#leaderEpoch = leaderEpoch
-    if (baseOffset !== header.baseOffset || leaderEpoch !== header.leaderEpoch) this.#correct(file, batch, baseOffset, leaderEpoch)
+    if (baseOffset !== header.baseOffset || leaderEpoch !== header.leaderEpoch) this.#correct(file, piece.batch, baseOffset, leaderEpoch)
     else this.keep(position, position + header.size)
     this.due = baseOffset + header.lastOffsetDelta + 1
   }

@@ -333,6 +333,12 @@ class Verification {
       const path = last === undefined ? this.#options.folder : this.#path(last.files.log)
       this.#findings.damage(path, 'missing-bytes', `the log ends with offset ${this.#nextOffset - 1}, ${state.syncedOffset - 1} was synced`)
     }
+    const [oldest] = this.#epochs?.entries ?? []
+    const first = this.#legs.segments[0]?.baseOffset ?? 0
+    if (oldest !== undefined && oldest.startOffset < first && this.#options.foreign === undefined) {
+      const message = `it begins with offset ${oldest.startOffset}, but the first segment with ${first}: what was before it is missing`
+      this.#findings.damage(this.#path(LEADER_EPOCH_FILE), 'epoch-order', message)
+    }
     const ahead = this.#epochs?.entries.find(({ startOffset }) => startOffset > this.#nextOffset)
     if (ahead !== undefined && this.#legs.clean && !damaged) {
       this.#findings.damage(this.#path(LEADER_EPOCH_FILE), 'epoch-ahead', `epoch ${ahead.epoch} begins at offset ${ahead.startOffset}, past the end`)

@@ -123,6 +123,11 @@ test('--json prints JSON and nothing else', async () => {
   }
 })
 
+test('one partition is meant by its folder', async () => {
+  expect((await commitlog(['verify', join(data, 'orders-1')])).lines[0]).toMatch(/^1 partition, /)
+  for (const line of (await commitlog(['dump', '--json', join(data, 'orders-1')])).lines) expect(line).toContain('"partition":1,')
+})
+
 test('topics are listed with their partitions', async () => {
   const { lines } = await commitlog(['topics', data])
   expect(lines[0]).toMatch(/^topic +partitions +offsets +size +key +value$/)

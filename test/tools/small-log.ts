@@ -1,6 +1,9 @@
 /*
  * A small log in memory that was closed in good order, and hands that damage its files: for tests of verify, repair and backup.
  */
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { type FileSystem } from '../../src/files/file-system.ts'
 import { MemoryFileSystem } from '../../src/files/memory.ts'
 import { bytes } from '../../src/topics/codecs.ts'
@@ -22,6 +25,22 @@ export async function smallLog(records = 80, settings: TopicSettings = {}): Prom
     await topic.send(Array.from({ length: 4 }, (_, index) => ({ key: `k${number + index}`, value: Buffer.from(`value ${number + index}`) })))
   }
   await log.close()
+  return files
+}
+
+/** A folder of the fixtures, in memory. */
+export async function kafkas(name: string): Promise<MemoryFileSystem> {
+  const files = new MemoryFileSystem()
+  const root = fileURLToPath(new URL(`../fixtures/kafka-4.1/${name}/log`, import.meta.url))
+  const load = (folder: string, to: string): void => {
+    files.createFolderSync(to)
+    for (const entry of readdirSync(folder)) {
+      const path = join(folder, entry)
+      if (statSync(path).isDirectory()) load(path, `${to}/${entry}`)
+      else replace(files, `${to}/${entry}`, readFileSync(path))
+    }
+  }
+  load(root, FOLDER)
   return files
 }
 

@@ -4,15 +4,12 @@
  *
  * `SEED` repeats a run, `HOSTILE_SECONDS` makes it longer.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import { isLogError } from '../../src/base/errors.ts'
 import { type Random, seededRandom } from '../../src/base/random.ts'
 import { type FileSystem } from '../../src/files/file-system.ts'
-import { MemoryFileSystem } from '../../src/files/memory.ts'
+import { type MemoryFileSystem } from '../../src/files/memory.ts'
 import { batchSize } from '../../src/format/batch.ts'
 import { copyLog } from '../../src/topics/backup.ts'
 import { bytes } from '../../src/topics/codecs.ts'
@@ -20,7 +17,7 @@ import { CommitLog } from '../../src/topics/commit-log.ts'
 import { repairLog } from '../../src/topics/repair-log.ts'
 import { allFindings, verifyLog } from '../../src/topics/verify-log.ts'
 import { codecInstalled } from '../tools/batches.ts'
-import { allFiles, contents, FOLDER, replace, segmentPath, smallLog } from '../tools/small-log.ts'
+import { allFiles, contents, FOLDER, kafkas, replace, segmentPath, smallLog } from '../tools/small-log.ts'
 
 const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const SECONDS = Number(process.env['HOSTILE_SECONDS'] ?? 2)
@@ -164,22 +161,6 @@ async function killed(): Promise<MemoryFileSystem> {
   const left = files.fork()
   await log.close()
   return left
-}
-
-/** A fixture, in memory. */
-async function kafkas(name: string): Promise<MemoryFileSystem> {
-  const files = new MemoryFileSystem()
-  const root = fileURLToPath(new URL(`../fixtures/kafka-4.1/${name}/log`, import.meta.url))
-  const load = (folder: string, to: string): void => {
-    files.createFolderSync(to)
-    for (const entry of readdirSync(folder)) {
-      const path = join(folder, entry)
-      if (statSync(path).isDirectory()) load(path, `${to}/${entry}`)
-      else replace(files, `${to}/${entry}`, readFileSync(path))
-    }
-  }
-  load(root, FOLDER)
-  return files
 }
 
 describe('found by the above', () => {

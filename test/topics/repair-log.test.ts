@@ -9,7 +9,7 @@ import { CommitLog } from '../../src/topics/commit-log.ts'
 import { type LogRepair, repairLog } from '../../src/topics/repair-log.ts'
 import { allFindings, isSound, verifyLog } from '../../src/topics/verify-log.ts'
 import { damaged, damages } from '../tools/hostile.ts'
-import { allFiles, contents, flip, FOLDER, replace, segmentPath, smallLog, values } from '../tools/small-log.ts'
+import { allFiles, contents, flip, FOLDER, kafkas, replace, segmentPath, smallLog, values } from '../tools/small-log.ts'
 
 const RECORDS = 80
 
@@ -129,6 +129,20 @@ describe('of a log with damage in', () => {
   })
 })
 
+test('of a folder of Kafka, damage below its recovery point is set aside, and its torn tail is left to recovery', async () => {
+  const files = await kafkas('unclean')
+  const partition = `${FOLDER}/unclean-8`
+  // In a segment below the recovery point, and in the one that holds it, which the broker wrote further on.
+  const checkpoint = `${FOLDER}/recovery-point-offset-checkpoint`
+  replace(files, checkpoint, Buffer.from(contents(files, checkpoint).toString().replace('unclean 8 30', 'unclean 8 40')))
+  for (const number of ['00', '30']) flip(files, `${partition}/000000000000000000${number}.log`, 80)
+  await repair(files)
+  expect(allFiles(files, partition).filter((path) => path.includes('torn-'))).toHaveLength(2)
+  const report = (await verifyLog(files, FOLDER, { clock: systemClock })).partitions.find((one) => one.partition === 8)!
+  expect(report.findings.filter(({ kind }) => kind !== 'note').map(({ kind }) => kind)).toEqual(['torn'])
+  expect(allFiles(files).filter((path) => path.includes('mark-'))).toEqual([])
+})
+
 describe('offsets that were given out are not given out again', () => {
   test('when the end of the last segment is missing', async () => {
     const files = await smallLog(RECORDS)
@@ -138,8 +152,8 @@ describe('offsets that were given out are not given out again', () => {
     await expectHealthy(files)
   })
 
-  test('when the last segment is missing, or one in the middle', async () => {
-    for (const number of [1, -1]) {
+  test('when a segment is missing: the first, one in the middle, or the last', async () => {
+    for (const number of [0, 1, -1]) {
       const files = await smallLog(RECORDS)
       files.removeSync(segmentPath(files, number))
       await repair(files)

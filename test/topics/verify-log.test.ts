@@ -130,7 +130,10 @@ describe('damage is named with file, position and reason', () => {
     expect((await damage(files))[0]).toContain('@0 bad-record')
   })
 
-  test('a missing segment, between others and at the end', async () => {
+  test('a missing segment, at the beginning, between others and at the end', async () => {
+    const begin = await smallLog()
+    begin.removeSync(segmentPath(begin, 0))
+    expect(await damage(begin)).toEqual(['leader-epoch-checkpoint@undefined epoch-order'])
     const middle = await smallLog()
     const [before, gone] = [segmentPath(middle, 0), segmentPath(middle, 1)]
     const size = middle.statSync(before)!.size
