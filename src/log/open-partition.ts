@@ -22,6 +22,7 @@ import { type CertainEnd, recoverTail } from './recovery.ts'
 import { type RecoveryReport } from './recovery-report.ts'
 import { scanBatches } from './scan.ts'
 import { Segment, type SegmentFiles, segmentFiles } from './segment.ts'
+import { contentEnd } from './segments.ts'
 
 const MAX_SIDE_FILE_BYTES = 256 * 1024 * 1024
 
@@ -252,8 +253,8 @@ async function findEnd(
     else segment.rebuildIndexes()
     found.changed.add(segment)
   }
-  const keptEnd = Math.min(last.nextOffset, nextOffset)
   last.nextOffset = nextOffset
+  const keptEnd = Math.min(nextOffset, contentEnd(recovered.segments))
   // A snapshot at the very end of what is certain may have been made by a roll of which nothing was synced yet.
   found.certainOffset = state?.closed === true ? certain.offset : Math.max(certain.offset - 1, segments[certain.segment]!.baseOffset)
   if (!env.readOnly) removeSnapshots(env, options.folder, nextOffset)
@@ -374,7 +375,7 @@ async function settleFolder(
   env: LogEnvironment, options: PartitionOptions, slot: MarkSlot, end: FoundEnd, epoch: number, producers: ProducerState,
 ): Promise<void> {
   if (env.files.durable) for (const segment of end.changed) await segment.syncIndexes()
-  if (end.report.clean && slot.state !== undefined) return
+  if (end.report.clean && slot.state !== undefined) return beginAfterClose(env, options, slot, slot.state)
   const active = end.segments.at(-1)!
   if (env.files.durable) {
     if (!end.report.clean || active.size > 0) await env.syncs.run(() => active.handle.sync())
@@ -388,6 +389,16 @@ async function settleFolder(
   // The next recovery must not start from what the mark said before this one: of a new partition it would take everything it finds for
   // synced, and of a recovered one it would look for the end that is gone.
   if (options.create || !end.report.clean) await env.mark.sync()
+}
+
+/**
+ * With relaxed durability a power cut may take back everything that comes, and the log would look as it was closed. Readers saw some of it,
+ * though, so there must be a new epoch then: the mark says that the log was open, before it is.
+ */
+async function beginAfterClose(env: LogEnvironment, { config }: PartitionOptions, slot: MarkSlot, state: MarkState): Promise<void> {
+  if (!env.files.durable || config.durability === 'sync' || !state.closed) return
+  slot.write({ ...state, closed: false })
+  await env.mark.sync()
 }
 
 function missing(options: PartitionOptions, what: string): LogError {

@@ -45,18 +45,10 @@ export interface ReadOptions {
   readonly upTo?: 'watermark' | 'appended'
 }
 
-/** Where a log is cut: the segment, the place between batches in its file, and the offset that the last batch before may reach to. */
+/** A place between batches: the base offset of a segment, and where in its file. */
 interface Place {
   readonly baseOffset: number
   readonly position: number
-  readonly keptEnd: number
-}
-
-/** Where a log that was cut goes on. */
-interface Restart {
-  readonly acknowledged: number
-  readonly nextOffset: number
-  readonly keptEnd: number
 }
 
 /** The log of one partition. */
@@ -80,7 +72,7 @@ export class PartitionLog implements CursorSource {
   #hasAborted: boolean
   #listeners: (() => void)[] = []
 
-  private constructor(env: LogEnvironment, options: PartitionOptions, opened: OpenedPartition) {
+  private constructor(env: LogEnvironment, options: PartitionOptions, opened: OpenedPartition, hasAborted: boolean) {
     this.topic = options.topic
     this.partition = options.partition
     this.recovery = opened.report
@@ -95,13 +87,19 @@ export class PartitionLog implements CursorSource {
     this.#startOffset = Math.max(options.logStartOffset ?? 0, this.#segments.first.baseOffset)
     this.#readEnd = opened.nextOffset
     this.#followed = opened.state
-    this.#hasAborted = opened.segments.some((segment) => segment.hasAborted)
+    this.#hasAborted = hasAborted
     this.#writer = env.readOnly ? undefined : this.#startWriter()
   }
 
   /** Opens, recovers or creates the log in a folder. */
   static async open(env: LogEnvironment, options: PartitionOptions): Promise<PartitionLog> {
-    return new PartitionLog(env, options, await openPartition(env, options))
+    const opened = await openPartition(env, options)
+    try {
+      return new PartitionLog(env, options, opened, opened.segments.some((segment) => segment.hasAborted))
+    } catch (error) {
+      for (const segment of opened.segments) segment.release()
+      throw error
+    }
   }
 
   /** The oldest offset kept. */
@@ -223,11 +221,10 @@ export class PartitionLog implements CursorSource {
     await guardedAsync(`cutting ${this.topic}-${this.partition}`, () => writer.exclusively(async () => {
       if (offset >= writer.acknowledged) return
       const nextOffset = Math.max(offset, this.#segments.first.baseOffset)
-      const place = this.#placeOf(nextOffset)
       try {
-        await this.#lowerMark(place, nextOffset)
+        await this.#lowerMark(this.#placeOf(nextOffset), nextOffset)
         await this.#cutSegments(nextOffset)
-        await this.#restart({ acknowledged: nextOffset, nextOffset, keptEnd: place.keptEnd })
+        await this.#restart(nextOffset, nextOffset)
       } catch (error) {
         // Half cut: what is left is told by a reopen, which cuts again.
         writer.abandon(nextOffset, error)
@@ -254,9 +251,8 @@ export class PartitionLog implements CursorSource {
     }
     await writer.settle()
     const { acknowledged, nextOffset, certain } = writer
-    const place = this.#placeOf(acknowledged)
     const believed = certain.offset < acknowledged
-    await this.#lowerMark(believed ? certain : place, believed ? certain.offset : acknowledged)
+    await this.#lowerMark(believed ? certain : this.#placeOf(acknowledged), believed ? certain.offset : acknowledged)
     await this.#cutSegments(acknowledged)
     // With relaxed durability some of what was acknowledged was never synced: it is checked and written again, as after a crash.
     const { all, active } = this.#segments
@@ -269,8 +265,7 @@ export class PartitionLog implements CursorSource {
     this.#segments.active.growing = true
     this.tail.truncateTo(found.nextOffset)
     this.#startSegment(found.nextOffset)
-    const keptEnd = Math.min(place.keptEnd, found.nextOffset)
-    await this.#restart({ acknowledged: found.nextOffset, nextOffset: Math.max(nextOffset, found.nextOffset), keptEnd })
+    await this.#restart(found.nextOffset, Math.max(nextOffset, found.nextOffset))
   }
 
   /**
@@ -381,13 +376,11 @@ export class PartitionLog implements CursorSource {
   /** Where a cut to `nextOffset` ends the log: at the beginning of the batch that holds it, since batches go whole. */
   #placeOf(nextOffset: number): Place {
     const segment = this.#segments.at(nextOffset)
-    const batch = segment.batchStart(nextOffset)
-    const { position, baseOffset } = batch ?? { position: segment.size, baseOffset: nextOffset }
-    return { baseOffset: segment.baseOffset, position, keptEnd: Math.min(nextOffset, baseOffset) }
+    return { baseOffset: segment.baseOffset, position: segment.batchStart(nextOffset)?.position ?? segment.size }
   }
 
   /** The mark takes back its word before bytes go: a crash in between must not find them missing. */
-  async #lowerMark({ baseOffset, position }: Omit<Place, 'keptEnd'>, syncedOffset: number): Promise<void> {
+  async #lowerMark({ baseOffset, position }: Place, syncedOffset: number): Promise<void> {
     const { slot, producers } = this.#opened
     const watermark = Math.min(syncedOffset, this.durableOffset)
     slot.write({ epoch: this.leaderEpoch, baseOffset, position, syncedOffset, watermark, closed: false, producers: !producers.isEmpty })
@@ -432,7 +425,7 @@ export class PartitionLog implements CursorSource {
    * Continues in a new epoch at `acknowledged`, giving out offsets from `nextOffset` on. The epoch begins where what was kept ends, so
    * that whoever read what is gone can tell.
    */
-  async #restart({ acknowledged, nextOffset, keptEnd }: Restart): Promise<void> {
+  async #restart(acknowledged: number, nextOffset: number): Promise<void> {
     const { producers } = this.#opened
     if (!producers.truncate(acknowledged)) {
       producers.reset(this.#startOffset)
@@ -440,6 +433,7 @@ export class PartitionLog implements CursorSource {
       producers.onHighWatermark(acknowledged)
     }
     this.#hasAborted = this.#segments.all.some((segment) => segment.hasAborted)
+    const keptEnd = Math.min(acknowledged, this.#segments.contentEnd)
     this.epochs.truncateFromEnd(keptEnd)
     const epoch = this.leaderEpoch + 1
     this.epochs.assign(epoch, keptEnd)

@@ -423,6 +423,14 @@ export class Segment {
     return found
   }
 
+  /** Behind the last batch that is there; less than the next offset when the last records were cut with their batch, or never stored. */
+  contentEnd(): number {
+    let end = this.baseOffset
+    const options = { from: this.scanStart(this.nextOffset), to: this.size, checkCrc: false, minOffset: this.baseOffset }
+    scanBatches(this.reader(), options, (header) => { end = header.lastOffset + 1 })
+    return end
+  }
+
   /** Where a scan for `offset` begins: at a batch. An index entry that does not point at its batch is noticed, and the index made again. */
   scanStart(offset: number): number {
     if (!this.#entryHolds(this.offsetIndex.countUpTo(offset) - 1)) this.remakeIndexes()

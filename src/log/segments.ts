@@ -20,6 +20,11 @@ interface GroupTable {
   readonly firstOffsets: number[]
 }
 
+/** Behind the last batch of a row of segments. */
+export function contentEnd(segments: readonly Segment[]): number {
+  return segments.findLast(({ size }) => size > 0)?.contentEnd() ?? segments[0]!.baseOffset
+}
+
 /** The segments of one partition. */
 export class Segments {
   readonly #windows: WindowCache
@@ -70,6 +75,11 @@ export class Segments {
       else high = middle - 1
     }
     return this.#list[low]!
+  }
+
+  /** Behind the last batch of all. */
+  get contentEnd(): number {
+    return contentEnd(this.#list)
   }
 
   /** The segment behind `segment`, which may be one that was replaced. */
