@@ -140,6 +140,7 @@ export class Mark {
         mark.#handles.push(files.openSync(path, files.statSync(path) === undefined ? 'create' : 'write'))
         mark.#sizes[file] = mark.#handles[file]!.sizeSync()
         mark.#makeRoom(file, mark.#slotCount)
+        mark.#writeHeader(file)
       }
       // What was read may be known to the page cache alone: it must not be overwritten before it is durable.
       if (files.durable) await files.sync(mark.#handles)
@@ -244,13 +245,19 @@ export class Mark {
     }, this.#syncMs, { ref: false })
   }
 
+  /** The header is always written again: of a file that was made just before a power cut there may be nothing but its length. */
+  #writeHeader(file: number): void {
+    const header = Buffer.alloc(SLOT_SIZE)
+    encodeHeader(header)
+    writeFullySync(this.#handles[file]!, header, 0, SLOT_SIZE, 0)
+  }
+
   #makeRoom(file: number, slots: number): void {
     const size = this.#sizes[file]!
     const needed = slotPosition(slots, 0)
     if (size >= needed && size > 0) return
     const grown = Math.ceil(needed / GROWTH) * GROWTH
     const zeros = Buffer.alloc(grown - size)
-    if (size === 0) encodeHeader(zeros)
     writeFullySync(this.#handles[file]!, zeros, 0, zeros.length, size)
     this.#sizes[file] = grown
   }
