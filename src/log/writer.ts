@@ -166,9 +166,12 @@ export class Writer {
     const { key = null, value, headers, timestamp } = record
     if (key === null && this.#keyed) throw keyMissing(this.#parts.topic)
     builder.add(codecs, key, value, headers, timestamp === undefined ? this.#now : checkTimestamp(timestamp))
-    if (builder.full) this.#sealFull(codecs, record)
+    const { full } = builder
+    if (full) this.#sealFull(codecs, record)
     if (!this.#scheduled) this.#schedule()
-    return this.#nextOffset++
+    const offset = this.#nextOffset++
+    if (full) this.#relieve()       // now that the record counts: should the write fail, it is among those that are lost
+    return offset
   }
 
   /**
@@ -199,6 +202,7 @@ export class Writer {
     })
     this.#nextOffset = lastOffset + 1
     if (!this.#scheduled) this.#schedule()
+    this.#relieve()
     return { baseOffset, lastOffset, duplicate: false }
   }
 
@@ -390,7 +394,10 @@ export class Writer {
       appendTime: this.#appendTime ? this.#parts.env.clock.now() : undefined,
     })
     this.#enqueue(batch)
-    // A loop that never lets the event loop turn would otherwise only fill memory.
+  }
+
+  /** Writes when much has gathered: a loop that never lets the event loop turn would otherwise only fill memory. */
+  #relieve(): void {
     if (this.#queuedBytes >= WRITE_BYTES && this.#busy === undefined) this.#start()
   }
 
