@@ -98,11 +98,11 @@ export class Partition {
   /** Runs an append; what it is refused with must have a reason. */
   tryAppend<T>(append: () => T): T | undefined {
     const { loss } = this
+    this.loss = 'none'       // what is lost from here on is another loss
     try {
       const result = append()
       this.check(loss !== 'owed', () => 'records were lost, nobody was told, and an append goes on')
       this.#process.world.counts.appends++
-      this.loss = 'none'
       return result
     } catch (error) {
       const code = refusals.find((one) => isLogError(error, one))
@@ -179,8 +179,7 @@ export class Partition {
     const { world, faulty } = this.#process
     if (code === 'LOG_APPEND_LOST') {
       this.check(loss !== 'none', () => 'an append is refused for a loss that was told already')
-      this.loss = 'none'
-    }
+    } else this.check(loss !== 'owed', () => `records were lost, nobody was told, and an append is refused with ${code}`)
     if (code === 'LOG_FENCED') this.check(this.log.state === 'fenced', () => 'an append is refused as by a fence, and there is none')
     if (code === 'LOG_DISK_FULL') {
       this.check(world.settings.capacity < PLENTY || faulty, () => 'an append is refused for want of room, and there is some')

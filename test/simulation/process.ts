@@ -32,6 +32,8 @@ export class Process {
   healthy = true
   /** The mark could not be stored, and takes nothing any more. */
   markFailed = false
+  /** It ends with a power cut, whatever else was planned. */
+  losesPower = false
   /** The lock went to somebody else: nothing may be acknowledged any more. */
   robbed = false
 
@@ -50,19 +52,19 @@ export class Process {
     fault?.(this)
     for (let attempt = 0; ; attempt++) {
       const opened = await this.settled(this.#openAll())
+      if (opened === undefined || 'error' in opened) this.world.closed = false
       if (opened === undefined) return false
       if ('value' in opened) break
       this.world.note(`opening failed: ${String(opened.error)}`)
       this.world.check(this.faulty && attempt === 0 && this.explained(opened.error), () => `a folder does not open: ${told(opened.error)}`)
       this.world.check(this.disk.openHandles === 0, () => `${this.disk.openHandles} files are still open after a failed open`)
       this.heal()
-      this.world.closed = false
     }
     this.heal()
-    if (!this.whileAlive(() => this.partitions.forEach((partition) => compareOpened(this, partition)))) return false
-    this.world.powerLost = false
+    const compared = this.whileAlive(() => this.partitions.forEach((partition) => compareOpened(this, partition)))
     this.world.closed = false
-    return true
+    if (compared) this.world.powerLost = false
+    return compared
   }
 
   /** Closes everything in good order; false when the process died meanwhile, or something could not be stored. */
@@ -85,7 +87,7 @@ export class Process {
     this.world.closed = failures.length === 0 && !unhurt.includes(false)
     this.world.counts.closes++
     // What was closed in good order is durable: a power cut right after takes nothing.
-    const power = this.world.draw.once(2)
+    const power = this.losesPower || this.world.draw.once(2)
     this.world.disk = this.disk.crash({ power })
     this.world.powerLost ||= power
     this.world.clock.forgetTimers()
@@ -94,9 +96,10 @@ export class Process {
   }
 
   /** Dies at once, alone or with the power of the machine. */
-  die(power: boolean): void {
+  die(withPower: boolean): void {
     if (!this.alive) return
     const { world } = this
+    const power = withPower || this.losesPower
     try {
       this.noteSeen()
     } catch (error) {

@@ -19,7 +19,7 @@ export function fail(process: Process): void {
   process.faulty = true
   process.healthy = false
   const { disk } = process
-  const kind = draw.weighted([[3, 'sync'], [1, 'write'], [2, 'short'], [2, 'full'], [2, 'anything'], [1, 'handles'], [2, 'room']])
+  const kind = draw.weighted([[3, 'sync'], [1, 'write'], [2, 'short'], [2, 'full'], [2, 'anything'], [1, 'handles'], [2, 'room'], [1, 'folder']])
   process.world.note(`  fault: ${kind}`)
   if (kind === 'sync') disk.inject({ verb: 'sync', path: /\.log$/, error: draw.pick('EIO', 'ENOSPC'), times: 1 })
   if (kind === 'write') disk.inject({ verb: 'write', path: /\.log$/, error: 'EIO', times: 1 })
@@ -27,8 +27,14 @@ export function fail(process: Process): void {
   if (kind === 'full') disk.inject({ verb: 'write', path: /\.log$/, error: 'ENOSPC', times: 1 + draw.int(3) })
   if (kind === 'handles') disk.inject({ verb: 'open', error: 'EMFILE', times: 1 + draw.int(3) })
   if (kind === 'room') disk.capacity = used(disk) + draw.int(30_000)
+  if (kind === 'folder' && settings.config.durability === 'sync') {
+    // The system takes the folder for stored from now on, and so would the next process. With relaxed durability this one would too: what
+    // it has acknowledged may lie in files without an entry.
+    disk.inject({ verb: 'syncFolder', error: 'EIO', times: 1 })
+    process.losesPower = true
+  }
   if (kind === 'anything') {
-    const verb = ['write', 'writeAsync', 'sync', 'syncFolder', 'truncate', 'open', 'rename', 'remove', 'stat'] as const
+    const verb = ['write', 'writeAsync', 'sync', 'truncate', 'open', 'rename', 'remove', 'stat'] as const
     disk.inject({ verb, when: ({ path }) => !isMark(path), nth: 1 + draw.int(4), error: draw.pick('EIO', 'ENOSPC'), times: 1 })
   }
 }
@@ -65,9 +71,11 @@ export function doubt(process: Process): void {
 }
 
 /** Another process took the lock: from now on nothing is acknowledged here. */
-export function rob(process: Process): void {
+export async function rob(process: Process): Promise<void> {
   const { draw, settings } = process.world
   if (!settings.faults || !draw.once(4) || process.robbed) return
+  // Nobody steals a lock that was confirmed just now: who is about to act on that does so first.
+  await process.world.turns(1)
   process.world.note('  the lock is stolen')
   process.robbed = true
   process.disk.stealLock(ROOT)
