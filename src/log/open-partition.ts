@@ -305,11 +305,18 @@ function readEpochs(env: LogEnvironment, folder: string): Epochs {
 function readProducers(
   env: LogEnvironment, options: PartitionOptions, plan: FolderPlan, end: FoundEnd, state: MarkState | undefined,
 ): ProducerState {
-  const producers = new ProducerState()
+  const used = !options.create && (state === undefined || state.producers || end.sawProducers)
+  const producers = new ProducerState(used)
   const start = end.segments[0]!.baseOffset
   producers.reset(end.nextOffset)
-  if (options.create) return producers
-  if (state !== undefined && !state.producers && !end.sawProducers) return producers
+  if (!used) {
+    // What a list of aborted transactions holds is of batches that a power cut took.
+    if (!end.report.clean) {
+      for (const segment of segmentsFrom(end, end.certainOffset)) segment.forgetAborted(segment.baseOffset)
+      storeAborted(env, end, end.certainOffset)
+    }
+    return producers
+  }
   const expiry = { now: env.clock.now(), expirationMs: options.config.producerIdExpirationMs }
   for (const { offset, name } of plan.snapshots.toReversed()) {
     if (offset > Math.min(end.nextOffset, end.certainOffset) || offset < start) continue
@@ -334,12 +341,17 @@ function forgetAborted(end: FoundEnd, offset: number): boolean {
 function replayed(env: LogEnvironment, producers: ProducerState, end: FoundEnd, from: number): ProducerState {
   replayProducers(producers, end.segments, from, end.nextOffset)
   producers.onHighWatermark(end.nextOffset)
-  if (env.readOnly || (from === end.nextOffset && end.report.clean)) return producers
+  if (from < end.nextOffset || !end.report.clean) storeAborted(env, end, from)
+  return producers
+}
+
+/** Makes the lists of aborted transactions on disk those in memory, in the segment that holds `from` and those behind it. */
+function storeAborted(env: LogEnvironment, end: FoundEnd, from: number): void {
+  if (env.readOnly) return
   for (const segment of segmentsFrom(end, from)) {
     segment.storeAborted()
     end.changed.add(segment)
   }
-  return producers
 }
 
 /** The segment that holds `offset` and those behind it. */
@@ -384,7 +396,7 @@ async function settleFolder(
   }
   slot.write({
     epoch, baseOffset: active.baseOffset, position: active.size, syncedOffset: end.nextOffset, watermark: end.nextOffset,
-    closed: false, producers: !producers.isEmpty,
+    closed: false, producers: producers.used,
   })
   // The next recovery must not start from what the mark said before this one: of a new partition it would take everything it finds for
   // synced, and of a recovered one it would look for the end that is gone.

@@ -150,10 +150,20 @@ export class PartitionLog implements CursorSource {
     return this.#segments.all.length
   }
 
-  /** Appends a record and gives its offset at once. Throws LOG_BUFFER_FULL, LOG_DISK_FULL, LOG_FENCED, LOG_RECORD_TOO_LARGE, LOG_CLOSED. */
-  append<K, V>(codecs: RecordCodecs<K, V>, record: RecordInput<K, V>): number {
+  /**
+   * Appends a record and gives its offset at once.
+   *
+   * @param lingerMs  how long it may wait for company; default: the partition's setting
+   * @throws LogError `LOG_BUFFER_FULL`, `LOG_DISK_FULL`, `LOG_FENCED`, `LOG_APPEND_LOST`, `LOG_RECORD_TOO_LARGE`, `LOG_CLOSED`
+   */
+  append<K, V>(codecs: RecordCodecs<K, V>, record: RecordInput<K, V>, lingerMs?: number): number {
     if (this.#writer === undefined) throw this.#readOnlyError()
-    return this.#writer.append(codecs, record)
+    return this.#writer.append(codecs, record, lingerMs)
+  }
+
+  /** What lingers is written now. */
+  hurry(): void {
+    this.#writer?.hurry()
   }
 
   /** Appends a ready record batch as it came, with checks of its producer's sequence and transaction. */
@@ -383,7 +393,7 @@ export class PartitionLog implements CursorSource {
   async #lowerMark({ baseOffset, position }: Place, syncedOffset: number): Promise<void> {
     const { slot, producers } = this.#opened
     const watermark = Math.min(syncedOffset, this.durableOffset)
-    slot.write({ epoch: this.leaderEpoch, baseOffset, position, syncedOffset, watermark, closed: false, producers: !producers.isEmpty })
+    slot.write({ epoch: this.leaderEpoch, baseOffset, position, syncedOffset, watermark, closed: false, producers: producers.used })
     await this.#env.mark.sync()
   }
 

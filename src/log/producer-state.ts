@@ -91,15 +91,21 @@ export class ProducerState {
   readonly #pendingProducers = new Map<bigint, ProducerEntry>()
   #endOffset = 0
   #lastProducerOffset = -1
+  #used: boolean
+
+  /** @param used  some producer has written before, of which this state is not told */
+  constructor(used = false) {
+    this.#used = used
+  }
 
   /** The committed state covers every batch below this offset: what a snapshot taken now is named by. */
   get endOffset(): number {
     return this.#endOffset
   }
 
-  /** Whether no producer is known, committed or pending. */
-  get isEmpty(): boolean {
-    return this.#producers.size === 0 && this.#pendingProducers.size === 0
+  /** Whether producers ever wrote, those that are forgotten by now included: only then can any transaction have been aborted. */
+  get used(): boolean {
+    return this.#used
   }
 
   /** How many transactions are open in the committed state. */
@@ -132,6 +138,7 @@ export class ProducerState {
     const checked = this.check(batch, baseOffset, origin, marker)
     if (checked.kind === 'duplicate' || checked.update === undefined) return checked
     assert(baseOffset >= this.#endOffset && baseOffset > (this.#pending.at(-1)?.lastOffset ?? -1), 'batches are prepared in offset order')
+    this.#used = true
     this.#pending.push(checked.update)
     this.#pendingProducers.set(batch.producerId, checked.update.entry)
     return checked
@@ -260,6 +267,7 @@ export class ProducerState {
   }
 
   #apply({ entry, lastOffset, completed }: ProducerUpdate): CompletedTransaction | undefined {
+    this.#used = true
     this.#producers.set(entry.producerId, entry)
     this.#lastProducerOffset = lastOffset
     if (entry.currentTxnFirstOffset >= 0) this.#ongoing.set(entry.currentTxnFirstOffset, entry.producerId)

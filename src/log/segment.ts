@@ -270,10 +270,10 @@ export class Segment {
     }
   }
 
-  /** Makes the list of aborted transactions on disk the one in memory. */
+  /** Makes the list of aborted transactions on disk the one in memory; as with `flushTxnIndex`, a failure is the caller's. */
   storeAborted(): void {
     this.flushTxnIndex()
-    if (this.#txnIndex !== undefined) this.#cutIndexFile(this.#names.txnIndex, this.#txnIndex.writtenSize)
+    if (this.#txnIndex !== undefined) this.#cutFile(this.#names.txnIndex, this.#txnIndex.writtenSize)
   }
 
   /** Forgets index entries past the end, and cuts the files to the entries they hold. */
@@ -297,13 +297,9 @@ export class Segment {
 
   /** Makes the active segment read-only: last time entry, indexes written, room ahead cut off, handle closed by `release`. */
   seal(): void {
-    const { offsetIndex, timeIndex } = this
     this.growing = false
-    if (this.maxTimestamp >= 0) timeIndex.maybeAppend(this.maxTimestamp, this.maxTimestampOffset, { seal: true })
-    this.flushIndexes()
-    // Of a sealed segment a shorter index would be believed; one that is missing is made again.
-    if (offsetIndex.pending || timeIndex.pending) this.#removeIndexes()
-    else this.#createMissingIndexes()
+    if (this.maxTimestamp >= 0) this.timeIndex.maybeAppend(this.maxTimestamp, this.maxTimestampOffset, { seal: true })
+    this.#storeIndexes()
     if (this.fileSize > this.size) this.cutToSize()
   }
 
@@ -407,9 +403,7 @@ export class Segment {
   /** Makes the indexes again and writes them; they are not durable yet. */
   rebuildIndexes(): void {
     this.remakeIndexes()
-    if (this.#env.readOnly) return
-    this.flushIndexes()
-    this.#createMissingIndexes()
+    if (!this.#env.readOnly) this.#storeIndexes()
   }
 
   /** Where the first batch begins that ends at or past `offset`, and its first offset; undefined when there is none. */
@@ -538,6 +532,14 @@ export class Segment {
     }
   }
 
+  /** Writes the indexes of a segment that takes no more batches. */
+  #storeIndexes(): void {
+    this.flushIndexes()
+    // Here a shorter index would be believed; one that is missing is made again.
+    if (this.offsetIndex.pending || this.timeIndex.pending) this.#removeIndexes()
+    else this.#createMissingIndexes()
+  }
+
   #removeIndexes(): void {
     for (const name of [this.#names.index, this.#names.timeIndex]) {
       const path = this.#env.files.join(this.#folder, name)
@@ -571,20 +573,24 @@ export class Segment {
 
   /** Cuts an index file to its valid entries. When that fails they stay, and are found out when the file is loaded or used. */
   #cutIndexFile(name: string, size: number): boolean {
-    const path = this.#env.files.join(this.#folder, name)
     try {
-      const stat = this.#env.files.statSync(path)
-      if (stat === undefined || stat.size <= size) return true
-      const handle = this.#env.openFiles.open(path, 'write')
-      try {
-        handle.truncateSync(size)
-      } finally {
-        handle.closeSync()
-      }
+      this.#cutFile(name, size)
       return true
     } catch (error) {
       if (!isRefusal(error)) throw error
       return false
+    }
+  }
+
+  #cutFile(name: string, size: number): void {
+    const path = this.#env.files.join(this.#folder, name)
+    const stat = this.#env.files.statSync(path)
+    if (stat === undefined || stat.size <= size) return
+    const handle = this.#env.openFiles.open(path, 'write')
+    try {
+      handle.truncateSync(size)
+    } finally {
+      handle.closeSync()
     }
   }
 }

@@ -23,7 +23,7 @@ import {
 import { type CompressionName } from '../format/compression.ts'
 import { readEndTransaction } from './end-transaction.ts'
 import { BatchBuilder, recordTooLarge } from './batch-builder.ts'
-import { type LogConfig } from './config.ts'
+import { LONGEST_LINGER_MS, type LogConfig } from './config.ts'
 import { type LogEnvironment } from './environment.ts'
 import { LostRanges } from './lost-ranges.ts'
 import { type MarkSlot } from './mark.ts'
@@ -43,6 +43,8 @@ const ROUND_BYTES = 8 * 1024 * 1024
 const ROUNDS_PER_TURN = 256
 /** Index entries in memory before they are written. */
 const PENDING_INDEX_BYTES = 1024
+/** Of `#dueMs`: nothing is to start. */
+const NOT_DUE = LONGEST_LINGER_MS + 1
 
 /** Whether appends are taken: fenced is what a failed write or sync leaves. */
 export type WriterState = 'open' | 'fenced' | 'closed'
@@ -95,8 +97,12 @@ export class Writer {
   #now = 0
   #queue: TailBatch[] = []
   #queuedBytes = 0
-  #scheduled = false
+  readonly #lingerMs: number
+  /** A round starts within so many ms: 0 when it is about to, or one runs, which takes new appends too. */
+  #dueMs = NOT_DUE
   #linger: Timer | undefined
+  /** Monotonic time at which `#linger` fires. */
+  #lingerEnds = 0
   #busy: Promise<void> | undefined
   #rounds = 0
   /** Sealed segments whose files are not certainly durable at their full length, oldest first. */
@@ -122,6 +128,7 @@ export class Writer {
     this.#syncedBase = parts.segments.active.baseOffset
     this.#syncedPosition = parts.segments.active.size
     this.#synchronous = parts.config.durability === 'sync' && parts.env.files.durable
+    this.#lingerMs = parts.config.lingerMs
     this.#appendTime = parts.config.messageTimestampType === 'LogAppendTime'
     const { compressionType } = parts.config
     this.#compression = compressionType === 'producer' || compressionType === 'uncompressed' ? 'none' : compressionType
@@ -156,8 +163,8 @@ export class Writer {
     return { baseOffset: this.#syncedBase, position: this.#syncedPosition, offset: this.#synced }
   }
 
-  /** Adds a record to the open batch and gives its offset, which is provisional until it is acknowledged. */
-  append<K, V>(codecs: RecordCodecs<K, V>, record: RecordInput<K, V>): number {
+  /** Adds a record to the open batch and gives its offset, which is provisional until it is acknowledged. A full batch does not linger. */
+  append<K, V>(codecs: RecordCodecs<K, V>, record: RecordInput<K, V>, lingerMs = this.#lingerMs): number {
     if (this.#state !== 'open' || this.#loss !== undefined) this.#refuse()
     const builder = this.#builder
     const { count } = builder
@@ -168,7 +175,8 @@ export class Writer {
     builder.add(codecs, key, value, headers, timestamp === undefined ? this.#now : checkTimestamp(timestamp))
     const { full } = builder
     if (full) this.#sealFull(codecs, record)
-    if (!this.#scheduled) this.#schedule()
+    const withinMs = full ? 0 : lingerMs
+    if (withinMs < this.#dueMs) this.#schedule(withinMs)
     const offset = this.#nextOffset++
     if (full) this.#relieve()       // now that the record counts: should the write fail, it is among those that are lost
     return offset
@@ -201,7 +209,7 @@ export class Writer {
       recordCount: header.recordCount, transactional: header.transactional, position: -1,
     })
     this.#nextOffset = lastOffset + 1
-    if (!this.#scheduled) this.#schedule()
+    if (this.#dueMs > 0) this.#schedule(0)     // whoever made the batch has waited for company
     this.#relieve()
     return { baseOffset, lastOffset, duplicate: false }
   }
@@ -211,9 +219,9 @@ export class Writer {
     const lost = this.#lost.find(offset)
     if (lost !== undefined) return Promise.reject(lost)
     if (offset < this.#acknowledged) return Promise.resolve()
-    if (offset >= this.#nextOffset) return Promise.reject(new RangeError(`offset ${offset} was not appended: the next one is ${this.#nextOffset}`))
     const loss = this.#takeLoss()
     if (loss !== undefined) return Promise.reject(loss)
+    if (offset >= this.#nextOffset) return Promise.reject(new RangeError(`offset ${offset} was not appended: the next one is ${this.#nextOffset}`))
     if (this.#state === 'fenced') return Promise.reject(this.#fenceCause)
     return this.#waiters.wait(offset)
   }
@@ -221,14 +229,17 @@ export class Writer {
   /** Resolves when everything appended so far is synced, whatever the durability. */
   async flush(): Promise<void> {
     this.#throwLoss()
-    this.#linger?.cancel()
-    this.#linger = undefined
     // What is under way ends with the last record appended: a failure takes everything under way with it, and may come at once.
     const stored = this.#pending || this.#writtenBytes > 0 ? this.durable(this.#nextOffset - 1) : undefined
     this.#start()
     await stored
     if (this.#state !== 'open') throw this.#fenceCause ?? this.#closedError()
     if (this.#parts.env.files.durable && this.#synced < this.#acknowledged) await this.#syncNow()
+  }
+
+  /** What lingers is written now. */
+  hurry(): void {
+    if (this.#linger !== undefined) this.#start()
   }
 
   /** Starts a new segment, if the active one holds anything. */
@@ -288,6 +299,7 @@ export class Writer {
     this.#moveSynced(this.#parts.segments.active.baseOffset, this.#parts.segments.active.size, start.acknowledged)
     this.#state = 'open'
     this.#fenceCause = undefined
+    this.#dueMs = NOT_DUE           // what was due when the partition was fenced, or while the log was cut, has been dropped
     this.#ahead.restart()
     for (const segment of this.#unsynced) if (segment !== this.#parts.segments.active) segment.release()
     this.#unsynced = []
@@ -303,7 +315,11 @@ export class Writer {
     if (this.#state === 'open') {
       try {
         await this.flush()
-        await this.#exclusively(() => this.#closeSegment())
+        await this.#exclusively(async () => {
+          await this.#closeSegment()
+          // Whoever waited to roll or to cut comes too late: the mark vouches for what is there.
+          this.#state = 'closed'
+        })
       } catch (error) {
         failure = error
       }
@@ -408,24 +424,32 @@ export class Writer {
     this.#parts.env.buffer.take(batch.size)
   }
 
-  #schedule(): void {
-    this.#scheduled = true
-    const { config, env } = this.#parts
-    if (config.lingerMs > 0) {
-      this.#linger = env.clock.setTimer(this.#scheduledStart, config.lingerMs)
-    } else if (!this.#synchronous && ++this.#rounds % ROUNDS_PER_TURN === 0) {
+  #schedule(lingerMs: number): void {
+    this.#dueMs = lingerMs
+    const { env } = this.#parts
+    if (lingerMs > 0) this.#startWithin(lingerMs)
+    else if (!this.#synchronous && ++this.#rounds % ROUNDS_PER_TURN === 0) {
       // A loop of awaited appends that never needs the disk would starve timers and sockets of the whole process.
       env.clock.defer(this.#scheduledStart)
     } else queueMicrotask(this.#scheduledStart)
   }
 
-  readonly #scheduledStart = (): void => {
-    this.#linger = undefined
-    this.#start()
+  /** The timer of the append that may wait least is the one that counts. */
+  #startWithin(lingerMs: number): void {
+    const { clock } = this.#parts.env
+    const ends = clock.monotonic() + lingerMs
+    if (this.#linger !== undefined && this.#lingerEnds <= ends) return
+    this.#linger?.cancel()
+    this.#linger = clock.setTimer(this.#scheduledStart, lingerMs)
+    this.#lingerEnds = ends
   }
+
+  readonly #scheduledStart = (): void => this.#start()
 
   /** Starts a round unless one runs, which then takes the new appends too. */
   #start(): void {
+    this.#linger?.cancel()
+    this.#linger = undefined
     if (this.#busy !== undefined || this.#state !== 'open') return
     const { lock } = this.#parts.env
     if (this.#synchronous || (lock !== undefined && !lock.confirmed)) {
@@ -439,7 +463,7 @@ export class Writer {
 
   /** Rounds without a sync: write, acknowledge, on the spot. */
   #writeAll(): void {
-    this.#scheduled = false
+    this.#dueMs = NOT_DUE
     this.#seal()
     while (this.#queue.length > 0) {
       const end = this.#write()
@@ -449,7 +473,7 @@ export class Writer {
 
   async #runRounds(): Promise<void> {
     do {
-      this.#scheduled = true
+      this.#dueMs = 0
       this.#seal()
       const started = this.#parts.env.clock.monotonic()
       if (this.#ahead.filling) await this.#roomForRound()
@@ -464,7 +488,7 @@ export class Writer {
       // Whoever was resolved goes on before the next round begins, so that it carries what they append.
       for (let hop = 0; hop < 3; hop++) await undefined
     } while (this.#pending)
-    this.#scheduled = false
+    this.#dueMs = NOT_DUE
   }
 
   /** A round that would reach a fill of the room ahead, or seal the segment, waits for it. */
@@ -533,7 +557,7 @@ export class Writer {
     const baseOffset = sealed.nextOffset
     sealed.seal()
     producers.expire(env.clock.now(), config.producerIdExpirationMs)
-    if (!producers.isEmpty) this.#parts.snapshot(baseOffset)
+    if (producers.used) this.#parts.snapshot(baseOffset)
     segments.add(Segment.create(env, config, folder, baseOffset))
     this.#ahead.restart()
     if (env.files.durable) this.#unsynced.push(sealed)
@@ -662,7 +686,7 @@ export class Writer {
   #publish(closed: boolean): void {
     this.#parts.slot.write({
       epoch: this.#epoch, baseOffset: this.#syncedBase, position: this.#syncedPosition, syncedOffset: this.#synced,
-      watermark: this.#acknowledged, closed, producers: !this.#parts.producers.isEmpty,
+      watermark: this.#acknowledged, closed, producers: this.#parts.producers.used,
     })
   }
 
@@ -698,7 +722,7 @@ export class Writer {
     const { active } = segments
     active.seal()
     active.flushTxnIndex()
-    if (!producers.isEmpty) snapshot(this.#acknowledged)
+    if (producers.used) snapshot(this.#acknowledged)
     if (env.files.durable) {
       if (!(await this.#sync())) throw this.#fenceCause!
       await active.syncIndexes()

@@ -113,7 +113,7 @@ describe('sequences', () => {
   test('batches without a producer id change nothing but the end', () => {
     const log = new Appender()
     log.append(batch(-1, { producerId: -1, count: 7 }))
-    expect([log.state.isEmpty, log.state.endOffset]).toEqual([true, 7])
+    expect([log.state.used, log.state.endOffset]).toEqual([false, 7])
     log.state.replay({ ...batch(0, { producerId: -1 }), baseOffset: 9 })
     expect(log.state.endOffset).toBe(10)
   })
@@ -175,7 +175,6 @@ describe('a batch sent again', () => {
     expect(log.append(batch(0)).checked).toMatchObject({ kind: 'duplicate', baseOffset: 0 })
     expect(codeOf(() => log.append(batch(3)))).toBe('LOG_SEQUENCE_OUT_OF_ORDER')
     log.state.rollback()
-    expect(log.state.isEmpty).toBe(true)
     expect(log.append(batch(0), { hold: true }).checked.kind).toBe('append')
   })
 
@@ -192,9 +191,9 @@ describe('pending batches', () => {
   test('a check changes nothing, and what is prepared counts only when it is stored', () => {
     const log = new Appender()
     log.state.check(batch(0), 0, 'client')
-    expect(log.state.isEmpty).toBe(true)
+    expect(log.state.used).toBe(false)
     log.append(batch(0, { transactional: true }), { hold: true })
-    expect([log.state.producer(1n), log.state.ongoingCount, log.state.isEmpty]).toEqual([undefined, 0, false])
+    expect([log.state.producer(1n), log.state.ongoingCount, log.state.used]).toEqual([undefined, 0, true])
     log.state.commit(1)
     expect([log.state.producer(1n)?.currentTxnFirstOffset, log.state.ongoingCount]).toEqual([0, 1])
   })
@@ -458,7 +457,7 @@ describe('truncation', () => {
     loaded.load(log.state.snapshot(), 2, never)
     expect([loaded.truncate(2), loaded.truncate(1)]).toEqual([true, false])
     loaded.reset(0)
-    expect([loaded.isEmpty, loaded.endOffset, loaded.truncate(0)]).toEqual([true, 0, true])
+    expect([loaded.snapshot(), loaded.endOffset, loaded.truncate(0)]).toEqual([[], 0, true])
   })
 })
 

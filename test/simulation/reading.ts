@@ -112,6 +112,7 @@ export class Reader {
       checkRecord(this.#partition, record, expected[index], what)
       if (draw.once(8) && this.#held.length < MOST_HELD) this.#held.push({ record, expected: expected[index]! })
       index++
+      this.#next = record.offset + 1
     }
     this.#partition.check(index === expected.length, () => `${what} ended before offset ${expected[index]?.offset}`)
     this.#next = Math.max(this.#next, end)
