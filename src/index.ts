@@ -21,8 +21,8 @@ export {
 } from './topics/commit-log.ts'
 export { Consumer, type ConsumerOptions } from './topics/consumer.ts'
 export type {
-  PortableConsumer, PortableConsumerOptions, PortableLog, PortablePartitioner, PortableProducer, PortableRecord, PortableSendRecord,
-  PortableSendResult, PortableTopic,
+  PortableConsumer, PortableConsumerOptions, PortableLog, PortablePartitioner, PortableProducer, PortableProducerOptions, PortableRecord,
+  PortableSendRecord, PortableSendResult, PortableTopic,
 } from './topics/contract.ts'
 export { defineTopic, type TopicDefinition, type TopicOptions } from './topics/define-topic.ts'
 export type { AppendNotice, LogListener, LogNotice } from './topics/diagnostics.ts'

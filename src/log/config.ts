@@ -9,6 +9,9 @@ export const durabilities = ['sync', 'interval', 'os'] as const
 /** One of {@link durabilities}. */
 export type Durability = (typeof durabilities)[number]
 
+/** The largest `lingerMs`: one less than the longest timer, which stands for "not at all". */
+export const LONGEST_LINGER_MS = 0x7fff_fffe
+
 /** The settings of one partition's log, all of them given. */
 export interface LogConfig {
   // What happens
@@ -44,7 +47,7 @@ export interface LogConfig {
   readonly indexIntervalBytes: number
   /** Bytes at which a batch built here is sealed. Default 64 KiB. */
   readonly batchSize: number
-  /** Milliseconds that an append may wait for company before its batch is written. Default 0. */
+  /** Milliseconds that an append may wait for company before its batch is written; a full batch does not wait. Default 0. */
   readonly lingerMs: number
   /** Milliseconds between two syncs with durability `'interval'`. Default 1000. */
   readonly flushIntervalMs: number

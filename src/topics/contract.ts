@@ -66,9 +66,16 @@ export interface PortableTopic<K, V> extends AsyncDisposable {
   readonly partitionCount: number
   send(record: PortableSendRecord<K, V>, options?: { readonly signal?: AbortSignal }): Promise<PortableSendResult>
   send(records: readonly PortableSendRecord<K, V>[], options?: { readonly signal?: AbortSignal }): Promise<readonly PortableSendResult[]>
-  producer(options?: { readonly partitioner?: PortablePartitioner<K, V> }): PortableProducer<K, V>
+  producer(options?: PortableProducerOptions<K, V>): PortableProducer<K, V>
   consumer(options?: PortableConsumerOptions): PortableConsumer<K, V>
   close(): Promise<void>
+}
+
+/** What a producer may be told. */
+export interface PortableProducerOptions<K, V> {
+  readonly partitioner?: PortablePartitioner<K, V>
+  /** Milliseconds that a record may wait for company. */
+  readonly lingerMs?: number
 }
 
 /** Chooses a partition, 0 to `partitions − 1`. */

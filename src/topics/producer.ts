@@ -15,6 +15,7 @@ import { appendsWatched, tellAppend } from './diagnostics.ts'
 import { Life } from './life.ts'
 import { refuseRecord } from './partition.ts'
 import { PartitionChooser, type Partitioner } from './partitioner.ts'
+import { checkLingerMs } from './settings.ts'
 import { logOf, presentLogs, type TopicParts } from './topic-core.ts'
 
 /** A record to send: one to append, and the partition if it is not to be chosen. */
@@ -35,6 +36,11 @@ export interface SendResult {
 export interface ProducerOptions<K, V> {
   /** Chooses the partition of records that name none. Default: by the key's hash, as every Kafka client does; without a key any, for a while. */
   readonly partitioner?: Partitioner<K, V>
+  /**
+   * Milliseconds that a record may wait for company before it is written; a full batch does not wait, nor does anything once `flush` or
+   * `close` is called. Default: the topic's `lingerMs`. Batches are shared: a record of somebody who waits less takes this one along.
+   */
+  readonly lingerMs?: number
 }
 
 /** A size for values of which nothing is known before they are encoded. */
@@ -47,6 +53,9 @@ export class Producer<K, V> implements PortableProducer<K, V> {
   private readonly chooser: PartitionChooser<K, V>
   /** Records keep the time they are given here; else the log stamps them. */
   private readonly timesKnown: boolean
+  private readonly ownLingerMs: number | undefined
+  /** As it is asked for, but 0 while somebody waits for everything to be settled. */
+  private lingerMs: number | undefined
   /** Sends that are not settled, and who waits for there to be none. */
   private underWay = 0
   private idle: (() => void)[] = []
@@ -55,12 +64,15 @@ export class Producer<K, V> implements PortableProducer<K, V> {
   constructor(parts: TopicParts<K, V>, options: ProducerOptions<K, V> = {}) {
     const { core, codecs, random, life } = parts
     const where = `a producer of topic "${core.entry.name}"`
-    checkOptions(options, ['partitioner'], where)
+    checkOptions(options, ['partitioner', 'lingerMs'], where)
     checkFunction(options.partitioner, `partitioner of ${where}`)
+    checkLingerMs(options.lingerMs, `lingerMs of ${where}`)
     this.parts = parts
     this.life = new Life(`the producer of topic "${core.entry.name}"`, life)
     this.chooser = new PartitionChooser(codecs.key, { custom: options.partitioner, random, batchSize: core.config.batchSize })
     this.timesKnown = core.config.messageTimestampType === 'CreateTime'
+    this.ownLingerMs = options.lingerMs
+    this.lingerMs = options.lingerMs
   }
 
   /** The name of the topic. */
@@ -141,7 +153,7 @@ export class Producer<K, V> implements PortableProducer<K, V> {
     const log = logOf(core, partition)
     const timestamp = record.timestamp ?? now ?? this.parts.clock.now()
     try {
-      const offset = log.append(codecs, record.timestamp === undefined ? stamped(record, timestamp) : record)
+      const offset = log.append(codecs, record.timestamp === undefined ? stamped(record, timestamp) : record, this.lingerMs)
       if (keyless) this.chooser.took(roughSize(record.value))
       if (appendsWatched()) tellAppend({ log: this.parts.folder, topic: log.topic, partition, offset })
       return { log, offset, timestamp }
@@ -183,14 +195,19 @@ export class Producer<K, V> implements PortableProducer<K, V> {
     })
   }
 
+  /** Waits until no send is under way; none of them lingers any longer. */
   private async settled(): Promise<void> {
-    if (this.underWay > 0) await new Promise<void>((resolve) => this.idle.push(resolve))
+    if (this.underWay === 0) return
+    this.lingerMs = 0
+    for (const log of presentLogs(this.parts.core)) log.hurry()
+    await new Promise<void>((resolve) => this.idle.push(resolve))
   }
 
   private tellIdle(): void {
     const { idle } = this
     if (idle.length === 0) return
     this.idle = []
+    this.lingerMs = this.ownLingerMs
     for (const resolve of idle) resolve()
   }
 }

@@ -3,7 +3,7 @@
  * values are Kafka's in camelCase, its −1 and 2^63 − 1 for "no limit" are Infinity.
  */
 import { checkInteger, checkOneOf } from '../base/options.ts'
-import { defaultLogConfig, durabilities, type LogConfig } from '../log/config.ts'
+import { defaultLogConfig, durabilities, LONGEST_LINGER_MS, type LogConfig } from '../log/config.ts'
 
 /** The settings of a topic that differ from those of its log. */
 export type TopicSettings = Partial<LogConfig>
@@ -27,8 +27,13 @@ const checks: { readonly [Name in keyof LogConfig]: (value: unknown, name: strin
   segmentIndexBytes: (value, name) => checkInteger(value, name, 24, INT32_MAX),
   indexIntervalBytes: (value, name) => checkInteger(value, name, 0, INT32_MAX),
   batchSize: (value, name) => checkInteger(value, name, 1, INT32_MAX),
-  lingerMs: (value, name) => checkInteger(value, name, 0, INT32_MAX),
+  lingerMs: checkLingerMs,
   flushIntervalMs: (value, name) => checkInteger(value, name, 1, INT32_MAX),
+}
+
+/** Lets undefined pass, and what a topic or producer may have as its `lingerMs`. */
+export function checkLingerMs(value: unknown, name: string): void {
+  checkInteger(value, name, 0, LONGEST_LINGER_MS)
 }
 
 /** The names of all settings of a topic. */

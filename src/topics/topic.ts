@@ -62,7 +62,7 @@ export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
     return (this.#producer ??= new Producer(this.#parts)).submit(input, options)
   }
 
-  /** A producer with a partitioner of its own, that can be flushed and closed by itself. */
+  /** A producer with options of its own, that can be flushed and closed by itself. */
   producer(options?: ProducerOptions<K, V>): Producer<K, V> {
     this.#life.check()
     return new Producer(this.#parts, options)

@@ -62,6 +62,27 @@ test('truncate removes what is behind an offset, and appends go on there', async
   expect(partition.stats()).toMatchObject({ leaderEpoch: 1, nextOffset: 5, state: 'open' })
 })
 
+test('what is appended while the log is cut is stored or told as lost, and appends go on either way', async () => {
+  const topic = await (await diskLog()).topic(Numbers)
+  const partition = topic.partition(0)
+  const pauses = [() => Promise.resolve(), () => new Promise((resolve) => setImmediate(resolve))]
+  let lost = 0
+  for (const pause of pauses) {
+    for (let pausesBefore = 0; pausesBefore < 60; pausesBefore++) {
+      for (let value = 0; value < 4; value++) await partition.durable(partition.append({ value }))
+      const cut = partition.truncate(partition.nextOffset - 2)
+      for (let done = 0; done < pausesBefore; done++) await pause()
+      const told = await partition.durable(partition.append({ value: 5 })).then(() => undefined, (error: unknown) => error)
+      if (told !== undefined) expect(told, `${pausesBefore} pauses`).toMatchObject({ code: 'LOG_APPEND_LOST' })
+      if (told !== undefined) lost++
+      await cut
+      const { offset } = await topic.send({ value: 6 })
+      expect([...partition.read({ from: offset })].map(({ value }) => value)).toEqual([6])
+    }
+  }
+  expect(lost).toBeGreaterThan(0)
+})
+
 test('roll starts a new segment', async () => {
   const folder = freshFolder()
   const topic = await (await diskLog(folder)).topic('t', { value: bytes })

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { bytes, defineTopic, json, LogError, type SendRecord, string } from '../../src/index.ts'
+import { bytes, defineTopic, json, LogError, type SendRecord, string, type TopicOptions } from '../../src/index.ts'
 import { MemoryFileSystem } from '../../src/files/memory.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { MOST_WAITING_SENDS } from '../../src/topics/send-queue.ts'
 import { collect, failure, kinds, memoryLog } from './harness.ts'
 
@@ -85,6 +86,89 @@ test('flush resolves when everything sent so far is stored', async () => {
   producer.send({ value: 1 }).then(() => { settled = true }, () => {})
   await producer.flush()
   expect(settled).toBe(true)
+})
+
+// Linger ---------------------------------------------------------------------------------------------------------------------------------
+
+/** A log in memory whose time the test moves, with a topic of its own; and what its rounds wrote, in records. */
+async function lingering(settings: TopicOptions<string, Uint8Array> = {}) {
+  const clock = new ManualClock()
+  const topic = await (await memoryLog({ clock })).topic('t', { ...settings, value: bytes })
+  const partition = topic.partition(0)
+  return { clock, topic, partition, stored: () => partition.highWatermark, passes: (ms: number) => clock.advance(ms) }
+}
+
+test('a producer lingers as it is told, whatever the topic says', async () => {
+  for (const [ofTopic, ofProducer, linger] of [[0, 50, 50], [50, undefined, 50], [1000, 20, 20], [1000, 0, 0]] as const) {
+    const { topic, stored, passes } = await lingering({ lingerMs: ofTopic })
+    const producer = topic.producer(ofProducer === undefined ? {} : { lingerMs: ofProducer })
+    const sent = producer.send([{ value: Buffer.alloc(1) }, { value: Buffer.alloc(1) }])
+    if (linger > 0) {
+      await passes(linger - 1)
+      expect(stored()).toBe(0)
+    }
+    await passes(1)
+    expect(stored()).toBe(2)
+    await sent
+  }
+})
+
+test('who waits least takes the others along', async () => {
+  const { topic, stored, passes } = await lingering()
+  const slow = topic.producer({ lingerMs: 100 })
+  const sent = [slow.send({ value: Buffer.alloc(1) })]
+  await passes(10)
+  sent.push(topic.producer({ lingerMs: 20 }).send({ value: Buffer.alloc(1) }), slow.send({ value: Buffer.alloc(1) }))
+  await passes(19)
+  expect(stored()).toBe(0)
+  await passes(1)
+  expect(stored()).toBe(3)
+  sent.push(slow.send({ value: Buffer.alloc(1) }))
+  await passes(99)
+  expect(stored()).toBe(3)                            // the timer of the first record, 100 ms ago, is gone
+  sent.push(topic.producer({ lingerMs: 50 }).send({ value: Buffer.alloc(1) }))
+  await passes(1)
+  expect(stored()).toBe(5)
+  sent.push(slow.send({ value: Buffer.alloc(1) }), topic.send({ value: Buffer.alloc(1) }))
+  await Promise.all(sent)
+  expect(stored()).toBe(7)
+})
+
+test('a full batch does not linger', async () => {
+  const { topic, stored, passes } = await lingering({ batchSize: 1000 })
+  const producer = topic.producer({ lingerMs: 60_000 })
+  const sent = Array.from({ length: 8 }, () => producer.send({ value: Buffer.alloc(100) }))
+  await passes(0)
+  expect(stored()).toBe(0)
+  sent.push(producer.send({ value: Buffer.alloc(100) }))
+  await Promise.all(sent)
+  expect(stored()).toBe(9)
+})
+
+test('what lingers is stored at once by flush and close, and what waits for room behind it too', async () => {
+  for (const end of ['flush', 'close'] as const) {
+    const { topic, stored } = await lingering()
+    const producer = topic.producer({ lingerMs: 60_000 })
+    const sent = producer.send({ value: Buffer.alloc(1) })
+    await producer[end]()
+    await sent
+    expect(stored()).toBe(1)
+  }
+  const clock = new ManualClock()
+  const topic = await (await memoryLog({ clock, bufferBytes: 1, batchSize: 1 })).topic('t', { value: bytes })
+  const producer = topic.producer({ lingerMs: 60_000 })
+  const sent = Array.from({ length: 20 }, () => producer.send({ value: Buffer.alloc(10) }))
+  await producer.flush()
+  expect((await Promise.all(sent)).at(-1)).toMatchObject({ offset: 19 })
+  const late = producer.send({ value: Buffer.alloc(10) })
+  await late
+})
+
+test('a linger that cannot be is refused', async () => {
+  const { topic } = await lingering()
+  expect(() => topic.producer({ lingerMs: -1 })).toThrow('lingerMs of a producer of topic "t" is an integer from 0 to 2147483646, not -1')
+  expect(() => topic.producer({ lingerMs: '5' as never })).toThrow(TypeError)
+  expect(() => topic.producer({ linger: 5 } as never)).toThrow('did you mean "lingerMs"?')
 })
 
 // Bad input ------------------------------------------------------------------------------------------------------------------------------
