@@ -545,6 +545,8 @@ export class Segment {
       const path = this.#env.files.join(this.#folder, name)
       if (this.#env.files.statSync(path) !== undefined) this.#env.files.removeSync(path)
     }
+    this.offsetIndex.restorePending(0)
+    this.timeIndex.restorePending(0)
     this.#remade = true
   }
 

@@ -110,8 +110,7 @@ function checkEpochs(world: World, partition: Partition): void {
   }
   for (const { baseOffset, lastOffset, leaderEpoch } of model.gone) {
     const end = log.epochs.divergence({ epoch: leaderEpoch, offset: lastOffset + 1 }, log.nextOffset)
-    // A cut into a batch takes it whole: its first offsets are gone below the one that the new epoch begins at.
-    partition.check(end <= lastOffset, () => `offset ${baseOffset} of epoch ${leaderEpoch} is gone, and the epochs agree with it up to ${end}`)
+    partition.check(end <= baseOffset, () => `offset ${baseOffset} of epoch ${leaderEpoch} is gone, and the epochs agree with it up to ${end}`)
   }
 }
 
