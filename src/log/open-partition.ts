@@ -157,7 +157,7 @@ export function writeSnapshot(env: LogEnvironment, folder: string, producers: Pr
   }
 }
 
-/** Removes snapshots of what came past `offset`: the log was cut there, and will hold something else. */
+/** Removes snapshots of what came past `offset`: the log was cut there and will hold something else, or they may never have been synced. */
 export function removeSnapshots(env: LogEnvironment, folder: string, offset: number): void {
   for (const name of env.files.listSync(folder)) {
     const file = parseFileName(name)
@@ -257,7 +257,7 @@ async function findEnd(
   const keptEnd = Math.min(nextOffset, contentEnd(recovered.segments))
   // A snapshot at the very end of what is certain may have been made by a roll of which nothing was synced yet.
   found.certainOffset = state?.closed === true ? certain.offset : Math.max(certain.offset - 1, segments[certain.segment]!.baseOffset)
-  if (!env.readOnly) removeSnapshots(env, options.folder, nextOffset)
+  if (!env.readOnly) removeSnapshots(env, options.folder, found.certainOffset)
   const report = { clean: false, scannedBytes, recoveredBatches, cut }
   env.emit?.({ type: 'recovery', topic: options.topic, partition: options.partition, report })
   return { segments: recovered.segments, nextOffset, keptEnd, report, ...found }

@@ -38,6 +38,8 @@ export interface PlannedLegs {
   readonly segmentMissing: boolean
   /** Offsets below it were certainly synced. */
   readonly certainOffset: number
+  /** Snapshots of producers up to this offset were certainly synced. */
+  readonly certainSnapshot: number
 }
 
 /** What is said of a partition beside its folder. */
@@ -63,7 +65,7 @@ export function planLegs(files: FileSystem, folder: string, plan: FolderPlan, fa
     const endOffset = sized[number + 1]?.baseOffset ?? Infinity
     return wholeSegment(segment, endOffset, clean || endOffset <= certainEnd)
   })
-  return { segments, clean, segmentMissing: false, certainOffset }
+  return { segments, clean, segmentMissing: false, certainOffset, certainSnapshot: certainEnd }
 }
 
 type Sized = Pick<SegmentLegs, 'baseOffset' | 'files' | 'size'>
@@ -80,7 +82,9 @@ function markedLegs(all: readonly Sized[], state: MarkState, following: boolean)
     // A segment below the mark ends where the next one begins, also when that is missing.
     return wholeSegment(segment, next ?? (certain ? state.baseOffset : Infinity), certain)
   })
-  return { segments, clean, segmentMissing: marked < 0 && state.position > 0, certainOffset: state.syncedOffset }
+  const { baseOffset, syncedOffset, position } = state
+  const certainSnapshot = state.closed ? syncedOffset : baseOffset
+  return { segments, clean, segmentMissing: marked < 0 && position > 0, certainOffset: syncedOffset, certainSnapshot }
 }
 
 function wholeSegment(segment: Sized, endOffset: number, certain: boolean): SegmentLegs {

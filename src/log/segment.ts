@@ -12,7 +12,7 @@ import { type FileHandle } from '../files/file-system.ts'
 import { readFileSync, readFullySync, writeFileAtomically, writeFullySync } from '../files/write-fully.ts'
 import { BASE_OFFSET_AT, LAST_OFFSET_DELTA_AT, MAGIC, MAGIC_AT, RECORDS_AT } from '../format/batch.ts'
 import { OFFSET_ENTRY_SIZE } from '../format/index-entry.ts'
-import { indexFileName, logFileName, timeIndexFileName, txnIndexFileName } from '../format/names.ts'
+import { indexFileName, logFileName, snapshotFileName, timeIndexFileName, txnIndexFileName } from '../format/names.ts'
 import { type LogConfig } from './config.ts'
 import { type LogEnvironment } from './environment.ts'
 import { MAX_RELATIVE_OFFSET } from './index-entries.ts'
@@ -234,9 +234,9 @@ export class Segment {
     return index === undefined ? 0 : index.count * OFFSET_ENTRY_SIZE - index.writtenSize
   }
 
-  /** Makes the index files durable: a clean close vouches for them. */
+  /** Makes the index files durable, and the snapshot of producers at the end of the segment: the mark vouches for them. */
   async syncIndexes(): Promise<void> {
-    for (const name of [this.#names.index, this.#names.timeIndex, this.#names.txnIndex]) {
+    for (const name of [this.#names.index, this.#names.timeIndex, this.#names.txnIndex, snapshotFileName(this.nextOffset)]) {
       const path = this.#env.files.join(this.#folder, name)
       if (this.#env.files.statSync(path) === undefined) continue
       const handle = this.#env.openFiles.open(path, 'write')

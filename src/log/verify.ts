@@ -180,11 +180,11 @@ class Verification {
     }
   }
 
-  /** Snapshots are not synced when they are taken: a power cut may leave half of one, which the next open passes over. */
+  /** Snapshots are synced after they are taken: a power cut may leave half of the last ones, which the next open removes. */
   #snapshot({ name, offset }: FolderPlan['snapshots'][number]): SnapshotToCheck {
-    const { clean, certainOffset } = this.#legs
+    const { clean, certainSnapshot } = this.#legs
     const path = this.#path(name)
-    const kind = clean || offset <= certainOffset ? 'damage' : 'note'
+    const kind = clean || offset <= certainSnapshot ? 'damage' : 'note'
     return { offset, path, read: () => this.#read(path, (bytes) => decodeProducerSnapshot(bytes, path), kind) }
   }
 
