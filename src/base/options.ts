@@ -13,10 +13,8 @@
  */
 export function checkOptions(given: unknown, known: readonly string[], where: string): void {
   if (given === undefined) return
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw new TypeError(`the options for ${where} are an object, not ${describe(given)}`)
-  }
-  for (const name of Object.keys(given)) {
+  checkObject(given, `the options for ${where} are an object`)
+  for (const name of Object.keys(given as object)) {
     if (known.includes(name)) continue
     const meant = closest(name, known)
     const hint = meant === undefined ? `it takes ${known.join(', ') || 'none'}` : `did you mean "${meant}"?`
@@ -40,6 +38,12 @@ export function checkOneOf(value: unknown, name: string, list: readonly string[]
   const meant = typeof value === 'string' ? closest(value, list) : undefined
   const values = list.map((item) => `'${item}'`).join(', ')
   throw new TypeError(`${name} is one of ${values}, not ${describe(value)}${meant === undefined ? '' : `: did you mean '${meant}'?`}`)
+}
+
+/** Lets undefined and objects pass, arrays not; `what` says what is wanted: 'the options for x are an object'. */
+export function checkObject(value: unknown, what: string): void {
+  if (value === undefined || (typeof value === 'object' && value !== null && !Array.isArray(value))) return
+  throw new TypeError(`${what}, not ${describe(value)}`)
 }
 
 /** Lets undefined, true and false pass. */

@@ -12,6 +12,7 @@ import {
 import { type Codec } from '../base/codec.ts'
 import { crc32c } from '../base/crc32c.ts'
 import { LogError } from '../base/errors.ts'
+import { describe } from '../base/options.ts'
 import {
   ATTRIBUTES_AT, BASE_OFFSET_AT, BASE_SEQUENCE_AT, BASE_TIMESTAMP_AT, CRC_AT, LAST_OFFSET_DELTA_AT, LEADER_EPOCH_AT, LENGTH_AT,
   LENGTH_COVERS_FROM, LOG_APPEND_TIME_BIT, MAGIC_AT, MAX_TIMESTAMP_AT, PRODUCER_EPOCH_AT, PRODUCER_ID_AT, RECORDS_AT, RECORD_COUNT_AT,
@@ -280,12 +281,14 @@ function putBits(buffer: Uint8Array, at: number, bits: number): number {
 }
 
 function headerList(headers: HeadersInput): (readonly [string, Uint8Array | string | null])[] {
+  if (typeof headers !== 'object' || headers === null) throw new TypeError(`headers are a list of pairs or an object, not ${describe(headers)}`)
   const list = Symbol.iterator in headers ? [...headers] : Object.entries(headers).filter((header) => header[1] !== undefined)
   for (const header of list) {
+    if (!Array.isArray(header)) throw new TypeError(`a header is a pair of a name and a value, not ${describe(header)}`)
     const [name, value] = header
-    if (typeof name !== 'string') throw new TypeError(`a header's name is a string, not ${typeof name}`)
+    if (typeof name !== 'string') throw new TypeError(`a header's name is a string, not ${describe(name)}`)
     if (value !== null && typeof value !== 'string' && !(value instanceof Uint8Array)) {
-      throw new TypeError(`header "${name}" is a ${typeof value}: give a string, a Uint8Array or null`)
+      throw new TypeError(`header "${name}" is ${describe(value)}: give a string, a Uint8Array or null`)
     }
   }
   return list as (readonly [string, Uint8Array | string | null])[]

@@ -5,7 +5,7 @@
 import { type Clock, systemClock } from '../base/clock.ts'
 import { type Codec } from '../base/codec.ts'
 import { LogError } from '../base/errors.ts'
-import { checkBoolean, checkFunction, checkInteger, checkOptions, checkSignal, describe } from '../base/options.ts'
+import { checkBoolean, checkFunction, checkInteger, checkObject, checkOptions, checkSignal, describe } from '../base/options.ts'
 import { type Random, systemRandom } from '../base/random.ts'
 import { diskFileSystem } from '../files/disk.ts'
 import { type FileSystem } from '../files/file-system.ts'
@@ -121,9 +121,10 @@ export class CommitLog implements PortableLog {
    *   `LOG_VERSION_UNSUPPORTED`, `LOG_TOO_MANY_FILES`, `LOG_DISK_FULL`; the reason of `signal`
    */
   static async open(folder: string, options: LogOptions = {}): Promise<CommitLog> {
-    if (typeof folder !== 'string' || folder === '') throw new TypeError(`CommitLog.open takes the path of a folder, not ${describe(folder)}`)
-    const { bufferBytes, windowBytes, minFreeBytes, onEvent, readOnly = false, waitMs = 0 } = options
+    const isPath = typeof folder === 'string' && folder !== '' && !folder.includes('\0')
+    if (!isPath) throw new TypeError(`CommitLog.open takes the path of a folder, not ${describe(folder)}`)
     const settings = checkedOptions(options, optionNames, 'CommitLog.open')
+    const { bufferBytes, windowBytes, minFreeBytes, onEvent, readOnly = false, waitMs = 0 } = options
     const share = await openShared({
       files: options.files ?? diskFileSystem, folder, clock: options.clock ?? systemClock, random: options.random ?? systemRandom,
       readOnly, create: options.create ?? true, waitMs, signal: options.signal, settings,
@@ -178,6 +179,7 @@ export class CommitLog implements PortableLog {
     given: TopicDefinition<K, V> | string, options: TopicOptions<K, V> & { readonly create?: boolean } = {},
   ): Promise<Topic<K, V>> {
     this.#life.check()
+    checkObject(options, 'the options for a topic are an object')
     const { create = true, ...others } = options
     checkBoolean(create, 'create')
     const named = typeof given === 'string'
@@ -253,6 +255,7 @@ function checkedOptions(options: LogOptions, known: readonly string[], where: st
   checkBoolean(options.create, 'create')
   checkFunction(options.onEvent, 'onEvent')
   checkSignal(options.signal)
+  for (const name of ['files', 'clock', 'random'] as const) checkObject(options[name], `${name} of ${where} is an object`)
   return checkedSettings(options as Readonly<Record<string, unknown>>, where)
 }
 

@@ -106,9 +106,14 @@ export class Partition<K, V> {
     return offset
   }
 
-  /** Resolves when the record at `offset`, and with it every one before, is stored; rejects when it was lost. */
+  /**
+   * Resolves when the record at `offset`, and with it every one before, is stored; rejects when it was lost.
+   *
+   * @param offset  one that `append` gave; −1, the one before the first, is stored already
+   * @throws RangeError for an offset that was not given out
+   */
   durable(offset: number, options?: WaitOptions): Promise<void> {
-    if (options === undefined && this.life.alive) return this.log.durable(offset)
+    if (options === undefined && Number.isInteger(offset) && this.life.alive) return this.log.durable(offset)
     return this.durableUnless(offset, options)
   }
 
@@ -127,8 +132,8 @@ export class Partition<K, V> {
    */
   read(range: ReadRange = {}): IterableIterator<LogRecord<K, V>> {
     this.life.check()
-    const { from = 'earliest', to, isolation, upTo } = range
     checkOptions(range, ['from', 'to', 'isolation', 'upTo'], 'read')
+    const { from = 'earliest', to, isolation, upTo } = range
     checkStartPosition(from, 'from')
     checkInteger(to, 'to', 0)
     checkOneOf(isolation, 'isolation', isolations)
@@ -185,6 +190,7 @@ export class Partition<K, V> {
 
   private async durableUnless(offset: number, options: WaitOptions | undefined): Promise<void> {
     this.life.check()
+    checkInteger(offset ?? null, 'offset', -1)
     await unlessAborted(this.log.durable(offset), options === undefined ? undefined : signalOf(options, 'durable'))
   }
 }
