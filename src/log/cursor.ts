@@ -5,16 +5,15 @@
  *
  * It does not wait for new records and knows nothing of groups: that is topics/consumer.ts.
  */
-import { getInt16, getInt32, getInt64, getBigInt64 } from '../base/bytes.ts'
+import { getBigInt64, getInt32 } from '../base/bytes.ts'
 import { LogError } from '../base/errors.ts'
 import { type PinnedFile } from '../files/open-files.ts'
 import { readFully, readFullySync } from '../files/write-fully.ts'
 import {
-  ATTRIBUTES_AT, BASE_OFFSET_AT, BASE_TIMESTAMP_AT, batchDamage, COMPRESSION_MASK, CONTROL_BIT, LAST_OFFSET_DELTA_AT,
-  LEADER_EPOCH_AT, LENGTH_AT, LENGTH_COVERS_FROM, LOG_APPEND_TIME_BIT, MAX_TIMESTAMP_AT, PRODUCER_ID_AT, RECORD_COUNT_AT, RECORDS_AT,
-  SMALLEST_LENGTH, TRANSACTIONAL_BIT,
+  batchDamage, CONTROL_BIT, LENGTH_AT, LENGTH_COVERS_FROM, PRODUCER_ID_AT, RECORDS_AT, SMALLEST_LENGTH, TRANSACTIONAL_BIT,
 } from '../format/batch.ts'
 import { compressionNames, decompress } from '../format/compression.ts'
+import { batchSize, BatchPlace, lastOffsetAt } from './batch-place.ts'
 import { guarded, guardedAsync } from './io-error.ts'
 import { type CommittedFilter } from './read-committed.ts'
 import { BatchView, LogRecord, type RecordSource } from './record.ts'
@@ -252,7 +251,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
         if (batch === undefined) return false
         this.segment = undefined
         this.dropWindow()
-        if (this.enter(batch.buffer, batch.at, batch.window)) return true
+        if (this.enter(new BatchPlace(batch.buffer, batch.at), batch.window)) return true
         continue
       }
       if (this.segment === undefined) {
@@ -278,42 +277,50 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
   }
 
   private enterFromGroup(segment: Segment, group: BatchGroup): boolean {
+    const place = group.known(this.position) ?? this.findInGroup(segment, group)
+    if (place === undefined || !this.enter(place, group.window)) return false
+    this.filePosition = group.position + place.at + place.size
+    if (place.compression === 0) this.jump(place)
+    return true
+  }
+
+  /** The batch of the group that holds `position`, or the first one behind it, once it is checked. */
+  private findInGroup(segment: Segment, group: BatchGroup): BatchPlace | undefined {
     const { buffer } = group.window
     for (let at = 0; at + RECORDS_AT <= group.size; ) {
-      const size = LENGTH_COVERS_FROM + getInt32(buffer, at + LENGTH_AT)
+      const size = batchSize(buffer, at)
       if (size < RECORDS_AT || at + size > group.size) break
-      const lastOffset = getInt64(buffer, at + BASE_OFFSET_AT) + getInt32(buffer, at + LAST_OFFSET_DELTA_AT)
-      if (lastOffset >= this.position) {
+      if (lastOffsetAt(buffer, at) >= this.position) {
         this.check(segment, buffer, at, group.size, group.position + at)
-        if (!this.enter(buffer, at, group.window)) return false
-        this.filePosition = group.position + at + size
-        if (this.batch!.buffer === buffer) this.jump(group, at)
-        return true
+        const place = new BatchPlace(buffer, at)
+        if (place.baseOffset <= this.position) group.add(place)
+        return place
       }
       at += size
     }
-    return false
+    return undefined
   }
 
-  /** Goes to the wanted record of a dense batch by its table, which is made when the batch is first asked for. */
-  private jump(group: BatchGroup, batchAt: number): void {
-    const wanted = this.position - this.baseOffset
+  /** Goes to the wanted record of a dense batch by the places of its records. */
+  private jump(place: BatchPlace): void {
+    const wanted = this.position - place.baseOffset
     if (!this.dense || wanted <= 0) return
-    let table = group.recordTables.get(batchAt)
-    if (table === undefined) {
-      table = new Uint32Array(this.remaining)
-      let at = this.at
-      for (let index = 0; index < table.length; index++) {
-        table[index] = at
-        at = recordEnd(this.batch!.buffer, at)
-        if (!(at > table[index]! && at <= this.recordsEnd)) throw this.malformed()
-      }
-      group.recordTables.set(batchAt, table)
-    }
-    if (wanted >= table.length) return
-    this.at = table[wanted]!
+    const places = place.recordPlaces ??= this.findRecords(place)
+    if (wanted >= places.length) return
+    this.at = places[wanted]!
     this.index = wanted
-    this.remaining = table.length - wanted
+    this.remaining = places.length - wanted
+  }
+
+  private findRecords({ buffer, recordCount }: BatchPlace): Uint32Array {
+    const places = new Uint32Array(recordCount)
+    let at = this.at
+    for (let index = 0; index < recordCount; index++) {
+      places[index] = at
+      at = recordEnd(buffer, at)
+      if (!(at > places[index]! && at <= this.recordsEnd)) throw this.malformed()
+    }
+    return places
   }
 
   /** True when a batch was entered, false at the end or when blocked, undefined to look again. */
@@ -340,9 +347,8 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     this.check(segment, window.buffer, at, this.windowEnd, position)
     this.windowAt += size
     this.filePosition += size
-    const lastOffset = getInt64(window.buffer, at + BASE_OFFSET_AT) + getInt32(window.buffer, at + LAST_OFFSET_DELTA_AT)
-    if (lastOffset < this.position) return undefined
-    return this.enter(window.buffer, at, window) ? true : undefined
+    if (lastOffsetAt(window.buffer, at) < this.position) return undefined
+    return this.enter(new BatchPlace(window.buffer, at), window) ? true : undefined
   }
 
   private nextSegment(segment: Segment): undefined | false {
@@ -378,7 +384,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
   private batchSizeAt(): number {
     const { window, windowAt, windowEnd } = this
     if (window === undefined || windowEnd - windowAt < RECORDS_AT) return 0
-    return LENGTH_COVERS_FROM + getInt32(window.buffer, windowAt + LENGTH_AT)
+    return batchSize(window.buffer, windowAt)
   }
 
   private check(segment: Segment, buffer: Buffer, at: number, end: number, position: number): void {
@@ -388,49 +394,35 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     segment.setChecked(position)
   }
 
-  /** Begins to walk the batch at `at`. False when none of its records is to be handed out: then it is passed over. */
-  private enter(buffer: Buffer, at: number, window: Window | undefined): boolean {
-    const attributes = getInt16(buffer, at + ATTRIBUTES_AT)
-    const baseOffset = getInt64(buffer, at + BASE_OFFSET_AT)
-    const lastDelta = getInt32(buffer, at + LAST_OFFSET_DELTA_AT)
-    const count = getInt32(buffer, at + RECORD_COUNT_AT)
-    if ((attributes & (CONTROL_BIT | TRANSACTIONAL_BIT)) !== 0 || this.filter !== undefined) {
-      if (!this.wanted(buffer, at, attributes, baseOffset)) {
-        this.position = baseOffset + lastDelta + 1
-        return false
-      }
-    }
-    if (count === 0) {
-      this.position = Math.max(this.position, baseOffset + lastDelta + 1)
+  /** Begins to walk a batch. False when none of its records is to be handed out: then it is passed over. */
+  private enter(place: BatchPlace, window: Window): boolean {
+    const { buffer, at, size, recordCount, baseTimestamp, appendTime, leaderEpoch } = place
+    if (recordCount === 0 || !((this.filter === undefined && place.plain) || this.wanted(place))) {
+      this.position = place.lastOffset + 1
       return false
     }
-    const size = LENGTH_COVERS_FROM + getInt32(buffer, at + LENGTH_AT)
-    const compression = attributes & COMPRESSION_MASK
-    const appendTime = (attributes & LOG_APPEND_TIME_BIT) === 0 ? undefined : getInt64(buffer, at + MAX_TIMESTAMP_AT)
-    const baseTimestamp = getInt64(buffer, at + BASE_TIMESTAMP_AT)
-    const leaderEpoch = getInt32(buffer, at + LEADER_EPOCH_AT)
-    if (compression === 0) {
+    if (place.compression === 0) {
       this.batch = new BatchView(this, this.codecs, buffer, baseTimestamp, appendTime, leaderEpoch, window)
       this.at = at + RECORDS_AT
       this.recordsEnd = at + size
     } else {
-      const name = compressionNames[compression]!
+      const name = compressionNames[place.compression]!
       const records = decompress(name, buffer.subarray(at + RECORDS_AT, at + size))
       this.batch = new BatchView(this, this.codecs, records, baseTimestamp, appendTime, leaderEpoch, undefined)
       this.at = 0
       this.recordsEnd = records.length
     }
-    this.remaining = count
-    this.baseOffset = baseOffset
-    this.dense = lastDelta === count - 1
+    this.remaining = recordCount
+    this.baseOffset = place.baseOffset
+    this.dense = place.dense
     this.index = 0
     return true
   }
 
   /** Control batches never are; data of aborted transactions is not for who reads what is committed. */
-  private wanted(buffer: Buffer, at: number, attributes: number, baseOffset: number): boolean {
-    if (this.filter === undefined) return (attributes & CONTROL_BIT) === 0
+  private wanted({ buffer, at, attributes, baseOffset }: BatchPlace): boolean {
     const control = (attributes & CONTROL_BIT) !== 0
+    if (this.filter === undefined) return !control
     const transactional = (attributes & TRANSACTIONAL_BIT) !== 0
     const producerId = getBigInt64(buffer, at + PRODUCER_ID_AT)
     return this.filter.decide({ baseOffset, producerId, control, transactional }) === 'deliver'

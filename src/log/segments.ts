@@ -17,7 +17,7 @@ interface GroupTable {
   /** Of the index that it was made by. */
   readonly generation: number
   readonly groups: (BatchGroup | undefined)[]
-  readonly firstOffsets: number[]
+  readonly firstOffsets: (number | undefined)[]
 }
 
 /** Behind the last batch of a row of segments. */
@@ -29,7 +29,9 @@ export function contentEnd(segments: readonly Segment[]): number {
 export class Segments {
   readonly #windows: WindowCache
   #list: Segment[]
-  #tables = new WeakMap<Segment, GroupTable>()
+  readonly #tables = new WeakMap<Segment, GroupTable>()
+  /** The table that was asked for last: reads in a row are mostly of one segment. */
+  #latest: { readonly segment: Segment; readonly table: GroupTable } | undefined
 
   constructor(windows: WindowCache, list: Segment[]) {
     this.#windows = windows
@@ -96,29 +98,43 @@ export class Segments {
 
   /** The batches between two index entries, one of which holds `offset`; undefined at the end of a growing segment and when too large. */
   group(segment: Segment, offset: number): BatchGroup | undefined {
-    const number = this.#groupNumber(segment, offset)
-    const table = this.#table(segment)
-    const known = table.groups[number]
-    if (known !== undefined) {
-      known.used = true
-      return known
-    }
-    const index = segment.offsetIndex
-    if (number === index.count && segment.growing) return undefined
-    const from = number === 0 ? 0 : index.entry(number - 1).position
-    const to = number === index.count ? segment.size : index.entry(number).position
-    if (to - from > LARGEST_GROUP) return undefined
-    const window = new Window(to - from)
-    const count = guarded(`reading ${segment.path}`, () => readFullySync(segment.reader(), window.buffer, 0, to - from, from))
-    const group = new BatchGroup(window, from, count, () => { table.groups[number] = undefined })
-    table.groups[number] = group
-    this.#windows.keep(group)
+    const group = this.#knownGroup(segment, offset) ?? this.#readGroup(segment, this.#groupNumber(segment, offset))
+    if (group !== undefined) group.used = true
     return group
   }
 
   /** Forgets what is in memory of a segment's file: it was cut, or is gone. */
   forgetGroups(segment: Segment): void {
     this.#tables.delete(segment)
+    this.#latest = undefined
+  }
+
+  /** The group in memory that holds `offset`: it was found by the index when it was read, and needs no other look at it. */
+  #knownGroup(segment: Segment, offset: number): BatchGroup | undefined {
+    const { groups } = this.#table(segment)
+    const number = segment.offsetIndex.countUpTo(offset)
+    const group = groups[number]
+    if (group !== undefined && group.holds(offset)) return group
+    const next = groups[number + 1]
+    return next !== undefined && next.holds(offset) ? next : undefined
+  }
+
+  #readGroup(segment: Segment, number: number): BatchGroup | undefined {
+    const table = this.#table(segment)
+    const index = segment.offsetIndex
+    const last = number === index.count
+    if (last && segment.growing) return undefined
+    const position = number === 0 ? 0 : index.entry(number - 1).position
+    const end = last ? segment.size : index.entry(number).position
+    if (end - position > LARGEST_GROUP) return undefined
+    const window = new Window(end - position)
+    const size = guarded(`reading ${segment.path}`, () => readFullySync(segment.reader(), window.buffer, 0, end - position, position))
+    const firstOffset = number === 0 ? segment.baseOffset : this.#firstOffset(segment, number - 1)!
+    const endOffset = last ? Infinity : this.#firstOffset(segment, number)!
+    const group = new BatchGroup(window, { position, size, firstOffset, endOffset }, () => { table.groups[number] = undefined })
+    table.groups[number] = group
+    this.#windows.keep(group)
+    return group
   }
 
   /**
@@ -153,11 +169,16 @@ export class Segments {
   }
 
   #table(segment: Segment): GroupTable {
+    const latest = this.#latest
+    if (latest?.segment === segment && latest.table.generation === segment.generation) return latest.table
     let table = this.#tables.get(segment)
     if (table?.generation !== segment.generation) {
-      table = { generation: segment.generation, groups: [], firstOffsets: [] }
+      // With their length from the start: arrays that are filled here and there first would become hash tables.
+      const length = segment.offsetIndex.count + 1
+      table = { generation: segment.generation, groups: new Array(length), firstOffsets: new Array(length) }
       this.#tables.set(segment, table)
     }
+    this.#latest = { segment, table }
     return table
   }
 }

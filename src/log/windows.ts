@@ -6,6 +6,7 @@
  * goes back to the pool when the cursor leaves it, and its generation rises. A record that is asked for its bytes after that reads them
  * again by its offset.
  */
+import { type BatchPlace } from './batch-place.ts'
 
 /** Bytes that a scan reads at once. */
 export const SCAN_WINDOW_BYTES = 256 * 1024
@@ -32,6 +33,15 @@ export class Window {
   }
 }
 
+/** Where a group lies in its file, and which offsets are in it. */
+export interface GroupRange {
+  readonly position: number
+  readonly size: number
+  readonly firstOffset: number
+  /** Exclusive. */
+  readonly endOffset: number
+}
+
 /** The batches between two entries of a segment's offset index, kept in memory for reads of single records. */
 export class BatchGroup {
   readonly window: Window
@@ -39,23 +49,52 @@ export class BatchGroup {
   readonly position: number
   /** Bytes of the group in the window, from 0. */
   readonly size: number
-  /** Places of the records of a batch in the window, by the batch's place: made when a batch is first asked for. */
-  readonly recordTables = new Map<number, Uint32Array>()
+  /** First offset of its first batch, and of the next group's. */
+  private readonly firstOffset: number
+  private readonly endOffset: number
   /** Hit since the cache last looked for something to let go. */
   used = true
-  readonly #forget: () => void
+  /** Batches that were checked and read from, in their order. */
+  private readonly places: BatchPlace[] = []
+  private readonly forget: () => void
 
   /** @param forget  takes the group out of its segment's table */
-  constructor(window: Window, position: number, size: number, forget: () => void) {
+  constructor(window: Window, range: GroupRange, forget: () => void) {
     this.window = window
-    this.position = position
-    this.size = size
-    this.#forget = forget
+    this.position = range.position
+    this.size = range.size
+    this.firstOffset = range.firstOffset
+    this.endOffset = range.endOffset
+    this.forget = forget
+  }
+
+  /** Whether the record at `offset`, if there is one, is in this group. */
+  holds(offset: number): boolean {
+    return offset >= this.firstOffset && offset < this.endOffset
+  }
+
+  /** The batch that holds `offset`, when it was read from before. */
+  known(offset: number): BatchPlace | undefined {
+    const { places } = this
+    for (let low = 0, high = places.length - 1; low <= high; ) {
+      const middle = (low + high) >>> 1
+      const place = places[middle]!
+      if (place.lastOffset < offset) low = middle + 1
+      else if (place.baseOffset > offset) high = middle - 1
+      else return place
+    }
+    return undefined
+  }
+
+  /** Remembers a batch that was checked. */
+  add(place: BatchPlace): void {
+    const behind = this.places.findIndex(({ at }) => at > place.at)
+    this.places.splice(behind < 0 ? this.places.length : behind, 0, place)
   }
 
   /** Takes the group out of its table. Records that were read from it keep its memory as long as they live. */
   evict(): void {
-    this.#forget()
+    this.forget()
   }
 }
 
