@@ -23,6 +23,7 @@ import { decodeProducerSnapshot } from '../format/producer-snapshot.ts'
 import { decodeTxnIndex, encodeTxnIndexEntry } from '../format/txn-index-entry.ts'
 import { uuidText } from '../format/uuid.ts'
 import { Epochs } from '../log/epochs.ts'
+import { type Finding } from '../log/findings.ts'
 import { planFolder } from '../log/folder-plan.ts'
 import { Mark, type MarkState } from '../log/mark.ts'
 import { scanBatches } from '../log/scan.ts'
@@ -75,6 +76,8 @@ export interface CopiedPartition {
 export async function copyLog(files: FileSystem, folder: string, target: string, options: CopyLogOptions): Promise<CopyReport> {
   const found = findLog(files, folder, options)
   checkTarget(files, target)
+  // What is damaged beside the partitions, the catalog for one, is not copied, and so the copy would not show it.
+  if (options.check !== false) refuseDamage(found.findings)
   const building = `${target}.partial-${uuidText(options.random.bytes(16)).slice(0, 8)}`
   try {
     await createFolderDurably(files, building)
@@ -100,12 +103,16 @@ async function check(
   files: FileSystem, { folder, building }: { readonly folder: string; readonly building: string }, { clock }: CopyLogOptions,
 ): Promise<LogReport> {
   const report = await verifyLog(files, building, { clock, alone: true })
-  const damage = allFindings(report).find(({ kind }) => kind === 'damage')
-  if (damage === undefined) return report
+  refuseDamage(allFindings(report).map((finding) => ({ ...finding, path: finding.path.replace(building, folder) })))
+  return report
+}
+
+function refuseDamage(findings: readonly Finding[]): void {
+  const damage = findings.find(({ kind }) => kind === 'damage')
+  if (damage === undefined) return
   const { path, position, reason, message } = damage
-  const original = path.replace(building, folder)
-  const where = position === undefined ? original : `${original} at position ${position}`
-  throw new LogError('LOG_CORRUPT', `the log has damage in it: ${message}, in ${where}`, { path: original, position, reason })
+  const where = position === undefined ? path : `${path} at position ${position}`
+  throw new LogError('LOG_CORRUPT', `the log has damage in it: ${message}, in ${where}`, { path, position, reason })
 }
 
 /** A segment, and how much of it belongs to the copy. */

@@ -128,9 +128,10 @@ export class LogCore {
       const kafka = readKafkaState(files, folder)
       if (!options.create) checkThere(folder, contents, kafka)
       const catalog = catalogOf(options, contents, kafka)
+      // Before anything is changed: it may be of a newer version.
+      mark = await Mark.open(files, folder, clock)
       await settleFolder(options, contents, kafka, catalog)
       const events = new LogEvents(folder)
-      mark = await Mark.open(files, folder, clock)
       return new LogCore(options, { env: environment(options, mark, lock, events), events, kafka, catalog })
     } catch (error) {
       await mark?.close()

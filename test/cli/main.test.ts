@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -94,6 +94,28 @@ describe('a wrong command, option or folder is one clear line and code 2', () =>
       expect(err).toContain(`commitlog ${name}: `)
     }
   })
+})
+
+test('a log that cannot be opened is one clear line with the error\'s code, and exit code 1', async () => {
+  const folder = join(root, 'newer')
+  cpSync(data, folder, { recursive: true })
+  const catalog = join(folder, 'commitlog.json')
+  const text = readFileSync(catalog, 'utf8')
+  for (const [content, code, names] of [
+    [text.replace('"version": "1.0"', '"version": "2.0"'), 'LOG_VERSION_UNSUPPORTED', commands],
+    [text.slice(0, 100), 'LOG_FILE_CORRUPT', ['topics', 'tail', 'produce']],
+    [text.slice(0, 100), 'LOG_CORRUPT', ['backup', 'restore']],
+  ] as const) {
+    writeFileSync(catalog, content)
+    for (const name of names) {
+      const more = name === 'tail' || name === 'produce' ? ['orders'] : name === 'backup' || name === 'restore' ? [join(root, 'never')] : []
+      const { code: exit, out, err } = await commitlog([name, folder, ...more], { input: ['d=4\n'] })
+      expect({ name, exit, out }).toEqual({ name, exit: 1, out: '' })
+      expect(err).toMatch(new RegExp(`^commitlog ${name}: .*commitlog\\.json\\b.*\\(${code}\\)\n$`))
+    }
+    expect(readFileSync(catalog, 'utf8')).toBe(content)
+    expect(existsSync(join(root, 'never'))).toBe(false)
+  }
 })
 
 describe('colours', () => {

@@ -2,7 +2,7 @@
  * Other processes that have a log open: the sources compiled, without a check of types, into a folder of build/, and children that run
  * log-child.ts and do as they are told. Not a test file by itself.
  */
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -129,8 +129,11 @@ export class LogWorkshop {
     return join(this.folder, source.replace(/\.ts$/, '.js'))
   }
 
-  async start(): Promise<LogChild> {
-    const child = new LogChild(fork(this.path('test/topics/log-child.ts'), [], { execArgv: [], env: { ...process.env, NODE_OPTIONS: '' } }))
+  /** Starts a child; `around` is a command that runs the one behind it, with fewer rights or resources than ours. */
+  async start(around: readonly string[] = []): Promise<LogChild> {
+    const [command = process.execPath, ...parameters] = [...around, process.execPath, this.path('test/topics/log-child.ts')]
+    const env = { ...process.env, NODE_OPTIONS: '' }
+    const child = new LogChild(spawn(command, parameters, { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }))
     this.#children.push(child)
     await child.until((said) => said.length > 0)
     return child
