@@ -27,6 +27,9 @@ const internalTopics = ['__consumer_offsets', '__transaction_state', '__share_gr
 /** Our files that may be there before the catalog is: after a crash of the very first open. */
 const ourFirstFiles = /^(?:commitlog\.|mark-[ab]$|meta\.properties)/
 
+/** What is put into the folder of a partition first, and what that was before it was whole. */
+const firstFiles = [PARTITION_METADATA_FILE, `${PARTITION_METADATA_FILE}.tmp`]
+
 /** A topic found by its folders. */
 interface FoundTopic {
   readonly name: string
@@ -55,7 +58,7 @@ export function inspectFolder(files: FileSystem, folder: string): FolderContents
     // The catalog first: beside a writer, the folders of each topic that it names are there already.
     const catalog = readCatalog(files, folder)
     const names = files.listSync(folder)
-    const topics = foundTopics(files, folder, names)
+    const topics = foundTopics(files, folder, names, catalog)
     if (catalog !== undefined) checkComplete(folder, catalog, topics)
     else if (topics.length === 0) checkNotForeign(folder, names)
     return { catalog, topics }
@@ -67,7 +70,9 @@ export function unknownTopics(
   files: FileSystem, folder: string, contents: FolderContents, options: { readonly now: number; readonly random: Random },
 ): TopicEntry[] {
   const known = new Set(contents.catalog?.topics.map((topic) => topic.name))
-  return contents.topics.filter(({ name }) => !known.has(name)).map(({ name, partitions }) => ({
+  const unknown = contents.topics.filter(({ name }) => !known.has(name))
+  const found = contents.catalog === undefined ? unknown : unknown.map((topic) => madeSoFar(files, folder, topic))
+  return found.filter(({ partitions }) => partitions.length > 0).map(({ name, partitions }) => ({
     name,
     id: topicIdOf(files, folder, name, partitions) ?? newUuid(options.random),
     partitions: partitions.at(-1)! + 1,
@@ -126,8 +131,9 @@ export function asLogError(path: string, error: unknown): unknown {
   return new LogError('LOG_IO', `${path} cannot be used: ${message}`, { path }, error)
 }
 
-function foundTopics(files: FileSystem, folder: string, names: readonly string[]): FoundTopic[] {
-  const found = new Map<string, number[]>()
+function foundTopics(files: FileSystem, folder: string, names: readonly string[], catalog: CatalogState | undefined): FoundTopic[] {
+  // A folder of a topic that the catalog names is one whatever a power cut left in it.
+  const found = new Map<string, number[]>(catalog?.topics.map(({ name }) => [name, []]))
   for (const name of names) {
     const parsed = parsePartitionFolderName(name)
     if (parsed === undefined || parsed.topic === CLUSTER_METADATA || files.statSync(files.join(folder, name))?.kind !== 'folder') continue
@@ -135,13 +141,28 @@ function foundTopics(files: FileSystem, folder: string, names: readonly string[]
     if (partitions !== undefined) partitions.push(parsed.partition)
     else if (looksLikePartition(files, files.join(folder, name))) found.set(parsed.topic, [parsed.partition])
   }
-  return [...found].map(([name, partitions]) => ({ name, partitions: partitions.sort((one, other) => one - other) }))
+  const there = [...found].filter(([, partitions]) => partitions.length > 0)
+  return there.map(([name, partitions]) => ({ name, partitions: partitions.sort((one, other) => one - other) }))
 }
 
-/** A folder of somebody else may be called `part-1` too. */
+/** A folder of somebody else may be called `part-1` too. One of ours that is just being made has nothing, or a part of its first file. */
 function looksLikePartition(files: FileSystem, folder: string): boolean {
   const names = files.listSync(folder)
-  return names.length === 0 || names.includes(PARTITION_METADATA_FILE) || names.some((name) => parseFileName(name) !== undefined)
+  return names.length === 0 || names.some((name) => firstFiles.includes(name) || parseFileName(name) !== undefined)
+}
+
+/**
+ * A topic without a record in a folder of ours is one that was just being made. Its folders came in any order: those behind the first that is
+ * missing count for nothing, and are made again when somebody asks for the topic.
+ */
+function madeSoFar(files: FileSystem, folder: string, { name, partitions }: FoundTopic): FoundTopic {
+  const unused = partitions.every((partition) => isUnused(files, files.join(folder, partitionFolderName(name, partition))))
+  return { name, partitions: unused ? partitions.filter((partition, index) => partition === index) : partitions }
+}
+
+function isUnused(files: FileSystem, folder: string): boolean {
+  const logs = files.listSync(folder).filter((name) => parseFileName(name)?.kind === 'log')
+  return logs.every((name) => files.statSync(files.join(folder, name))?.size === 0)
 }
 
 function checkComplete(folder: string, catalog: CatalogState, found: readonly FoundTopic[]): void {
