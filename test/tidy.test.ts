@@ -111,6 +111,7 @@ test('the disk and the network are reached from their floors only', () => {
   expect(badPackages(at('src/log/a.ts', 'import { readSync } from \'node:fs\''))).toHaveLength(1)
   expect(badPackages(at('src/format/a.ts', 'import { open } from \'node:fs/promises\''))).toHaveLength(1)
   expect(badPackages(at('src/topics/a.ts', 'import net from \'node:net\''))).toHaveLength(1)
+  expect(badPackages(at('src/log/a.ts', 'process.getBuiltinModule(\'node:fs\')'))).toHaveLength(1)
   expect(badPackages(at('src/files/disk.ts', 'import { readSync } from \'node:fs\''))).toEqual([])
 })
 

@@ -10,6 +10,8 @@ const SLICES = 16
 
 /** Up to this many bytes tables are as fast as the copy into WebAssembly's memory and the call. */
 const TABLES_UP_TO = 256
+/** As long as the module is not compiled, tables do for so many: up to here it is hardly faster, and a log that opens waits for it. */
+const TABLES_BEFORE_START_UP_TO = 4096
 /** Where the input lies in WebAssembly's memory, and how much of it fits: crc32c.wat. */
 const INPUT_AT = 19_728
 const INPUT_SIZE = 262_144
@@ -42,7 +44,7 @@ interface WebAssemblyLike {
  * @param previous  the CRC of the bytes before these; 0 when there are none
  */
 export function crc32c(buffer: Uint8Array, from: number, to: number, previous = 0): number {
-  if (to - from <= TABLES_UP_TO) return crc32cTables(buffer, from, to, previous)
+  if (to - from <= (machine === undefined ? TABLES_BEFORE_START_UP_TO : TABLES_UP_TO)) return crc32cTables(buffer, from, to, previous)
   if (machine === undefined) machine = start()
   if (machine === null) return crc32cTables(buffer, from, to, previous)
   let register = ~previous
@@ -95,10 +97,10 @@ function start(): Machine | null {
 
 function makeTables(): Int32Array {
   const made = new Int32Array(SLICES * 256)
-  for (let byte = 0; byte < 256; byte++) {
-    let register = byte
-    for (let bit = 0; bit < 8; bit++) register = (register >>> 1) ^ (register & 1 ? POLYNOMIAL : 0)
-    made[byte] = register
+  // Linear: a byte says what its bits say together. Of each bit once, the highest first, on top of the bytes that are known by then.
+  for (let bit = 128, register = 1; bit > 0; bit >>= 1) {
+    register = (register >>> 1) ^ (register & 1 ? POLYNOMIAL : 0)
+    for (let byte = 0; byte < 256; byte += 2 * bit) made[byte + bit] = made[byte]! ^ register
   }
   for (let at = 256; at < made.length; at++) made[at] = made[made[at - 256]! & 0xff]! ^ (made[at - 256]! >>> 8)
   return made

@@ -1,7 +1,7 @@
 /*
- * Chance as the log sees it. Whatever is drawn from here can be drawn again from the same seed.
+ * Chance as the log sees it. Whatever is drawn from here can be drawn again from the same seed. node:crypto takes long to load and is
+ * needed for new logs and topics only, so it waits for its first use.
  */
-import { randomBytes } from 'node:crypto'
 
 /** The only door to chance for everything below the listener. */
 export interface Random {
@@ -17,7 +17,7 @@ export interface Random {
 export const systemRandom: Random = {
   next: () => Math.random(),
   int: (below) => Math.floor(Math.random() * below),
-  bytes: (count) => new Uint8Array(randomBytes(count)),
+  bytes: (count) => new Uint8Array(process.getBuiltinModule('node:crypto').randomBytes(count)),
 }
 
 /** A generator that repeats itself: the same `seed` gives the same draws (mulberry32). Not for identifiers. */

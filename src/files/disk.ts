@@ -2,12 +2,13 @@
  * The real disk: node:fs behind the verbs of file-system.ts, and nothing else. It keeps no state but open descriptors. Whole-folder
  * verbs are in folders.ts, the lock of a folder in lock.ts.
  */
-import fs from 'node:fs'
+import type { FSWatcher } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { type FileHandle, type FileStat, type FileSystem, type OpenMode } from './file-system.ts'
 import { copyFolder, moveFolder, removeFolder } from './folders.ts'
 import { lockFolder, lockHolder } from './lock.ts'
+import { fs } from './node-fs.ts'
 import { systemCode, systemError } from './system-error.ts'
 
 /** The disk of this machine. Relative paths start at the working folder of the process. */
@@ -161,7 +162,7 @@ function watch(folder: string, changed: () => void): () => void {
   }
 }
 
-function watchEvents(folder: string, tell: () => void): fs.FSWatcher | undefined {
+function watchEvents(folder: string, tell: () => void): FSWatcher | undefined {
   try {
     const watcher = fs.watch(folder, { persistent: false }, tell)
     watcher.on('error', () => watcher.close())       // the poll goes on

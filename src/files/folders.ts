@@ -2,9 +2,9 @@
  * Whole folders on the real disk: copy, move, remove. The only file that imports fs-extra, and only when one of these is called:
  * importing it patches the host's `fs.close` and costs start-up time.
  */
-import fs from 'node:fs'
 import { basename } from 'node:path'
 import { LOCK_FILE } from './lock-file.ts'
+import { fs } from './node-fs.ts'
 import { systemError } from './system-error.ts'
 
 /**

@@ -12,10 +12,9 @@
  * A claim whose holder died passes on by the same rule. A holder that lost its lock beats on the file that it holds open, which is no
  * longer in the folder, and so harms nobody.
  */
-import fs from 'node:fs'
-import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { type LockHolder } from './file-system.ts'
+import { fs } from './node-fs.ts'
 import { type ProcessIdentity } from './process-identity.ts'
 import { systemCode } from './system-error.ts'
 
@@ -235,6 +234,7 @@ function textOf(record: LockRecord): string {
 }
 
 function nameOfGarbage(text: string, inode: number, modifiedMs: number): string {
+  const { createHash } = process.getBuiltinModule('node:crypto')
   return `garbage-${createHash('sha256').update(`${inode} ${modifiedMs} ${text}`).digest('hex').slice(0, 32)}`
 }
 

@@ -3,15 +3,15 @@
  * hand is in lock-file.ts; here is who counts as dead, how long to wait, and what the holder may believe. The rules and their reasons are
  * in docs/design/0005-the-lock-is-a-lease.md.
  */
-import fs from 'node:fs'
-import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { type Clock, systemClock, type Timer } from '../base/clock.ts'
 import { LogError, type LogErrorCode } from '../base/errors.ts'
+import { systemRandom } from '../base/random.ts'
 import { type FolderLock, type LockHolder } from './file-system.ts'
 import { type KernelLock, takeKernelLock } from './kernel-lock.ts'
 import { type FoundLock, LOCK_FILE, LockCandidate, type LockRecord, readLock, releaseLock, removeLeftovers } from './lock-file.ts'
 import { lockedError } from './locked-error.ts'
+import { fs } from './node-fs.ts'
 import { isGone, ownIdentity, type ProcessIdentity } from './process-identity.ts'
 import { systemCode } from './system-error.ts'
 
@@ -79,13 +79,14 @@ class Taking {
   readonly #options: LockOptions
   readonly #clock: Clock
   readonly #witness: Witness
-  readonly #token = randomUUID()
+  readonly #token: string
   #busySince: number | undefined
 
   constructor(folder: string, options: LockOptions) {
     this.#folder = folder
     this.#options = options
     this.#clock = options.clock ?? systemClock
+    this.#token = freshToken(this.#clock)
     this.#witness = new Witness(folder, options)
   }
 
@@ -330,7 +331,7 @@ class Lease implements FolderLock {
     await this.#queue
     if (!held) return
     try {
-      releaseLock(this.#folder, this.#record, this.#held.descriptor, randomUUID())
+      releaseLock(this.#folder, this.#record, this.#held.descriptor, freshToken(this.#held.clock))
     } catch (error) {
       throw clearError(this.#folder, error)
     } finally {
@@ -358,6 +359,12 @@ function setBeat(descriptor: number, ms: number): Promise<void> {
 
 function holderOf({ pid, host, since, token }: LockRecord): LockHolder {
   return { pid, host, since, token }
+}
+
+/** A name that no other lock ever had: by whom, when, and 106 bits of chance. It is no secret. */
+function freshToken(clock: Clock): string {
+  const draw = (): string => Math.floor(systemRandom.next() * 2 ** 53).toString(36)
+  return [process.pid.toString(36), clock.now().toString(36), draw(), draw()].join('-')
 }
 
 function momentOf(clock: Clock): Moment {

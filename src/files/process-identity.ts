@@ -2,8 +2,7 @@
  * Who a process is, as far as a lock file must tell: on which run of which kernel, in which pid namespace, under which number, since
  * when. And whether such a process still lives. Linux tells all of it under /proc; elsewhere fields are null and nobody guesses.
  */
-import fs from 'node:fs'
-import { hostname } from 'node:os'
+import { fs } from './node-fs.ts'
 import { systemCode } from './system-error.ts'
 
 /** A process, never to be mistaken for a later one with the same number. */
@@ -21,7 +20,7 @@ export interface ProcessIdentity {
 /** This process. */
 export function ownIdentity(): ProcessIdentity {
   return {
-    host: hostname(),
+    host: process.getBuiltinModule('node:os').hostname(),
     boot: readTrimmed('/proc/sys/kernel/random/boot_id'),
     namespace: readNamespace(),
     pid: process.pid,

@@ -1,7 +1,6 @@
 /*
  * Errors as Node's fs throws them, for the file systems that are not the real one, and what the floors above ask of such errors.
  */
-import { constants } from 'node:os'
 
 /** An error of the system: an Error with `code`, `errno`, `syscall` and, where there is one, `path`. */
 export interface SystemError extends Error {
@@ -14,7 +13,7 @@ export interface SystemError extends Error {
 /** Makes the error that Node's fs would throw for `code`. */
 export function systemError(code: string, syscall: string, path?: string): SystemError {
   const where = path === undefined ? syscall : `${syscall} '${path}'`
-  const number = (constants.errno as Record<string, number | undefined>)[code]
+  const number = (process.getBuiltinModule('node:os').constants.errno as Record<string, number | undefined>)[code]
   const error = new Error(`${code}: ${meanings[code] ?? 'unknown error'}, ${where}`)
   return Object.assign(error, { code, syscall, ...(number !== undefined && { errno: -number }), ...(path !== undefined && { path }) })
 }

@@ -3,10 +3,8 @@
  *
  * gzip is node:zlib; zstd too where Node has it (22.15 and later). Reading snappy and lz4 is our own code (snappy.ts, lz4-frame.ts), so
  * every Node reads them without any package; writing them, and zstd on an older Node, takes an optional package that is looked up when it
- * is first needed and never at import. The framings are Kafka's: docs/format.md#compression.
+ * is first needed and never at import. So is node:zlib itself, which takes some milliseconds to load. The framings are Kafka's: docs/format.md#compression.
  */
-import { createRequire } from 'node:module'
-import zlib from 'node:zlib'
 import { LogError } from '../base/errors.ts'
 import { readLz4Frame, writeLz4Frame } from './lz4-frame.ts'
 import { readSnappy, writeXerialSnappy } from './snappy.ts'
@@ -43,7 +41,7 @@ export function compress(name: CompressionName, bytes: Uint8Array, level?: numbe
     case 'none':
       return asBuffer(bytes)
     case 'gzip':
-      return zlib.gzipSync(bytes, { level: level ?? compressionLevels.gzip.standard })
+      return zlib().gzipSync(bytes, { level: level ?? compressionLevels.gzip.standard })
     case 'snappy': {
       const { compressSync } = load('snappy')
       return writeXerialSnappy(bytes, compressSync)
@@ -71,7 +69,7 @@ export function decompress(name: CompressionName, bytes: Uint8Array, maxSize = D
     case 'none':
       return bytes.length <= maxSize ? asBuffer(bytes) : tooLarge(name, maxSize)
     case 'gzip':
-      return inflate(name, zlib.gunzipSync, bytes, maxSize)
+      return inflate(name, zlib().gunzipSync, bytes, maxSize)
     case 'snappy':
       return readSnappy(bytes, maxSize)
     case 'lz4':
@@ -104,16 +102,19 @@ export async function loadCompression(names: Iterable<CompressionName>): Promise
 
 /* ---- zstd: node:zlib where it has it ---- */
 
-const builtInZstd = typeof zlib.zstdCompressSync === 'function'
+function hasBuiltInZstd(): boolean {
+  return typeof zlib().zstdCompressSync === 'function'
+}
 
 function compressZstd(bytes: Uint8Array, level: number): Buffer {
-  if (builtInZstd) return zlib.zstdCompressSync(bytes, { params: { [zlib.constants.ZSTD_c_compressionLevel]: level } })
+  const { zstdCompressSync, constants } = zlib()
+  if (hasBuiltInZstd()) return zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level } })
   const { Encoder } = load('@toondepauw/node-zstd')
   return new Encoder(level).encodeSync(asBuffer(bytes))
 }
 
 function decompressZstd(bytes: Uint8Array, maxSize: number): Buffer {
-  const decode = builtInZstd ? inflateFrame : decodeFrame
+  const decode = hasBuiltInZstd() ? inflateFrame : decodeFrame
   const parts: Buffer[] = []
   let size = 0
   for (const frame of zstdFrames(bytes)) {
@@ -125,7 +126,7 @@ function decompressZstd(bytes: Uint8Array, maxSize: number): Buffer {
 }
 
 function inflateFrame(bytes: Uint8Array, _frame: ZstdFrame, maxSize: number): Buffer {
-  return inflate('zstd', zlib.zstdDecompressSync, bytes, maxSize)
+  return inflate('zstd', zlib().zstdDecompressSync, bytes, maxSize)
 }
 
 /**
@@ -147,6 +148,10 @@ function decodeFrame(bytes: Uint8Array, frame: ZstdFrame, maxSize: number): Buff
 const UNBOUNDED_DECODER_SLACK = 8 * 1024 * 1024
 
 /* ---- zlib ---- */
+
+function zlib(): typeof import('node:zlib') {
+  return process.getBuiltinModule('node:zlib')
+}
 
 type Inflate = (bytes: Uint8Array, options: { maxOutputLength: number; chunkSize: number }) => Buffer
 
@@ -183,13 +188,14 @@ const loaded: Partial<Packages> = {}
 function packageFor(name: CompressionName): keyof Packages | undefined {
   if (name === 'snappy') return 'snappy'
   if (name === 'lz4') return 'lz4-napi'
-  return name === 'zstd' && !builtInZstd ? '@toondepauw/node-zstd' : undefined
+  return name === 'zstd' && !hasBuiltInZstd() ? '@toondepauw/node-zstd' : undefined
 }
 
 function load<Name extends keyof Packages>(name: Name): Packages[Name] {
   const known: Partial<Packages>[Name] = loaded[name]
   if (known !== undefined) return known
   try {
+    const { createRequire } = process.getBuiltinModule('node:module')
     return (loaded[name] = createRequire(import.meta.url)(name) as Packages[Name])
   } catch (error) {
     const reason = `the optional package "${name}" is not there or does not load: npm install ${name}`

@@ -5,7 +5,6 @@
  * A value of the wrong type is a TypeError, since it is a mistake in the program. Bytes that cannot be decoded are LOG_DECODE_FAILED,
  * since they may have come from anywhere.
  */
-import { createRequire } from 'node:module'
 import type { Unpackr } from 'msgpackr'
 import { type ByteWriter } from '../base/bytes.ts'
 import { type Codec } from '../base/codec.ts'
@@ -119,6 +118,7 @@ let unpackr: Unpackr | undefined
  * extension stays ours, and it does without msgpackr's native part, which takes longer to load than it saves on records of usual size.
  */
 function loadUnpackr(): Unpackr {
+  const { createRequire } = process.getBuiltinModule('node:module')
   const library = createRequire(import.meta.url)('msgpackr/index-no-eval') as typeof import('msgpackr')
   library.addExtension({ type: MAP_TAG, read: mapOf })
   return new library.Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true, moreTypes: true } as object)

@@ -69,7 +69,7 @@ export function edges(source: Source): Edge[] {
     [/\bexport\s+(?:type\s+)?(?:\*(?:\s+as\s+\w+)?|\{[^}]*\})\s*from\s*['"]([^'"]+)['"]/g, true],
     [/\bimport\b[^'"`;()]*?\bfrom\s*['"]([^'"]+)['"]/g, false],
     [/\bimport\s*['"]([^'"]+)['"]/g, false],
-    [/\b(?:import|require\w*)\s*(?:<[^>]*>)?\(\s*['"]([^'"]+)['"]/g, false],
+    [/\b(?:import|require\w*|getBuiltinModule)\s*(?:<[^>]*>)?\(\s*['"]([^'"]+)['"]/g, false],
     [/\bcreateRequire\([^)]*\)\s*\(\s*['"]([^'"]+)['"]/g, false],
   ]
   return forms.flatMap(([form, reExport]) => [...code.matchAll(form)].map((match) => ({
