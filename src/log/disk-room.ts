@@ -48,7 +48,16 @@ export class DiskRoom {
     if (this.#short ? this.#clock.monotonic() - this.#askedAt < ASK_EVERY_MS : this.#unasked < this.#askEveryBytes) return this.#short
     this.#unasked = 0
     this.#askedAt = this.#clock.monotonic()
-    this.#short = this.#files.freeBytesSync(this.#folder) < this.#minFreeBytes
+    this.#short = this.#freeBytes() < this.#minFreeBytes
     return this.#short
+  }
+
+  /** What cannot be told refuses nobody: a write will find out. */
+  #freeBytes(): number {
+    try {
+      return this.#files.freeBytesSync(this.#folder)
+    } catch {
+      return Infinity
+    }
   }
 }

@@ -205,13 +205,13 @@ export class PartitionLog implements CursorSource {
 
   /** The first record at or after a time, in the order of the log; undefined when none is visible. */
   offsetForTimestamp(timestamp: number, isolation: Isolation = 'read_committed'): FoundTimestamp | undefined {
-    const found = guarded(`reading ${this.topic}-${this.partition}`, () => findTimestamp(this.#segments.all, timestamp, this.#startOffset))
+    const found = this.#reading(() => findTimestamp(this.#segments.all, timestamp, this.#startOffset))
     return found === undefined || found.offset >= this.#visibleEnd(isolation) ? undefined : found
   }
 
   /** The first record with the largest timestamp. */
   maxTimestamp(): FoundTimestamp | undefined {
-    return guarded(`reading ${this.topic}-${this.partition}`, () => largestTimestamp(this.#segments.all))
+    return this.#reading(() => largestTimestamp(this.#segments.all))
   }
 
   /** Starts a new segment, unless the last one is empty. */
@@ -326,11 +326,11 @@ export class PartitionLog implements CursorSource {
   }
 
   group(segment: Segment, offset: number): BatchGroup | undefined {
-    return this.#segments.group(segment, offset)
+    return this.#reading(() => this.#segments.group(segment, offset))
   }
 
   scanPosition(segment: Segment, offset: number): number {
-    return this.#segments.scanPosition(segment, offset)
+    return this.#reading(() => this.#segments.scanPosition(segment, offset))
   }
 
   pin(segment: Segment): PinnedFile {
@@ -338,12 +338,18 @@ export class PartitionLog implements CursorSource {
   }
 
   filter(from: number, to: number): CommittedFilter | undefined {
-    if (!this.#hasAborted) return undefined
-    const indexes: TxnIndex[] = []
-    for (let segment: Segment | undefined = this.#segments.at(from); segment !== undefined; segment = this.#segments.after(segment)) {
-      if (segment.hasAborted) indexes.push(segment.txnIndex)
+    return this.#hasAborted ? this.#reading(() => new CommittedFilter(collectAborted(this.#abortedFrom(from), from, to))) : undefined
+  }
+
+  *#abortedFrom(offset: number): Iterable<TxnIndex> {
+    for (let segment: Segment | undefined = this.#segments.at(offset); segment !== undefined; segment = this.#segments.after(segment)) {
+      if (segment.hasAborted) yield segment.txnIndex
     }
-    return new CommittedFilter(collectAborted(indexes, from, to))
+  }
+
+  /** Runs what reads files for a reader. */
+  #reading<T>(work: () => T): T {
+    return guarded(`reading ${this.topic}-${this.partition}`, work)
   }
 
   #startWriter(): Writer {

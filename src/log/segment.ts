@@ -329,6 +329,10 @@ export class Segment {
    * headers only, from that entry to `size`.
    */
   catchUp(): void {
+    this.#unlessItFails(() => this.#catchUp())
+  }
+
+  #catchUp(): void {
     if (!this.#entryHolds(this.offsetIndex.count - 1)) this.#startIndexes()
     this.#generation++
     const from = this.offsetIndex.lastPosition
@@ -356,6 +360,22 @@ export class Segment {
     this.fileSize = Math.max(this.fileSize, size)
   }
 
+  /** Runs what reads the file and replaces what is in memory of it. When that fails, what was known before goes on to be known. */
+  #unlessItFails(work: () => void): void {
+    const { size, nextOffset, maxTimestamp, maxTimestampOffset } = this
+    const [offsetIndex, timeIndex, bytesSinceEntry] = [this.#offsetIndex, this.#timeIndex, this.#bytesSinceEntry]
+    try {
+      work()
+    } catch (error) {
+      Object.assign(this, { size, nextOffset, maxTimestamp, maxTimestampOffset })
+      this.#offsetIndex = offsetIndex
+      this.#timeIndex = timeIndex
+      this.#bytesSinceEntry = bytesSinceEntry
+      this.#generation++
+      throw error
+    }
+  }
+
   /**
    * Makes the indexes of the last segment whole after a crash, which may have taken any part of their files. Where the time index ends
    * nothing tells whether batches behind have larger times: they are looked at again.
@@ -378,8 +398,10 @@ export class Segment {
    */
   remakeIndexes(): void {
     const { nextOffset, fileSize } = this
-    this.#startIndexes()
-    this.catchUp()
+    this.#unlessItFails(() => {
+      this.#startIndexes()
+      this.#catchUp()
+    })
     this.nextOffset = Math.max(nextOffset, this.nextOffset)
     this.fileSize = fileSize
     if (this.maxTimestamp >= 0) this.timeIndex.maybeAppend(this.maxTimestamp, this.maxTimestampOffset, { seal: true })

@@ -155,9 +155,11 @@ export class Ledger {
 
   /** An offset without a record is one that was refused or cut, or is being cut, or a marker's. */
   #checkDense(nextOffset: number, found: ReadonlySet<number>): void {
-    const explained = new Set(this.#entries.filter(({ state, value }) => state !== 'appended' || value === undefined).map(({ offset }) => offset))
+    const unseen = this.#entries.filter(({ state, value }) => state !== 'appended' || value === undefined)
+    const explained = new Set(unseen.map(({ offset }) => offset))
     for (let offset = 0; offset < nextOffset; offset++) {
-      check(found.has(offset) || explained.has(offset) || offset >= this.cutting, () => `offset ${offset} was left out, and the next one is ${nextOffset}`)
+      const known = found.has(offset) || explained.has(offset) || offset >= this.cutting
+      check(known, () => `offset ${offset} was left out, and the next one is ${nextOffset}`)
     }
   }
 

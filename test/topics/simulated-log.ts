@@ -124,7 +124,10 @@ export class SimulatedLog {
   async send(values: Values): Promise<void> {
     const ends = this.ledgers.map((_, number) => this.partition(number).nextOffset)
     const records = values.map((value, index) => ({ key: 'k', value, partition: index % PARTITIONS }))
-    const sent = records.map(({ value, partition }) => ({ partition, offset: ends[partition]!, undo: this.ledgers[partition]!.add(ends[partition]!++, value) }))
+    const sent = records.map(({ value, partition }) => {
+      const offset = ends[partition]!++
+      return { partition, offset, undo: this.ledgers[partition]!.add(offset, value) }
+    })
     await this.attempt(async () => {
       try {
         const results = await this.#topic!.send(records)

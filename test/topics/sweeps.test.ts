@@ -1,0 +1,275 @@
+/*
+ * Every call to the disk fails once, in turn: while records are appended, flushed, rolled, cut, read, recovered, reopened after a fence and
+ * closed, with each durability and with each way in which a call may fail. Whatever was refused is a LogError that does not speak of damage,
+ * since there is none; nothing that was acknowledged is lost, neither for this process nor for the next one after a kill or a power cut; no
+ * file stays open; and when the disk works again, so does the log, a fenced partition after a reopen.
+ *
+ * SWEEP=all fails each call in every way with every durability; without it each call fails in some of the ways. SEED=<seed> repeats a run.
+ */
+import { expect, test } from 'vitest'
+import { durabilities, type Durability } from '../../src/log/config.ts'
+import { isLogError, type LogErrorCode } from '../../src/index.ts'
+import { type DiskFault } from '../../src/testing/disk-faults.ts'
+import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
+import { check, type Ledger } from './ledger.ts'
+import { SimulatedLog, SMALL } from './simulated-log.ts'
+
+const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const ALL = process.env['SWEEP'] === 'all'
+
+/** How a call may fail. */
+const faults: readonly Pick<DiskFault, 'error' | 'short'>[] = [{ error: 'EIO' }, { error: 'ENOSPC' }, { error: 'EMFILE' }, { short: true }]
+
+/** What may be told of a disk that failed, and is not damaged. */
+const expectedCodes: readonly LogErrorCode[] = [
+  'LOG_IO', 'LOG_DISK_FULL', 'LOG_TOO_MANY_FILES', 'LOG_FENCED', 'LOG_APPEND_LOST', 'LOG_SEND_FAILED', 'LOG_CLOSED',
+]
+
+/** What is done while a call fails, and how the folder was left before. */
+interface Sweep {
+  readonly name: string
+  readonly before?: 'closed' | 'killed' | 'power cut'
+  /** Done before calls fail, on an open log. */
+  readonly prepare?: (log: SimulatedLog) => Promise<void>
+  readonly work: (log: SimulatedLog) => Promise<void>
+}
+
+const sweeps: readonly Sweep[] = [
+  {
+    name: 'append',
+    work: async (log) => {
+      const offset = log.append(0, log.value(), log.value())
+      await Promise.all([offset === undefined ? undefined : log.durable(0, offset), log.send([log.value(), log.value(100), log.value(13), null])])
+      log.append(0, log.value(500))
+      await log.store(0, ...Array.from({ length: 5 }, () => log.value(150)))
+      await log.pass(2500)
+      await log.store(1, log.value())
+    },
+  },
+  {
+    name: 'flush',
+    work: async (log) => {
+      log.append(0, log.value(), log.value())
+      await log.flush(0)
+      log.append(1, ...Array.from({ length: 8 }, () => log.value(150)))
+      await log.flush(1)
+    },
+  },
+  {
+    name: 'roll',
+    work: async (log) => {
+      log.append(0, log.value())
+      await log.roll(0)
+      await log.roll(0)
+      await log.store(0, log.value())
+    },
+  },
+  {
+    name: 'cut',
+    prepare: (log) => log.store(0, log.value()),
+    work: async (log) => {
+      const { nextOffset } = log.partition(0)
+      await log.cut(0, nextOffset - 1)
+      await log.store(0, log.value())
+      await log.cut(1, 1, 0)
+      await log.store(1, log.value())
+    },
+  },
+  {
+    name: 'read',
+    work: async (log) => {
+      await log.read(0)
+      await log.read(1)
+    },
+  },
+  {
+    name: 'reopen',
+    prepare: async (log) => {
+      await log.store(0, log.value())
+      const heal = log.disk.inject({ verb: 'sync', path: /t-0.*\.log$/, error: 'EIO', times: 1 })
+      log.append(0, log.value(), log.value())
+      await log.flush(0)
+      heal()
+      check(log.partition(0).stats().state === 'fenced', () => 'a failed sync does not fence')
+    },
+    work: (log) => log.reopen(0),
+  },
+  {
+    name: 'close',
+    prepare: (log) => log.store(0, log.value()),
+    work: async (log) => {
+      log.append(0, log.value())
+      await log.attempt(() => log.close())
+    },
+  },
+  { name: 'open after a close', before: 'closed', work: async () => {} },
+  { name: 'open after a kill', before: 'killed', work: async () => {} },
+  { name: 'open after a power cut', before: 'power cut', work: async () => {} },
+]
+
+for (const { name, ...sweep } of sweeps) {
+  test(`whichever call to the disk fails in ${name}, it is told, nothing is lost, and the log goes on`, async () => {
+    let failed = 0
+    for (const [number, durability] of durabilities.entries()) {
+      const start = await folder(durability, sweep.before ?? 'closed')
+      const calls = await new Trial(start, durability, undefined).run(sweep)
+      for (let call = 1; call <= calls; call++) {
+        for (const [kind, fault] of faults.entries()) {
+          if (!ALL && (SEED + call + 5 * kind + 7 * number) % (durability === 'sync' ? 8 : 16) !== 0) continue
+          await new Trial(start, durability, { call, ...fault }).run(sweep)
+          failed++
+        }
+      }
+    }
+    console.log(`${name}: ${failed} calls failed, SEED=${SEED}`)
+    expect(failed).toBeGreaterThan(5)
+  })
+}
+
+/** A folder and what its log promised. */
+interface Start {
+  readonly disk: SimulatedDisk
+  readonly ledgers: readonly Ledger[]
+  readonly before: NonNullable<Sweep['before']>
+}
+
+/** A folder with some segments in two partitions. */
+async function folder(durability: Durability, before: Start['before']): Promise<Start> {
+  const log = new SimulatedLog(new SimulatedDisk({ seed: SEED }), { ...SMALL, durability })
+  await log.open()
+  await log.store(1, log.value(), log.value(), log.value())
+  await log.store(0, ...Array.from({ length: 6 }, () => log.value(150)))
+  await log.transact(0, 7, [log.value()], 'ABORT')
+  await log.transact(1, 7, [log.value()], 'COMMIT')
+  await log.flush(0)
+  await log.flush(1)
+  await log.store(0, log.value(), log.value(400), log.value(200))
+  expect(log.failures).toEqual([])
+  if (before !== 'closed') return { disk: log.disk.fork(SEED + 1, { power: before === 'power cut' }), ledgers: log.promised(), before }
+  await log.close()
+  return { disk: log.disk, ledgers: log.promised(), before }
+}
+
+/** Which call fails, counted from the first of the work, and how. */
+type CallFault = Pick<DiskFault, 'error' | 'short'> & { readonly call: number }
+
+/** One life with one failure in it. */
+class Trial {
+  readonly #durability: Durability
+  readonly #fault: CallFault | undefined
+  readonly #log: SimulatedLog
+  readonly #start: Start
+  #calls = 0
+
+  constructor(start: Start, durability: Durability, fault: CallFault | undefined) {
+    this.#start = start
+    this.#durability = durability
+    this.#fault = fault
+    const disk = start.disk.fork(SEED + (fault?.call ?? 0))
+    this.#log = new SimulatedLog(disk, { ...SMALL, durability }, start.ledgers.map((ledger) => ledger.copy()))
+  }
+
+  /** Lives it, and gives how many calls the work makes. */
+  async run(sweep: Omit<Sweep, 'name'>): Promise<number> {
+    try {
+      if (sweep.before === undefined) await this.#work(sweep)
+      else await this.#open()
+    } catch (error) {
+      const failing = this.#fault === undefined ? 'nothing fails' : `call ${this.#fault.call} is ${this.#fault.error ?? 'short'}`
+      const what = `SEED=${SEED}, durability ${this.#durability}, ${failing}`
+      throw new Error(`${what}: ${String(error)}\n${this.#log.disk.report()}`, { cause: error })
+    }
+    return this.#calls
+  }
+
+  async #work({ prepare, work }: Omit<Sweep, 'name'>): Promise<void> {
+    const log = this.#log
+    await log.open()
+    log.compareOpened(this.#end(false))
+    await prepare?.(log)
+    log.failures.length = 0
+    await this.#failing(() => work(log))
+    await this.#checkNext()
+    if (log.closed) return
+    await this.#goOn()
+  }
+
+  async #open(): Promise<void> {
+    const log = this.#log
+    await this.#failing(() => log.attempt(() => log.open()).then(() => {}))
+    check(!log.closed || log.disk.openHandles === 0, () => `${log.disk.openHandles} files are still open`)
+    if (log.closed) {
+      await this.#checkNext()
+      if (this.#folderLooksStored) return
+      await log.open()
+    }
+    log.compareOpened(this.#end(this.#start.before === 'power cut'))
+    await this.#goOn()
+  }
+
+  /** Runs `work` while a call fails, and checks what it was told. */
+  async #failing(work: () => Promise<void>): Promise<void> {
+    const log = this.#log
+    const before = log.disk.callCount
+    if (this.#fault !== undefined) log.disk.inject({ ...this.#fault, call: before + this.#fault.call })
+    await work()
+    await log.quiet()
+    this.#calls = log.disk.callCount - before
+    log.disk.heal()
+    for (const error of log.failures) {
+      const told = expectedCodes.some((code) => isLogError(error, code))
+      if (!told) throw error
+    }
+    log.failures.length = 0
+  }
+
+  /** What a process finds that comes next, after a kill or a power cut at this moment. */
+  async #checkNext(): Promise<void> {
+    for (const power of ALL ? [false, true] : [this.#log.disk.callCount % 2 === 0]) {
+      const disk = this.#log.disk.fork(SEED, { power })
+      const next = new SimulatedLog(disk, { ...SMALL, durability: this.#durability }, this.#log.promised())
+      try {
+        await next.open()
+        next.compareOpened(this.#end(power || this.#start.before === 'power cut'))
+      } catch (error) {
+        throw new Error(`after a ${power ? 'power cut' : 'kill'}: ${String(error)}\n${disk.report()}\nbefore:`, { cause: error })
+      }
+    }
+  }
+
+  /** The disk works again: so does the log, if need be after a reopen, or when it is closed and opened. */
+  async #goOn(): Promise<void> {
+    const log = this.#log
+    log.compare()
+    for (const number of log.ledgers.keys()) await log.reopen(number)
+    await log.pass(2000)
+    // What was lost while nobody waited for it is told once.
+    for (const number of log.ledgers.keys()) log.append(number, log.value())
+    const stored = log.failures.every((error) => isLogError(error, 'LOG_APPEND_LOST')) && (await this.#storesAll())
+    const markFailed = log.failures.some((error) => isLogError(error, 'LOG_IO'))
+    check(stored || markFailed, () => `the disk works, and the log does not: ${log.failures.map(String).join(', ')}`)
+    await log.attempt(() => log.close())
+    check(log.disk.openHandles === 0, () => `${log.disk.openHandles} files are still open`)
+    if (this.#durability === 'sync' || !this.#folderLooksStored) await this.#checkNext()
+  }
+
+  /**
+   * The system takes a folder whose sync failed for stored from then on, and so does who asks it again: the next process, and with relaxed
+   * durability this one, whose acknowledged records lie in files without an entry. A power cut after that is not survived.
+   */
+  get #folderLooksStored(): boolean {
+    return this.#log.disk.journal.some(({ verb, outcome }) => verb === 'syncFolder' && outcome !== 'ok')
+  }
+
+  async #storesAll(): Promise<boolean> {
+    const log = this.#log
+    const before = log.failures.length
+    for (const number of log.ledgers.keys()) await log.store(number, log.value())
+    log.compare()
+    return log.failures.length === before
+  }
+
+  #end(power: boolean): { readonly power: boolean; readonly durability: Durability } {
+    return { power, durability: this.#durability }
+  }
+}
