@@ -280,7 +280,12 @@ function putBits(buffer: Uint8Array, at: number, bits: number): number {
   return at + 2
 }
 
-function headerList(headers: HeadersInput): (readonly [string, Uint8Array | string | null])[] {
+/**
+ * Headers in the form of a list.
+ *
+ * @throws TypeError for what are no headers
+ */
+export function headerList(headers: HeadersInput): (readonly [string, Uint8Array | string | null])[] {
   if (typeof headers !== 'object' || headers === null) throw new TypeError(`headers are a list of pairs or an object, not ${describe(headers)}`)
   const list = Symbol.iterator in headers ? [...headers] : Object.entries(headers).filter((header) => header[1] !== undefined)
   for (const header of list) {

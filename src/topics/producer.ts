@@ -2,16 +2,18 @@
  * Sends records to a topic: chooses partitions, appends, waits until they are durable. Batching is not done here: what several producers
  * append to a partition at about the same time shares its batches and its syncs (log/writer.ts).
  *
- * When too many bytes wait for the disk, sends wait for room in the order in which they came (send-queue.ts).
+ * When too many bytes wait for the disk, sends wait for room in the order in which they came (send-queue.ts), their records encoded as they
+ * were when they were sent (held-record.ts).
  */
 import { isLogError, LogError } from '../base/errors.ts'
 import { checkFunction, checkOptions } from '../base/options.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
-import { type RecordInput } from '../log/record-input.ts'
+import { type RecordCodecs, type RecordInput } from '../log/record-input.ts'
 import { signalOf, unlessAborted, type WaitOptions } from './abort.ts'
 import { bytes } from './codecs.ts'
 import { type PortableProducer } from './contract.ts'
 import { appendsWatched, tellAppend } from './diagnostics.ts'
+import { encodedCodecs, type HeldRecord, holdRecord } from './held-record.ts'
 import { Life } from './life.ts'
 import { refuseRecord } from './partition.ts'
 import { PartitionChooser, type Partitioner } from './partitioner.ts'
@@ -83,7 +85,7 @@ export class Producer<K, V> implements PortableProducer<K, V> {
   /**
    * Appends a record and resolves when it is durable.
    *
-   * The record is copied before `send` returns, unless the send must wait for room (`bufferBytes`): then when it is its turn.
+   * The record is copied before `send` returns, also when it must wait for room (`bufferBytes`).
    *
    * @throws LogError `LOG_BUFFER_FULL` when too many sends wait already, `LOG_DISK_FULL`, `LOG_FENCED`, `LOG_APPEND_LOST`,
    *   `LOG_RECORD_TOO_LARGE`, `LOG_RECORD_INVALID`, `LOG_READ_ONLY`, `LOG_CLOSED`
@@ -137,9 +139,12 @@ export class Producer<K, V> implements PortableProducer<K, V> {
   }
 
   private async sendAll(records: readonly SendRecord<K, V>[], signal: AbortSignal | undefined): Promise<SendResult[]> {
-    const many = new ManyRecords(records)
+    const many = new ManyRecords()
     const now = this.parts.clock.now()
-    await this.inTurn(() => many.append((record) => this.place(record, now)), signal)
+    if (this.parts.sends.size > 0 || !many.append(records, (record) => this.place(record, now))) {
+      const rest = records.map((record, index) => (index < many.count ? undefined : this.holdOrRefuse(record, now)))
+      await this.inTurn(() => many.append(rest, (held) => this.placeHeld(held!)), signal)
+    }
     await unlessAborted(many.settled(), signal)
     return many.results(this.timesKnown)
   }
@@ -148,14 +153,17 @@ export class Producer<K, V> implements PortableProducer<K, V> {
   private place(record: SendRecord<K, V>, now: number | undefined): Placed | undefined {
     if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record)
     const { core, codecs } = this.parts
-    const keyless = record.key === undefined || record.key === null
-    const partition = record.partition ?? this.chooser.choose(record, core.logs.length)
-    const log = logOf(core, partition)
+    const log = logOf(core, record.partition ?? this.chooser.choose(record, core.logs.length))
     const timestamp = record.timestamp ?? now ?? this.parts.clock.now()
+    return this.append(log, codecs, record.timestamp === undefined ? stamped(record, timestamp) : record, timestamp)
+  }
+
+  /** Appends a record as it is. Undefined when there is no room for it now. */
+  private append<A, B>(log: PartitionLog, codecs: RecordCodecs<A, B>, record: RecordInput<A, B>, timestamp: number): Placed | undefined {
     try {
-      const offset = log.append(codecs, record.timestamp === undefined ? stamped(record, timestamp) : record, this.lingerMs)
-      if (keyless) this.chooser.took(roughSize(record.value))
-      if (appendsWatched()) tellAppend({ log: this.parts.folder, topic: log.topic, partition, offset })
+      const offset = log.append(codecs, record, this.lingerMs)
+      if (record.key === undefined || record.key === null) this.chooser.took(roughSize(record.value))
+      if (appendsWatched()) tellAppend({ log: this.parts.folder, topic: log.topic, partition: log.partition, offset })
       return { log, offset, timestamp }
     } catch (error) {
       if (isLogError(error, 'LOG_BUFFER_FULL')) return undefined
@@ -163,9 +171,32 @@ export class Producer<K, V> implements PortableProducer<K, V> {
     }
   }
 
+  /** Keeps a record as it is now, for later. */
+  private hold(record: SendRecord<K, V>, now: number): HeldRecord {
+    if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record)
+    const { core, codecs } = this.parts
+    const partition = record.partition ?? this.chooser.choose(record, core.logs.length)
+    logOf(core, partition)
+    return holdRecord(codecs, record, { partition, timestamp: record.timestamp ?? now })
+  }
+
+  private holdOrRefuse(record: SendRecord<K, V>, now: number): HeldRecord | Refused {
+    try {
+      return this.hold(record, now)
+    } catch (error) {
+      return { error }
+    }
+  }
+
+  private placeHeld(held: HeldRecord | Refused): Placed | undefined {
+    if ('error' in held) throw held.error
+    return this.append(logOf(this.parts.core, held.partition), encodedCodecs, held, held.timestamp)
+  }
+
   private placeLater(record: SendRecord<K, V>, signal: AbortSignal | undefined): Promise<Placed> {
+    const held = this.hold(record, this.parts.clock.now())
     let placed: Placed | undefined
-    return this.inTurn(() => (placed = this.place(record, undefined)) !== undefined, signal).then(() => placed!)
+    return this.inTurn(() => (placed = this.placeHeld(held)) !== undefined, signal).then(() => placed!)
   }
 
   /** Runs `step` when it is this send's turn, until it is done. Rejects with what it throws. */
@@ -219,26 +250,34 @@ interface Placed {
   readonly timestamp: number
 }
 
+/** A record that was not appended. */
+interface Refused {
+  readonly error: unknown
+}
+
 /** The records of one send, as they are appended and settled. */
-class ManyRecords<K, V> {
-  readonly #records: readonly SendRecord<K, V>[]
+class ManyRecords {
   /** For each record so far where it went, or why it did not. */
-  readonly #outcomes: (Placed | { readonly error: unknown })[] = []
+  readonly #outcomes: (Placed | Refused)[] = []
   /** The last record appended to each partition since somebody began to wait for it. */
   readonly #unwatched = new Map<PartitionLog, number>()
   readonly #waits: Promise<unknown>[] = []
   #failed = false
   #failure: unknown
 
-  constructor(records: readonly SendRecord<K, V>[]) {
-    this.#records = records
+  /** How many records were appended or refused. */
+  get count(): number {
+    return this.#outcomes.length
   }
 
-  /** Appends in order as far as there is room; false when some are left. A record that is refused does not keep those behind it back. */
-  append(place: (record: SendRecord<K, V>) => Placed | undefined): boolean {
-    while (this.#outcomes.length < this.#records.length) {
+  /**
+   * Appends those of `records` that were not appended before, in order, as far as there is room; false when some are left. A record that is
+   * refused does not keep those behind it back.
+   */
+  append<R>(records: readonly R[], place: (record: R) => Placed | undefined): boolean {
+    while (this.#outcomes.length < records.length) {
       try {
-        const placed = place(this.#records[this.#outcomes.length]!)
+        const placed = place(records[this.#outcomes.length]!)
         if (placed === undefined) break
         this.#unwatched.set(placed.log, placed.offset)
         this.#outcomes.push(placed)
@@ -249,7 +288,7 @@ class ManyRecords<K, V> {
     }
     // Whatever is appended is waited for before anybody else gets a turn: a loss must be told here and not to the next who appends.
     this.#watch()
-    return this.#outcomes.length === this.#records.length
+    return this.#outcomes.length === records.length
   }
 
   /** Resolves when it is known of each record whether it was stored. */
@@ -279,7 +318,7 @@ class ManyRecords<K, V> {
   }
 
   /** After a failure nothing is believed but what can be read. */
-  #believed(outcome: Placed | { readonly error: unknown }): Placed | { readonly error: unknown } {
+  #believed(outcome: Placed | Refused): Placed | Refused {
     return 'error' in outcome || isStored(outcome.log, outcome.offset) ? outcome : { error: this.#failure }
   }
 }

@@ -3,7 +3,9 @@
  * is there afterwards, byte by byte where it was not opened, and takes appends where it was.
  */
 import { spawnSync } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, truncateSync, writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { bytes, CommitLog, defineTopic, isLogError, json, string, type Topic } from '../../src/index.ts'
@@ -336,7 +338,8 @@ test.skipIf(!canMount)('a log on a read-only file system is LOG_ACCESS_DENIED, a
   expect(contents(folder)).toEqual(before)
 })
 
-test.skipIf(process.platform !== 'linux')('a process with few descriptors gets LOG_TOO_MANY_FILES for what is too much, and goes on with the rest', async () => {
+const few = 'a process with few descriptors gets LOG_TOO_MANY_FILES for what is too much, and goes on with the rest'
+test.skipIf(process.platform !== 'linux')(few, async () => {
   const folder = await goodFolder()
   const child = await workshop.start()
   await child.open(folder, 'texts')

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { bytes, defineTopic, json, LogError, type SendRecord, string, type TopicOptions } from '../../src/index.ts'
 import { MemoryFileSystem } from '../../src/files/memory.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
+import { partitionOfKey } from '../../src/topics/partitioner.ts'
 import { MOST_WAITING_SENDS } from '../../src/topics/send-queue.ts'
 import { collect, failure, kinds, memoryLog } from './harness.ts'
 
@@ -231,6 +232,43 @@ test('an append past bufferBytes is LOG_BUFFER_FULL; a send waits for room, in o
   const array = topic.send(Array.from({ length: 200 }, (_, index) => ({ value: Buffer.alloc(500, index) })))
   expect((await Promise.all(many)).map(({ offset }) => offset)).toEqual(many.map((_, index) => appended + index))
   expect((await array).map(({ offset }) => offset)).toEqual(many.map((_, index) => appended + 200 + index))
+})
+
+test('what a send is given may be changed as soon as it returns, also when it waits for room', async () => {
+  interface Note { text: string }
+  const topic = await (await memoryLog({ bufferBytes: 1, batchSize: 1 })).topic('t', { value: json<Note>(), key: bytes, partitions: 3 })
+  const key = Buffer.alloc(1)
+  const header = Buffer.alloc(1)
+  const note = { text: '' }
+  const sends: Promise<unknown>[] = []
+  const record = { key, value: note, headers: [['h', header]] as const, timestamp: 0 }
+  for (let n = 0; n < 20; n++) {
+    key[0] = header[0] = record.timestamp = n
+    note.text = `note ${n}`
+    sends.push(n % 5 === 4 ? topic.send([record, { ...record }]) : topic.send(record))
+  }
+  key.fill(99)
+  header.fill(99)
+  note.text = 'changed'
+  await Promise.all(sends)
+  const found = await collect(topic.consumer({ until: 'end' }))
+  expect(found).toHaveLength(24)
+  for (const { key, value, timestamp, partition, headers } of found) {
+    const n = key![0]!
+    expect([value, timestamp, headers]).toEqual([{ text: `note ${n}` }, n, [['h', Buffer.of(n)]]])
+    expect(partition).toBe(partitionOfKey(bytes, Buffer.of(n), 3))
+  }
+})
+
+test('a record that cannot be encoded is refused also when it would have to wait, and those beside it wait on', async () => {
+  const topic = await (await memoryLog({ bufferBytes: 1, batchSize: 1 })).topic('t', { value: bytes })
+  const first = topic.send({ value: Buffer.alloc(1) })
+  const refused = await failure(() => topic.send({ value: 'x' as never }))
+  expect(refused).toEqual(new TypeError('the codec "bytes" takes a Uint8Array, not the string "x"'))
+  const some = await failure(() => topic.send([{ value: Buffer.alloc(2) }, { value: 5 as never }, { value: Buffer.alloc(3), partition: 7 }]))
+  expect(some).toMatchObject({ code: 'LOG_SEND_FAILED' })
+  expect(some.detail!.results).toEqual([expect.objectContaining({ offset: 1 }), expect.any(TypeError), expect.any(RangeError)])
+  await first
 })
 
 test('only so many sends wait: more are LOG_BUFFER_FULL', async () => {
