@@ -123,7 +123,7 @@ export class LogCore {
     const lock = await files.lock(folder, { waitMs, ...(signal !== undefined && { signal }) })
     let mark: Mark | undefined
     try {
-      // Looked at again, now that nobody else changes it.
+      // Looked through now that nobody else changes it.
       const contents = inspectFolder(files, folder)
       const kafka = readKafkaState(files, folder)
       if (!options.create) checkThere(folder, contents, kafka)
@@ -179,8 +179,9 @@ export class LogCore {
     })
   }
 
-  /** Makes everything appended so far durable. */
+  /** Makes everything appended so far durable; a read-only log has appended nothing. */
   async flush(): Promise<void> {
+    if (this.readOnly) return
     await Promise.all(this.openTopics.flatMap((topic) => presentLogs(topic).map((log) => log.flush())))
   }
 
@@ -298,9 +299,14 @@ function succeeds(work: () => unknown): boolean {
 /** Makes the folder, or sees that it may be written in, before anything of ours is put there. */
 async function prepareFolder(options: CoreOptions): Promise<void> {
   const { files, folder, create } = options
-  if (files.statSync(folder) !== undefined) inspectFolder(files, folder)
+  if (files.statSync(folder) !== undefined) checkOurs(files, folder)
   else if (create) await createFolderDurably(files, folder)
   else throw noLog(folder)
+}
+
+/** A catalog that can be read makes a folder a log's. Without one all of it is looked through. */
+function checkOurs(files: FileSystem, folder: string): void {
+  if (withSystemErrors(folder, () => readCatalog(files, folder)) === undefined) inspectFolder(files, folder)
 }
 
 /** An empty folder is no log, unless it is to become one. */

@@ -147,6 +147,17 @@ test('a second open of a folder in one process shares the log, which closes with
   expect(three.stats().clusterId).toBe(one.clusterId)
 })
 
+test('readers of one process share the log too, and each closes for itself', async () => {
+  const folder = freshFolder()
+  const writer = await diskLog(folder)
+  await (await writer.topic('t')).send({ value: 1 })
+  const [one, two] = [await diskLog(folder, { readOnly: true }), await diskLog(folder, { readOnly: true })]
+  await one.topic('t')
+  await one.close()
+  expect(await collect((await two.topic('t')).consumer({ until: 'end' }))).toHaveLength(1)
+  await two.close()
+})
+
 test('a folder opened through a symbolic link is shared too', async () => {
   const folder = freshFolder()
   const one = await diskLog(folder)
