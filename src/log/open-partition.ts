@@ -147,13 +147,20 @@ export function openNewSegments(env: LogEnvironment, options: PartitionOptions, 
 /** Writes a snapshot of the producers. It is disposable: without it they are rebuilt from the log. */
 export function writeSnapshot(env: LogEnvironment, folder: string, producers: ProducerState, offset: number): void {
   const path = env.files.join(folder, snapshotFileName(offset))
-  const bytes = encodeProducerSnapshot(producers.snapshot())
-  const file = env.openFiles.open(path, env.files.statSync(path) === undefined ? 'create' : 'write')
+  // One that is there says the same: those of anything else were removed when the log was opened or cut.
+  if (env.files.statSync(path) !== undefined) return
   try {
-    file.truncateSync(0)
-    writeFullySync(file, bytes, 0, bytes.length, 0)
-  } finally {
-    file.closeSync()
+    const bytes = encodeProducerSnapshot(producers.snapshot())
+    const file = env.openFiles.open(path, 'create')
+    try {
+      writeFullySync(file, bytes, 0, bytes.length, 0)
+    } finally {
+      file.closeSync()
+    }
+  } catch (error) {
+    // Half of one would look like damage later, and none is no loss.
+    if (env.files.statSync(path) !== undefined) env.files.removeSync(path)
+    throw error
   }
 }
 
@@ -321,6 +328,7 @@ function readProducers(
   for (const { offset, name } of plan.snapshots.toReversed()) {
     if (offset > Math.min(end.nextOffset, end.certainOffset) || offset < start) continue
     const entries = readSnapshot(env, options.folder, name)
+    if (entries === undefined && !env.readOnly) env.files.removeSync(env.files.join(options.folder, name))
     if (entries === undefined || !forgetAborted(end, offset)) continue
     producers.load(entries, offset, expiry)
     return replayed(env, producers, end, offset)

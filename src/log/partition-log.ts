@@ -271,6 +271,8 @@ export class PartitionLog implements CursorSource {
     const from = segment < 0 || certain.offset > acknowledged ? everything : { segment, position: certain.position, offset: certain.offset }
     const found = await recoverTail(this.#env, this.#options.folder, all, { ...from, chained: true }, () => {})
     this.#segments.replace(found.segments)
+    // Their sync may be the one that failed.
+    removeSnapshots(this.#env, this.#options.folder, Math.min(certain.baseOffset, found.nextOffset))
     for (const one of found.segments.slice(from.segment)) await one.storeIndexesAgain()
     this.#segments.active.growing = true
     this.tail.truncateTo(found.nextOffset)

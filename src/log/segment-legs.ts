@@ -16,6 +16,8 @@ export interface Leg {
   readonly startOffset: number | undefined
   /** Its last batch is below this offset; Infinity when that is not known. */
   readonly endOffset: number
+  /** The offset at `to`, when that is known: past the last batch when the one behind was cut, which goes whole. */
+  readonly nextOffset?: number | undefined
   readonly certain: boolean
 }
 
@@ -38,7 +40,7 @@ export interface PlannedLegs {
   readonly segmentMissing: boolean
   /** Offsets below it were certainly synced. */
   readonly certainOffset: number
-  /** Snapshots of producers up to this offset were certainly synced. */
+  /** Snapshots of producers below this offset were certainly synced. */
   readonly certainSnapshot: number
 }
 
@@ -96,8 +98,11 @@ function markedSegment(
   segment: Sized, { position, syncedOffset }: MarkState, endOffset: number, facts: { readonly clean: boolean; readonly following: boolean },
 ): SegmentLegs {
   const to = Math.min(position, segment.size)
-  const synced = { from: 0, to, startOffset: undefined, endOffset: Math.min(syncedOffset, endOffset), certain: true }
-  const behind = { from: to, to: segment.size, startOffset: syncedOffset, endOffset, certain: false }
+  const nextOffset = to === position ? syncedOffset : undefined
+  const synced = { from: 0, to, startOffset: undefined, endOffset: syncedOffset, nextOffset, certain: true }
+  // A segment that begins below is one that was cut away, and came back.
+  const behindEnd = endOffset >= syncedOffset ? endOffset : Infinity
+  const behind = { from: to, to: segment.size, startOffset: syncedOffset, endOffset: behindEnd, certain: false }
   const legs = facts.clean || facts.following ? [synced] : [synced, behind]
   return { ...segment, legs, certain: facts.clean || position > 0 }
 }

@@ -10,7 +10,7 @@ import { getInt32, getInt64 } from '../base/bytes.ts'
 import { isLogError } from '../base/errors.ts'
 import { type FileHandle } from '../files/file-system.ts'
 import { readFileSync, readFullySync, writeFileAtomically, writeFullySync } from '../files/write-fully.ts'
-import { BASE_OFFSET_AT, LAST_OFFSET_DELTA_AT, MAGIC, MAGIC_AT, RECORDS_AT } from '../format/batch.ts'
+import { BASE_OFFSET_AT, type BatchHeader, LAST_OFFSET_DELTA_AT, MAGIC, MAGIC_AT, RECORDS_AT } from '../format/batch.ts'
 import { OFFSET_ENTRY_SIZE } from '../format/index-entry.ts'
 import { indexFileName, logFileName, snapshotFileName, timeIndexFileName, txnIndexFileName } from '../format/names.ts'
 import { type LogConfig } from './config.ts'
@@ -386,10 +386,15 @@ export class Segment {
     this.catchUp()
   }
 
-  /** Makes the indexes again, in new bytes, and syncs them: a failed sync may have forgotten the old ones. */
+  /** Makes the index files again, as new files: a failed sync may have forgotten the old ones, or their entries in the folder. */
   async storeIndexesAgain(): Promise<void> {
-    this.rebuildIndexes()
-    if (this.#env.files.durable) await this.syncIndexes()
+    this.remakeIndexes()
+    await this.storeRemade()
+    if (this.#remade) this.#removeIndexes()
+    if (!this.hasAborted) return
+    this.txnIndex.restorePending(0)
+    const bytes = this.txnIndex.takePending() ?? Buffer.alloc(0)
+    await writeFileAtomically(this.#env.files, this.#env.files.join(this.#folder, this.#names.txnIndex), bytes)
   }
 
   /**
@@ -418,6 +423,8 @@ export class Segment {
       }
       this.#remade = false
     } catch (error) {
+      this.offsetIndex.restorePending(0)
+      this.timeIndex.restorePending(0)
       if (!isRefusal(error)) throw error
     }
   }
@@ -482,7 +489,7 @@ export class Segment {
 
   /** Record time since the segment began; wall time when its records have none. */
   #age(batch: BatchFacts, ahead: AheadFacts | undefined): number {
-    if (this.size > 0) this.#firstTimestamp ??= this.#readFirstTimestamp()
+    if (this.size > 0) this.#firstTimestamp ??= this.#readFirst()?.maxTimestamp
     const first = this.size > 0 ? this.#firstTimestamp : ahead?.firstTimestamp
     if (first !== undefined && first >= 0) return batch.maxTimestamp - first
     return this.#env.clock.now() - this.createdMs
@@ -497,15 +504,24 @@ export class Segment {
     return header[MAGIC_AT] === MAGIC && getInt64(header, BASE_OFFSET_AT) + getInt32(header, LAST_OFFSET_DELTA_AT) === offset
   }
 
+  /** Whether the first entry of a time index is one: a file that lost what was written to it is full of zeros, which mean 1 January 1970. */
+  #beginsWith(timeIndex: TimeIndex): boolean {
+    if (timeIndex.count === 0) return true
+    const { timestamp, offset } = timeIndex.entry(0)
+    if (timestamp !== 0 || offset !== this.baseOffset) return true
+    const first = this.#readFirst()
+    return first !== undefined && first.lastOffset === offset && first.maxTimestamp === timestamp
+  }
+
   #startIndexes(): void {
     this.#offsetIndex = new OffsetIndex(this.baseOffset, this.#config.segmentIndexBytes)
     this.#timeIndex = new TimeIndex(this.baseOffset, this.#config.segmentIndexBytes)
   }
 
-  #readFirstTimestamp(): number | undefined {
-    let first: number | undefined
+  #readFirst(): BatchHeader | undefined {
+    let first: BatchHeader | undefined
     scanBatches(this.reader(), { from: 0, to: this.size, checkCrc: false, minOffset: this.baseOffset }, (header) => {
-      first = header.maxTimestamp
+      first = header
       return false
     })
     return first
@@ -522,7 +538,7 @@ export class Segment {
       const endKnown = !this.#env.readOnly && this.nextOffset > baseOffset
       const timeIndex = TimeIndex.load(times, { baseOffset, maxBytes, nextOffset: endKnown ? this.nextOffset : Infinity })
       this.#offsetIndex = offsetIndex.index
-      if (offsetIndex.tail !== 'damaged' && timeIndex.tail !== 'damaged' && this.#entryHolds(offsetIndex.index.count - 1)) {
+      if (offsetIndex.tail !== 'damaged' && timeIndex.tail !== 'damaged' && this.#entryHolds(offsetIndex.index.count - 1) && this.#beginsWith(timeIndex.index)) {
         this.#timeIndex = timeIndex.index
         this.maxTimestamp = Math.max(this.maxTimestamp, timeIndex.index.last.timestamp)
         this.maxTimestampOffset = Math.max(this.maxTimestampOffset, timeIndex.index.last.offset)

@@ -184,7 +184,7 @@ class Verification {
   #snapshot({ name, offset }: FolderPlan['snapshots'][number]): SnapshotToCheck {
     const { clean, certainSnapshot } = this.#legs
     const path = this.#path(name)
-    const kind = clean || offset <= certainSnapshot ? 'damage' : 'note'
+    const kind = clean || offset < certainSnapshot ? 'damage' : 'note'
     return { offset, path, read: () => this.#read(path, (bytes) => decodeProducerSnapshot(bytes, path), kind) }
   }
 
@@ -200,6 +200,10 @@ class Verification {
           this.#take(piece, leg, path, checks)
           if (this.#unbreathed >= BREATH_BYTES) await this.#breathe()
         }
+        if (leg.nextOffset !== undefined && leg.nextOffset > this.#nextOffset) {
+          this.#nextOffset = leg.nextOffset
+          this.#dense = false
+        }
       }
     } finally {
       file.closeSync()
@@ -212,8 +216,8 @@ class Verification {
   /** We begin a segment exactly where the one before ends; Kafka may leave a gap. */
   #checkBegin({ baseOffset, legs }: SegmentLegs, before: SegmentLegs | undefined, path: string): void {
     if (this.#torn !== undefined || baseOffset === this.#nextOffset) return
-    const { foreign } = this.#options
-    if (before !== undefined && foreign === undefined && !this.#afterDamage && baseOffset > this.#nextOffset) {
+    const explained = this.#options.foreign !== undefined || this.#afterDamage || this.#wasCut()
+    if (before !== undefined && !explained && baseOffset > this.#nextOffset) {
       const beforePath = this.#path(before.files.log)
       const message = `the log ends with offset ${this.#nextOffset - 1}, the next segment begins with ${baseOffset}`
       if (legs[0]?.certain === true) this.#findings.damage(beforePath, 'missing-bytes', message, before.size)
@@ -231,8 +235,8 @@ class Verification {
     const exact = this.#options.foreign === undefined
     const checks: [string, IndexCheck][] = []
     for (const [name, make] of [
-      [files.index, (bytes: Buffer) => offsetIndexCheck(bytes, baseOffset, exact, this.#indexReport(files.index))],
-      [files.timeIndex, (bytes: Buffer) => timeIndexCheck(bytes, baseOffset, this.#indexReport(files.timeIndex))],
+      [files.index, (bytes: Buffer) => offsetIndexCheck(bytes, baseOffset, exact, this.#indexReport(files.index, segment))],
+      [files.timeIndex, (bytes: Buffer) => timeIndexCheck(bytes, baseOffset, this.#indexReport(files.timeIndex, segment))],
     ] as const) {
       const check = this.#read(this.#path(name), make)
       if (check !== undefined) checks.push([name, check])
@@ -249,11 +253,13 @@ class Verification {
     else if (segment !== segments.at(-1) && !this.#options.following) this.#findings.note(this.#path(name), 'missing-file', message)
   }
 
-  #indexReport(name: string): (position: number, message: string) => void {
+  #indexReport(name: string, segment: SegmentLegs): (position: number, message: string) => void {
     let reported = 0
+    const kind = kindIn(segment)
+    const path = this.#path(name)
     // A shifted index contradicts the log with every entry: the first few tell enough.
     return (position, message) => {
-      if (reported++ < 3) this.#findings.damage(this.#path(name), 'index-entry', message, position)
+      if (reported++ < 3) this.#findings.add({ kind, path, position, reason: 'index-entry', message })
     }
   }
 
@@ -310,10 +316,9 @@ class Verification {
   #checkTxnIndex(segment: SegmentLegs): void {
     const path = this.#path(segment.files.txnIndex)
     const expected = this.#producerCheck.takeAborted(this.#nextOffset)
-    const entries = this.#read(path, (bytes) => decodeTxnIndex(bytes, segment.baseOffset, path)) ?? []
+    const kind = kindIn(segment)
+    const entries = this.#read(path, (bytes) => decodeTxnIndex(bytes, segment.baseOffset, path), kind) ?? []
     const kept = entries.filter(({ lastOffset }) => lastOffset < this.#nextOffset)
-    // Of an end that is not certain, entries may be missing: the next open adds them.
-    const kind = segment.legs.every((leg) => leg.certain) ? 'damage' : 'note'
     checkTxnIndex(kept, expected, this.#dense, (position, message) => this.#findings.add({ kind, path, position, reason: 'index-entry', message }))
   }
 
@@ -328,7 +333,7 @@ class Verification {
       this.#findings.add({ kind: 'torn', path: torn.path, position: torn.position, reason: torn.reason, message })
     }
     const damaged = this.#findings.list.some(({ kind, reason }) => kind === 'damage' && reason !== 'index-entry')
-    if (state !== undefined && !damaged && this.#nextOffset < state.syncedOffset) {
+    if (state !== undefined && !damaged && this.#nextOffset < state.syncedOffset && !this.#wasCut()) {
       const last = this.#legs.segments.at(-1)
       const path = last === undefined ? this.#options.folder : this.#path(last.files.log)
       this.#findings.damage(path, 'missing-bytes', `the log ends with offset ${this.#nextOffset - 1}, ${state.syncedOffset - 1} was synced`)
@@ -345,6 +350,11 @@ class Verification {
     }
   }
 
+  /** Whether the log was cut here once: a new epoch begins where the records end that were left. A batch goes whole, so offsets are missing. */
+  #wasCut(): boolean {
+    return this.#epochs?.entries.some(({ startOffset }) => startOffset === this.#nextOffset) === true
+  }
+
   #breathe(): Promise<void> {
     this.#options.onProgress?.(this.#unbreathed)
     this.#unbreathed = 0
@@ -356,4 +366,9 @@ function misplaced({ batch, due, belongsAt }: Piece & { readonly kind: 'misplace
   const { baseOffset, lastOffset } = batch.header
   const hint = belongsAt === undefined ? '' : ': it is the only batch that is missing there, so only its base offset is wrong'
   return `a whole batch with offsets ${baseOffset}..${lastOffset} stands where ${due} is due${hint}`
+}
+
+/** What a wrong entry is in an index of `segment`: of an end that is not certain entries may be missing, or not whole. The next open makes them again. */
+function kindIn(segment: SegmentLegs): Finding['kind'] {
+  return segment.legs.every((leg) => leg.certain) ? 'damage' : 'note'
 }

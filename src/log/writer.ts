@@ -613,7 +613,8 @@ export class Writer {
       try {
         await env.syncs.run(() => segment.handle.sync())
         await segment.syncIndexes()
-        if (!segment.entrySynced) await env.syncs.run(() => env.files.syncFolder(folder))
+        // Always: index files may have been made after the segment's own entry was synced.
+        await env.syncs.run(() => env.files.syncFolder(folder))
       } catch (error) {
         this.#fence('sync', error)
         return
