@@ -9,4 +9,10 @@ export interface KeptSeeds {
   readonly seeds: readonly number[]
 }
 
-export const keptSeeds: readonly KeptSeeds[] = []
+export const keptSeeds: readonly KeptSeeds[] = [
+  { found: 'repeated crashes during recovery left a mark that named a segment that was gone', seeds: [1911520703] },
+  { found: 'a roll that waited went on behind a close', seeds: [533176172, 1140810383, 1140811350] },
+  { found: 'after an interrupted cut into a batch the epoch began at the offset that was asked for', seeds: [389878133] },
+  { found: 'half of a list of aborted transactions was left by a power cut, and believed', seeds: [1140812060, 1140815348] },
+  { found: 'a sealed segment kept half of an index that a failing disk did not take', seeds: [1140815957, 920989457, 2085641893] },
+]

@@ -15,6 +15,6 @@ if (values.help || !(Number(values.seconds) > 0)) {
 }
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url))
-const parameters = [vitest, 'run', 'test/simulation', '--config', 'test/vitest.config.ts', '--disable-console-intercept=true']
+const parameters = [vitest, 'run', 'test/simulation/simulation.test.ts', '--config', 'test/vitest.config.ts', '--disable-console-intercept=true']
 const env = { ...process.env, SIMULATE_SECONDS: values.seconds, ...(values.seed === undefined ? {} : { SEED: values.seed }) }
 process.exitCode = spawnSync(process.execPath, parameters, { cwd: root, env, stdio: 'inherit' }).status ?? 1
