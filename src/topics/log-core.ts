@@ -170,10 +170,20 @@ export class LogCore {
       if (known !== undefined) checkAgrees(known, request, this.readOnly)
       else if (this.readOnly || !request.create) throw noTopic(this.folder, request.name)
       const wanted = known === undefined ? this.#newEntry(request) : changed(known, request)
-      const topic = await this.#openPartitions(wanted, known?.partitions ?? 0)
-      const entry = isEmpty(topic) ? withCodecs(wanted, request) : wanted
-      if (entry !== known && !this.readOnly) await this.#store(entry)
+      const open = this.#topics.get(wanted.name)
+      const config = open?.config ?? resolveSettings(this.options.settings, wanted.settings)
+      const added = await this.#openPartitions(wanted, config, { from: open?.logs.length ?? 0, create: known?.partitions ?? 0 })
+      const entry = isEmpty([...(open?.logs ?? []), ...added]) ? withCodecs(wanted, request) : wanted
+      try {
+        if (entry !== known && !this.readOnly) await this.#store(entry)
+      } catch (error) {
+        // Nobody gets to see a partition that the catalog may not name.
+        await closeAll(added)
+        throw error
+      }
+      const topic = open ?? { entry, config, logs: [] }
       topic.entry = entry
+      topic.logs.push(...added)
       this.#topics.set(entry.name, topic)
       return topic
     })
@@ -224,23 +234,19 @@ export class LogCore {
     }
   }
 
-  async #openPartitions(entry: TopicEntry, existing: number): Promise<TopicCore> {
-    const open = this.#topics.get(entry.name)
-    const config = open?.config ?? resolveSettings(this.options.settings, entry.settings)
-    const first = open?.logs.length ?? 0
-    const numbers = Array.from({ length: entry.partitions - first }, (_, index) => first + index)
+  /** The partitions of a topic from a number on; those from `create` on are new. */
+  async #openPartitions(
+    entry: TopicEntry, config: LogConfig, { from, create }: { readonly from: number; readonly create: number },
+  ): Promise<TopicCore['logs']> {
+    const numbers = Array.from({ length: entry.partitions - from }, (_, index) => from + index)
     const results = await Promise.allSettled(numbers.map(async (partition) => (
-      entry.absent.includes(partition) ? undefined : this.#openPartition(entry, partition, partition >= existing, config)
+      entry.absent.includes(partition) ? undefined : this.#openPartition(entry, partition, partition >= create, config)
     )))
     const logs = results.map((result) => (result.status === 'fulfilled' ? result.value : undefined))
     const failed = results.find((result) => result.status === 'rejected')
-    if (failed !== undefined) {
-      await Promise.allSettled(logs.map((log) => log?.close()))
-      throw failed.reason
-    }
-    if (open === undefined) return { entry, config, logs }
-    open.logs.push(...logs)
-    return open
+    if (failed === undefined) return logs
+    await closeAll(logs)
+    throw failed.reason
   }
 
   async #openPartition(entry: TopicEntry, partition: number, create: boolean, config: LogConfig): Promise<PartitionLog> {
@@ -382,10 +388,13 @@ function changed(entry: TopicEntry, request: TopicRequest): TopicEntry {
   return same ? entry : { ...entry, partitions, key, value, settings }
 }
 
+/** Nothing was ever written to the partitions. */
+function isEmpty(logs: TopicCore['logs']): boolean {
+  return logs.every((log) => log === undefined || log.nextOffset === 0)
+}
 
-/** Nothing was ever written to the topic. */
-function isEmpty(topic: TopicCore): boolean {
-  return presentLogs(topic).every((log) => log.nextOffset === 0)
+async function closeAll(logs: TopicCore['logs']): Promise<void> {
+  await Promise.allSettled(logs.map((log) => log?.close()))
 }
 
 /** A topic found without codecs, as an interrupted creation leaves it, has those of new topics as long as nothing is in it. */
