@@ -41,17 +41,19 @@ export function planFolder(files: FileSystem, folder: string): FolderPlan {
   const replaced = replacedRange(files, folder, swaps)
   const plain = named.filter((file) => file.suffix === '' && !(file.baseOffset >= replaced.from && file.baseOffset < replaced.to))
   const kept = [...plain, ...swaps]
+  const stays = new Set(kept)
   const bases = new Set(kept.filter((file) => file.kind === 'log').map((file) => file.baseOffset))
   // Of the snapshots that are not at the beginning of a segment, only the newest is of use: the one of the last close in good order.
   const strays = kept.filter((file) => file.kind === 'snapshot' && file.suffix === '' && !bases.has(file.baseOffset))
   const newestStray = Math.max(...strays.map((file) => file.baseOffset))
   const belongs = (file: Named): boolean =>
     bases.has(file.baseOffset) || (file.kind === 'snapshot' && file.suffix === '' && file.baseOffset === newestStray)
+  const byBase = groupedByBase(kept)
   return {
-    segments: [...bases].sort((one, other) => one - other).map((baseOffset) => ({ baseOffset, files: filesOf(baseOffset, kept) })),
+    segments: [...bases].sort((one, other) => one - other).map((baseOffset) => ({ baseOffset, files: filesOf(baseOffset, byBase.get(baseOffset)!) })),
     snapshots: kept.filter((file) => file.kind === 'snapshot' && belongs(file)).map((file) => ({ offset: file.baseOffset, name: file.name }))
       .sort((one, other) => one.offset - other.offset),
-    obsolete: named.filter((file) => !kept.includes(file) || !belongs(file)).map((file) => file.name),
+    obsolete: named.filter((file) => !stays.has(file) || !belongs(file)).map((file) => file.name),
     renames: swaps.filter(belongs).map((file) => [file.name, file.name.slice(0, -'.swap'.length)] as const),
   }
 }
@@ -81,10 +83,20 @@ function replacedRange(files: FileSystem, folder: string, swaps: readonly Named[
   return { from, to }
 }
 
-function filesOf(baseOffset: number, kept: readonly Named[]): SegmentFiles {
+function groupedByBase(files: readonly Named[]): Map<number, Named[]> {
+  const groups = new Map<number, Named[]>()
+  for (const file of files) {
+    const group = groups.get(file.baseOffset)
+    if (group === undefined) groups.set(file.baseOffset, [file])
+    else group.push(file)
+  }
+  return groups
+}
+
+/** The names of a segment's files: those that it has, as they are called now, and what the others would be called. */
+function filesOf(baseOffset: number, files: readonly Named[]): SegmentFiles {
   const plain = segmentFiles(baseOffset)
-  const nameOf = (kind: FileKind, otherwise: string): string =>
-    kept.find((file) => file.baseOffset === baseOffset && file.kind === kind)?.name ?? otherwise
+  const nameOf = (kind: FileKind, otherwise: string): string => files.find((file) => file.kind === kind)?.name ?? otherwise
   return {
     log: nameOf('log', plain.log),
     index: nameOf('index', plain.index),

@@ -9,7 +9,7 @@
 import { type Clock } from '../base/clock.ts'
 import { LogError } from '../base/errors.ts'
 import { type Random } from '../base/random.ts'
-import { type FileSystem, type FolderLock } from '../files/file-system.ts'
+import { type FileStat, type FileSystem, type FolderLock } from '../files/file-system.ts'
 import { OpenFiles } from '../files/open-files.ts'
 import { createFolderDurably, writeFileAtomically } from '../files/write-fully.ts'
 import { CLEAN_SHUTDOWN_FILE } from '../format/clean-shutdown.ts'
@@ -305,14 +305,16 @@ function succeeds(work: () => unknown): boolean {
 /** Makes the folder, or sees that it may be written in, before anything of ours is put there. */
 async function prepareFolder(options: CoreOptions): Promise<void> {
   const { files, folder, create } = options
-  if (files.statSync(folder) !== undefined) checkOurs(files, folder)
+  const stat = files.statSync(folder)
+  if (stat !== undefined) checkOurs(files, folder, stat)
   else if (create) await createFolderDurably(files, folder)
   else throw noLog(folder)
 }
 
 /** A catalog that can be read makes a folder a log's. Without one all of it is looked through. */
-function checkOurs(files: FileSystem, folder: string): void {
-  if (withSystemErrors(folder, () => readCatalog(files, folder)) === undefined) inspectFolder(files, folder)
+function checkOurs(files: FileSystem, folder: string, { kind }: FileStat): void {
+  if (kind === 'folder' && withSystemErrors(folder, () => readCatalog(files, folder)) !== undefined) return
+  inspectFolder(files, folder)
 }
 
 /** An empty folder is no log, unless it is to become one. */

@@ -94,17 +94,23 @@ export interface KafkaState {
   logStart(topic: string, partition: number): number | undefined
 }
 
-/** Reads Kafka's files in `folder`, of which any may be missing. Its recovery points are only a hint: a damaged file counts as missing. */
+/**
+ * Reads Kafka's files in `folder`, of which any may be missing. Its recovery points are only a hint: a damaged file counts as missing. They
+ * are read when they are asked for: our own mark says more of all partitions that it knows.
+ */
 export function readKafkaState(files: FileSystem, folder: string): KafkaState {
   return withSystemErrors(folder, () => {
     const path = (name: string): string => files.join(folder, name)
-    const recoveryPoints = hint(() => readOffsets(files, path(partitionOffsetFiles.recoveryPoint)))
+    let recoveryPoints: Map<string, number> | undefined
     const logStarts = readOffsets(files, path(partitionOffsetFiles.logStart))
     const clean = files.statSync(path(CLEAN_SHUTDOWN_FILE)) !== undefined
     const meta = readFileSync(files, path(META_PROPERTIES_FILE), MAX_SIDE_FILE_BYTES)
     return {
       meta: meta === undefined ? undefined : parseMetaProperties(meta, path(META_PROPERTIES_FILE)),
-      foreign: (topic, partition) => ({ clean, recoveryPoint: recoveryPoints?.get(`${topic}-${partition}`) ?? 0 }),
+      foreign(topic, partition) {
+        recoveryPoints ??= hint(() => readOffsets(files, path(partitionOffsetFiles.recoveryPoint))) ?? new Map<string, number>()
+        return { clean, recoveryPoint: recoveryPoints.get(`${topic}-${partition}`) ?? 0 }
+      },
       logStart: (topic, partition) => logStarts.get(`${topic}-${partition}`),
     }
   })
