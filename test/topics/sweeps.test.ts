@@ -120,7 +120,7 @@ for (const { name, ...sweep } of sweeps) {
       const calls = await new Trial(start, durability, undefined).run(sweep)
       for (let call = 1; call <= calls; call++) {
         for (const [kind, fault] of faults.entries()) {
-          if (!ALL && (SEED + call + 5 * kind + 7 * number) % (durability === 'sync' ? 12 : 24) !== 0) continue
+          if (!ALL && (SEED + call + 5 * kind + 7 * number) % (durability === 'sync' ? 16 : 32) !== 0) continue
           await new Trial(start, durability, { call, ...fault }).run(sweep)
           failed++
         }
