@@ -203,15 +203,15 @@ export class PartitionLog implements CursorSource {
     return () => { this.#listeners = this.#listeners.filter((one) => one !== listener) }
   }
 
-  /** The first record at or after a time, in the order of the log; undefined when none is visible. */
+  /** The first record at or after a time, in the order of the log, that readers of this isolation may see; undefined when there is none. */
   offsetForTimestamp(timestamp: number, isolation: Isolation = 'read_committed'): FoundTimestamp | undefined {
     const found = this.#reading(() => findTimestamp(this.#segments.all, timestamp, this.#startOffset))
     return found === undefined || found.offset >= this.#visibleEnd(isolation) ? undefined : found
   }
 
-  /** The first record with the largest timestamp. */
-  maxTimestamp(): FoundTimestamp | undefined {
-    return this.#reading(() => largestTimestamp(this.#segments.all))
+  /** The first record with the largest timestamp of those that readers of this isolation may see; undefined when none has one. */
+  maxTimestamp(isolation: Isolation = 'read_committed'): FoundTimestamp | undefined {
+    return this.#reading(() => largestTimestamp(this.#segments.all, this.#visibleEnd(isolation)))
   }
 
   /** Starts a new segment, unless the last one is empty. */

@@ -98,6 +98,11 @@ export class TimeIndex {
     return this.#at(firstAbove(this.#timestamps, this.#count, timestamp) - 1)
   }
 
+  /** The last entry below `offset`; (−1, base offset) when there is none. */
+  before(offset: number): TimeEntry {
+    return this.#at(firstAbove(this.#offsets, this.#count, offset - this.baseOffset - 1) - 1)
+  }
+
   /** Drops the entries at and above `offset`. The file, when it holds some of them, must then be cut to {@link writtenSize}. */
   truncateTo(offset: number): void {
     this.#count = firstAbove(this.#offsets, this.#count, offset - this.baseOffset - 1)

@@ -1,5 +1,7 @@
 /*
- * Offsets by time, as Kafka's ListOffsets answers them (kafka-log-format 7): the search is in the order of the log, not of the times.
+ * Offsets by time, as Kafka's ListOffsets answers them: the search is in the order of the log, not of the times, and what the asker may not
+ * see is not found. Kafka answers nothing while the record with the largest timestamp of all is not visible; here the log counts as ending
+ * where the asker's view of it ends, so that the largest one below that is found.
  */
 import { batchRecordBytes, type BatchHeader, forEachRecord, recordTimestamp } from '../format/batch.ts'
 import { scanBatches } from './scan.ts'
@@ -24,13 +26,32 @@ export function findTimestamp(segments: readonly Segment[], timestamp: number, s
   return firstRecord(segment, from, (header) => header.maxTimestamp >= timestamp, (at, offset) => at >= timestamp && offset >= startOffset)
 }
 
-/** The first record with the largest timestamp of all; undefined when no record has one. */
-export function largestTimestamp(segments: readonly Segment[]): FoundTimestamp | undefined {
+/** The first record with the largest timestamp of those below `end`; undefined when none of them has one. */
+export function largestTimestamp(segments: readonly Segment[], end: number): FoundTimestamp | undefined {
   let best: Segment | undefined
-  for (const segment of segments) if (largestOf(segment) > (best === undefined ? -1 : largestOf(best))) best = segment
-  if (best === undefined) return undefined
-  const timestamp = largestOf(best)
-  return firstRecord(best, 0, (header) => header.maxTimestamp === timestamp, (at) => at === timestamp)
+  let timestamp = -1
+  for (const [index, segment] of segments.entries()) {
+    if (segment.baseOffset >= end) break
+    const next = segments[index + 1]
+    const largest = next !== undefined && next.baseOffset <= end ? largestOf(segment) : largestBelow(segment, end)
+    if (largest <= timestamp) continue
+    best = segment
+    timestamp = largest
+  }
+  return best === undefined ? undefined : firstRecord(best, 0, (header) => header.maxTimestamp === timestamp, (at) => at === timestamp)
+}
+
+/** The largest timestamp of the batches below `end`. */
+function largestBelow(segment: Segment, end: number): number {
+  const entry = segment.timeIndex.before(end)
+  let largest = entry.timestamp
+  const from = largest < 0 ? 0 : segment.scanStart(entry.offset)
+  scanBatches(segment.reader(), { from, to: segment.size, checkCrc: false, minOffset: segment.baseOffset }, (header) => {
+    if (header.lastOffset >= end) return false
+    largest = Math.max(largest, header.maxTimestamp)
+    return true
+  })
+  return largest
 }
 
 function largestOf(segment: Segment): number {

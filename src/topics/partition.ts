@@ -152,10 +152,11 @@ export class Partition<K, V> {
     return this.log.offsetForTimestamp(timestamp, isolation)
   }
 
-  /** The first record with the largest timestamp; undefined when no record has one. */
-  maxTimestamp(): FoundTimestamp | undefined {
+  /** The first record with the largest timestamp of those that such a reader gets; undefined when none of them has one. */
+  maxTimestamp(isolation: Isolation = 'read_committed'): FoundTimestamp | undefined {
     this.life.check()
-    return this.log.maxTimestamp()
+    checkOneOf(isolation, 'isolation', isolations)
+    return this.log.maxTimestamp(isolation)
   }
 
   /** Starts a new segment, unless the last one is empty. */

@@ -75,7 +75,7 @@ describe.each([...ownCases, ...sharedCases])('$name', ({ name, folder, expected,
         const { startOffset, highWatermark, lastStableOffset } = partition
         expect({ partitionName, startOffset, highWatermark, lastStableOffset })
           .toEqual({ partitionName, startOffset: asked.earliest, highWatermark: asked.highWatermark, lastStableOffset: asked.lastStable })
-        expect(told(partition.maxTimestamp())).toEqual(asked.maxTimestamp)
+        expect(told(partition.maxTimestamp('read_uncommitted'))).toEqual(asked.maxTimestamp)
         const truth = trueAnswers(expected(), partitionName)
         for (const { query, found } of asked.forTimestamp) {
           // Kafka itself forgets a part of the time index of this one and finds nothing there (its leftover of a compaction): the truth is asked.

@@ -129,18 +129,20 @@ function checkReads(partition: Partition, world: World): void {
   checkTimes(partition, log, world)
 }
 
-/** Searches by time, when readers see everything that is there. */
+/** Searches by time, each by what such a reader may see. */
 export function checkTimes(partition: Partition, log: PartitionLog, world: World): void {
-  const { model } = partition
-  const records = model.live().flatMap((unit) => unit.records)
-  if (log.highWatermark < log.nextOffset || records.length === 0 || records.some(({ timestamp }) => timestamp === undefined)) return
-  const largest = Math.max(...records.map(({ timestamp }) => timestamp!))
-  const latest = largest < 0 ? undefined : records.find(({ timestamp }) => timestamp === largest)
-  checkFound(partition, log.maxTimestamp(), latest, 'the largest timestamp')
-  for (const wanted of [records[world.draw.int(records.length)]!.timestamp!, largest + 1, largest - world.draw.int(3000)]) {
-    const from = Math.max(0, wanted)
-    const first = records.find(({ timestamp }) => timestamp! >= from)
-    checkFound(partition, log.offsetForTimestamp(from, 'read_uncommitted'), first, `the first record at or after ${from}`)
+  const ends = { read_uncommitted: log.highWatermark, read_committed: log.lastStableOffset }
+  for (const isolation of ['read_uncommitted', 'read_committed'] as const) {
+    const records = partition.model.live(ends[isolation]).flatMap((unit) => unit.records)
+    if (records.length === 0 || records.some(({ timestamp }) => timestamp === undefined)) continue
+    const largest = Math.max(...records.map(({ timestamp }) => timestamp!))
+    const latest = largest < 0 ? undefined : records.find(({ timestamp }) => timestamp === largest)
+    checkFound(partition, log.maxTimestamp(isolation), latest, `the largest timestamp, ${isolation}`)
+    for (const wanted of [records[world.draw.int(records.length)]!.timestamp!, largest + 1, largest - world.draw.int(3000)]) {
+      const from = Math.max(0, wanted)
+      const first = records.find(({ timestamp }) => timestamp! >= from)
+      checkFound(partition, log.offsetForTimestamp(from, isolation), first, `the first record at or after ${from}, ${isolation}`)
+    }
   }
 }
 
