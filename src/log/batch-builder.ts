@@ -7,7 +7,7 @@
  * width of each length is guessed from the record before, and moved in the rare case that the guess was wrong.
  */
 import {
-  ByteWriter, putUvarint, putVarint, putVarlong, setBigInt64, setInt16, setInt32, setInt64, uvarintSize, varintSize, varlongSize,
+  ByteWriter, putUvarint, putVarint, putVarlong, setInt16, setInt32, setInt64, uvarintSize, varintSize, varlongSize,
 } from '../base/bytes.ts'
 import { type Codec } from '../base/codec.ts'
 import { crc32c } from '../base/crc32c.ts'
@@ -15,7 +15,8 @@ import { LogError } from '../base/errors.ts'
 import { describe } from '../base/options.ts'
 import {
   ATTRIBUTES_AT, BASE_OFFSET_AT, BASE_SEQUENCE_AT, BASE_TIMESTAMP_AT, CRC_AT, LAST_OFFSET_DELTA_AT, LEADER_EPOCH_AT, LENGTH_AT,
-  LENGTH_COVERS_FROM, LOG_APPEND_TIME_BIT, MAGIC_AT, MAX_TIMESTAMP_AT, PRODUCER_EPOCH_AT, PRODUCER_ID_AT, RECORDS_AT, RECORD_COUNT_AT,
+  LENGTH_COVERS_FROM, LOG_APPEND_TIME_BIT, MAGIC_AT, MAX_TIMESTAMP_AT, NONE, PRODUCER_EPOCH_AT, PRODUCER_ID_AT, RECORDS_AT,
+  RECORD_COUNT_AT,
 } from '../format/batch.ts'
 import { compress, compressionNames, type CompressionName } from '../format/compression.ts'
 import { type HeadersInput, type RecordCodecs } from './record-input.ts'
@@ -108,9 +109,9 @@ export class BatchBuilder extends ByteWriter {
     setInt32(buffer, at + LAST_OFFSET_DELTA_AT, this.count - 1)
     setInt64(buffer, at + BASE_TIMESTAMP_AT, this.#baseTimestamp)
     setInt64(buffer, at + MAX_TIMESTAMP_AT, maxTimestamp)
-    setBigInt64(buffer, at + PRODUCER_ID_AT, -1n)
-    setInt16(buffer, at + PRODUCER_EPOCH_AT, -1)
-    setInt32(buffer, at + BASE_SEQUENCE_AT, -1)
+    setInt64(buffer, at + PRODUCER_ID_AT, NONE)
+    setInt16(buffer, at + PRODUCER_EPOCH_AT, NONE)
+    setInt32(buffer, at + BASE_SEQUENCE_AT, NONE)
     setInt32(buffer, at + RECORD_COUNT_AT, this.count)
     setInt32(buffer, at + CRC_AT, crc32c(buffer, at + ATTRIBUTES_AT, this.at))
     const batch: TailBatch = {

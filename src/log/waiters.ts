@@ -1,54 +1,69 @@
 /*
- * Who waits for an append to be acknowledged, in the order of offsets, and what is told to nobody yet: records that were appended
- * without anybody waiting for them and then not stored.
+ * Who waits for an append to be acknowledged. A batch is stored whole or not at all, so all who wait for records of one batch wait for one
+ * promise: a round of many small appends settles one, not one for each of them.
  */
 import { type LogError } from '../base/errors.ts'
 
-interface Waiter {
-  readonly offset: number
+/** Those who wait for records of one batch. */
+interface Waiting {
+  /** First offset of the batch. */
+  readonly batch: number
+  /** The highest offset that somebody waits for. */
+  last: number
+  readonly promise: Promise<void>
   readonly resolve: () => void
   readonly reject: (error: LogError) => void
 }
 
 /** The waiters of one partition. */
 export class Waiters {
-  #waiting: Waiter[] = []
-  #first = 0
+  /** In the order of batches. */
+  readonly #waiting: Waiting[] = []
 
-  /** Resolves once `offset` is acknowledged. */
-  wait(offset: number): Promise<void> {
-    return new Promise((resolve, reject) => this.#insert({ offset, resolve, reject }))
+  /**
+   * Resolves once `offset` is acknowledged.
+   *
+   * @param batch  first offset of the batch that holds it
+   */
+  wait(offset: number, batch: number): Promise<void> {
+    const waiting = this.#of(batch)
+    if (offset > waiting.last) waiting.last = offset
+    return waiting.promise
   }
 
   /** The highest offset that somebody waits for; −1 when nobody does. */
   get lastOffset(): number {
-    return this.#waiting.length === this.#first ? -1 : this.#waiting[this.#waiting.length - 1]!.offset
+    return this.#waiting.at(-1)?.last ?? -1
   }
 
-  /** Everything below `end` is acknowledged. */
+  /** Every batch that begins below `end` is acknowledged. */
   acknowledge(end: number): void {
-    while (this.#first < this.#waiting.length && this.#waiting[this.#first]!.offset < end) {
-      const waiter = this.#waiting[this.#first]!
-      this.#waiting[this.#first++] = undefined as never
-      waiter.resolve()
-    }
-    if (this.#first === this.#waiting.length) {
-      this.#waiting = []
-      this.#first = 0
-    }
+    let count = 0
+    while (count < this.#waiting.length && this.#waiting[count]!.batch < end) count++
+    for (const { resolve } of this.#waiting.splice(0, count)) resolve()
   }
 
-  /** Everything from `offset` on is lost. */
+  /** Every batch that begins at or past `offset` is lost. */
   fail(offset: number, error: LogError): void {
-    const lost: Waiter[] = []
-    while (this.#waiting.length > this.#first && this.#waiting[this.#waiting.length - 1]!.offset >= offset) lost.push(this.#waiting.pop()!)
-    for (const waiter of lost.reverse()) waiter.reject(error)
+    const kept = this.#waiting.findIndex(({ batch }) => batch >= offset)
+    if (kept < 0) return
+    for (const { reject } of this.#waiting.splice(kept)) reject(error)
   }
 
-  #insert(waiter: Waiter): void {
-    let at = this.#waiting.length
-    while (at > this.#first && this.#waiting[at - 1]!.offset > waiter.offset) at--
-    if (at === this.#waiting.length) this.#waiting.push(waiter)
-    else this.#waiting.splice(at, 0, waiter)
+  #of(batch: number): Waiting {
+    const list = this.#waiting
+    let at = list.length
+    while (at > 0 && list[at - 1]!.batch > batch) at--
+    if (at > 0 && list[at - 1]!.batch === batch) return list[at - 1]!
+    const { promise, resolve, reject } = withResolvers()
+    const waiting: Waiting = { batch, last: -1, promise, resolve, reject }
+    list.splice(at, 0, waiting)
+    return waiting
   }
+}
+
+function withResolvers(): Pick<Waiting, 'promise' | 'resolve' | 'reject'> {
+  let settle: Pick<Waiting, 'resolve' | 'reject'>
+  const promise = new Promise<void>((resolve, reject) => { settle = { resolve, reject } })
+  return { promise, ...settle! }
 }

@@ -223,7 +223,8 @@ export class Writer {
     if (loss !== undefined) return Promise.reject(loss)
     if (offset >= this.#nextOffset) return Promise.reject(new RangeError(`offset ${offset} was not appended: the next one is ${this.#nextOffset}`))
     if (this.#state === 'fenced') return Promise.reject(this.#fenceCause)
-    return this.#waiters.wait(offset)
+    const open = this.#nextOffset - this.#builder.count
+    return this.#waiters.wait(offset, offset >= open ? open : this.#parts.tail.find(offset)!.baseOffset)
   }
 
   /** Resolves when everything appended so far is synced, whatever the durability. */
@@ -451,8 +452,7 @@ export class Writer {
     this.#linger?.cancel()
     this.#linger = undefined
     if (this.#busy !== undefined || this.#state !== 'open') return
-    const { lock } = this.#parts.env
-    if (this.#synchronous || (lock !== undefined && !lock.confirmed)) {
+    if (this.#synchronous || !this.#lockConfirmed) {
       this.#occupy(this.#runRounds())
     } else this.#writeAll()
   }
@@ -481,7 +481,7 @@ export class Writer {
       if (end === undefined) continue
       const bytes = this.#writtenBytes
       if (this.#synchronous && !(await this.#sync())) break
-      if (!(await this.#confirmLock())) break
+      if (!this.#lockConfirmed && !(await this.#confirmLock())) break
       if (!this.#acknowledge(end)) break
       if (this.#synchronous) this.#ahead.roundEnded(this.#parts.segments.active, bytes)
       this.#parts.env.emit?.({ type: 'round', ...this.#where, bytes, ms: this.#parts.env.clock.monotonic() - started })
@@ -636,6 +636,12 @@ export class Writer {
       if (!(await this.#sync())) throw this.#fenceCause!
       this.#publishOrFence(false)
     })
+  }
+
+  /** Whether the lock, if there is one, is certainly ours at this moment. */
+  get #lockConfirmed(): boolean {
+    const { lock } = this.#parts.env
+    return lock === undefined || lock.confirmed
   }
 
   /** Before anything is acknowledged, the lock must certainly be ours. */
