@@ -91,9 +91,30 @@ async function script(log: SimulatedLog): Promise<void> {
   await log.roll(1)
   await log.transact(1, 9, [log.value()], undefined)
   await log.store(1, log.value(), log.value(400), log.value(400))
+  expect(log.failures).toEqual([])
+  await fail(log)
   log.append(0, log.value())
   await log.close()
-  expect(log.failures).toEqual([])
+}
+
+/** Syncs, writes and cuts fail, and what is fenced by that is opened again. */
+async function fail(log: SimulatedLog): Promise<void> {
+  const { disk } = log
+  disk.inject({ verb: 'sync', path: /t-0.*\.log$/, error: 'EIO', times: 1 })
+  log.append(0, log.value(), log.value(300), log.value())
+  await log.flush(0)
+  await log.reopen(0)
+  await log.store(0, log.value(), log.value())
+  disk.inject({ verb: 'write', path: /t-1.*\.log$/, error: 'ENOSPC', times: 1 })
+  await log.store(1, log.value(), log.value())
+  await log.pass(2000)
+  await log.store(1, log.value())
+  disk.inject({ verb: 'truncate', path: /t-1.*\.log$/, error: 'EIO', times: 1 })
+  await log.cut(1, log.partition(1).nextOffset - 1)
+  await log.reopen(1)
+  await log.store(1, log.value())
+  for (const number of log.ledgers.keys()) expect(log.partition(number).stats().state).toBe('open')
+  expect(log.failures.length).toBeGreaterThan(2)
 }
 
 /** What a crash before a call leaves that only looks is what one before the next call leaves that changes something. */
