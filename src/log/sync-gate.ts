@@ -15,6 +15,11 @@ export class SyncGate {
     this.#free = places
   }
 
+  /** Whether one more may run and still leave a place for somebody who waits for the end of a sync. */
+  get hasSpare(): boolean {
+    return this.#free > 1
+  }
+
   /** Runs `work` as soon as there is a place, and gives what it gives. */
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free--

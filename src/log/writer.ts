@@ -107,6 +107,8 @@ export class Writer {
   #rounds = 0
   /** Sealed segments whose files are not certainly durable at their full length, oldest first. */
   #unsynced: Segment[] = []
+  /** Syncs of them that were begun. */
+  readonly #begun = new Map<Segment, Promise<void>>()
   #backgroundSync: Promise<void> | undefined
   #interval: Timer | undefined
   #publishing = false
@@ -600,8 +602,12 @@ export class Writer {
     this.#synced = nextOffset
   }
 
-  /** Syncs sealed segments one after the other behind the back of relaxed appends, so that what a power cut can touch stays small. */
+  /**
+   * Syncs sealed segments behind the back of relaxed appends, so that what a power cut can touch stays small, and a flush short. A loop of
+   * appends that never lets the event loop turn does not see a sync end: so the next ones begin before, as far as there are places.
+   */
   #syncSealed(): void {
+    for (const segment of this.#unsynced) if (this.#parts.env.syncs.hasSpare) this.#beginSync(segment)
     if (this.#backgroundSync !== undefined || this.#unsynced.length === 0) return
     this.#backgroundSync = this.#syncSealedOnes().finally(() => { this.#backgroundSync = undefined })
   }
@@ -611,14 +617,15 @@ export class Writer {
     while (this.#unsynced.length > 0 && this.#state === 'open') {
       const segment = this.#unsynced[0]!
       try {
-        await env.syncs.run(() => segment.handle.sync())
+        await this.#beginSync(segment)
         await segment.syncIndexes()
         // Always: index files may have been made after the segment's own entry was synced.
         await env.syncs.run(() => env.files.syncFolder(folder))
       } catch (error) {
         this.#fence('sync', error)
-        return
+        break
       }
+      this.#begun.delete(segment)
       segment.entrySynced = true
       segment.release()
       this.#unsynced.shift()
@@ -626,6 +633,19 @@ export class Writer {
       this.#moveSynced(next.baseOffset, 0, next.baseOffset)
       this.#publishSoon()
     }
+    if (this.#begun.size > 0) await Promise.allSettled(this.#begun.values())        // fenced: nobody goes on while they use the files
+    this.#begun.clear()
+  }
+
+  /** The sync of a sealed segment. Its failure is told when it is that segment's turn. */
+  #beginSync(segment: Segment): Promise<void> {
+    let sync = this.#begun.get(segment)
+    if (sync === undefined) {
+      sync = this.#parts.env.syncs.run(() => segment.handle.sync())
+      sync.catch(() => {})
+      this.#begun.set(segment, sync)
+    }
+    return sync
   }
 
   /** Syncs everything written, for `flush` and for durability 'interval'. */
