@@ -18,7 +18,7 @@ import { Epochs } from './epochs.ts'
 import { applyPlan, type FolderPlan, planFolder } from './folder-plan.ts'
 import { type MarkSlot, type MarkState } from './mark.ts'
 import { ProducerState } from './producer-state.ts'
-import { type CertainEnd, recoverTail } from './recovery.ts'
+import { type CertainEnd, recoverUnsynced } from './recovery.ts'
 import { type RecoveryReport } from './recovery-report.ts'
 import { scanBatches } from './scan.ts'
 import { Segment, type SegmentFiles, segmentFiles } from './segment.ts'
@@ -103,9 +103,9 @@ async function finishOpening(
   // 5 The producers.
   const producers = readProducers(env, options, plan, end, state)
   // 6 A new epoch, unless the last writer closed in good order: whoever read past what is left can tell.
-  const epoch = await startEpoch(env, options, epochs, end, state)
+  const { epoch, stored } = startEpoch(env, options, epochs, end, state)
   // 7 What the folder says now is durable before it is served.
-  if (!env.readOnly) await settleFolder(env, options, slot, end, epoch, producers)
+  if (!env.readOnly) await settleFolder(env, options, slot, end, epoch, producers, stored)
   return { segments: end.segments, slot, state, epochs, epoch, producers, nextOffset, report: end.report }
 }
 
@@ -248,7 +248,7 @@ async function findEnd(
     return { segments, nextOffset: active.nextOffset, keptEnd: active.nextOffset, report: CLEAN_REPORT, ...found }
   }
   const certain = certainEnd(options, state, segments)
-  const recovered = await recoverTail(env, options.folder, segments, certain, (header) => {
+  const recovered = await recoverUnsynced(env, options.folder, segments, certain, (header) => {
     if (header.producerId >= 0n) found.sawProducers = true
     found.scannedEpoch = Math.max(found.scannedEpoch, header.leaderEpoch)
     epochs.observe(header.leaderEpoch, header.baseOffset)
@@ -378,30 +378,34 @@ function readSnapshot(env: LogEnvironment, folder: string, name: string): Return
   }
 }
 
-async function startEpoch(
+function startEpoch(
   env: LogEnvironment, options: PartitionOptions, epochs: Epochs, end: FoundEnd, state: MarkState | undefined,
-): Promise<number> {
+): { readonly epoch: number; readonly stored: Promise<void> } {
   const latest = Math.max(epochs.latest?.epoch ?? -1, state?.epoch ?? -1, end.scannedEpoch)
   // Who only reads begins no epoch: should the next writer find another end, its new epoch tells.
   const epoch = (end.report.clean || env.readOnly) && latest >= 0 ? latest : latest + 1
   // It begins behind the last batch, so that whoever read what is gone can tell.
-  if (env.readOnly || !epochs.assign(epoch, end.keptEnd)) return epoch
-  await writeFileAtomically(env.files, env.files.join(options.folder, LEADER_EPOCH_FILE), encodeLeaderEpochs(epochs.entries))
-  return epoch
+  if (env.readOnly || !epochs.assign(epoch, end.keptEnd)) return { epoch, stored: Promise.resolve() }
+  const path = env.files.join(options.folder, LEADER_EPOCH_FILE)
+  return { epoch, stored: writeFileAtomically(env.files, path, encodeLeaderEpochs(epochs.entries)) }
 }
 
 /** Makes what recovery did durable, and the mark say so, before anything is served. */
 async function settleFolder(
   env: LogEnvironment, options: PartitionOptions, slot: MarkSlot, end: FoundEnd, epoch: number, producers: ProducerState,
+  epochStored: Promise<void>,
 ): Promise<void> {
-  if (env.files.durable) for (const segment of end.changed) await segment.syncIndexes()
-  if (end.report.clean && slot.state !== undefined) return beginAfterClose(env, options, slot, slot.state)
   const active = end.segments.at(-1)!
+  const believed = end.report.clean && slot.state !== undefined
+  const jobs = [epochStored]
   if (env.files.durable) {
-    if (!end.report.clean || active.size > 0) await env.syncs.run(() => active.handle.sync())
-    await env.files.syncFolder(options.folder)
-    active.entrySynced = true
+    for (const segment of end.changed) jobs.push(segment.syncIndexes())
+    if (!believed) jobs.push(env.files.syncFolder(options.folder))
+    if (!end.report.clean || (!believed && active.size > 0)) jobs.push(env.syncs.run(() => active.handle.sync()))
   }
+  await allDone(jobs)
+  if (believed) return beginAfterClose(env, options, slot, slot.state!)
+  if (env.files.durable) active.entrySynced = true
   slot.write({
     epoch, baseOffset: active.baseOffset, position: active.size, syncedOffset: end.nextOffset, watermark: end.nextOffset,
     closed: false, producers: producers.used,
@@ -409,6 +413,11 @@ async function settleFolder(
   // The next recovery must not start from what the mark said before this one: of a new partition it would take everything it finds for
   // synced, and of a recovered one it would look for the end that is gone.
   if (options.create || !end.report.clean) await env.mark.sync()
+}
+
+/** Waits for all, side by side since a disk syncs them together, and throws the first failure. */
+async function allDone(jobs: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(jobs)) if (result.status === 'rejected') throw result.reason
 }
 
 /**

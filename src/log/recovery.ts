@@ -20,6 +20,8 @@ import { type Segment } from './segment.ts'
 const COPY_BYTES = 1024 * 1024
 /** Larger torn tails are kept whole, but only so much of them is searched for valid batches. */
 const SEARCH_BYTES = 16 * 1024 * 1024
+/** Less room than this behind the end is not worth keeping. */
+const LEAST_ROOM = 4096
 
 /** Where certainty ends. */
 export interface CertainEnd {
@@ -43,8 +45,18 @@ export interface Recovered {
   readonly cut: CutReport | undefined
 }
 
-/** Checks everything past the certain end; `visit` sees each whole batch. Cuts and rewrites unless the log is read-only. */
+/** Checks everything past the certain end; `visit` sees each whole batch. Cuts, rewrites and syncs unless the log is read-only. */
 export async function recoverTail(
+  env: LogEnvironment, folder: string, segments: readonly Segment[], certain: CertainEnd,
+  visit: (header: BatchHeader, buffer: Buffer, at: number) => void,
+): Promise<Recovered> {
+  const recovered = await recoverUnsynced(env, folder, segments, certain, visit)
+  if (env.files.durable && !env.readOnly) await env.syncs.run(() => recovered.segments.at(-1)!.handle.sync())
+  return recovered
+}
+
+/** As {@link recoverTail}, but the caller syncs the last segment, together with what else must be durable before anything is served. */
+export async function recoverUnsynced(
   env: LogEnvironment, folder: string, segments: readonly Segment[], certain: CertainEnd,
   visit: (header: BatchHeader, buffer: Buffer, at: number) => void,
 ): Promise<Recovered> {
@@ -73,7 +85,7 @@ export async function recoverTail(
     last = damage.segment + 1
   }
   const cut = damage && (await cutTail(env, folder, segments, damage.segment, damage.position, damage.reason))
-  await storeAgain(env, segments, certain, last - 1)
+  await storeAgain(env, segments, certain, last - 1, cut === undefined)
   return { segments: segments.slice(0, last), ...found, cut }
 }
 
@@ -126,16 +138,25 @@ async function cutTail(
   return { ...report, movedTo }
 }
 
-/** Writes what was found past the certain end again, cuts what is behind it, and syncs both. */
-async function storeAgain(env: LogEnvironment, segments: readonly Segment[], certain: CertainEnd, last: number): Promise<void> {
+/**
+ * Writes what was found past the certain end again, cuts what is behind it, and syncs both, but for the last segment.
+ *
+ * @param whole  nothing but zeros is behind the end of the last segment: room for what comes, which it may keep
+ */
+async function storeAgain(
+  env: LogEnvironment, segments: readonly Segment[], certain: CertainEnd, last: number, whole: boolean,
+): Promise<void> {
   if (env.readOnly) return
   for (let number = certain.segment; number <= last; number++) {
     const segment = segments[number]!
     const from = number === certain.segment ? certain.position : 0
     rewrite(segment.handle, from, segment.size)
-    if (segment.fileSize > segment.size) segment.cutToSize()
+    const isLast = number === last
+    const room = segment.fileSize - segment.size
+    if (room > 0 && !(isLast && whole && room >= LEAST_ROOM && room <= env.roomAheadBytes)) segment.cutToSize()
+    if (isLast) continue
     if (env.files.durable) await env.syncs.run(() => segment.handle.sync())
-    if (number < last) segment.release()
+    segment.release()
   }
 }
 

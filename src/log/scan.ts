@@ -8,7 +8,7 @@ import { getInt32 } from '../base/bytes.ts'
 import { isLogError } from '../base/errors.ts'
 import { type FileHandle } from '../files/file-system.ts'
 
-const WINDOW = 1024 * 1024
+const WINDOW = 256 * 1024
 /** A batch that claims to be larger than a segment may be is damage, not a reason to make room for it. */
 const LARGEST_BATCH = 0x7fff_ffff
 
