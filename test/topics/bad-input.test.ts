@@ -209,7 +209,10 @@ test('a log below somebody else\'s file, and in somebody else\'s folder, is LOG_
   const file = freshFolder('file')
   writeFileSync(file, 'hello')
   for (const path of [file, join(file, 'below'), join(file, 'below', 'it')]) {
-    for (const readOnly of [true, false]) expect(await failure(() => CommitLog.open(path, { readOnly }))).toMatchObject({ code: 'LOG_NOT_A_LOG' })
+    expect(await failure(() => CommitLog.open(path))).toMatchObject({ code: 'LOG_NOT_A_LOG' })
+    // Newer Nodes say of what is below a file that it is not there.
+    const { code } = await failure(() => CommitLog.open(path, { readOnly: true }))
+    expect(path === file ? ['LOG_NOT_A_LOG'] : ['LOG_NOT_A_LOG', 'LOG_NOT_FOUND']).toContain(code)
   }
   expect(readFileSync(file, 'utf8')).toBe('hello')
   expect(await failure(() => CommitLog.open(join(dirname(file), 'missing'), { readOnly: true }))).toMatchObject({ code: 'LOG_NOT_FOUND' })
@@ -339,7 +342,7 @@ test.skipIf(!canMount)('a log on a read-only file system is LOG_ACCESS_DENIED, a
 })
 
 const few = 'a process with few descriptors gets LOG_TOO_MANY_FILES for what is too much, and goes on with the rest'
-test.skipIf(process.platform !== 'linux')(few, async () => {
+test.skipIf(spawnSync('prlimit', ['--version']).status !== 0)(few, async () => {
   const folder = await goodFolder()
   const child = await workshop.start()
   await child.open(folder, 'texts')
