@@ -57,6 +57,7 @@ export class Consumer<K, V> implements PortableConsumer<K, V> {
     this.#isolation = isolation
     this.#untilEnd = until === 'end'
     this.#signal = signal
+    if (from instanceof Map) for (const number of (from as ReadonlyMap<number, StartPosition>).keys()) logOf(parts.core, number)
     const numbers = partitions ?? presentLogs(parts.core).map((log) => log.partition)
     const assigned = [...new Set(numbers)].map((number) => {
       const log = logOf(parts.core, number)

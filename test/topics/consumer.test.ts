@@ -109,6 +109,7 @@ test('wrong options are TypeErrors or RangeErrors; groups are announced', async 
     [{ from: -1 }, 'from is an offset, a whole number from 0 on, not -1'],
     [{ from: { timestamp: '5' } }, /^from is an offset/],
     [{ from: new Map([[0, 'x']]) }, /^from of partition 0 is an offset/],
+    [{ from: new Map([[3, 0]]) }, 'there is no partition 3: topic "numbers" has 3'],
     [{ partitions: 1 }, 'partitions is an array of numbers, not the number 1'],
     [{ partitions: [] }, 'partitions names at least one partition'],
     [{ partitions: [7] }, 'there is no partition 7: topic "numbers" has 3'],
