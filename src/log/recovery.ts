@@ -63,12 +63,19 @@ export async function recoverUnsynced(
   const found = { nextOffset: segments[certain.segment]!.baseOffset, scannedBytes: 0, recoveredBatches: 0 }
   if (certain.chained) found.nextOffset = Math.max(found.nextOffset, certain.offset)
   let damage: { segment: number; position: number; reason: string } | undefined
+  const row = segments.slice()
+  const returned: Segment[] = []
   let last = certain.segment
-  for (; last < segments.length && damage === undefined; last++) {
-    const segment = segments[last]!
+  for (; last < row.length && damage === undefined; last++) {
+    const segment = row[last]!
     if (last > certain.segment && certain.chained && segment.baseOffset !== found.nextOffset) {
+      if (segment.baseOffset < found.nextOffset) {
+        // What begins below the end was cut away once, and the system forgot that it was.
+        returned.push(...row.splice(last--, 1))
+        continue
+      }
       // We begin a segment where the one before ends. That one lost its end, which was never acknowledged: nor was anything behind it.
-      damage = { segment: last - 1, position: segments[last - 1]!.size, reason: 'missing-bytes' }
+      damage = { segment: last - 1, position: row[last - 1]!.size, reason: 'missing-bytes' }
       break
     }
     const from = last === certain.segment ? certain.position : 0
@@ -76,7 +83,7 @@ export async function recoverUnsynced(
     if (reason !== 'end' && reason !== 'zeros') damage = { segment: last, position: segment.size, reason }
   }
   if (damage !== undefined) {
-    const segment = segments[damage.segment]!
+    const segment = row[damage.segment]!
     if (found.nextOffset < certain.offset) {
       const { position, reason } = damage
       const message = `${segment.path} is damaged at position ${position}: ${reason}; offset ${found.nextOffset} was synced`
@@ -84,9 +91,10 @@ export async function recoverUnsynced(
     }
     last = damage.segment + 1
   }
-  const cut = damage && (await cutTail(env, folder, segments, damage.segment, damage.position, damage.reason))
-  await storeAgain(env, segments, certain, last - 1, cut === undefined)
-  return { segments: segments.slice(0, last), ...found, cut }
+  if (!env.readOnly) for (const segment of returned) setAside(env, folder, segment)
+  const cut = damage && (await cutTail(env, folder, row, damage.segment, damage.position, damage.reason))
+  await storeAgain(env, row, certain, last - 1, cut === undefined)
+  return { segments: row.slice(0, last), ...found, cut }
 }
 
 /** Walks one segment and notes in it where its batches end; gives why they end there. */
@@ -127,15 +135,18 @@ async function cutTail(
   const torn = Buffer.allocUnsafe(tornEnd - position)
   readFullySync(segment.reader(), torn, 0, torn.length, position)
   await writeFileAtomically(env.files, env.files.join(folder, movedTo), torn)
-  for (const one of later) {
-    for (const path of one.paths()) {
-      env.openFiles.forget(path)
-      if (path === one.path) env.files.renameSync(path, env.files.join(folder, freeName(env, folder, one.baseOffset)))
-      else env.files.removeSync(path)
-    }
-  }
+  for (const one of later) setAside(env, folder, one)
   env.openFiles.forget(segment.path)
   return { ...report, movedTo }
+}
+
+/** Takes a segment out of the log, and keeps its bytes. */
+function setAside(env: LogEnvironment, folder: string, segment: Segment): void {
+  for (const path of segment.paths()) {
+    env.openFiles.forget(path)
+    if (path === segment.path) env.files.renameSync(path, env.files.join(folder, freeName(env, folder, segment.baseOffset)))
+    else env.files.removeSync(path)
+  }
 }
 
 /**
