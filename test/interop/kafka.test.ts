@@ -124,7 +124,8 @@ describe('a broker', () => {
       const where = `${partition.topic}-${partition.partition}`
       expect([where, earliest!.offset, latest!.offset]).toEqual([where, ours.startOffset, ours.lastStableOffset])
       // Where no record has a time Kafka gives the first one.
-      if (partition.records.every(({ timestamp }) => timestamp >= 0)) expect([where, max]).toEqual([where, ours.maxTimestamp('read_uncommitted') ?? NOTHING])
+      const timed = partition.records.every(({ timestamp }) => timestamp >= 0)
+      if (timed) expect([where, max]).toEqual([where, ours.maxTimestamp('read_uncommitted') ?? NOTHING])
       expect([where, ...found]).toEqual([where, ...times.map((time) => ours.offsetForTimestamp(time) ?? NOTHING)])
       await log.close()
     }
