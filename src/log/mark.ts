@@ -80,7 +80,7 @@ class Slot implements MarkSlot {
     this.key = key
     this.state = found?.state
     this.sequence = found?.sequence ?? 0
-    this.banks = found === undefined ? 0 : 1 << found.bank
+    this.banks = found?.banks ?? 0
   }
 
   write(state: MarkState): void {
@@ -98,7 +98,9 @@ class Slot implements MarkSlot {
 
 interface FoundSlot {
   readonly index: number
+  /** One that holds it, and all that do, a bit for each. */
   readonly bank: number
+  banks: number
   readonly sequence: number
   readonly key: Uint8Array
   readonly state: MarkState
@@ -145,6 +147,9 @@ export class Mark {
       // What was read may be known to the page cache alone: it must not be overwritten before it is durable.
       if (files.durable) await files.sync(mark.#handles)
       if (files.durable && missing) await files.syncFolder(folder)
+      // After a close in good order the last bank is complete: nothing is written before that is durable, which it is now.
+      const last = 1 << ((mark.#bank + BANKS - 1) % BANKS)
+      mark.#dirty = [...mark.#slots.values()].some(({ banks }) => (banks & last) === 0)
       await mark.sync()
     } catch (error) {
       for (const handle of mark.#handles) handle.closeSync()
@@ -293,9 +298,11 @@ function readMark(files: FileSystem, folder: string): Map<string, FoundSlot> {
       const key = Buffer.concat([bytes.subarray(at + 4, at + 8), bytes.subarray(at + 16, at + 32)])
       const name = key.toString('hex')
       const sequence = sequenceAt(bytes, at)
-      if (sequence <= (newest.get(name)?.sequence ?? 0)) continue
+      const known = newest.get(name)
       const bank = file + 2 * (number & 1)
-      newest.set(name, { index: number >> 1, bank, sequence, key, state: decodeSlot(bytes, at) })
+      if (known !== undefined && known.sequence === sequence && known.index === number >> 1) known.banks |= 1 << bank
+      if (sequence <= (known?.sequence ?? 0)) continue
+      newest.set(name, { index: number >> 1, bank, banks: 1 << bank, sequence, key, state: decodeSlot(bytes, at) })
     }
   }
   return newest
