@@ -7,7 +7,7 @@
  * width of each length is guessed from the record before, and moved in the rare case that the guess was wrong.
  */
 import {
-  ByteWriter, putUvarint, putVarint, putVarlong, setInt16, setInt32, setInt64, uvarintSize, varintSize, varlongSize,
+  ByteWriter, putUvarint, putVarlong, setInt16, setInt32, setInt64, uvarintSize, varintSize, varlongSize,
 } from '../base/bytes.ts'
 import { type Codec } from '../base/codec.ts'
 import { crc32c } from '../base/crc32c.ts'
@@ -25,6 +25,11 @@ import { CHUNK_BYTES, Window, type WindowCache } from './windows.ts'
 
 const FIRST_CHUNK = 64 * 1024
 const MAX_LENGTH_WIDTH = 5
+/** Room for what stands in front of a key: length, attributes, time and offset. */
+const MOST_BEFORE_KEY = 32
+/** Varints: −1, the length of a null, and 0. */
+const NULL_LENGTH = 1
+const NO_HEADERS = 0
 
 /** How a batch is finished. */
 export interface SealOptions {
@@ -172,8 +177,8 @@ export class BatchBuilder extends ByteWriter {
     const valueSize = value === null ? -1 : codecs.value.size!(value)
     const delta = timestamp - this.#baseTimestamp
     const offsetBits = this.count * 2
-    const keyBits = key === null ? 1 : keySize * 2
-    const valueBits = value === null ? 1 : valueSize * 2
+    const keyBits = key === null ? NULL_LENGTH : keySize * 2
+    const valueBits = value === null ? NULL_LENGTH : valueSize * 2
     let bodySize = 2 + (delta === 0 ? 1 : varlongSize(delta)) + uvarintSize(offsetBits) + uvarintSize(keyBits) + uvarintSize(valueBits)
     if (key !== null) bodySize += keySize
     if (value !== null) bodySize += valueSize
@@ -203,24 +208,30 @@ export class BatchBuilder extends ByteWriter {
   #addGuessed<K, V>(codecs: RecordCodecs<K, V>, key: K | null, value: V | null, headers: HeadersInput | undefined, timestamp: number): void {
     const lengthWidth = this.#lengthWidth
     const recordAt = this.at - this.#start
-    this.reserve(32)
-    this.at += lengthWidth
-    this.buffer[this.at++] = 0
-    this.at = putVarlong(this.buffer, this.at, timestamp - this.#baseTimestamp)
-    this.at = putVarint(this.buffer, this.at, this.count)
-    this.#keyWidth = this.#putField(codecs.key, key, this.#keyWidth)
-    this.#valueWidth = this.#putField(codecs.value, value, this.#valueWidth)
-    this.#putHeaders(headers)
+    this.reserve(MOST_BEFORE_KEY)
+    const { buffer } = this
+    let at = this.at + lengthWidth
+    buffer[at++] = 0
+    at = putVarlong(buffer, at, timestamp - this.#baseTimestamp)
+    this.at = putBits(buffer, at, this.count * 2)
+    if (key === null) this.#putNothing(NULL_LENGTH)
+    else this.#keyWidth = this.#putField(codecs.key, key, this.#keyWidth)
+    if (value === null) this.#putNothing(NULL_LENGTH)
+    else this.#valueWidth = this.#putField(codecs.value, value, this.#valueWidth)
+    if (headers === undefined) this.#putNothing(NO_HEADERS)
+    else this.#putHeaders(headers)
     this.#lengthWidth = this.#putLength(recordAt, lengthWidth)
   }
 
+  /** Writes the byte that says that there is none of a field. */
+  #putNothing(byte: number): void {
+    this.reserve(1)
+    this.buffer[this.at++] = byte
+  }
+
   /** Writes a key or value with its length in front, and gives the width of that length: the best guess for the next one. */
-  #putField<T>(codec: Codec<T>, value: T | null, width: number): number {
+  #putField<T>(codec: Codec<T>, value: T, width: number): number {
     this.reserve(MAX_LENGTH_WIDTH)
-    if (value === null) {
-      this.buffer[this.at++] = 1
-      return width
-    }
     const fieldAt = this.at - this.#start
     this.at += width
     codec.encode(value, this)
@@ -238,12 +249,12 @@ export class BatchBuilder extends ByteWriter {
       this.buffer.copyWithin(start + width, start + guessed, this.at)
       this.at += width - guessed
     }
-    putVarint(this.buffer, this.#start + lengthAt, size)
+    putBits(this.buffer, this.#start + lengthAt, size * 2)
     return width
   }
 
-  #putHeaders(headers: HeadersInput | undefined): void {
-    const list = headers === undefined ? [] : headerList(headers)
+  #putHeaders(headers: HeadersInput): void {
+    const list = headerList(headers)
     this.varint(list.length)
     for (const [name, value] of list) {
       this.varint(Buffer.byteLength(name))
