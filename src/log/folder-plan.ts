@@ -38,7 +38,7 @@ export function planFolder(files: FileSystem, folder: string): FolderPlan {
   }
   const firstUnfinished = Math.min(...named.filter((file) => file.suffix === 'cleaned').map((file) => file.baseOffset))
   const swaps = named.filter((file) => file.suffix === 'swap' && file.baseOffset < firstUnfinished)
-  const replaced = replacedRange(files, folder, swaps)
+  const replaced = swaps.length > 0 ? replacedRange(files, folder, swaps) : { from: Infinity, to: -Infinity }
   const plain = named.filter((file) => file.suffix === '' && !(file.baseOffset >= replaced.from && file.baseOffset < replaced.to))
   const kept = [...plain, ...swaps]
   const stays = new Set(kept)

@@ -134,28 +134,40 @@ export class Mark {
 
   /** Opens the mark of `folder` for its one writer, making the files when they are missing. What it says is durable when this resolves. */
   static async open(files: FileSystem, folder: string, clock: Clock, options: { readonly syncMs?: number } = {}): Promise<Mark> {
-    const mark = new Mark(files, folder, clock, options.syncMs ?? 1000)
+    const mark = Mark.read(files, folder, clock, options)
+    await mark.start()
+    return mark
+  }
+
+  /** Reads the mark of `folder` for its one writer and changes nothing: `start` comes before the first slot is written. */
+  static read(files: FileSystem, folder: string, clock: Clock, options: { readonly syncMs?: number } = {}): Mark {
+    return new Mark(files, folder, clock, options.syncMs ?? 1000)
+  }
+
+  /** Makes ready for writing, the files too when they are missing. What was read is durable when this resolves. */
+  async start(): Promise<void> {
+    const files = this.#files
+    const folder = this.#folder
     try {
       const missing = markFileNames.some((name) => files.statSync(files.join(folder, name)) === undefined)
       for (const [file, name] of markFileNames.entries()) {
         const path = files.join(folder, name)
-        mark.#handles.push(files.openSync(path, files.statSync(path) === undefined ? 'create' : 'write'))
-        mark.#sizes[file] = mark.#handles[file]!.sizeSync()
-        mark.#makeRoom(file, mark.#slotCount)
-        mark.#writeHeader(file)
+        this.#handles.push(files.openSync(path, files.statSync(path) === undefined ? 'create' : 'write'))
+        this.#sizes[file] = this.#handles[file]!.sizeSync()
+        this.#makeRoom(file, this.#slotCount)
+        this.#writeHeader(file)
       }
       // What was read may be known to the page cache alone: it must not be overwritten before it is durable.
-      if (files.durable) await files.sync(mark.#handles)
+      if (files.durable) await files.sync(this.#handles)
       if (files.durable && missing) await files.syncFolder(folder)
       // After a close in good order the last bank is complete: nothing is written before that is durable, which it is now.
-      const last = 1 << ((mark.#bank + BANKS - 1) % BANKS)
-      mark.#dirty = [...mark.#slots.values()].some(({ banks }) => (banks & last) === 0)
-      await mark.sync()
+      const last = 1 << ((this.#bank + BANKS - 1) % BANKS)
+      this.#dirty = [...this.#slots.values()].some(({ banks }) => (banks & last) === 0)
+      await this.sync()
     } catch (error) {
-      for (const handle of mark.#handles) handle.closeSync()
+      for (const handle of this.#handles) handle.closeSync()
       throw error
     }
-    return mark
   }
 
   /** Opens the mark for reading: `refresh` sees what the writer publishes. */

@@ -129,8 +129,11 @@ export class LogCore {
       if (!options.create) checkThere(folder, contents, kafka)
       const catalog = catalogOf(options, contents, kafka)
       // Before anything is changed: it may be of a newer version.
-      mark = await Mark.open(files, folder, clock)
-      await settleFolder(options, contents, kafka, catalog)
+      const read = Mark.read(files, folder, clock)
+      const [started, settled] = await Promise.allSettled([read.start(), settleFolder(options, contents, kafka, catalog)])
+      if (started.status === 'rejected') throw started.reason
+      mark = read
+      if (settled.status === 'rejected') throw settled.reason
       const events = new LogEvents(folder)
       return new LogCore(options, { env: environment(options, mark, lock, events), events, kafka, catalog })
     } catch (error) {
