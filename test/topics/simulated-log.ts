@@ -13,8 +13,15 @@ import { check, Ledger, type LedgerEnd, type LedgerTransaction } from './ledger.
 export const FOLDER = '/log'
 export const PARTITIONS = 2
 
-/** With so little room a few records fill batches, index entries and segments. */
-export const SMALL: TopicSettings = { segmentBytes: 700, batchSize: 300, maxMessageBytes: 600, indexIntervalBytes: 100 }
+/** Settings, drawn from a seed, with which a few records fill batches, index entries and segments. */
+export function smallSettings(seed: number): TopicSettings {
+  const random = seededRandom(seed)
+  const pick = <T>(...choices: readonly T[]): T => choices[random.int(choices.length)]!
+  return {
+    segmentBytes: pick(700, 700, 1500), batchSize: pick(300, 600), maxMessageBytes: 600, indexIntervalBytes: pick(0, 100, 300),
+    segmentIndexBytes: pick(24, 1000), messageTimestampType: pick('CreateTime', 'LogAppendTime'), compressionType: pick('producer', 'gzip'),
+  }
+}
 
 /** What waits longer than so many turns of the event loop stands still. */
 const MOST_TURNS = 5000

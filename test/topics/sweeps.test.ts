@@ -12,10 +12,12 @@ import { CommitLog, isLogError, type LogErrorCode, string, type Topic } from '..
 import { type DiskFault } from '../../src/testing/disk-faults.ts'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
 import { check, Ledger } from './ledger.ts'
-import { FOLDER, PARTITIONS, quiet, SimulatedLog, SMALL } from './simulated-log.ts'
+import { FOLDER, PARTITIONS, quiet, SimulatedLog, smallSettings } from './simulated-log.ts'
 
 const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const SETTINGS = smallSettings(SEED)
 const ALL = process.env['SWEEP'] === 'all'
+const TIMEOUT = ALL ? 900_000 : 120_000
 
 /** How a call may fail, alone or with all that come after it. */
 const faults: readonly Fault[] = [
@@ -127,8 +129,8 @@ for (const { name, ...sweep } of sweeps) {
       }
     }
     console.log(`${name}: ${failed} calls failed, SEED=${SEED}`)
-    expect(failed).toBeGreaterThan(5)
-  })
+    expect(failed).toBeGreaterThan(0)
+  }, TIMEOUT)
 }
 
 test('whichever call to the disk fails while topics are made or grow, the next attempt makes them, and no partition is seen before', async () => {
@@ -144,7 +146,7 @@ test('whichever call to the disk fails while topics are made or grow, the next a
   }
   console.log(`making topics: ${failed} calls failed, SEED=${SEED}`)
   expect(failed).toBeGreaterThan(20)
-})
+}, TIMEOUT)
 
 function makeTopics(log: CommitLog): Promise<Topic<string, string>[]> {
   return Promise.all([log.topic<string, string>('t', { partitions: PARTITIONS + 1 }), log.topic('u', { partitions: 2, value: string })])
@@ -194,7 +196,7 @@ interface Start {
 /** A folder with some segments in two partitions, unless nothing was there before. */
 async function folder(durability: Durability, before: Start['before']): Promise<Start> {
   if (before === 'nothing') return { disk: new SimulatedDisk({ seed: SEED }), ledgers: [new Ledger(), new Ledger()], before }
-  const log = new SimulatedLog(new SimulatedDisk({ seed: SEED }), { ...SMALL, durability })
+  const log = new SimulatedLog(new SimulatedDisk({ seed: SEED }), { ...SETTINGS, durability })
   await log.open()
   await log.store(1, log.value(), log.value(), log.value())
   await log.store(0, ...Array.from({ length: 6 }, () => log.value(150)))
@@ -225,7 +227,7 @@ class Trial {
     this.#durability = durability
     this.#fault = fault
     const disk = start.disk.fork(SEED + (fault?.call ?? 0))
-    this.#log = new SimulatedLog(disk, { ...SMALL, durability }, start.ledgers.map((ledger) => ledger.copy()))
+    this.#log = new SimulatedLog(disk, { ...SETTINGS, durability }, start.ledgers.map((ledger) => ledger.copy()))
   }
 
   /** Lives it, and gives how many calls the work makes. */
@@ -285,7 +287,7 @@ class Trial {
   async #checkNext(): Promise<void> {
     for (const power of ALL ? [false, true] : [this.#log.disk.callCount % 2 === 0]) {
       const disk = this.#log.disk.fork(SEED, { power })
-      const next = new SimulatedLog(disk, { ...SMALL, durability: this.#durability }, this.#log.promised())
+      const next = new SimulatedLog(disk, { ...SETTINGS, durability: this.#durability }, this.#log.promised())
       try {
         await next.open()
         next.compareOpened(this.#end(power || this.#start.before === 'power cut'))
