@@ -261,7 +261,8 @@ async function findEnd(
     found.changed.add(segment)
   }
   last.nextOffset = nextOffset
-  const keptEnd = Math.min(nextOffset, contentEnd(recovered.segments))
+  // The last batch was just seen, or is looked for.
+  const keptEnd = recoveredBatches > 0 && certain.chained ? nextOffset : Math.min(nextOffset, contentEnd(recovered.segments))
   // A snapshot at the very end of what is certain may have been made by a roll of which nothing was synced yet.
   found.certainOffset = state?.closed === true ? certain.offset : Math.max(certain.offset - 1, segments[certain.segment]!.baseOffset)
   if (!env.readOnly) removeSnapshots(env, options.folder, found.certainOffset)
