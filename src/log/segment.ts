@@ -9,22 +9,19 @@
 import { getInt32, getInt64 } from '../base/bytes.ts'
 import { isLogError } from '../base/errors.ts'
 import { type FileHandle } from '../files/file-system.ts'
-import { readFileSync, readFullySync, writeFileAtomically, writeFullySync } from '../files/write-fully.ts'
+import { readFullySync, writeFullySync } from '../files/write-fully.ts'
 import { BASE_OFFSET_AT, type BatchHeader, LAST_OFFSET_DELTA_AT, MAGIC, MAGIC_AT, RECORDS_AT } from '../format/batch.ts'
-import { OFFSET_ENTRY_SIZE } from '../format/index-entry.ts'
 import { indexFileName, logFileName, snapshotFileName, timeIndexFileName, txnIndexFileName } from '../format/names.ts'
 import { type LogConfig } from './config.ts'
 import { type LogEnvironment } from './environment.ts'
 import { MAX_RELATIVE_OFFSET } from './index-entries.ts'
-import { isRefusal } from './io-error.ts'
-import { OffsetIndex } from './offset-index.ts'
+import { IndexFiles } from './index-files.ts'
+import { type OffsetIndex } from './offset-index.ts'
 import { scanBatches } from './scan.ts'
+import { type IndexPlace, SegmentIndexes } from './segment-indexes.ts'
 import { type TailBatch } from './tail.ts'
-import { TimeIndex } from './time-index.ts'
+import { type TimeIndex } from './time-index.ts'
 import { TxnIndex } from './txn-index.ts'
-
-/** An index file larger than this belongs to nobody: Kafka's own limit is the segment's. */
-const MAX_INDEX_BYTES = 256 * 1024 * 1024
 
 /** The names of a segment's files in its folder. They differ from the plain ones only while a folder of Kafka's is looked at read-only. */
 export interface SegmentFiles {
@@ -79,22 +76,22 @@ export class Segment {
   readonly #folder: string
   readonly #names: SegmentFiles
   #handle: FileHandle | undefined
-  #offsetIndex: OffsetIndex | undefined
-  #timeIndex: TimeIndex | undefined
+  readonly #files: IndexFiles
+  /** Loaded when first needed. */
+  #indexes: SegmentIndexes | undefined
   #txnIndex: TxnIndex | undefined
   #bytesSinceEntry = 0
   /** Largest timestamp of the first batch; read when it is asked for. */
   #firstTimestamp: number | undefined
   #checked: Uint32Array | undefined
   #generation = 0
-  /** The indexes were made again, and their files are not these. */
-  #remade = false
 
   private constructor(env: LogEnvironment, config: LogConfig, folder: string, baseOffset: number, names: SegmentFiles, size: number) {
     this.#env = env
     this.#config = config
     this.#folder = folder
     this.#names = names
+    this.#files = new IndexFiles(env, folder)
     this.baseOffset = baseOffset
     this.path = env.files.join(folder, names.log)
     this.size = size
@@ -114,7 +111,7 @@ export class Segment {
       if (env.files.statSync(path) !== undefined) env.files.removeSync(path)
     }
     segment.#handle = env.openFiles.open(segment.path, 'create')
-    segment.#startIndexes()
+    segment.#indexes = SegmentIndexes.empty(segment.#place)
     segment.#txnIndex = new TxnIndex(baseOffset)
     segment.entrySynced = false
     segment.growing = true
@@ -124,7 +121,7 @@ export class Segment {
   /** A segment without a file, for readers of a partition that has none yet. */
   static empty(env: LogEnvironment, config: LogConfig, folder: string, baseOffset: number): Segment {
     const segment = new Segment(env, config, folder, baseOffset, segmentFiles(baseOffset), 0)
-    segment.#startIndexes()
+    segment.#indexes = SegmentIndexes.empty(segment.#place)
     segment.#txnIndex = new TxnIndex(baseOffset)
     return segment
   }
@@ -138,23 +135,21 @@ export class Segment {
   get handle(): FileHandle {
     if (this.#handle === undefined) {
       this.#handle = this.#env.openFiles.open(this.path, 'write')
-      if (this.#offsetIndex === undefined) this.#loadIndexes()
+      this.#indexes ??= this.#load()
     }
     return this.#handle
   }
 
   get offsetIndex(): OffsetIndex {
-    if (this.#offsetIndex === undefined) this.#loadIndexes()
-    return this.#offsetIndex!
+    return this.#loaded.offsets
   }
 
   get timeIndex(): TimeIndex {
-    if (this.#timeIndex === undefined) this.#loadIndexes()
-    return this.#timeIndex!
+    return this.#loaded.times
   }
 
   get txnIndex(): TxnIndex {
-    this.#txnIndex ??= TxnIndex.load(this.#readIndexFile(this.#names.txnIndex) ?? Buffer.alloc(0), this.baseOffset)
+    this.#txnIndex ??= TxnIndex.load(this.#files.read(this.#names.txnIndex) ?? Buffer.alloc(0), this.baseOffset)
     return this.#txnIndex
   }
 
@@ -166,8 +161,7 @@ export class Segment {
   /** Whether some transaction was aborted in this segment, told without reading anything but the folder. */
   get hasAborted(): boolean {
     if (this.#txnIndex !== undefined) return this.#txnIndex.count > 0
-    const stat = this.#env.files.statSync(this.#env.files.join(this.#folder, this.#names.txnIndex))
-    return stat !== undefined && stat.size > 0
+    return (this.#files.size(this.#names.txnIndex) ?? 0) > 0
   }
 
   /** Why a batch with these facts cannot go into this segment any more; undefined when it can. Rules of kafka-log-format 5.3. */
@@ -176,7 +170,7 @@ export class Segment {
     if (size > 0 && size > this.#config.segmentBytes - batch.size) return 'size'
     if (batch.lastOffset - this.baseOffset > 0x7fff_ffff) return 'offset'
     if (size === 0) return undefined
-    if (this.offsetIndex.full || this.timeIndex.full) return 'index'
+    if (this.#loaded.full) return 'index'
     return this.#age(batch, ahead) > this.#config.segmentMs ? 'time' : undefined
   }
 
@@ -193,7 +187,7 @@ export class Segment {
       this.maxTimestamp = batch.maxTimestamp
       this.maxTimestampOffset = batch.lastOffset
     }
-    if (this.#bytesSinceEntry > this.#config.indexIntervalBytes && !this.offsetIndex.full && !this.timeIndex.full) {
+    if (this.#bytesSinceEntry > this.#config.indexIntervalBytes && !this.#loaded.full) {
       this.offsetIndex.append(batch.lastOffset, position)
       this.timeIndex.maybeAppend(this.maxTimestamp, this.maxTimestampOffset)
       this.#bytesSinceEntry = 0
@@ -217,42 +211,27 @@ export class Segment {
     this.fileSize = this.size
   }
 
-  /** Writes index entries that are only in memory yet. A failure leaves them there: an index may always be shorter than its log. */
+  /** Writes index entries that are only in memory yet. */
   flushIndexes(): void {
-    if (this.#remade) {
-      if (!this.#cutIndexFile(this.#names.index, 0) || !this.#cutIndexFile(this.#names.timeIndex, 0)) return
-      this.#remade = false
-    }
-    for (const [index, name] of [[this.#offsetIndex, this.#names.index], [this.#timeIndex, this.#names.timeIndex]] as const) {
-      if (index !== undefined) this.#flushIndex(index, name)
-    }
+    this.#indexes?.flush()
   }
 
   /** Bytes of index entries that are only in memory. */
   get pendingIndexBytes(): number {
-    const index = this.#offsetIndex
-    return index === undefined ? 0 : index.count * OFFSET_ENTRY_SIZE - index.writtenSize
+    return this.#indexes === undefined ? 0 : this.#indexes.pendingBytes
   }
 
   /** Makes the index files durable, and the snapshot of producers at the end of the segment: the mark vouches for them. */
   async syncIndexes(): Promise<void> {
-    for (const name of [this.#names.index, this.#names.timeIndex, this.#names.txnIndex, snapshotFileName(this.nextOffset)]) {
-      const path = this.#env.files.join(this.#folder, name)
-      if (this.#env.files.statSync(path) === undefined) continue
-      const handle = this.#env.openFiles.open(path, 'write')
-      try {
-        await this.#env.syncs.run(() => handle.sync())
-      } finally {
-        handle.closeSync()
-      }
-    }
+    const { index, timeIndex, txnIndex } = this.#names
+    await this.#files.sync([index, timeIndex, txnIndex, snapshotFileName(this.nextOffset)])
   }
 
   /** Writes the list of aborted transactions; unlike the indexes it cannot be told from a shorter one, so a failure is the caller's. */
   flushTxnIndex(): void {
     const bytes = this.#txnIndex?.takePending()
     if (bytes === undefined) return
-    this.#writeIndex(this.#names.txnIndex, bytes, this.#txnIndex!.writtenSize - bytes.length)
+    this.#files.write(this.#names.txnIndex, bytes, this.#txnIndex!.writtenSize - bytes.length)
   }
 
   /** Forgets the list of transactions that ended at or past `offset`. False when the list below it is not known: it cannot be read. */
@@ -273,24 +252,14 @@ export class Segment {
   /** Makes the list of aborted transactions on disk the one in memory; as with `flushTxnIndex`, a failure is the caller's. */
   storeAborted(): void {
     this.flushTxnIndex()
-    if (this.#txnIndex !== undefined) this.#cutFile(this.#names.txnIndex, this.#txnIndex.writtenSize)
-  }
-
-  /** Forgets index entries past the end, and cuts the files to the entries they hold. */
-  #trimIndexes(): void {
-    this.offsetIndex.truncateTo(this.nextOffset)
-    this.timeIndex.truncateTo(this.nextOffset)
-    if (this.#env.readOnly) return
-    this.#cutIndexFile(this.#names.index, this.offsetIndex.writtenSize)
-    this.#cutIndexFile(this.#names.timeIndex, this.timeIndex.writtenSize)
+    if (this.#txnIndex !== undefined) this.#files.cut(this.#names.txnIndex, this.#txnIndex.writtenSize)
   }
 
   /** For readers of a log that grows elsewhere: the file may be longer now, or cut to its batches, and its index files say more. */
   refresh(growing: boolean): void {
     this.fileSize = this.#env.files.statSync(this.path)?.size ?? this.fileSize
     this.size = this.fileSize
-    this.#offsetIndex = undefined
-    this.#timeIndex = undefined
+    this.#indexes = undefined
     this.#txnIndex = undefined
     this.growing = growing
   }
@@ -299,7 +268,7 @@ export class Segment {
   seal(): void {
     this.growing = false
     if (this.maxTimestamp >= 0) this.timeIndex.maybeAppend(this.maxTimestamp, this.maxTimestampOffset, { seal: true })
-    this.#storeIndexes()
+    this.#loaded.store()
     if (this.fileSize > this.size) this.cutToSize()
   }
 
@@ -316,7 +285,7 @@ export class Segment {
     this.fileSize = position
     this.nextOffset = nextOffset
     this.#checked = undefined
-    this.#trimIndexes()
+    this.#loaded.trim(nextOffset)
     this.txnIndex.truncateTo(nextOffset)
     this.storeAborted()
     this.catchUp()
@@ -333,7 +302,7 @@ export class Segment {
   }
 
   #catchUp(): void {
-    if (!this.#entryHolds(this.offsetIndex.count - 1)) this.#startIndexes()
+    if (!this.#entryHolds(this.offsetIndex, this.offsetIndex.count - 1)) this.#indexes = SegmentIndexes.again(this.#place)
     this.#generation++
     const from = this.offsetIndex.lastPosition
     const { timestamp, offset } = this.timeIndex.last
@@ -363,13 +332,12 @@ export class Segment {
   /** Runs what reads the file and replaces what is in memory of it. When that fails, what was known before goes on to be known. */
   #unlessItFails(work: () => void): void {
     const { size, nextOffset, maxTimestamp, maxTimestampOffset } = this
-    const [offsetIndex, timeIndex, bytesSinceEntry] = [this.#offsetIndex, this.#timeIndex, this.#bytesSinceEntry]
+    const [indexes, bytesSinceEntry] = [this.#indexes, this.#bytesSinceEntry]
     try {
       work()
     } catch (error) {
       Object.assign(this, { size, nextOffset, maxTimestamp, maxTimestampOffset })
-      this.#offsetIndex = offsetIndex
-      this.#timeIndex = timeIndex
+      this.#indexes = indexes
       this.#bytesSinceEntry = bytesSinceEntry
       this.#generation++
       throw error
@@ -381,7 +349,8 @@ export class Segment {
    * nothing tells whether batches behind have larger times: they are looked at again.
    */
   recoverIndexes(): void {
-    this.#trimIndexes()
+    if (this.#env.readOnly) this.#loaded.forget(this.nextOffset)
+    else this.#loaded.trim(this.nextOffset)
     this.offsetIndex.truncateTo(this.timeIndex.last.offset + 1)
     this.catchUp()
   }
@@ -389,12 +358,10 @@ export class Segment {
   /** Makes the index files again, as new files: a failed sync may have forgotten the old ones, or their entries in the folder. */
   async storeIndexesAgain(): Promise<void> {
     this.remakeIndexes()
-    await this.storeRemade()
-    if (this.#remade) this.#removeIndexes()
+    if (!(await this.#loaded.replaceFiles())) this.#loaded.removeFiles()
     if (!this.hasAborted) return
     this.txnIndex.restorePending(0)
-    const bytes = this.txnIndex.takePending() ?? Buffer.alloc(0)
-    await writeFileAtomically(this.#env.files, this.#env.files.join(this.#folder, this.#names.txnIndex), bytes)
+    await this.#files.replace(this.#names.txnIndex, this.txnIndex.takePending() ?? Buffer.alloc(0))
   }
 
   /**
@@ -404,35 +371,23 @@ export class Segment {
   remakeIndexes(): void {
     const { nextOffset, fileSize } = this
     this.#unlessItFails(() => {
-      this.#startIndexes()
+      this.#indexes = SegmentIndexes.again(this.#place)
       this.#catchUp()
     })
     this.nextOffset = Math.max(nextOffset, this.nextOffset)
     this.fileSize = fileSize
     if (this.maxTimestamp >= 0) this.timeIndex.maybeAppend(this.maxTimestamp, this.maxTimestampOffset, { seal: true })
-    this.#remade = true
   }
 
   /** Replaces the index files by what was made again of them, if anything was. A failure leaves them as they are: damaged, and noticed. */
   async storeRemade(): Promise<void> {
-    if (!this.#remade || this.#env.readOnly) return
-    try {
-      for (const [index, name] of [[this.offsetIndex, this.#names.index], [this.timeIndex, this.#names.timeIndex]] as const) {
-        index.restorePending(0)
-        await writeFileAtomically(this.#env.files, this.#env.files.join(this.#folder, name), index.takePending() ?? Buffer.alloc(0))
-      }
-      this.#remade = false
-    } catch (error) {
-      this.offsetIndex.restorePending(0)
-      this.timeIndex.restorePending(0)
-      if (!isRefusal(error)) throw error
-    }
+    if (!this.#env.readOnly) await this.#indexes?.replaceFiles()
   }
 
   /** Makes the indexes again and writes them; they are not durable yet. */
   rebuildIndexes(): void {
     this.remakeIndexes()
-    if (!this.#env.readOnly) this.#storeIndexes()
+    if (!this.#env.readOnly) this.#loaded.store()
   }
 
   /** Where the first batch begins that ends at or past `offset`, and its first offset; undefined when there is none. */
@@ -456,7 +411,7 @@ export class Segment {
 
   /** Where a scan for `offset` begins: at a batch. An index entry that does not point at its batch is noticed, and the index made again. */
   scanStart(offset: number): number {
-    if (!this.#entryHolds(this.offsetIndex.countUpTo(offset) - 1)) this.remakeIndexes()
+    if (!this.#entryHolds(this.offsetIndex, this.offsetIndex.countUpTo(offset) - 1)) this.remakeIndexes()
     return this.offsetIndex.lookup(offset)
   }
 
@@ -495,10 +450,33 @@ export class Segment {
     return this.#env.clock.now() - this.createdMs
   }
 
+  get #place(): IndexPlace {
+    return { files: this.#files, names: this.#names, baseOffset: this.baseOffset, maxBytes: this.#config.segmentIndexBytes }
+  }
+
+  get #loaded(): SegmentIndexes {
+    return (this.#indexes ??= this.#load())
+  }
+
+  /** The indexes of the files, or, when these are missing or wrong, made again. */
+  #load(): SegmentIndexes {
+    // Where the end is known, an entry past it is damage: the entries to come would fall behind it.
+    const endKnown = !this.#env.readOnly && this.nextOffset > this.baseOffset
+    const found = SegmentIndexes.load(this.#place, { size: this.size, nextOffset: endKnown ? this.nextOffset : Infinity })
+    if (found === undefined || !this.#entryHolds(found.offsets, found.offsets.count - 1) || !this.#beginsWith(found.times)) {
+      this.remakeIndexes()
+      return this.#indexes!
+    }
+    const { timestamp, offset } = found.times.last
+    this.maxTimestamp = Math.max(this.maxTimestamp, timestamp)
+    this.maxTimestampOffset = Math.max(this.maxTimestampOffset, offset)
+    return found
+  }
+
   /** Whether an entry of the offset index points at its batch; true for the one before the first. */
-  #entryHolds(number: number): boolean {
+  #entryHolds(index: OffsetIndex, number: number): boolean {
     if (number < 0) return true
-    const { offset, position } = this.offsetIndex.entry(number)
+    const { offset, position } = index.entry(number)
     const header = Buffer.allocUnsafe(RECORDS_AT)
     if (position + RECORDS_AT > this.size || readFullySync(this.reader(), header, 0, RECORDS_AT, position) < RECORDS_AT) return false
     return header[MAGIC_AT] === MAGIC && getInt64(header, BASE_OFFSET_AT) + getInt32(header, LAST_OFFSET_DELTA_AT) === offset
@@ -513,11 +491,6 @@ export class Segment {
     return first !== undefined && first.lastOffset === offset && first.maxTimestamp === timestamp
   }
 
-  #startIndexes(): void {
-    this.#offsetIndex = new OffsetIndex(this.baseOffset, this.#config.segmentIndexBytes)
-    this.#timeIndex = new TimeIndex(this.baseOffset, this.#config.segmentIndexBytes)
-  }
-
   #readFirst(): BatchHeader | undefined {
     let first: BatchHeader | undefined
     scanBatches(this.reader(), { from: 0, to: this.size, checkCrc: false, minOffset: this.baseOffset }, (header) => {
@@ -525,112 +498,5 @@ export class Segment {
       return false
     })
     return first
-  }
-
-  #loadIndexes(): void {
-    const maxBytes = this.#config.segmentIndexBytes
-    const offsets = this.#readIndexFile(this.#names.index)
-    const times = this.#readIndexFile(this.#names.timeIndex)
-    const { baseOffset } = this
-    if (offsets !== undefined && times !== undefined) {
-      const offsetIndex = OffsetIndex.load(offsets, { baseOffset, maxBytes, validSize: this.size })
-      // Where the end is known, an entry past it is damage: the entries to come would fall behind it.
-      const endKnown = !this.#env.readOnly && this.nextOffset > baseOffset
-      const timeIndex = TimeIndex.load(times, { baseOffset, maxBytes, nextOffset: endKnown ? this.nextOffset : Infinity })
-      this.#offsetIndex = offsetIndex.index
-      if (offsetIndex.tail !== 'damaged' && timeIndex.tail !== 'damaged' && this.#entryHolds(offsetIndex.index.count - 1) && this.#beginsWith(timeIndex.index)) {
-        this.#timeIndex = timeIndex.index
-        this.maxTimestamp = Math.max(this.maxTimestamp, timeIndex.index.last.timestamp)
-        this.maxTimestampOffset = Math.max(this.maxTimestampOffset, timeIndex.index.last.offset)
-        return
-      }
-    }
-    this.remakeIndexes()
-  }
-
-  /** The bytes of an index file; undefined when there is none, or none that can be read: it is made again then. */
-  #readIndexFile(name: string): Buffer | undefined {
-    try {
-      return readFileSync(this.#env.files, this.#env.files.join(this.#folder, name), MAX_INDEX_BYTES)
-    } catch (error) {
-      if (!isRefusal(error)) throw error
-      return undefined
-    }
-  }
-
-  #flushIndex(index: OffsetIndex | TimeIndex, name: string): void {
-    const before = index.writtenSize
-    const bytes = index.takePending()
-    if (bytes === undefined) return
-    try {
-      this.#writeIndex(name, bytes, before)
-    } catch (error) {
-      if (!isRefusal(error)) throw error
-      index.restorePending(before)
-    }
-  }
-
-  /** Writes the indexes of a segment that takes no more batches. */
-  #storeIndexes(): void {
-    this.flushIndexes()
-    // Here a shorter index would be believed; one that is missing is made again.
-    if (this.offsetIndex.pending || this.timeIndex.pending) this.#removeIndexes()
-    else this.#createMissingIndexes()
-  }
-
-  #removeIndexes(): void {
-    for (const name of [this.#names.index, this.#names.timeIndex]) {
-      const path = this.#env.files.join(this.#folder, name)
-      if (this.#env.files.statSync(path) !== undefined) this.#env.files.removeSync(path)
-    }
-    this.offsetIndex.restorePending(0)
-    this.timeIndex.restorePending(0)
-    this.#remade = true
-  }
-
-  /** An index without entries is an empty file: a missing one counts as lost, here and in Kafka, and is rebuilt from the whole segment. */
-  #createMissingIndexes(): void {
-    for (const name of [this.#names.index, this.#names.timeIndex]) {
-      const path = this.#env.files.join(this.#folder, name)
-      if (this.#env.files.statSync(path) !== undefined) continue
-      try {
-        this.#env.openFiles.open(path, 'create').closeSync()
-      } catch (error) {
-        if (!isRefusal(error)) throw error
-      }
-    }
-  }
-
-  #writeIndex(name: string, bytes: Buffer, position: number): void {
-    const path = this.#env.files.join(this.#folder, name)
-    const handle = this.#env.openFiles.open(path, this.#env.files.statSync(path) === undefined ? 'create' : 'write')
-    try {
-      writeFullySync(handle, bytes, 0, bytes.length, position)
-    } finally {
-      handle.closeSync()
-    }
-  }
-
-  /** Cuts an index file to its valid entries. When that fails they stay, and are found out when the file is loaded or used. */
-  #cutIndexFile(name: string, size: number): boolean {
-    try {
-      this.#cutFile(name, size)
-      return true
-    } catch (error) {
-      if (!isRefusal(error)) throw error
-      return false
-    }
-  }
-
-  #cutFile(name: string, size: number): void {
-    const path = this.#env.files.join(this.#folder, name)
-    const stat = this.#env.files.statSync(path)
-    if (stat === undefined || stat.size <= size) return
-    const handle = this.#env.openFiles.open(path, 'write')
-    try {
-      handle.truncateSync(size)
-    } finally {
-      handle.closeSync()
-    }
   }
 }
