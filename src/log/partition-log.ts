@@ -261,7 +261,8 @@ export class PartitionLog implements CursorSource {
     }
     await writer.settle()
     const { acknowledged, nextOffset, certain } = writer
-    const believed = certain.offset < acknowledged
+    // Of the segment where certainty ends the indexes may not be durable, even if all its records are.
+    const believed = certain.offset <= acknowledged
     await this.#lowerMark(believed ? certain : this.#placeOf(acknowledged), believed ? certain.offset : acknowledged)
     await this.#cutSegments(acknowledged)
     // With relaxed durability some of what was acknowledged was never synced: it is checked and written again, as after a crash.
