@@ -3,7 +3,8 @@
  *
  * gzip is node:zlib; zstd too where Node has it (22.15 and later). Reading snappy and lz4 is our own code (snappy.ts, lz4-frame.ts), so
  * every Node reads them without any package; writing them, and zstd on an older Node, takes an optional package that is looked up when it
- * is first needed and never at import. So is node:zlib itself, which takes some milliseconds to load. The framings are Kafka's: docs/format.md#compression.
+ * is first needed and never at import. So is node:zlib itself, which takes some milliseconds to load. The framings are Kafka's:
+ * docs/format.md#compression.
  */
 import { LogError } from '../base/errors.ts'
 import { readLz4Frame, writeLz4Frame } from './lz4-frame.ts'

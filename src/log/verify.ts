@@ -368,7 +368,7 @@ function misplaced({ batch, due, belongsAt }: Piece & { readonly kind: 'misplace
   return `a whole batch with offsets ${baseOffset}..${lastOffset} stands where ${due} is due${hint}`
 }
 
-/** What a wrong entry is in an index of `segment`: of an end that is not certain entries may be missing, or not whole. The next open makes them again. */
+/** What a wrong entry is in an index of `segment`: of an end that is not certain, entries may not be whole. The next open makes them again. */
 function kindIn(segment: SegmentLegs): Finding['kind'] {
   return segment.legs.every((leg) => leg.certain) ? 'damage' : 'note'
 }
