@@ -6,5 +6,6 @@ export default defineConfig({
     exclude: ['test/interop/**'],
     pool: 'forks',
     testTimeout: 60_000,
+    maxConcurrency: 2,
   },
 })

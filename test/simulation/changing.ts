@@ -60,6 +60,7 @@ export async function reopen(process: Process, partition: Partition): Promise<vo
   const healthy = process.healthy
   const keeps = Math.min(log.durableOffset, model.cutting)
   const endsBelow = log.durableOffset
+  const { given } = model
   const opened = await process.settled(log.reopen())
   if (opened === undefined) return
   if ('error' in opened) {
@@ -72,6 +73,7 @@ export async function reopen(process: Process, partition: Partition): Promise<vo
   world.counts.reopens++
   forgetReaders(partition)
   partition.seenFrom = log.nextOffset
+  partition.check(log.nextOffset >= given, () => `offset ${log.nextOffset} is the next one, and was given out before: up to ${given}`)
   process.whileAlive(() => compare(process, partition, { keeps, endsBelow }))
 }
 

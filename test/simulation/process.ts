@@ -84,7 +84,8 @@ export class Process {
       model.units = model.units.filter((unit) => !unit.refused)
     }
     this.alive = false
-    this.world.closed = failures.length === 0 && !unhurt.includes(false)
+    // Files that were removed may come back where a sync of the folder failed, and are set aside then.
+    this.world.closed = failures.length === 0 && !unhurt.includes(false) && !this.losesPower
     this.world.counts.closes++
     // What was closed in good order is durable: a power cut right after takes nothing.
     const power = this.losesPower || this.world.draw.once(2)
@@ -209,7 +210,9 @@ export class Process {
       this.world.note(`  t-${event.partition} ${event.type}: ${event.from}..${event.end - 1} (${String(event.cause)})`)
       const partition = this.partitions[event.partition]
       const expected = this.faulty || this.robbed || this.world.settings.capacity < PLENTY
-      if (!expected) this.world.fail(new Error(`t-${event.partition} is ${event.type} without a reason: ${told(event.cause)}`))
+      if (!expected || !this.explained(event.cause)) {
+        this.world.fail(new Error(`t-${event.partition} is ${event.type} without a reason: ${told(event.cause)}`))
+      }
       partition?.lost(event)
     }
   }

@@ -1,0 +1,159 @@
+/*
+ * Mistakes that somebody could make in the log, each as a change of one line of its source. The simulation is only worth its time if it
+ * finds every one of them (planted-faults.test.ts).
+ */
+
+/** One mistake: what stands in the source, once, and what would stand there instead. */
+export interface PlantedFault {
+  readonly mistake: string
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+export const plantedFaults: readonly PlantedFault[] = [
+  {
+    mistake: 'appends are acknowledged before their sync',
+    file: 'log/writer.ts',
+    find: 'if (this.#synchronous && !(await this.#sync())) break',
+    replace: 'if (this.#synchronous) void this.#sync()',
+  },
+  {
+    mistake: 'the entry of a new segment in the folder is not synced',
+    file: 'log/writer.ts',
+    find: 'if (!active.entrySynced) jobs.push(env.syncs.run(() => env.files.syncFolder(folder)))',
+    replace: '',
+  },
+  {
+    mistake: 'the mark says that a round is synced before it is',
+    file: 'log/writer.ts',
+    find: 'const started = env.clock.monotonic()',
+    replace: 'const started = env.clock.monotonic(); this.#moveSynced(active.baseOffset, size, nextOffset); this.#publish(false)',
+  },
+  {
+    mistake: 'a sync that failed is tried again',
+    file: 'log/writer.ts',
+    find: 'await env.syncs.run(() => active.handle.sync())',
+    replace: 'await env.syncs.run(() => active.handle.sync().catch(() => active.handle.sync()))',
+  },
+  {
+    mistake: 'readers see what is not acknowledged',
+    file: 'log/partition-log.ts',
+    find: 'get highWatermark(): number {\n    return this.durableOffset',
+    replace: 'get highWatermark(): number {\n    return this.nextOffset',
+  },
+  {
+    mistake: 'a cut takes one batch too many',
+    file: 'log/partition-log.ts',
+    find: 'last.truncate(last.batchStart(nextOffset)?.position',
+    replace: 'last.truncate(last.batchStart(nextOffset - 1)?.position',
+  },
+  {
+    mistake: 'offsets that were given out are given out again after a fence',
+    file: 'log/partition-log.ts',
+    find: 'Math.max(nextOffset, found.nextOffset)',
+    replace: 'found.nextOffset',
+  },
+  {
+    mistake: 'a cut does not lower the mark first',
+    file: 'log/partition-log.ts',
+    find: 'await this.#lowerMark(this.#placeOf(nextOffset), nextOffset)',
+    replace: '',
+  },
+  {
+    mistake: 'what a cut takes away is not synced',
+    file: 'log/partition-log.ts',
+    find: 'await this.#env.syncs.run(() => last.handle.sync())',
+    replace: '',
+  },
+  {
+    mistake: 'recovery believes batches without their checksum',
+    file: 'log/recovery.ts',
+    find: 'to: segment.fileSize, checkCrc: true',
+    replace: 'to: segment.fileSize, checkCrc: false',
+  },
+  {
+    mistake: 'recovery leaves a torn tail where it is',
+    file: 'log/recovery.ts',
+    find: 'room <= env.roomAheadBytes)) segment.cutToSize()',
+    replace: 'room <= env.roomAheadBytes)) continue',
+  },
+  {
+    mistake: 'recovery does not write again what a failed sync may have made the system forget',
+    file: 'log/recovery.ts',
+    find: 'rewrite(segment.handle, from, segment.size)',
+    replace: '',
+  },
+  {
+    mistake: 'recovery goes on behind a segment that lost its end',
+    file: 'log/recovery.ts',
+    find: 'segment.baseOffset !== found.nextOffset) {',
+    replace: 'segment.baseOffset < found.nextOffset) {',
+  },
+  {
+    mistake: 'no new epoch begins after a crash',
+    file: 'log/open-partition.ts',
+    find: 'latest >= 0 ? latest : latest + 1',
+    replace: 'latest >= 0 ? latest : Math.max(latest, 0)',
+  },
+  {
+    mistake: 'the mark is not synced after a recovery',
+    file: 'log/open-partition.ts',
+    find: 'if (options.create || !end.report.clean) await env.mark.sync()',
+    replace: '',
+  },
+  {
+    mistake: 'an older word of the mark is believed',
+    file: 'log/mark.ts',
+    find: 'if (sequence <= (known?.sequence ?? 0)) continue',
+    replace: '',
+  },
+  {
+    mistake: 'nobody looks whether the lock is still ours',
+    file: 'log/writer.ts',
+    find: 'lock.confirmed || (await lock.confirm())',
+    replace: 'true',
+  },
+  {
+    mistake: 'a flush with relaxed durability does not sync',
+    file: 'log/writer.ts',
+    find: 'if (this.#parts.env.files.durable && this.#synced < this.#acknowledged) await this.#syncNow()',
+    replace: '',
+  },
+  {
+    mistake: 'records of aborted transactions are handed out',
+    file: 'log/read-committed.ts',
+    find: "last.lastOffset ? 'skip' : 'deliver'",
+    replace: "last.lastOffset ? 'deliver' : 'deliver'",
+  },
+  {
+    mistake: 'a batch that is sent again is stored again',
+    file: 'log/producer-state.ts',
+    find: "const before = origin === 'client' ? retained(known, batch) : undefined",
+    replace: 'const before = undefined as ReturnType<typeof retained>',
+  },
+  {
+    mistake: 'index entries of what was cut stay',
+    file: 'log/segment-indexes.ts',
+    find: 'this.offsets.truncateTo(nextOffset)\n    this.times.truncateTo(nextOffset)',
+    replace: '',
+  },
+  {
+    mistake: 'records that a full disk did not take are called durable',
+    file: 'log/writer.ts',
+    find: 'this.#waiters.fail(offset, error)',
+    replace: 'this.#waiters.acknowledge(this.#nextOffset)',
+  },
+  {
+    mistake: 'records that nobody waited for are lost without a word',
+    file: 'log/writer.ts',
+    find: "this.#loss = new LogError('LOG_APPEND_LOST'",
+    replace: "void new LogError('LOG_APPEND_LOST'",
+  },
+  {
+    mistake: 'a programming error takes the way of a failed write',
+    file: 'log/segment.ts',
+    find: 'writeFullySync(this.handle, buffer, from, to, this.size)',
+    replace: 'writeFullySync(this.handle, buffer, from, to, this.size === 77 ? (undefined as unknown as { at: number }).at : this.size)',
+  },
+]
