@@ -231,13 +231,14 @@ export class PartitionLog implements CursorSource {
     await guardedAsync(`cutting ${this.topic}-${this.partition}`, () => writer.exclusively(async () => {
       if (offset >= writer.acknowledged) return
       const nextOffset = Math.max(offset, this.#segments.first.baseOffset)
+      const place = this.#placeOf(nextOffset)
       try {
-        await this.#lowerMark(this.#placeOf(nextOffset), nextOffset)
+        await this.#lowerMark(place, nextOffset)
         await this.#cutSegments(nextOffset)
         await this.#restart(nextOffset, nextOffset)
       } catch (error) {
         // Half cut: what is left is told by a reopen, which cuts again.
-        writer.abandon(nextOffset, error)
+        writer.abandon({ ...place, offset: nextOffset }, error)
         throw error
       }
     }))

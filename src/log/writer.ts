@@ -255,11 +255,14 @@ export class Writer {
     })
   }
 
-  /** Runs `work` while no round runs and none starts. */
+  /** Runs `work` while no round runs and none starts; everything acknowledged is synced then. */
   async exclusively<T>(work: () => Promise<T>): Promise<T> {
     await this.flush()
     return this.#exclusively(async () => {
       await this.#backgroundSync
+      // With relaxed durability more may have been acknowledged since the flush.
+      if (this.#state === 'open' && this.#parts.env.files.durable && this.#synced < this.#acknowledged) await this.#sync()
+      if (this.#state !== 'open') throw this.#fenceCause ?? this.#closedError()
       this.#cutting = true
       try {
         return await work()
@@ -280,11 +283,11 @@ export class Writer {
     if (this.#state === 'open') this.#seal()
   }
 
-  /** A cut to `acknowledged` failed on its way: the partition is fenced, and nothing at or past that offset is vouched for. */
-  abandon(acknowledged: number, cause: unknown): void {
-    this.#acknowledged = acknowledged
-    this.#synced = Math.min(this.#synced, acknowledged)
-    this.#parts.tail.truncateTo(acknowledged)
+  /** A cut to `end` failed on its way: the partition is fenced, and nothing at or past that place is vouched for. */
+  abandon(end: { readonly baseOffset: number; readonly position: number; readonly offset: number }, cause: unknown): void {
+    this.#acknowledged = end.offset
+    this.#moveSynced(end.baseOffset, end.position, end.offset)
+    this.#parts.tail.truncateTo(end.offset)
     this.#fence('truncate', cause)
   }
 

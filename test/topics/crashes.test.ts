@@ -91,6 +91,12 @@ async function script(log: SimulatedLog): Promise<void> {
   await log.store(0, log.value(), log.value())
   await log.cut(1, 2, 0)
   await log.store(1, log.value(), log.value())
+  // Into records that come while the cut waits for those before them.
+  const { nextOffset: end } = log.partition(1)
+  const cut = log.cut(1, end + 1, end)
+  log.append(1, log.value(), log.value(), log.value())
+  await cut
+  await log.store(1, log.value())
   await log.roll(1)
   await log.transact(1, 9, [log.value()], undefined)
   await log.store(1, log.value(), log.value(400), log.value(400))
@@ -108,6 +114,11 @@ async function fail(log: SimulatedLog): Promise<void> {
   await log.flush(0)
   await log.reopen(0)
   await log.store(0, log.value(), log.value())
+  // The sync of a segment that was just sealed, and had room behind its end.
+  disk.inject({ verb: 'sync', path: /t-0.*\.log$/, error: 'EIO', times: 1 })
+  await log.roll(0)
+  await log.reopen(0)
+  await log.store(0, log.value())
   disk.inject({ verb: 'write', path: /t-1.*\.log$/, error: 'ENOSPC', times: 1 })
   await log.store(1, log.value(), log.value())
   await log.pass(2000)
