@@ -57,7 +57,7 @@ export const plantedFaults: readonly PlantedFault[] = [
   {
     mistake: 'a cut does not lower the mark first',
     file: 'log/partition-log.ts',
-    find: 'await this.#lowerMark(this.#placeOf(nextOffset), nextOffset)',
+    find: 'await this.#lowerMark(place, nextOffset)',
     replace: '',
   },
   {
