@@ -122,6 +122,7 @@ export class Mark {
   #dirty = true
   #timer: Timer | undefined
   #syncing: Promise<void> | undefined
+  #completing: Promise<void> = Promise.resolve()
   #failure: LogError | undefined
 
   private constructor(files: FileSystem, folder: string, clock: Clock, syncMs: number) {
@@ -136,15 +137,21 @@ export class Mark {
   static async open(files: FileSystem, folder: string, clock: Clock, options: { readonly syncMs?: number } = {}): Promise<Mark> {
     const mark = Mark.read(files, folder, clock, options)
     await mark.start()
+    try {
+      await mark.ready()
+    } catch (error) {
+      await mark.close()
+      throw error
+    }
     return mark
   }
 
-  /** Reads the mark of `folder` for its one writer and changes nothing: `start` comes before the first slot is written. */
+  /** Reads the mark of `folder` for its one writer and changes nothing: `start` and `ready` come before the first slot is written. */
   static read(files: FileSystem, folder: string, clock: Clock, options: { readonly syncMs?: number } = {}): Mark {
     return new Mark(files, folder, clock, options.syncMs ?? 1000)
   }
 
-  /** Makes ready for writing, the files too when they are missing. What was read is durable when this resolves. */
+  /** Opens the files, and makes those that are missing. What was read is durable when this resolves; `ready` tells when slots may be written. */
   async start(): Promise<void> {
     const files = this.#files
     const folder = this.#folder
@@ -163,11 +170,18 @@ export class Mark {
       // After a close in good order the last bank is complete: nothing is written before that is durable, which it is now.
       const last = 1 << ((this.#bank + BANKS - 1) % BANKS)
       this.#dirty = [...this.#slots.values()].some(({ banks }) => (banks & last) === 0)
-      await this.sync()
     } catch (error) {
       for (const handle of this.#handles) handle.closeSync()
       throw error
     }
+    // Who opens a partition has other things to wait for meanwhile, and is told there when it fails.
+    this.#completing = this.sync()
+    this.#completing.catch(() => {})
+  }
+
+  /** Resolves when a bank is durable and complete, so that slots may be written to the next. */
+  ready(): Promise<void> {
+    return this.#completing
   }
 
   /** Opens the mark for reading: `refresh` sees what the writer publishes. */

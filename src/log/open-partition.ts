@@ -398,7 +398,7 @@ async function settleFolder(
 ): Promise<void> {
   const active = end.segments.at(-1)!
   const believed = end.report.clean && slot.state !== undefined
-  const jobs = [epochStored]
+  const jobs = [epochStored, env.mark.ready()]
   if (env.files.durable) {
     for (const segment of end.changed) jobs.push(segment.syncIndexes())
     if (!believed) jobs.push(env.files.syncFolder(options.folder))
