@@ -32,7 +32,7 @@ export class Process {
   healthy = true
   /** The mark could not be stored, and takes nothing any more. */
   markFailed = false
-  /** It ends with a power cut, whatever else was planned. */
+  /** Its disk takes nothing any more until the power is cut, with which it ends, whatever else was planned. */
   losesPower = false
   /** The lock went to somebody else: nothing may be acknowledged any more. */
   robbed = false
@@ -84,8 +84,7 @@ export class Process {
       model.units = model.units.filter((unit) => !unit.refused)
     }
     this.alive = false
-    // Files that were removed may come back where a sync of the folder failed, and are set aside then.
-    this.world.closed = failures.length === 0 && !unhurt.includes(false) && !this.losesPower
+    this.world.closed = failures.length === 0 && !unhurt.includes(false)
     this.world.counts.closes++
     // What was closed in good order is durable: a power cut right after takes nothing.
     const power = this.losesPower || this.world.draw.once(2)
@@ -115,8 +114,9 @@ export class Process {
     world.counts[power ? 'powerCuts' : 'kills']++
   }
 
-  /** Switches all faults off. */
+  /** Switches all faults off that can be. */
   heal(): void {
+    if (this.losesPower) return
     this.disk.heal()
     this.disk.capacity = this.world.settings.capacity
     this.healthy = true

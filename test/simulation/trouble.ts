@@ -11,6 +11,9 @@ import { ROOT, type World } from './world.ts'
 /** Files that are derived from the log, or from each other. */
 const disposable = /\.(?:index|timeindex|snapshot)$|leader-epoch-checkpoint$/
 
+/** Calls that a file system refuses that became read-only. */
+const changing: ReadonlySet<DiskCall['verb']> = new Set(['write', 'writeAsync', 'sync', 'syncFolder', 'truncate', 'rename', 'remove'])
+
 /** Makes some of the next calls fail. */
 export function fail(process: Process): void {
   const { draw, settings, counts } = process.world
@@ -19,7 +22,7 @@ export function fail(process: Process): void {
   process.faulty = true
   process.healthy = false
   const { disk } = process
-  const kind = draw.weighted([[3, 'sync'], [1, 'write'], [2, 'short'], [2, 'full'], [2, 'anything'], [1, 'handles'], [2, 'room'], [1, 'folder']])
+  const kind = draw.weighted([[3, 'sync'], [1, 'write'], [2, 'short'], [2, 'full'], [2, 'anything'], [1, 'handles'], [2, 'room'], [1, 'read-only']])
   process.world.note(`  fault: ${kind}`)
   if (kind === 'sync') disk.inject({ verb: 'sync', path: /\.log$/, error: draw.pick('EIO', 'ENOSPC'), times: 1 })
   if (kind === 'write') disk.inject({ verb: 'write', path: /\.log$/, error: 'EIO', times: 1 })
@@ -27,10 +30,9 @@ export function fail(process: Process): void {
   if (kind === 'full') disk.inject({ verb: 'write', path: /\.log$/, error: 'ENOSPC', times: 1 + draw.int(3) })
   if (kind === 'handles') disk.inject({ verb: 'open', error: 'EMFILE', times: 1 + draw.int(3) })
   if (kind === 'room') disk.capacity = used(disk) + draw.int(30_000)
-  if (kind === 'folder' && settings.config.durability === 'sync') {
-    // The system takes the folder for stored from now on, and so would the next process. With relaxed durability this one would too: what
-    // it has acknowledged may lie in files without an entry.
-    disk.inject({ verb: 'syncFolder', error: 'EIO', times: 1 })
+  if (kind === 'read-only') {
+    // As a file system does that could not store its own journal: only a new start of the machine helps.
+    disk.inject({ when: ({ verb, detail }) => changing.has(verb) || detail === 'create', error: 'EROFS', times: Infinity })
     process.losesPower = true
   }
   if (kind === 'anything') {
