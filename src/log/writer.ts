@@ -610,7 +610,7 @@ export class Writer {
    * appends that never lets the event loop turn does not see a sync end: so the next ones begin before, as far as there are places.
    */
   #syncSealed(): void {
-    for (const segment of this.#unsynced) if (this.#parts.env.syncs.hasSpare) this.#beginSync(segment)
+    this.#beginSyncs()
     if (this.#backgroundSync !== undefined || this.#unsynced.length === 0) return
     this.#backgroundSync = this.#syncSealedOnes().finally(() => { this.#backgroundSync = undefined })
   }
@@ -620,6 +620,7 @@ export class Writer {
     while (this.#unsynced.length > 0 && this.#state === 'open') {
       const segment = this.#unsynced[0]!
       try {
+        this.#beginSyncs()
         await this.#beginSync(segment)
         await segment.syncIndexes()
         // Always: index files may have been made after the segment's own entry was synced.
@@ -638,6 +639,10 @@ export class Writer {
     }
     if (this.#begun.size > 0) await Promise.allSettled(this.#begun.values())        // fenced: nobody goes on while they use the files
     this.#begun.clear()
+  }
+
+  #beginSyncs(): void {
+    for (const segment of this.#unsynced) if (this.#parts.env.syncs.hasSpare) this.#beginSync(segment)
   }
 
   /** The sync of a sealed segment. Its failure is told when it is that segment's turn. */
