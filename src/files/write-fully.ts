@@ -65,12 +65,14 @@ export function readFileSync(files: FileSystem, path: string, maxBytes: number):
  * Replaces a file in one step: after a crash at any moment there is the old one or the new one, whole. Durable when it resolves.
  *
  * Goes through `<path>.tmp`, so one call per path at a time. When it rejects, the old file or the new one is there.
+ *
+ * @param bytes  the whole, or its pieces in order, each of which is asked for when the one before is written
  */
-export async function writeFileAtomically(files: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
+export async function writeFileAtomically(files: FileSystem, path: string, bytes: Uint8Array | Iterable<Uint8Array>): Promise<void> {
   const temporary = `${path}.tmp`
   if (files.statSync(temporary) !== undefined) files.removeSync(temporary)       // left by a crash
   try {
-    await writeNewFile(files, temporary, bytes)
+    await writeNewFile(files, temporary, bytes instanceof Uint8Array ? [bytes] : bytes)
     files.renameSync(temporary, path)
   } catch (error) {
     removeIfThere(files, temporary)
@@ -97,10 +99,14 @@ function progress(file: FileHandle, count: number): number {
   return count
 }
 
-async function writeNewFile(files: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
+async function writeNewFile(files: FileSystem, path: string, pieces: Iterable<Uint8Array>): Promise<void> {
   const file = files.openSync(path, 'create')
   try {
-    writeFullySync(file, bytes, 0, bytes.length, 0)
+    let position = 0
+    for (const bytes of pieces) {
+      writeFullySync(file, bytes, 0, bytes.length, position)
+      position += bytes.length
+    }
     if (files.durable) await file.sync()
   } finally {
     file.closeSync()

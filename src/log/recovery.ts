@@ -132,9 +132,7 @@ async function cutTail(
   }
   if (env.readOnly) return { ...report, movedTo: undefined }
   const movedTo = freeName(env, folder, segment.baseOffset)
-  const torn = Buffer.allocUnsafe(tornEnd - position)
-  readFullySync(segment.reader(), torn, 0, torn.length, position)
-  await writeFileAtomically(env.files, env.files.join(folder, movedTo), torn)
+  await writeFileAtomically(env.files, env.files.join(folder, movedTo), piecesOf(segment.reader(), position, tornEnd))
   for (const one of later) setAside(env, folder, one)
   env.openFiles.forget(segment.path)
   return { ...report, movedTo }
@@ -172,10 +170,20 @@ async function storeAgain(
 }
 
 function rewrite(file: FileHandle, from: number, to: number): void {
+  let position = from
+  for (const bytes of piecesOf(file, from, to)) {
+    writeFullySync(file, bytes, 0, bytes.length, position)
+    position += bytes.length
+  }
+}
+
+/** What a file holds in [from, to), in pieces that lie in the same memory. */
+function* piecesOf(file: FileHandle, from: number, to: number): Generator<Buffer, void> {
   const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, Math.max(0, to - from)))
   for (let position = from; position < to; ) {
     const count = readFullySync(file, buffer, 0, Math.min(buffer.length, to - position), position)
-    writeFullySync(file, buffer, 0, count, position)
+    if (count === 0) return
+    yield buffer.subarray(0, count)
     position += count
   }
 }
