@@ -4,8 +4,8 @@
  */
 import { getInt16, getInt32, getInt64 } from '../base/bytes.ts'
 import {
-  ATTRIBUTES_AT, BASE_OFFSET_AT, BASE_TIMESTAMP_AT, COMPRESSION_MASK, CONTROL_BIT, LAST_OFFSET_DELTA_AT, LEADER_EPOCH_AT, LENGTH_AT,
-  LENGTH_COVERS_FROM, LOG_APPEND_TIME_BIT, MAX_TIMESTAMP_AT, RECORD_COUNT_AT, TRANSACTIONAL_BIT,
+  ATTRIBUTES_AT, BASE_OFFSET_AT, BASE_TIMESTAMP_AT, batchSize, COMPRESSION_MASK, CONTROL_BIT, LAST_OFFSET_DELTA_AT, LEADER_EPOCH_AT,
+  LOG_APPEND_TIME_BIT, MAX_TIMESTAMP_AT, RECORD_COUNT_AT, TRANSACTIONAL_BIT,
 } from '../format/batch.ts'
 
 /** A batch in `buffer`, taken apart. */
@@ -54,11 +54,6 @@ export class BatchPlace {
   get dense(): boolean {
     return this.lastOffset - this.baseOffset === this.recordCount - 1
   }
-}
-
-/** Bytes of the batch at `at`, header included, as it says. */
-export function batchSize(buffer: Buffer, at: number): number {
-  return LENGTH_COVERS_FROM + getInt32(buffer, at + LENGTH_AT)
 }
 
 /** The last offset of the batch at `at`, as it says. */

@@ -10,10 +10,10 @@ import { LogError } from '../base/errors.ts'
 import { type PinnedFile } from '../files/open-files.ts'
 import { readFully, readFullySync } from '../files/write-fully.ts'
 import {
-  batchDamage, CONTROL_BIT, LENGTH_AT, LENGTH_COVERS_FROM, PRODUCER_ID_AT, RECORDS_AT, SMALLEST_LENGTH, TRANSACTIONAL_BIT,
+  batchDamage, batchSize, CONTROL_BIT, LENGTH_AT, LENGTH_COVERS_FROM, PRODUCER_ID_AT, RECORDS_AT, SMALLEST_LENGTH, TRANSACTIONAL_BIT,
 } from '../format/batch.ts'
 import { compressionNames, decompress } from '../format/compression.ts'
-import { batchSize, BatchPlace, lastOffsetAt } from './batch-place.ts'
+import { BatchPlace, lastOffsetAt } from './batch-place.ts'
 import { guarded, guardedAsync } from './io-error.ts'
 import { type CommittedFilter } from './read-committed.ts'
 import { BatchView, LogRecord, type RecordSource } from './record.ts'
