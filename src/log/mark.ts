@@ -124,6 +124,7 @@ export class Mark {
   #syncing: Promise<void> | undefined
   #completing: Promise<void> = Promise.resolve()
   #failure: LogError | undefined
+  #restoring: Promise<void> | undefined
 
   private constructor(files: FileSystem, folder: string, clock: Clock, syncMs: number) {
     this.#files = files
@@ -209,6 +210,7 @@ export class Mark {
   /** @internal Writes a slot; called by slots only. */
   put(slot: Slot, state: MarkState): void {
     if (this.#failure !== undefined) throw this.#failure
+    slot.banks = 0       // a write that fails may leave half of it
     this.#write(slot, state, ++this.#sequence)
     slot.state = state
     slot.sequence = this.#sequence
@@ -230,6 +232,16 @@ export class Mark {
     }
   }
 
+  /**
+   * After a failure: stores every slot again, in one bank after the other. Resolves when slots can be written again, at once when nothing
+   * failed; rejects while the disk still fails.
+   */
+  async restore(): Promise<void> {
+    if (this.#failure === undefined) return
+    this.#restoring ??= this.#storeAgain().finally(() => { this.#restoring = undefined })
+    await this.#restoring
+  }
+
   async close(): Promise<void> {
     this.#timer?.cancel()
     try {
@@ -238,6 +250,15 @@ export class Mark {
       this.#timer?.cancel()
       for (const handle of this.#handles) handle.closeSync()
       this.#handles = []
+    }
+  }
+
+  async #storeAgain(): Promise<void> {
+    this.#failure = undefined
+    for (const slot of this.#slots.values()) slot.banks = 0
+    for (let bank = 0; bank < BANKS; bank++) {
+      this.#dirty = true
+      await this.sync()
     }
   }
 

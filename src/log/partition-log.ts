@@ -261,6 +261,7 @@ export class PartitionLog implements CursorSource {
       throw new LogError('LOG_LOCK_LOST', `another process took the lock of the folder of ${this.topic}-${this.partition}`)
     }
     await writer.settle()
+    await this.#env.mark.restore()
     const { acknowledged, nextOffset, certain } = writer
     // Of the segment where certainty ends the indexes may not be durable, even if all its records are.
     const believed = certain.offset <= acknowledged

@@ -65,7 +65,7 @@ export async function reopen(process: Process, partition: Partition): Promise<vo
   if (opened === undefined) return
   if ('error' in opened) {
     partition.check(process.explained(opened.error), () => `a reopen failed: ${String(opened.error)}`)
-    partition.check(!healthy || process.robbed || process.markFailed, () => `a reopen failed on a healthy disk: ${String(opened.error)}`)
+    partition.check(!healthy || process.robbed, () => `a reopen failed on a healthy disk: ${String(opened.error)}`)
     partition.check(log.state === 'fenced', () => `a reopen failed, and the log is ${log.state}`)
     return
   }

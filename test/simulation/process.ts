@@ -30,8 +30,6 @@ export class Process {
   faulty = false
   /** No fault is switched on. */
   healthy = true
-  /** The mark could not be stored, and takes nothing any more. */
-  markFailed = false
   /** Its disk takes nothing any more until the power is cut, with which it ends, whatever else was planned. */
   losesPower = false
   /** The lock went to somebody else: nothing may be acknowledged any more. */

@@ -51,13 +51,13 @@ export function failOpening(process: Process): void {
   process.disk.inject({ when, nth: 1 + draw.int(60), error: draw.pick('EIO', 'ENOSPC', 'EMFILE'), times: 1 })
 }
 
-/** The mark cannot be stored: nothing can be acknowledged until the folder is opened anew. */
+/** The mark cannot be stored: nothing can be acknowledged until a partition is opened again. */
 export function failMark(process: Process): void {
   const { draw, settings, counts } = process.world
   if (!settings.faults || !draw.once(4)) return
   counts.faults++
   process.faulty = true
-  process.markFailed = true
+  process.healthy = false
   process.world.note('  fault: mark')
   process.disk.inject({ verb: draw.pick('write', 'sync'), path: /mark-[ab]$/, error: 'EIO', times: 1 })
 }
