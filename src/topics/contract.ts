@@ -25,7 +25,7 @@ export interface PortableSendRecord<K, V> {
 export interface PortableSendResult {
   readonly partition: number
   readonly offset: number
-  /** Ms since 1970. */
+  /** Ms since 1970; −1 when the log chose it, and the record, which is stored, cannot be read just now. */
   readonly timestamp: number
 }
 

@@ -135,7 +135,7 @@ export class Producer<K, V> implements PortableProducer<K, V> {
     const placed = (this.parts.sends.size === 0 ? this.place(record, undefined) : undefined) ?? (await this.placeLater(record, signal))
     const { log, offset, timestamp } = placed
     await unlessAborted(log.durable(offset), signal)
-    return { partition: log.partition, offset, timestamp: this.timesKnown ? timestamp : timeOf(log, offset) }
+    return { partition: log.partition, offset, timestamp: this.timesKnown ? timestamp : (timeOf(log, offset) ?? -1) }
   }
 
   private async sendAll(records: readonly SendRecord<K, V>[], signal: AbortSignal | undefined): Promise<SendResult[]> {
@@ -344,28 +344,24 @@ function stamped<K, V>(record: RecordInput<K, V>, timestamp: number): RecordInpu
 
 function resultOf(placed: Placed, knownTime: boolean): SendResult {
   const { log, offset, timestamp } = placed
-  return { partition: log.partition, offset, timestamp: knownTime ? timestamp : timeOf(log, offset) }
-}
-
-/** The time that the log gave a record. */
-function timeOf(log: PartitionLog, offset: number): number {
-  return recordAt(log, offset)?.timestamp ?? -1
+  return { partition: log.partition, offset, timestamp: knownTime ? timestamp : (timeOf(log, offset) ?? -1) }
 }
 
 function isStored(log: PartitionLog, offset: number): boolean {
-  try {
-    return recordAt(log, offset) !== undefined
-  } catch {
-    return false
-  }
+  return timeOf(log, offset) !== undefined
 }
 
-function recordAt(log: PartitionLog, offset: number): { readonly offset: number; readonly timestamp: number } | undefined {
-  const cursor = log.read({ key: bytes, value: bytes }, { from: offset, to: offset + 1, isolation: 'read_uncommitted' })
-  const record = cursor.take()
-  const found = record === undefined || record.offset !== offset ? undefined : { offset, timestamp: record.timestamp }
-  cursor.close()
-  return found
+/** The time of a stored record, which the log may have chosen; undefined when it is not there, or cannot be read just now. */
+function timeOf(log: PartitionLog, offset: number): number | undefined {
+  try {
+    const cursor = log.read({ key: bytes, value: bytes }, { from: offset, to: offset + 1, isolation: 'read_uncommitted' })
+    const record = cursor.take()
+    const found = record?.offset === offset ? record.timestamp : undefined
+    cursor.close()
+    return found
+  } catch {
+    return undefined
+  }
 }
 
 /** How many bytes a value may take, without encoding it. */
