@@ -17,19 +17,20 @@
 import { type Timer } from '../base/clock.ts'
 import { LogError } from '../base/errors.ts'
 import { systemCode } from '../files/system-error.ts'
-import {
-  assignAppendTime, assignOffsets, batchDamage, type BatchHeader, readBatchHeader,
-} from '../format/batch.ts'
+import { assignAppendTime, assignOffsets, readBatchHeader } from '../format/batch.ts'
 import { type CompressionName } from '../format/compression.ts'
-import { readEndTransaction } from './end-transaction.ts'
+import { bufferFull, checkReadyBatch, checkTimestamp, diskFull, keyMissing } from './append-checks.ts'
 import { BatchBuilder, recordTooLarge } from './batch-builder.ts'
-import { LONGEST_LINGER_MS, type LogConfig } from './config.ts'
+import { type LogConfig } from './config.ts'
+import { readEndTransaction } from './end-transaction.ts'
 import { type LogEnvironment } from './environment.ts'
 import { LostRanges } from './lost-ranges.ts'
 import { type MarkSlot } from './mark.ts'
 import { type AppendOrigin, type ProducerState } from './producer-state.ts'
 import { type RecordCodecs, type RecordInput } from './record-input.ts'
 import { RoomAhead } from './room-ahead.ts'
+import { RoundSchedule } from './round-schedule.ts'
+import { SealedSegments } from './sealed-segments.ts'
 import { Segment } from './segment.ts'
 import { type Segments } from './segments.ts'
 import { type Tail, type TailBatch } from './tail.ts'
@@ -39,12 +40,8 @@ import { Waiters } from './waiters.ts'
 const WRITE_BYTES = 1024 * 1024
 /** A round takes no more than this, so that its promises do not wait for megabytes behind them. */
 const ROUND_BYTES = 8 * 1024 * 1024
-/** Every so many rounds without I/O the next one lets the event loop turn. */
-const ROUNDS_PER_TURN = 256
 /** Index entries in memory before they are written. */
 const PENDING_INDEX_BYTES = 1024
-/** Of `#dueMs`: nothing is to start. */
-const NOT_DUE = LONGEST_LINGER_MS + 1
 
 /** Whether appends are taken: fenced is what a failed write or sync leaves. */
 export type WriterState = 'open' | 'fenced' | 'closed'
@@ -98,17 +95,9 @@ export class Writer {
   #queue: TailBatch[] = []
   #queuedBytes = 0
   readonly #lingerMs: number
-  /** A round starts within so many ms: 0 when it is about to, or one runs, which takes new appends too. */
-  #dueMs = NOT_DUE
-  #linger: Timer | undefined
-  /** Monotonic time at which `#linger` fires. */
-  #lingerEnds = 0
+  readonly #schedule: RoundSchedule
   #busy: Promise<void> | undefined
-  #rounds = 0
-  /** Sealed segments whose files are not certainly durable at their full length, oldest first. */
-  #unsynced: Segment[] = []
-  /** Syncs of them that were begun. */
-  readonly #begun = new Map<Segment, Promise<void>>()
+  readonly #sealed: SealedSegments
   #backgroundSync: Promise<void> | undefined
   #interval: Timer | undefined
   #publishing = false
@@ -131,6 +120,8 @@ export class Writer {
     this.#syncedPosition = parts.segments.active.size
     this.#synchronous = parts.config.durability === 'sync' && parts.env.files.durable
     this.#lingerMs = parts.config.lingerMs
+    this.#schedule = new RoundSchedule(parts.env.clock, !this.#synchronous, () => this.#start())
+    this.#sealed = new SealedSegments(parts.env, parts.folder)
     this.#appendTime = parts.config.messageTimestampType === 'LogAppendTime'
     const { compressionType } = parts.config
     this.#compression = compressionType === 'producer' || compressionType === 'uncompressed' ? 'none' : compressionType
@@ -178,7 +169,7 @@ export class Writer {
     const { full } = builder
     if (full) this.#sealFull(codecs, record)
     const withinMs = full ? 0 : lingerMs
-    if (withinMs < this.#dueMs) this.#schedule(withinMs)
+    if (withinMs < this.#schedule.dueMs) this.#schedule.within(withinMs)
     const offset = this.#nextOffset++
     if (full) this.#relieve()       // now that the record counts: should the write fail, it is among those that are lost
     return offset
@@ -193,10 +184,7 @@ export class Writer {
     const { env, config, producers } = this.#parts
     if (env.buffer.full) throw bufferFull(env.buffer.limit)
     if (origin === 'client' && env.room.short) throw diskFull('less room than minFreeBytes is left on the disk')
-    const damage = batchDamage(bytes, 0, bytes.length)
-    if (damage !== undefined) throw new LogError('LOG_BATCH_CORRUPT', `the batch is damaged: ${damage}`, { reason: damage })
-    const header = readBatchHeader(bytes, 0, bytes.length)
-    this.#checkBatch(header, bytes.length, origin)
+    const header = checkReadyBatch(bytes, origin, this.#parts)
     this.#seal()
     const baseOffset = this.#nextOffset
     const marker = header.control ? readEndTransaction(bytes, 0, header) : undefined
@@ -211,7 +199,7 @@ export class Writer {
       recordCount: header.recordCount, transactional: header.transactional, position: -1,
     })
     this.#nextOffset = lastOffset + 1
-    if (this.#dueMs > 0) this.#schedule(0)     // whoever made the batch has waited for company
+    if (this.#schedule.dueMs > 0) this.#schedule.within(0)     // whoever made the batch has waited for company
     this.#relieve()
     return { baseOffset, lastOffset, duplicate: false }
   }
@@ -242,7 +230,7 @@ export class Writer {
 
   /** What lingers is written now. */
   hurry(): void {
-    if (this.#linger !== undefined) this.#start()
+    if (this.#schedule.lingers) this.#start()
   }
 
   /** Starts a new segment, if the active one holds anything. */
@@ -305,10 +293,9 @@ export class Writer {
     this.#moveSynced(this.#parts.segments.active.baseOffset, this.#parts.segments.active.size, start.acknowledged)
     this.#state = 'open'
     this.#fenceCause = undefined
-    this.#dueMs = NOT_DUE           // what was due when the partition was fenced, or while the log was cut, has been dropped
+    this.#schedule.idle()           // what was due when the partition was fenced, or while the log was cut, has been dropped
     this.#ahead.restart()
-    for (const segment of this.#unsynced) if (segment !== this.#parts.segments.active) segment.release()
-    this.#unsynced = []
+    this.#sealed.clear(this.#parts.segments.active)
     // Readers elsewhere are told at once that a new epoch began.
     this.#publishOrFence(false)
     this.#parts.progressed()
@@ -335,9 +322,10 @@ export class Writer {
     await this.#ahead.settle()
     this.#state = 'closed'
     this.#interval?.cancel()
-    this.#linger?.cancel()
+    this.#schedule.cancel()
     this.#drop(this.#acknowledged, this.#closedError())
-    for (const segment of [...this.#unsynced, this.#parts.segments.active]) segment.release()
+    this.#sealed.clear()
+    this.#parts.segments.active.release()
     this.#parts.progressed()
     if (failure !== undefined) throw failure
   }
@@ -391,20 +379,6 @@ export class Writer {
     this.#sealUpTo(this.#nextOffset + 1)
   }
 
-  #checkBatch(header: BatchHeader, size: number, origin: AppendOrigin): void {
-    const { config, topic } = this.#parts
-    if (header.size !== size) throw new LogError('LOG_BATCH_CORRUPT', `${size} bytes hold more than one batch`, { reason: 'trailing-bytes' })
-    if (origin === 'replication') return
-    if (size > config.maxMessageBytes || size > config.segmentBytes) {
-      const limit = Math.min(config.maxMessageBytes, config.segmentBytes)
-      throw new LogError('LOG_BATCH_TOO_LARGE', `a batch of ${size} bytes, ${topic} takes at most ${limit}`, { size, limit })
-    }
-    if (header.recordCount < 1 || header.recordCount !== header.lastOffsetDelta + 1) {
-      throw new LogError('LOG_RECORD_INVALID', `${header.recordCount} records over ${header.lastOffsetDelta + 1} offsets`, { topic })
-    }
-    if (origin === 'client' && header.control) throw new LogError('LOG_RECORD_INVALID', 'a client sends no control batches', { topic })
-  }
-
   #seal(): void {
     if (this.#builder.count > 0) this.#sealUpTo(this.#nextOffset)
   }
@@ -430,32 +404,9 @@ export class Writer {
     this.#parts.env.buffer.take(batch.size)
   }
 
-  #schedule(lingerMs: number): void {
-    this.#dueMs = lingerMs
-    const { env } = this.#parts
-    if (lingerMs > 0) this.#startWithin(lingerMs)
-    else if (!this.#synchronous && ++this.#rounds % ROUNDS_PER_TURN === 0) {
-      // A loop of awaited appends that never needs the disk would starve timers and sockets of the whole process.
-      env.clock.defer(this.#scheduledStart)
-    } else queueMicrotask(this.#scheduledStart)
-  }
-
-  /** The timer of the append that may wait least is the one that counts. */
-  #startWithin(lingerMs: number): void {
-    const { clock } = this.#parts.env
-    const ends = clock.monotonic() + lingerMs
-    if (this.#linger !== undefined && this.#lingerEnds <= ends) return
-    this.#linger?.cancel()
-    this.#linger = clock.setTimer(this.#scheduledStart, lingerMs)
-    this.#lingerEnds = ends
-  }
-
-  readonly #scheduledStart = (): void => this.#start()
-
   /** Starts a round unless one runs, which then takes the new appends too. */
   #start(): void {
-    this.#linger?.cancel()
-    this.#linger = undefined
+    this.#schedule.cancel()
     if (this.#busy !== undefined || this.#state !== 'open') return
     if (this.#synchronous || !this.#lockConfirmed) {
       this.#occupy(this.#runRounds())
@@ -468,7 +419,7 @@ export class Writer {
 
   /** Rounds without a sync: write, acknowledge, on the spot. */
   #writeAll(): void {
-    this.#dueMs = NOT_DUE
+    this.#schedule.idle()
     this.#seal()
     while (this.#queue.length > 0) {
       const end = this.#write()
@@ -478,7 +429,7 @@ export class Writer {
 
   async #runRounds(): Promise<void> {
     do {
-      this.#dueMs = 0
+      this.#schedule.running()
       this.#seal()
       const started = this.#parts.env.clock.monotonic()
       if (this.#ahead.filling) await this.#roomForRound()
@@ -493,7 +444,7 @@ export class Writer {
       // Whoever was resolved goes on before the next round begins, so that it carries what they append.
       for (let hop = 0; hop < 3; hop++) await undefined
     } while (this.#pending)
-    this.#dueMs = NOT_DUE
+    this.#schedule.idle()
   }
 
   /** A round that would reach a fill of the room ahead, or seal the segment, waits for it. */
@@ -565,7 +516,7 @@ export class Writer {
     if (producers.used) this.#parts.snapshot(baseOffset)
     segments.add(Segment.create(env, config, folder, baseOffset))
     this.#ahead.restart()
-    if (env.files.durable) this.#unsynced.push(sealed)
+    if (env.files.durable) this.#sealed.add(sealed)
     else sealed.release()
     if (!this.#synchronous) this.#syncSealed()
     env.emit?.({ type: 'roll', ...this.#where, baseOffset })
@@ -576,14 +527,12 @@ export class Writer {
     const { env, segments, folder } = this.#parts
     const { active } = segments
     const { size, nextOffset } = active
-    const sealed = this.#unsynced
+    const sealed = this.#sealed.all
     const started = env.clock.monotonic()
     try {
       if (sealed.length === 0 && active.entrySynced) await env.syncs.run(() => active.handle.sync())
       else {
-        const jobs = [...sealed, active].map((segment) => env.syncs.run(() => segment.handle.sync()))
-        // Once the mark has moved past a segment, recovery takes its indexes as they are.
-        jobs.push(...sealed.map((segment) => segment.syncIndexes()))
+        const jobs = [...this.#sealed.syncs(), env.syncs.run(() => active.handle.sync())]
         if (!active.entrySynced) jobs.push(env.syncs.run(() => env.files.syncFolder(folder)))
         await settled(jobs)
       }
@@ -592,8 +541,7 @@ export class Writer {
       return false
     }
     active.entrySynced = true
-    for (const segment of sealed) segment.release()
-    this.#unsynced = this.#unsynced.filter((segment) => !sealed.includes(segment))
+    this.#sealed.stored(sealed)
     this.#moveSynced(active.baseOffset, size, nextOffset)
     env.emit?.({ type: 'sync', ...this.#where, ms: env.clock.monotonic() - started })
     return true
@@ -605,55 +553,24 @@ export class Writer {
     this.#synced = nextOffset
   }
 
-  /**
-   * Syncs sealed segments behind the back of relaxed appends, so that what a power cut can touch stays small, and a flush short. A loop of
-   * appends that never lets the event loop turn does not see a sync end: so the next ones begin before, as far as there are places.
-   */
+  /** Syncs sealed segments behind the back of relaxed appends. */
   #syncSealed(): void {
-    this.#beginSyncs()
-    if (this.#backgroundSync !== undefined || this.#unsynced.length === 0) return
+    this.#sealed.begin()
+    if (this.#backgroundSync !== undefined || this.#sealed.all.length === 0) return
     this.#backgroundSync = this.#syncSealedOnes().finally(() => { this.#backgroundSync = undefined })
   }
 
   async #syncSealedOnes(): Promise<void> {
-    const { env, segments, folder } = this.#parts
-    while (this.#unsynced.length > 0 && this.#state === 'open') {
-      const segment = this.#unsynced[0]!
+    while (this.#sealed.all.length > 0 && this.#state === 'open') {
       try {
-        this.#beginSyncs()
-        await this.#beginSync(segment)
-        await segment.syncIndexes()
-        // Always: index files may have been made after the segment's own entry was synced.
-        await env.syncs.run(() => env.files.syncFolder(folder))
+        const next = this.#parts.segments.after(await this.#sealed.syncOldest())!
+        this.#moveSynced(next.baseOffset, 0, next.baseOffset)
+        this.#publishSoon()
       } catch (error) {
         this.#fence('sync', error)
-        break
       }
-      this.#begun.delete(segment)
-      segment.entrySynced = true
-      segment.release()
-      this.#unsynced.shift()
-      const next = segments.after(segment)!
-      this.#moveSynced(next.baseOffset, 0, next.baseOffset)
-      this.#publishSoon()
     }
-    if (this.#begun.size > 0) await Promise.allSettled(this.#begun.values())        // fenced: nobody goes on while they use the files
-    this.#begun.clear()
-  }
-
-  #beginSyncs(): void {
-    for (const segment of this.#unsynced) if (this.#parts.env.syncs.hasSpare) this.#beginSync(segment)
-  }
-
-  /** The sync of a sealed segment. Its failure is told when it is that segment's turn. */
-  #beginSync(segment: Segment): Promise<void> {
-    let sync = this.#begun.get(segment)
-    if (sync === undefined) {
-      sync = this.#parts.env.syncs.run(() => segment.handle.sync())
-      sync.catch(() => {})
-      this.#begun.set(segment, sync)
-    }
-    return sync
+    await this.#sealed.settle()        // fenced: nobody goes on while they use the files
   }
 
   /** Syncs everything written, for `flush` and for durability 'interval'. */
@@ -845,21 +762,4 @@ export class Writer {
 /** Waits for all, then throws the first failure. */
 async function settled(jobs: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(jobs)) if (result.status === 'rejected') throw result.reason
-}
-
-function checkTimestamp(timestamp: number): number {
-  if (Number.isSafeInteger(timestamp) && timestamp >= -1) return timestamp
-  throw new RangeError(`a timestamp is a whole number of milliseconds from 0 on, or -1 for none, not ${timestamp}`)
-}
-
-function keyMissing(topic: string): LogError {
-  return new LogError('LOG_RECORD_INVALID', `${topic} is compacted: every record needs a key`, { topic })
-}
-
-function bufferFull(limit: number): LogError {
-  return new LogError('LOG_BUFFER_FULL', `${limit} bytes wait to become durable: await what was appended`, { limit })
-}
-
-function diskFull(reason: string, cause?: unknown): LogError {
-  return new LogError('LOG_DISK_FULL', reason, {}, cause)
 }

@@ -1,0 +1,48 @@
+/*
+ * What may be appended, and in which words the rest is refused. A record is checked again by who encodes it (batch-builder.ts), and what a
+ * producer with an id may send by producer-state.ts.
+ */
+import { LogError } from '../base/errors.ts'
+import { batchDamage, type BatchHeader, readBatchHeader } from '../format/batch.ts'
+import { type LogConfig } from './config.ts'
+import { type AppendOrigin } from './producer-state.ts'
+
+/** The header of a ready batch that may be appended as it is. */
+export function checkReadyBatch(
+  bytes: Uint8Array, origin: AppendOrigin, { topic, config }: { readonly topic: string; readonly config: LogConfig },
+): BatchHeader {
+  const damage = batchDamage(bytes, 0, bytes.length)
+  if (damage !== undefined) throw new LogError('LOG_BATCH_CORRUPT', `the batch is damaged: ${damage}`, { reason: damage })
+  const header = readBatchHeader(bytes, 0, bytes.length)
+  const size = bytes.length
+  if (header.size !== size) throw new LogError('LOG_BATCH_CORRUPT', `${size} bytes hold more than one batch`, { reason: 'trailing-bytes' })
+  if (origin === 'replication') return header
+  const limit = Math.min(config.maxMessageBytes, config.segmentBytes)
+  if (size > limit) throw new LogError('LOG_BATCH_TOO_LARGE', `a batch of ${size} bytes, ${topic} takes at most ${limit}`, { size, limit })
+  if (header.recordCount < 1 || header.recordCount !== header.lastOffsetDelta + 1) {
+    throw new LogError('LOG_RECORD_INVALID', `${header.recordCount} records over ${header.lastOffsetDelta + 1} offsets`, { topic })
+  }
+  if (origin === 'client' && header.control) throw new LogError('LOG_RECORD_INVALID', 'a client sends no control batches', { topic })
+  return header
+}
+
+/** A timestamp that a record may have. */
+export function checkTimestamp(timestamp: number): number {
+  if (Number.isSafeInteger(timestamp) && timestamp >= -1) return timestamp
+  throw new RangeError(`a timestamp is a whole number of milliseconds from 0 on, or -1 for none, not ${timestamp}`)
+}
+
+/** LOG_RECORD_INVALID: compaction goes by keys. */
+export function keyMissing(topic: string): LogError {
+  return new LogError('LOG_RECORD_INVALID', `${topic} is compacted: every record needs a key`, { topic })
+}
+
+/** LOG_BUFFER_FULL: more than `limit` bytes are not acknowledged yet. */
+export function bufferFull(limit: number): LogError {
+  return new LogError('LOG_BUFFER_FULL', `${limit} bytes wait to become durable: await what was appended`, { limit })
+}
+
+/** LOG_DISK_FULL. */
+export function diskFull(reason: string, cause?: unknown): LogError {
+  return new LogError('LOG_DISK_FULL', reason, {}, cause)
+}
