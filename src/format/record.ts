@@ -232,7 +232,7 @@ export class RecordReader {
     return (all >>> 1) ^ -(all & 1)
   }
 
-  /** A zig-zag integer of up to 64 bits, which must be a safe one. */
+  /** A zig-zag integer of up to 64 bits, of no more than ±2^53: as far apart as two timestamps can be, one of which may be −1. */
   varlong(): number {
     const low = this.groups(4)
     if (this.buffer[this.at - 1]! < 0x80) return (low >>> 1) ^ -(low & 1)
@@ -241,7 +241,8 @@ export class RecordReader {
     if (this.buffer[this.at - 1]! >= 0x80) this.fail('a varlong of more than 64 bits')
     const magnitude = (low >>> 1) + middle * 0x800_0000 + high * 2 ** 55
     const value = low & 1 ? -magnitude - 1 : magnitude
-    return Number.isSafeInteger(value) ? value : this.fail('a varlong beyond 2^53')
+    const exact = magnitude < 2 ** 53 || (magnitude === 2 ** 53 && low === 0)
+    return exact ? value : this.fail('a varlong beyond 2^53')
   }
 
   /** The length of a part, which must fit into what is left. */

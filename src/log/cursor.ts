@@ -16,7 +16,7 @@ import { compressionNames, decompress } from '../format/compression.ts'
 import { BatchPlace, lastOffsetAt } from './batch-place.ts'
 import { guarded, guardedAsync } from './io-error.ts'
 import { type CommittedFilter } from './read-committed.ts'
-import { BatchView, LogRecord, type RecordSource } from './record.ts'
+import { BatchView, LogRecord, recordGone, type RecordSource } from './record.ts'
 import { type RecordCodecs } from './record-input.ts'
 import { type Segment } from './segment.ts'
 import { type Tail } from './tail.ts'
@@ -213,9 +213,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
   locate(offset: number): { batch: BatchView<K, V>; at: number; end: number } {
     const again = new RecordCursor<K, V>(this.source, this.codecs, { from: offset, to: offset + 1, committed: false })
     const record = again.take()
-    if (record === undefined) {
-      throw new LogError('LOG_RECORD_GONE', `record ${offset} of ${this.topic}-${this.partition} is not there any more`, { offset })
-    }
+    if (record === undefined) throw recordGone({ topic: this.topic, partition: this.partition, offset })
     const { batch, at, end } = record as unknown as { batch: BatchView<K, V>; at: number; end: number }
     if (batch.window !== undefined) batch.window.escaped = true
     return { batch, at, end }

@@ -160,6 +160,8 @@ export class LogRecord<K, V> {
     const { window } = this.batch
     if (window !== undefined && window.generation !== this.batch.generation) {
       const found = this.batch.source.locate(this.offset)
+      // Another epoch: the log was cut, and what has this offset now is another record.
+      if (found.batch.leaderEpoch !== this.batch.leaderEpoch) throw recordGone(this)
       this.batch = found.batch
       this.at = found.at
       this.end = found.end
@@ -199,6 +201,11 @@ export class LogRecord<K, V> {
     const { topic, partition, offset } = this
     return new LogError('LOG_BATCH_CORRUPT', `record ${offset} of ${topic}-${partition} is malformed inside its batch`, { topic, partition, offset })
   }
+}
+
+/** What a record is asked for in vain: its bytes, once it was cut away. */
+export function recordGone({ topic, partition, offset }: { readonly topic: string; readonly partition: number; readonly offset: number }): LogError {
+  return new LogError('LOG_RECORD_GONE', `record ${offset} of ${topic}-${partition} is not there any more`, { offset })
 }
 
 /** Reads a zig-zag varint and leaves the place behind it in `place`. Lengths are checked by who uses them. */

@@ -5,7 +5,7 @@ import * as record from '../../src/format/record.ts'
 import { bytesOrNull } from '../tools/batches.ts'
 import { goldenLines } from '../tools/golden.ts'
 
-const delta = fc.oneof(fc.maxSafeInteger(), fc.integer({ min: -1000, max: 1000 }), fc.integer())
+const delta = fc.oneof(fc.maxSafeInteger(), fc.constantFrom(2 ** 53, -(2 ** 53)), fc.integer({ min: -1000, max: 1000 }), fc.integer())
 const headers = fc.array(fc.tuple(fc.string({ unit: 'grapheme', maxLength: 100 }), bytesOrNull), { maxLength: 5 })
 
 test('what is written is read back, and takes as many bytes as was said', () => {
