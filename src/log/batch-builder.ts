@@ -18,7 +18,7 @@ import {
   LENGTH_COVERS_FROM, LOG_APPEND_TIME_BIT, MAGIC_AT, MAX_TIMESTAMP_AT, NONE, PRODUCER_EPOCH_AT, PRODUCER_ID_AT, RECORDS_AT,
   RECORD_COUNT_AT,
 } from '../format/batch.ts'
-import { compress, compressionNames, type CompressionName } from '../format/compression.ts'
+import { compress, compressionNames, type CompressionName, DEFAULT_MAX_DECOMPRESSED_BYTES } from '../format/compression.ts'
 import { type HeadersInput, type RecordCodecs } from './record-input.ts'
 import { type TailBatch } from './tail.ts'
 import { CHUNK_BYTES, Window, type WindowCache } from './windows.ts'
@@ -101,11 +101,13 @@ export class BatchBuilder extends ByteWriter {
 
   /** Finishes the open batch: header, compression, checksum. From here on its bytes are never changed. */
   seal(options: SealOptions): TailBatch {
-    if (options.compression !== 'none') this.#compressRecords(options.compression)
+    // Readers refuse what grows beyond their bound when it is unpacked: so much is stored as it is.
+    const compression = this.size - RECORDS_AT > DEFAULT_MAX_DECOMPRESSED_BYTES ? 'none' : options.compression
+    if (compression !== 'none') this.#compressRecords(compression)
     const { buffer } = this
     const at = this.#start
     const maxTimestamp = options.appendTime ?? this.#maxTimestamp
-    const attributes = compressionNames.indexOf(options.compression) | (options.appendTime === undefined ? 0 : LOG_APPEND_TIME_BIT)
+    const attributes = compressionNames.indexOf(compression) | (options.appendTime === undefined ? 0 : LOG_APPEND_TIME_BIT)
     setInt64(buffer, at + BASE_OFFSET_AT, options.baseOffset)
     setInt32(buffer, at + LENGTH_AT, this.at - at - LENGTH_COVERS_FROM)
     setInt32(buffer, at + LEADER_EPOCH_AT, options.leaderEpoch)

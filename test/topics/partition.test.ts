@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest'
-import { bytes, defineTopic, json } from '../../src/index.ts'
+import { systemClock } from '../../src/base/clock.ts'
+import { diskFileSystem } from '../../src/files/disk.ts'
+import { bytes, defineTopic, json, string } from '../../src/index.ts'
+import { allFindings, verifyLog } from '../../src/topics/verify-log.ts'
 import { diskLog, failure, freshFolder, kinds, memoryLog } from './harness.ts'
 
 const Numbers = defineTopic('numbers', { value: json<number>() })
@@ -50,6 +53,52 @@ test('offsets are found by time', async () => {
   expect(partition.offsetForTimestamp(150)).toEqual({ offset: 1, timestamp: 300, leaderEpoch: 0 })
   expect(partition.offsetForTimestamp(301)).toBeUndefined()
   expect(partition.maxTimestamp()).toEqual({ offset: 1, timestamp: 300, leaderEpoch: 0 })
+})
+
+test('a record that was kept over a cut never shows what took its offset', async () => {
+  const partition = (await (await memoryLog()).topic('cut', { value: string })).partition(0)
+  const write = async (prefix: string): Promise<void> => {
+    for (let number = 0; number < 3000; number++) partition.append({ value: `${prefix}${number}`.padEnd(1000) })
+    await partition.flush()
+  }
+  await write('old')
+  const kept = [...partition.read({ from: 2900 })]
+  await partition.truncate(50)
+  await write('new')
+  const seen = kept.map((record) => {
+    try {
+      return record.value!.slice(0, 3)
+    } catch (error) {
+      return (error as { code?: string }).code
+    }
+  })
+  expect(seen).toContain('LOG_RECORD_GONE')
+  expect(seen).not.toContain('new')
+})
+
+test('timestamps may be as far apart as they like within a batch', async () => {
+  const log = await diskLog()
+  const partition = (await log.topic(Numbers)).partition(0)
+  const timestamps = [0, -1, Number.MAX_SAFE_INTEGER, 1]
+  for (const first of [-1, Number.MAX_SAFE_INTEGER]) {
+    for (const timestamp of [first, ...timestamps]) partition.append({ value: 1, timestamp })
+    await partition.flush()
+  }
+  expect([...partition.read()].map(({ timestamp }) => timestamp)).toEqual([-1, ...timestamps, Number.MAX_SAFE_INTEGER, ...timestamps])
+  expect(partition.offsetForTimestamp(2)?.offset).toBe(3)
+  expect(partition.offsetForTimestamp(0)?.offset).toBe(1)
+  expect(partition.maxTimestamp()?.timestamp).toBe(Number.MAX_SAFE_INTEGER)
+  await log.close()
+  expect(allFindings(await verifyLog(diskFileSystem, log.folder, { clock: systemClock }))).toEqual([])
+})
+
+test('a batch that readers would refuse to unpack is stored as it is', async () => {
+  const log = await memoryLog({ bufferBytes: 200_000_000 })
+  const partition = (await log.topic('large', { value: bytes, compressionType: 'gzip', maxMessageBytes: 80_000_000 })).partition(0)
+  await partition.durable(partition.append({ value: Buffer.alloc(70_000_000) }))
+  await partition.durable(partition.append({ value: Buffer.alloc(1_000_000) }))
+  expect([...partition.read()].map(({ value }) => value!.length)).toEqual([70_000_000, 1_000_000])
+  expect(partition.stats().bytes).toBeLessThan(70_100_000)
 })
 
 test('truncate removes what is behind an offset, and appends go on there', async () => {
