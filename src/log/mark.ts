@@ -106,12 +106,21 @@ interface FoundSlot {
   readonly state: MarkState
 }
 
+/** How a writer keeps its mark. */
+export interface MarkOptions {
+  /** Milliseconds after which the files change turns. Default 1000. */
+  readonly syncMs?: number
+  /** Whether the folder is certainly ours at this moment: what nobody waits for is not written while it may be somebody else's. */
+  readonly mayWrite?: () => boolean
+}
+
 /** The mark of one log, shared by its partitions. */
 export class Mark {
   readonly #files: FileSystem
   readonly #folder: string
   readonly #clock: Clock
   readonly #syncMs: number
+  readonly #mayWrite: () => boolean
   readonly #slots = new Map<string, Slot>()
   readonly #bytes = Buffer.alloc(SLOT_SIZE)
   #handles: FileHandle[] = []
@@ -126,16 +135,17 @@ export class Mark {
   #failure: LogError | undefined
   #restoring: Promise<void> | undefined
 
-  private constructor(files: FileSystem, folder: string, clock: Clock, syncMs: number) {
+  private constructor(files: FileSystem, folder: string, clock: Clock, options: MarkOptions) {
     this.#files = files
     this.#folder = folder
     this.#clock = clock
-    this.#syncMs = syncMs
+    this.#syncMs = options.syncMs ?? 1000
+    this.#mayWrite = options.mayWrite ?? (() => true)
     this.#read()
   }
 
   /** Opens the mark of `folder` for its one writer, making the files when they are missing. What it says is durable when this resolves. */
-  static async open(files: FileSystem, folder: string, clock: Clock, options: { readonly syncMs?: number } = {}): Promise<Mark> {
+  static async open(files: FileSystem, folder: string, clock: Clock, options: MarkOptions = {}): Promise<Mark> {
     const mark = Mark.read(files, folder, clock, options)
     await mark.start()
     try {
@@ -148,8 +158,8 @@ export class Mark {
   }
 
   /** Reads the mark of `folder` for its one writer and changes nothing: `start` and `ready` come before the first slot is written. */
-  static read(files: FileSystem, folder: string, clock: Clock, options: { readonly syncMs?: number } = {}): Mark {
-    return new Mark(files, folder, clock, options.syncMs ?? 1000)
+  static read(files: FileSystem, folder: string, clock: Clock, options: MarkOptions = {}): Mark {
+    return new Mark(files, folder, clock, options)
   }
 
   /** Opens the files, and makes those that are missing. What was read is durable when this resolves; `ready` tells when slots may be written. */
@@ -187,7 +197,7 @@ export class Mark {
 
   /** Opens the mark for reading: `refresh` sees what the writer publishes. */
   static openReadOnly(files: FileSystem, folder: string, clock: Clock): Mark {
-    return new Mark(files, folder, clock, Infinity)
+    return new Mark(files, folder, clock, {})
   }
 
   /** The slot of a partition, a new one if the mark does not know it. */
@@ -245,7 +255,7 @@ export class Mark {
   async close(): Promise<void> {
     this.#timer?.cancel()
     try {
-      if (this.#failure === undefined) await this.sync()
+      if (this.#failure === undefined && this.#mayWrite()) await this.sync()
     } finally {
       this.#timer?.cancel()
       for (const handle of this.#handles) handle.closeSync()
@@ -292,6 +302,7 @@ export class Mark {
     this.#timer = this.#clock.setTimer(() => {
       this.#timer = undefined
       if (!this.#dirty || this.#handles.length === 0) return
+      if (!this.#mayWrite()) return this.#arm()
       // A failure is kept and thrown by the next round that wants to write its slot.
       this.sync().then(() => { if (this.#dirty && this.#handles.length > 0) this.#arm() }, () => {})
     }, this.#syncMs, { ref: false })

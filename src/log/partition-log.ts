@@ -310,7 +310,7 @@ export class PartitionLog implements CursorSource {
     if (this.#closed) return
     try {
       await guardedAsync(`closing ${this.topic}-${this.partition}`, async () => this.#writer?.close())
-      for (const segment of this.#segments.all) await segment.storeRemade()
+      if (this.#env.lock?.confirmed !== false) for (const segment of this.#segments.all) await segment.storeRemade()
     } finally {
       this.#closed = true
       this.windows.removeTail()

@@ -129,7 +129,7 @@ export class LogCore {
       if (!options.create) checkThere(folder, contents, kafka)
       const catalog = catalogOf(options, contents, kafka)
       // Before anything is changed: it may be of a newer version.
-      const read = Mark.read(files, folder, clock)
+      const read = Mark.read(files, folder, clock, { mayWrite: () => lock.confirmed })
       const [started, settled] = await Promise.allSettled([read.start(), settleFolder(options, contents, kafka, catalog)])
       if (started.status === 'rejected') throw started.reason
       mark = read
@@ -168,6 +168,7 @@ export class LogCore {
    */
   openTopic(request: TopicRequest): Promise<TopicCore> {
     return this.#inTurn(async () => {
+      await this.#checkLock()
       this.reload()
       const known = this.#catalog.topics.find(({ name }) => name === request.name)
       if (known !== undefined) checkAgrees(known, request, this.readOnly)
@@ -178,6 +179,7 @@ export class LogCore {
       const added = await this.#openPartitions(wanted, config, { from: open?.logs.length ?? 0, create: known?.partitions ?? 0 })
       const entry = isEmpty([...(open?.logs ?? []), ...added]) ? withCodecs(wanted, request) : wanted
       try {
+        await this.#checkLock()
         if (entry !== known && !this.readOnly) await this.#store(entry)
       } catch (error) {
         // Nobody gets to see a partition that the catalog may not name.
@@ -206,6 +208,7 @@ export class LogCore {
     const logs = this.openTopics.flatMap(presentLogs)
     const results = await Promise.allSettled(logs.map((log) => log.close()))
     const ended = results.every(({ status }) => status === 'fulfilled')
+    results.push(...(await Promise.allSettled([this.#checkLock()])))
     if (!this.readOnly) results.push(...(await Promise.allSettled([this.env.mark.close(), this.#leaveForKafka(logs, ended)])))
     this.env.openFiles.closeAll()
     results.push(...(await Promise.allSettled([this.env.lock?.release()])))
@@ -214,12 +217,19 @@ export class LogCore {
 
   /** Tells a broker that takes the folder over what it would otherwise have to find out. Memory has no broker. */
   async #leaveForKafka(logs: readonly PartitionLog[], ended: boolean): Promise<void> {
-    const { files, mark } = this.env
-    if (!files.durable || this.topics.length === 0) return
+    const { files, mark, lock } = this.env
+    if (!files.durable || this.topics.length === 0 || lock?.confirmed === false) return
     const ends = logs.map(({ topic, partition, durableOffset }) => ({ topic, partition, offset: durableOffset }))
     const clean = ended && this.topics.every(({ id, partitions, absent }) => Array.from({ length: partitions }, (_, partition) => partition)
       .every((partition) => absent.includes(partition) || mark.slot(id, partition).state?.closed === true))
     await writeKafkaCheckpoints(files, this.folder, ends, clean)
+  }
+
+  /** Throws when somebody else took the folder while this process stood still: what lies there is not ours to change any more. */
+  async #checkLock(): Promise<void> {
+    const { lock } = this.env
+    if (lock === undefined || lock.confirmed || (await lock.confirm())) return
+    throw new LogError('LOG_LOCK_LOST', `another process took the lock of ${this.folder}`)
   }
 
   /** Runs changes of the catalog one after the other. */
