@@ -23,6 +23,8 @@ export type GivenOptions = Readonly<Partial<Record<string, unknown>>>
 
 interface OpenLog {
   readonly opening: Promise<LogCore>
+  /** `locked` as soon as somebody else was found to hold the folder. */
+  readonly refused: { locked: boolean }
   core: LogCore | undefined
   handles: number
   closing: Promise<void> | undefined
@@ -55,7 +57,8 @@ export async function openShared(options: CoreOptions, given: GivenOptions): Pro
 }
 
 async function openFirst(table: OpenTable, key: string, options: CoreOptions, given: GivenOptions): Promise<LogShare> {
-  const open: OpenLog = { opening: openCore(table, options), core: undefined, handles: 0, closing: undefined }
+  const refused = { locked: false }
+  const open: OpenLog = { opening: openCore(table, options, refused), refused, core: undefined, handles: 0, closing: undefined }
   table.set(key, open)
   try {
     open.core = await open.opening
@@ -69,13 +72,21 @@ async function openFirst(table: OpenTable, key: string, options: CoreOptions, gi
 }
 
 /** Opens a log. Waits for the lock only when it is somebody else's: a folder has more names than one, and the holder may be us. */
-async function openCore(table: OpenTable, options: CoreOptions): Promise<LogCore> {
+async function openCore(table: OpenTable, options: CoreOptions, refused: OpenLog['refused']): Promise<LogCore> {
   try {
     return await LogCore.open({ ...options, waitMs: 0 })
   } catch (error) {
-    if (options.waitMs === 0 || !isLogError(error, 'LOG_LOCKED') || holder(table, error) !== undefined) throw error
+    refused.locked = isLogError(error, 'LOG_LOCKED')
+    if (refused.locked) await othersOpened(table, error)
+    if (options.waitMs === 0 || !refused.locked || holder(table, error) !== undefined) throw error
     return LogCore.open(options)
   }
+}
+
+/** Who holds the lock for us by another name of the folder may not be done with opening. It was not refused, so it waits for none of these. */
+async function othersOpened(table: OpenTable, error: unknown): Promise<void> {
+  if (!isLogError(error) || error.detail.pid !== process.pid) return
+  await Promise.allSettled([...table.values()].filter(({ refused }) => !refused.locked).map(({ opening }) => opening))
 }
 
 /** The open log of this process that holds the lock that `error` tells of. */

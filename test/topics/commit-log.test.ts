@@ -168,6 +168,21 @@ test('a folder opened through a symbolic link is shared too', async () => {
   expect(await collect((await two.topic('t')).consumer({ until: 'end' }))).toHaveLength(1)
 })
 
+test('a folder opened by two names at the same moment is shared', async () => {
+  const folder = freshFolder()
+  mkdirSync(folder)
+  const link = join(dirname(folder), 'link')
+  symlinkSync(folder, link)
+  for (const waitMs of [0, 60_000]) {
+    const [one, two, three] = await Promise.all([folder, link, folder].map((name) => diskLog(name, { waitMs })))
+    await (await one!.topic('t')).send({ value: 1 })
+    await one!.close()
+    await (await two!.topic('t')).send({ value: 2 })
+    await Promise.all([two!.close(), three!.close()])
+  }
+  expect(await collect((await (await diskLog(link)).topic('t')).consumer({ until: 'end' }))).toHaveLength(4)
+})
+
 test('a folder that is just being closed is opened when it is closed', async () => {
   const folder = freshFolder()
   const one = await diskLog(folder)
