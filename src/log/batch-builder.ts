@@ -48,6 +48,8 @@ export class BatchBuilder extends ByteWriter {
   #start = 0
   /** Where the last record begins. */
   #lastAt = 0
+  /** A codec is at work. */
+  #adding = false
   #chunk = new Window(0)
   readonly #windows: WindowCache
   readonly #batchSize: number
@@ -77,15 +79,18 @@ export class BatchBuilder extends ByteWriter {
 
   /** Adds a record at the batch's next offset. When a codec throws, nothing was added. */
   add<K, V>(codecs: RecordCodecs<K, V>, key: K | null, value: V | null, headers: HeadersInput | undefined, timestamp: number): void {
+    this.#checkIdle()
     if (this.count === 0) this.#open(timestamp)
     const recordAt = this.at - this.#start
     let added = false
+    this.#adding = true
     try {
       if (headers === undefined && (key === null || codecs.key.size !== undefined) && (value === null || codecs.value.size !== undefined)) {
         this.#addSized(codecs, key, value, timestamp)
       } else this.#addGuessed(codecs, key, value, headers, timestamp)
       added = true
     } finally {
+      this.#adding = false
       if (!added) this.at = this.#start + (this.count === 0 ? 0 : recordAt)
     }
     this.#lastAt = recordAt
@@ -101,6 +106,7 @@ export class BatchBuilder extends ByteWriter {
 
   /** Finishes the open batch: header, compression, checksum. From here on its bytes are never changed. */
   seal(options: SealOptions): TailBatch {
+    this.#checkIdle()
     // Readers refuse what grows beyond their bound when it is unpacked: so much is stored as it is.
     const compression = this.size - RECORDS_AT > DEFAULT_MAX_DECOMPRESSED_BYTES ? 'none' : options.compression
     if (compression !== 'none') this.#compressRecords(compression)
@@ -147,6 +153,11 @@ export class BatchBuilder extends ByteWriter {
 
   protected override grow(count: number): void {
     this.#newChunk(this.at - this.#start + count)
+  }
+
+  /** A codec that appends to, or flushes, the partition that it writes for would find a record that is half there. */
+  #checkIdle(): void {
+    if (this.#adding) throw new TypeError('a codec, or what it encodes, used the partition while a record of that partition was encoded')
   }
 
   #open(timestamp: number): void {
@@ -196,12 +207,14 @@ export class BatchBuilder extends ByteWriter {
       this.at = at
       codecs.key.encode(key, this)
       at += keySize
+      if (this.at !== at) throw wrongSize(codecs.key, keySize, this.at - at + keySize)
     }
     at = putBits(buffer, at, valueBits)
     if (value !== null) {
       this.at = at
       codecs.value.encode(value, this)
       at += valueSize
+      if (this.at !== at) throw wrongSize(codecs.value, valueSize, this.at - at + valueSize)
     }
     buffer[at] = 0
     this.at = at + 1
@@ -280,6 +293,10 @@ export class BatchBuilder extends ByteWriter {
     this.buffer.set(compressed, this.#start + RECORDS_AT)
     this.at = this.#start + RECORDS_AT + compressed.length
   }
+}
+
+function wrongSize({ name }: { readonly name: string }, told: number, written: number): TypeError {
+  return new TypeError(`the codec "${name}" said that it would write ${told} bytes, and wrote ${written}`)
 }
 
 /** An unsigned varint, most often of one or two bytes. */

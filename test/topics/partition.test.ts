@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import { diskFileSystem } from '../../src/files/disk.ts'
-import { bytes, defineTopic, json, string } from '../../src/index.ts'
+import { bytes, type Codec, defineTopic, json, string } from '../../src/index.ts'
 import { allFindings, verifyLog } from '../../src/topics/verify-log.ts'
 import { diskLog, failure, freshFolder, kinds, memoryLog } from './harness.ts'
 
@@ -99,6 +99,31 @@ test('a batch that readers would refuse to unpack is stored as it is', async () 
   await partition.durable(partition.append({ value: Buffer.alloc(1_000_000) }))
   expect([...partition.read()].map(({ value }) => value!.length)).toEqual([70_000_000, 1_000_000])
   expect(partition.stats().bytes).toBeLessThan(70_100_000)
+})
+
+test('a value that uses its own partition while it is encoded is refused, and leaves the batch whole', async () => {
+  const partition = (await (await memoryLog()).topic('inside', { value: json<unknown>() })).partition(0)
+  const uses = [() => partition.append({ value: 'inner' }), () => [...partition.read({ upTo: 'appended' })]]
+  partition.append({ value: 'first' })
+  for (const use of uses) {
+    const value = { toJSON: () => (use(), 'outer') }
+    expect(() => partition.append({ value })).toThrow(/used the partition while a record of that partition was encoded/)
+  }
+  await partition.durable(partition.append({ value: 'last' }))
+  expect([...partition.read()].map(({ value }) => value)).toEqual(['first', 'last'])
+})
+
+test('a codec that writes another size than it told is refused, and leaves the batch whole', async () => {
+  const codec: Codec<number> = {
+    name: 'liar', size: () => 4, encode: (count, writer) => writer.bytes(Buffer.alloc(count)), decode: (_, start, end) => end - start,
+  }
+  const partition = (await (await memoryLog()).topic('sizes', { value: codec })).partition(0)
+  for (const count of [4, 3, 5, 100_000, 0, 4]) {
+    if (count === 4) partition.append({ value: count })
+    else expect(() => partition.append({ value: count })).toThrow(`the codec "liar" said that it would write 4 bytes, and wrote ${count}`)
+  }
+  await partition.flush()
+  expect([...partition.read()].map(({ value }) => value)).toEqual([4, 4])
 })
 
 test('truncate removes what is behind an offset, and appends go on there', async () => {
