@@ -433,6 +433,8 @@ export class Writer {
       this.#seal()
       const started = this.#parts.env.clock.monotonic()
       if (this.#ahead.filling) await this.#roomForRound()
+      // Also before the write: whoever took the lock while this process stood still has written to the same place.
+      if (!this.#lockConfirmed && !(await this.#confirmLock())) break
       const end = this.#write()
       if (end === undefined) continue
       const bytes = this.#writtenBytes
@@ -589,11 +591,15 @@ export class Writer {
     return lock === undefined || lock.confirmed
   }
 
-  /** Before anything is acknowledged, the lock must certainly be ours. */
+  /** Before anything is written, and again before it is acknowledged, the lock must certainly be ours. */
   async #confirmLock(): Promise<boolean> {
     const { lock } = this.#parts.env
-    if (lock === undefined || lock.confirmed || (await lock.confirm())) return true
-    this.#fence('lock', new LogError('LOG_LOCK_LOST', `another process took the lock of the folder of ${this.#name}`))
+    try {
+      if (lock === undefined || lock.confirmed || (await lock.confirm())) return true
+      this.#fence('lock', new LogError('LOG_LOCK_LOST', `another process took the lock of the folder of ${this.#name}`))
+    } catch (error) {
+      this.#fence('lock', error)       // whose it is cannot be told now; a reopen asks again
+    }
     return false
   }
 
@@ -744,7 +750,10 @@ export class Writer {
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     while (this.#busy !== undefined) await this.#busy
     if (this.#state !== 'open') throw this.#fenceCause ?? this.#closedError()
-    const running = this.#ahead.settle().then(work)
+    const running = this.#ahead.settle().then(async () => {
+      if (!(await this.#confirmLock())) throw this.#fenceCause!
+      return work()
+    })
     this.#occupy(running)
     return running
   }

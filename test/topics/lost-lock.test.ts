@@ -28,8 +28,17 @@ async function opened(files: FileSystem, durability: Durability): Promise<{ log:
 }
 
 const acts: Readonly<Record<string, (log: CommitLog, topic: Topic<string, number>) => Promise<unknown>>> = {
+  'sends': (_, topic) => topic.send({ value: 100 }),
+  'appends and flushes': async (_, topic) => {
+    for (let value = 100; value < 110; value++) topic.partition(0).append({ value })
+    await topic.partition(0).flush()
+  },
+  'starts a segment': (_, topic) => topic.partition(0).roll(),
+  'cuts the log': (_, topic) => topic.partition(0).truncate(1),
+  'reopens a partition': (_, topic) => topic.partition(0).reopen(),
   'makes a topic': (log) => log.topic('other'),
   'opens a topic': (log) => log.topic('second'),
+  'closes': (log) => log.close(),
 }
 
 for (const durability of ['sync', 'os'] as const) {
@@ -49,6 +58,7 @@ for (const durability of ['sync', 'os'] as const) {
       for (let value = 3; value < 8; value++) await next.topic.send({ value })
       const before = disk.paths().map((path) => [path, Buffer.from(disk.bytes(path)).toString('base64')])
       await act(stopped.log, stopped.topic).catch(() => {})
+      await stopped.log.close().catch(() => {})
       expect(disk.paths().map((path) => [path, Buffer.from(disk.bytes(path)).toString('base64')])).toEqual(before)
       await next.topic.send({ value: 8 })
       const after = await opened(disk.crash({ power: false }), durability)
@@ -56,4 +66,36 @@ for (const durability of ['sync', 'os'] as const) {
       expect((await after.log.topics()).map(({ name }) => name)).toEqual(['numbers', 'second', 'third'])
     })
   }
+}
+
+for (const durability of ['sync', 'os'] as const) {
+  test(`${durability}: a lock that cannot be read rejects who waits, and a reopen goes on`, async () => {
+    const disk = new SimulatedDisk()
+    let doubt = false
+    let fails = false
+    const files: FileSystem = new Proxy(elsewhere(disk), {
+      get: (target, name) => (name === 'lock' ? locked : (Reflect.get(target, name) as unknown)),
+    })
+    const locked: FileSystem['lock'] = async (folder, options) => {
+      const lock = await disk.lock(folder, options)
+      return {
+        holder: lock.holder,
+        get confirmed() { return !doubt },
+        confirm: async () => {
+          if (fails) throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE', syscall: 'open' })
+          doubt = false
+          return true
+        },
+        release: () => lock.release(),
+      }
+    }
+    const { topic } = await opened(files, durability)
+    await topic.send({ value: 0 })
+    doubt = fails = true
+    await expect(topic.send({ value: 1 })).rejects.toMatchObject({ code: 'LOG_FENCED', cause: expect.objectContaining({ code: 'EMFILE' }) })
+    fails = false
+    await topic.partition(0).reopen()
+    await topic.send({ value: 2 })
+    expect((await collect(topic.consumer({ until: 'end' }))).map(({ value }) => value)).toEqual([0, 2])
+  })
 }
