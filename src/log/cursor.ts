@@ -6,7 +6,7 @@
  * It does not wait for new records and knows nothing of groups: that is topics/consumer.ts.
  */
 import { getBigInt64, getInt32 } from '../base/bytes.ts'
-import { LogError } from '../base/errors.ts'
+import { isLogError, LogError } from '../base/errors.ts'
 import { type PinnedFile } from '../files/open-files.ts'
 import { readFully, readFullySync } from '../files/write-fully.ts'
 import {
@@ -14,6 +14,7 @@ import {
 } from '../format/batch.ts'
 import { compressionNames, decompress } from '../format/compression.ts'
 import { BatchPlace, lastOffsetAt } from './batch-place.ts'
+import { type Epochs } from './epochs.ts'
 import { guarded, guardedAsync } from './io-error.ts'
 import { type CommittedFilter } from './read-committed.ts'
 import { BatchView, LogRecord, recordGone, type RecordSource } from './record.ts'
@@ -40,6 +41,12 @@ export interface CursorSource {
   pin(segment: Segment): PinnedFile
   /** Decides about the batches of transactional producers; undefined reads all. */
   filter(from: number, to: number): CommittedFilter | undefined
+  /** The epoch that the log is in: another one begins whenever it was cut. */
+  readonly leaderEpoch: number
+  readonly nextOffset: number
+  readonly epochs: Epochs
+  /** In a process beside the writer: learns what the writer says by now. */
+  lookAgain(): void
 }
 
 /** What a cursor walks over. */
@@ -67,6 +74,8 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
   private readonly nonBlocking: boolean
   private readonly committed: boolean
   private filter: CommittedFilter | undefined
+  /** Of the log when the place in it was last known to be right. */
+  private epoch: number
   // The batch being walked
   private batch: BatchView<K, V> | undefined
   private at = 0
@@ -93,6 +102,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     this.committed = options.committed
     this.nonBlocking = options.nonBlocking === true
     this.filter = options.committed ? source.filter(options.from, options.to) : undefined
+    this.epoch = source.leaderEpoch
   }
 
   get topic(): string {
@@ -172,6 +182,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     this.scanning = false
     this.blocked = false
     this.position = offset
+    this.epoch = this.source.leaderEpoch
     if (this.committed) this.filter = this.source.filter(offset, this.end)
   }
 
@@ -242,6 +253,33 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
   }
 
   private enterNextBatch(): boolean {
+    if (this.nonBlocking) return this.findNextBatch()       // whose owner looks after cuts, before each record
+    if (this.epoch !== this.source.leaderEpoch) this.goOnAfterCut()
+    try {
+      return this.findNextBatch()
+    } catch (error) {
+      if (!isLogError(error, 'LOG_CORRUPT') && !isLogError(error, 'LOG_IO')) throw error
+      // Beside a writer in another process a file may end where it does because that just cut it.
+      this.source.lookAgain()
+      if (this.epoch === this.source.leaderEpoch) throw error
+      this.goOnAfterCut()
+      return this.findNextBatch()
+    }
+  }
+
+  /** The log was cut since: goes on if what was read is still its history, and ends where that does. */
+  private goOnAfterCut(): void {
+    const { epochs, nextOffset } = this.source
+    const kept = epochs.divergence({ epoch: this.epoch, offset: this.end }, nextOffset)
+    if (kept < this.position) {
+      const message = `${this.topic}-${this.partition} was cut to offset ${kept} while it was read; offset ${this.position} is gone`
+      throw new LogError('LOG_OFFSET_OUT_OF_RANGE', message, { topic: this.topic, partition: this.partition, offset: this.position, end: kept })
+    }
+    this.end = kept
+    this.seek(this.position)
+  }
+
+  private findNextBatch(): boolean {
     for (;;) {
       if (this.position >= this.end) return false
       if (this.position >= this.source.tail.baseOffset) {

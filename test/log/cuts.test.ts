@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'vitest'
+import { MemoryFileSystem } from '../../src/files/memory.ts'
+import { type PartitionLog } from '../../src/log/partition-log.ts'
+import { type Opened, openLog, textCodecs } from './harness.ts'
+
+const config = { batchSize: 300, segmentBytes: 2000, indexIntervalBytes: 200 }
+
+/** A log of 100 records in small batches and segments; from its files when it was opened again, else from memory. */
+async function filled(from: 'files' | 'memory'): Promise<Opened> {
+  const files = new MemoryFileSystem()
+  files.createFolderSync('/log')
+  const opened = await openLog(files, '/log', config)
+  append(opened.log, 100, 'old')
+  await opened.log.flush()
+  if (from === 'memory') return opened
+  await opened.close()
+  return openLog(files, '/log', config)
+}
+
+function append(log: PartitionLog, count: number, value: string): void {
+  for (let index = 0; index < count; index++) log.append(textCodecs, { value })
+}
+
+describe.each(['files', 'memory'] as const)('a read of a log that is cut meanwhile, from %s', (from) => {
+  test('ends where the log was cut, and shows nothing of what came after', async () => {
+    const { log } = await filled(from)
+    const reading = log.read(textCodecs)
+    const found = [reading.next().value!]
+    await log.truncateTo(50)
+    append(log, 70, 'new')
+    await log.flush()
+    for (const record of reading) found.push(record)
+    const kept = log.epochs.endOffsetFor(0, log.nextOffset)!.endOffset
+    expect(kept).toBeGreaterThan(40)
+    expect(found.map(({ offset }) => offset)).toEqual(Array.from({ length: kept }, (_, offset) => offset))
+    expect(found.every(({ value }) => value === 'old')).toBe(true)
+  })
+
+  test('is told when what it has read already is gone', async () => {
+    const { log } = await filled(from)
+    const reading = log.read(textCodecs)
+    for (let left = 80; left > 0; left--) reading.next()
+    await log.truncateTo(50)
+    append(log, 70, 'new')
+    await log.flush()
+    expect(() => [...reading]).toThrow(expect.objectContaining({ code: 'LOG_OFFSET_OUT_OF_RANGE' }))
+  })
+})
