@@ -14,7 +14,7 @@ import { inWords } from '../log/findings.ts'
 import { planFolder } from '../log/folder-plan.ts'
 import { type FoundBatch, type Piece, readRecords, walkSegment } from '../log/inspect.ts'
 import { findLog, type FoundPartition } from '../topics/verify-log.ts'
-import { type Call } from './command.ts'
+import { type Call, UsageError } from './command.ts'
 import { type CodecNames, recordLine } from './record-line.ts'
 import { type ChosenPartitions, unknownPartition, unknownTopic } from './records.ts'
 import { count, counted, jsonLine, printable, size, time } from './text.ts'
@@ -28,7 +28,9 @@ export async function dumpPartitions(call: Call, folder: string, chosen: ChosenP
   if (chosen.topic !== undefined && !names.includes(chosen.topic)) throw unknownTopic(folder, chosen.topic, names)
   const ofTopic = found.partitions.filter(({ topic }) => chosen.topic === undefined || topic === chosen.topic)
   const partitions = ofTopic.filter(({ partition }) => chosen.partition === undefined || partition === chosen.partition)
-  if (chosen.partition !== undefined && partitions.length === 0) throw unknownPartition(folder, chosen.partition)
+  if (chosen.partition !== undefined && partitions.length === 0) {
+    throw unknownPartition(folder, chosen.partition, chosen.topic === undefined ? undefined : { name: chosen.topic, count: ofTopic.length })
+  }
   for (const one of partitions.sort(byName)) {
     const entry = found.catalog?.topics.find(({ name }) => name === one.topic)
     await dumpPartition(call, one, entry ?? noCodecs)
@@ -42,11 +44,18 @@ export async function dumpSegment(call: Call, path: string): Promise<number> {
   return 0
 }
 
+/** The offsets that are asked for. A range without any is a UsageError. */
+export function rangeOf(call: Call): { readonly from: number; readonly to: number } {
+  const [from, to] = [call.number('from') ?? 0, call.number('to') ?? Infinity]
+  if (from < to) return { from, to }
+  throw new UsageError(`there is no offset from ${from} on and below ${to}: --to is exclusive and larger than --from`)
+}
+
 async function dumpPartition(call: Call, { topic, partition, folder, bytes }: FoundPartition, codecs: CodecNames): Promise<void> {
   const { segments } = planFolder(diskFileSystem, folder)
   const { screen } = call
   await screen.print(`${screen.paint('bold', `${topic}-${partition}`)}  ${counted(segments.length, 'segment')}, ${size(bytes)}`)
-  const [from, to] = [call.number('from') ?? 0, call.number('to') ?? Infinity]
+  const { from, to } = rangeOf(call)
   for (const [number, { baseOffset, files }] of segments.entries()) {
     const next = segments[number + 1]
     if (baseOffset >= to || (next !== undefined && next.baseOffset <= from)) continue
@@ -57,7 +66,7 @@ async function dumpPartition(call: Call, { topic, partition, folder, bytes }: Fo
 
 async function dumpPieces(call: Call, path: string, baseOffset: number, codecs: CodecNames, endOffset = Infinity): Promise<void> {
   const file = diskFileSystem.openSync(path, 'read')
-  const [from, to] = [call.number('from') ?? 0, call.number('to') ?? Infinity]
+  const { from, to } = rangeOf(call)
   try {
     for (const piece of walkSegment(file, { baseOffset, to: file.sizeSync(), endOffset })) {
       if ('batch' in piece && (piece.batch.header.lastOffset < from || piece.batch.header.baseOffset >= to)) continue
@@ -106,7 +115,9 @@ function* recordLines(call: Call, file: FileHandle, batch: FoundBatch, codecs: C
   const { control, timestampType, maxTimestamp } = batch.header
   const records = recordsOf(file, batch)
   if (typeof records === 'string') return yield `      ${call.screen.paint('dim', records)}`
+  const { from, to } = rangeOf(call)
   for (const record of records) {
+    if (record.offset < from || record.offset >= to) continue
     const timestamp = timestampType === 'LogAppendTime' ? maxTimestamp : record.timestamp
     const place = `      ${String(record.offset).padStart(8)}`
     yield control ? `${place}  ${time(timestamp)}  ${controlName(record)}` : recordLine(call.screen, place, { ...record, timestamp }, codecs)

@@ -8,7 +8,7 @@ import { basename } from 'node:path'
 import { parseFileName } from '../format/names.ts'
 import { type Partition } from '../topics/partition.ts'
 import { type Call, type Command, UsageError } from './command.ts'
-import { dumpPartitions, dumpSegment } from './dump-batches.ts'
+import { dumpPartitions, dumpSegment, rangeOf } from './dump-batches.ts'
 import { dumpFile } from './dump-file.ts'
 import { type ChosenPartitions, chosenPartitions, chosenTopics, openPlain, plainRecord, unknownPartition, withLog } from './records.ts'
 import { findTarget } from './target.ts'
@@ -30,8 +30,10 @@ export const dump: Command = {
     'Shows the batches of each segment with the records in them, whatever state the files are in. A file may be a segment, an',
     'index, a snapshot, a checkpoint, a mark or commitlog.json. With --json a folder gives its records, a line for each, keys',
     'and values in base64; readCommitted says whether a reader of committed records gets it. A file gives what is in it.',
+    'With --from or --to only records of these offsets are shown, and the batches that hold some of them.',
   ],
   async run(call) {
+    rangeOf(call)
     const target = findTarget(call.argument('folder or file'))
     if ('file' in target) return parseFileName(basename(target.file))?.kind === 'log' ? dumpSegment(call, target.file) : dumpFile(call, target.file)
     const chosen = { topic: target.topic ?? call.text('topic'), partition: target.partition ?? call.number('partition') }
@@ -48,6 +50,9 @@ async function dumpRecords(call: Call, folder: string, chosen: ChosenPartitions)
       const partitions = chosenPartitions(await openPlain(log, info), chosen.partition)
       for (const partition of partitions) await dumpPartition(call, partition)
       found += partitions.length
+      if (partitions.length === 0 && chosen.topic !== undefined) {
+        throw unknownPartition(folder, chosen.partition!, { name: info.name, count: info.partitions })
+      }
     }
     if (found === 0 && chosen.partition !== undefined) throw unknownPartition(folder, chosen.partition)
     return 0
@@ -56,8 +61,8 @@ async function dumpRecords(call: Call, folder: string, chosen: ChosenPartitions)
 
 async function dumpPartition(call: Call, partition: Partition<Uint8Array, Uint8Array>): Promise<void> {
   const { startOffset, highWatermark } = partition
-  const from = Math.min(Math.max(call.number('from') ?? startOffset, startOffset), highWatermark)
-  const range = { from, to: call.number('to') ?? Infinity }
+  const range = rangeOf(call)
+  const from = Math.min(Math.max(range.from, startOffset), highWatermark)
   const committed = partition.read({ from: Math.min(from, partition.lastStableOffset), isolation: 'read_committed' })
   let next = committed.next()
   for (const record of partition.read({ from, isolation: 'read_uncommitted' })) {

@@ -8,7 +8,7 @@ import { CommitLog, type TopicInfo } from '../topics/commit-log.ts'
 import { type Partition } from '../topics/partition.ts'
 import { type Topic } from '../topics/topic.ts'
 import { suggestion, UsageError } from './command.ts'
-import { type PlainRecord } from './text.ts'
+import { counted, type PlainRecord } from './text.ts'
 
 /** Which partitions a command is about: of one topic or all, of one number or all. */
 export interface ChosenPartitions {
@@ -60,9 +60,11 @@ export function unknownTopic(folder: string, name: string, names: readonly strin
   return new UsageError(`there is no topic "${name}" in ${folder}${suggestion(name, names) || some}`)
 }
 
-/** The error of a partition that is not there. */
-export function unknownPartition(folder: string, partition: number): UsageError {
-  return new UsageError(`there is no partition ${partition} in ${folder}`)
+/** The error of a partition that is not there: of one topic, which has `count` of them, or of all topics. */
+export function unknownPartition(folder: string, partition: number, topic?: { readonly name: string; readonly count: number }): UsageError {
+  if (topic === undefined) return new UsageError(`there is no partition ${partition} in ${folder}`)
+  const { name, count } = topic
+  return new UsageError(`there is no partition ${partition} of topic "${name}" in ${folder}: it has ${counted(count, 'partition')}, numbered from 0`)
 }
 
 /** Bytes under the name of the codec that the topic has. */

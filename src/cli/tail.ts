@@ -32,7 +32,7 @@ async function show(call: Call, log: CommitLog): Promise<number> {
   const [info] = await chosenTopics(log, name)
   const topic = await openPlain(log, info!)
   const partitions = chosenPartitions(topic, call.number('partition')).map(({ partition }) => partition)
-  if (partitions.length === 0) throw unknownPartition(log.folder, call.number('partition')!)
+  if (partitions.length === 0) throw unknownPartition(log.folder, call.number('partition')!, { name, count: topic.partitionCount })
   const printer = new Printer(call, info!, Math.max(...partitions))
   const from = startOf(call)
   const starts = new Map(partitions.map((number): [number, StartPosition] => [number, within(topic.partition(number), from ?? 'latest')]))

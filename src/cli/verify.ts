@@ -5,7 +5,7 @@ import { relative } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { diskFileSystem } from '../files/disk.ts'
 import { type Finding } from '../log/findings.ts'
-import { allFindings, isSound, type LogReport, verifyLog } from '../topics/verify-log.ts'
+import { allFindings, findLog, isSound, type LogReport, verifyLog } from '../topics/verify-log.ts'
 import { type Call, type Command, UsageError } from './command.ts'
 import { type ChosenPartitions, unknownPartition, unknownTopic } from './records.ts'
 import { type Screen, type Style } from './screen.ts'
@@ -55,9 +55,15 @@ export async function check({ screen, terminal }: Call, { folder, topic, partiti
     },
   })
   screen.clearBar()
-  if (report.partitions.length === 0 && topic !== undefined) throw unknownTopic(folder, topic, report.topics)
-  if (report.partitions.length === 0 && partition !== undefined) throw unknownPartition(folder, partition)
+  if (topic !== undefined && !report.topics.includes(topic)) throw unknownTopic(folder, topic, report.topics)
+  if (report.partitions.length === 0 && partition !== undefined) throw unknownPartition(folder, partition, countedTopic(folder, topic))
   return report
+}
+
+function countedTopic(folder: string, topic: string | undefined): { readonly name: string; readonly count: number } | undefined {
+  if (topic === undefined) return undefined
+  const { partitions } = findLog(diskFileSystem, folder, { clock: systemClock })
+  return { name: topic, count: partitions.filter((one) => one.topic === topic).length }
 }
 
 async function printReport(call: Call, report: LogReport): Promise<void> {

@@ -108,6 +108,12 @@ describe('dump', () => {
     expect(await dumped('--from', '99')).toEqual([])
   })
 
+  test('shows a range for people record by record, also within a batch', async () => {
+    await produce(['v0\nv1\nv2\nv3\nv4\n'])
+    const { lines } = await commitlog(['dump', folder, '--from', '1', '--to', '3'])
+    expect(lines.filter((line) => /v\d$/.test(line)).map((line) => line.slice(-2))).toEqual(['v1', 'v2'])
+  })
+
   test('shows the batches of a partition by its folder, with values decoded', async () => {
     await produce(['{"a":1}\n'], '--codec', 'json')
     const { lines } = await commitlog(['dump', join(folder, 't-0')])
