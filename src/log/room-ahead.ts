@@ -35,10 +35,16 @@ export class RoomAhead {
     this.#margin = env.roomAheadBytes >> 2
   }
 
-  /** Makes the file long enough for a write of `bytes`, with room behind it. */
+  /** Makes the file long enough for a write of `bytes`, with room behind it, as far as the system lets it. */
   makeFor(segment: Segment, bytes: number): void {
     const end = segment.size + bytes
-    if (end > segment.fileSize) segment.extendTo(Math.max(end, Math.min(end + this.#env.roomAheadBytes, this.#segmentBytes)))
+    if (end <= segment.fileSize) return
+    try {
+      segment.extendTo(Math.max(end, Math.min(end + this.#env.roomAheadBytes, this.#segmentBytes)))
+    } catch (error) {
+      // The write may fit all the same, and says what is wrong if it does not.
+      if (!isRefusal(error)) throw error
+    }
   }
 
   /** Whether a fill is under way. */
