@@ -2,6 +2,8 @@
  * One partition of a topic, with the topic's codecs: synchronous appends and reads, and the offsets that say what is durable and what
  * readers may see. It adds nothing to a record's way but the check that the handle is open; the work is log/partition-log.ts's.
  */
+import { type InspectOptions } from 'node:util'
+import { type Inspect, INSPECT, inspected } from '../base/inspect.ts'
 import { checkInteger, checkOneOf, checkOptions, describe } from '../base/options.ts'
 import { type Isolation, type PartitionLog } from '../log/partition-log.ts'
 import { type LogRecord } from '../log/record.ts'
@@ -187,6 +189,11 @@ export class Partition<K, V> {
   /** The partition's numbers as they are now. */
   stats(): PartitionStats {
     return partitionStats(this.log)
+  }
+
+  /** @internal */
+  [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
+    return inspected('Partition', () => ({ topic: this.topic, partition: this.partition }), depth, options, inspect)
   }
 
   private async durableUnless(offset: number, options: WaitOptions | undefined): Promise<void> {

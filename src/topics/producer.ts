@@ -5,7 +5,9 @@
  * When too many bytes wait for the disk, sends wait for room in the order in which they came (send-queue.ts), their records encoded as they
  * were when they were sent (held-record.ts).
  */
+import { type InspectOptions } from 'node:util'
 import { isLogError, LogError } from '../base/errors.ts'
+import { type Inspect, INSPECT, inspected } from '../base/inspect.ts'
 import { checkFunction, checkOptions } from '../base/options.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
 import { type RecordCodecs, type RecordInput } from '../log/record-input.ts'
@@ -129,6 +131,11 @@ export class Producer<K, V> implements PortableProducer<K, V> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** @internal */
+  [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
+    return inspected('Producer', () => ({ topic: this.topic }), depth, options, inspect)
   }
 
   private async sendOne(record: SendRecord<K, V>, signal: AbortSignal | undefined): Promise<SendResult> {

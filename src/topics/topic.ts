@@ -2,6 +2,8 @@
  * A topic as a user holds it: a named row of partitions with codecs. It sends, and gives partitions, producers and consumers; the log it
  * belongs to opens and closes it.
  */
+import { type InspectOptions } from 'node:util'
+import { type Inspect, INSPECT, inspected } from '../base/inspect.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
 import { type WaitOptions } from './abort.ts'
 import { Consumer, type ConsumerOptions } from './consumer.ts'
@@ -93,6 +95,11 @@ export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** @internal */
+  [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
+    return inspected('Topic', () => ({ name: this.name, partitionCount: this.partitionCount }), depth, options, inspect)
   }
 
   #partitionOf(log: PartitionLog): Partition<K, V> {

@@ -1,0 +1,47 @@
+import { inspect } from 'node:util'
+import { expect, test } from 'vitest'
+import { bytes, json, type LogRecord } from '../../src/index.ts'
+import { diskLog, memoryLog } from './harness.ts'
+
+const HEADERS = [['text', 'é'], ['bytes', Buffer.of(0xff, 0)], ['none', null]] as const
+
+test('a record prints its fields and nothing of the memory it lies in', async () => {
+  const topic = await (await diskLog()).topic('t', { value: json<{ n: number }>() })
+  await topic.send([{ key: 'k', value: { n: 1 }, timestamp: 5 }, { value: null, timestamp: 6, headers: HEADERS }])
+  const [first, second] = [...topic.partition(0).read()]
+  expect(inspect(first, { breakLength: Infinity })).toBe(
+    "LogRecord { topic: 't', partition: 0, offset: 0, timestamp: 5, key: 'k', value: { n: 1 }, headers: [] }",
+  )
+  expect(inspect(second, { breakLength: Infinity, compact: true })).toMatch(
+    /key: null, value: null, headers: \[ \[ 'text', 'é' \], \[ 'bytes', <Buffer ff 00> \], \[ 'none', null \] \] }$/,
+  )
+  expect(inspect({ deep: { in: { it: first } } }, { depth: 1 })).not.toMatch(/LogRecord \{/)
+  expect(inspect([[[first]]], { depth: 2 })).toBe('[ [ [ [LogRecord] ] ] ]')
+})
+
+test('a record that cannot be decoded prints why', async () => {
+  const topic = await (await memoryLog()).topic('t', { value: json<unknown>() })
+  await topic.send({ value: 1 })
+  const record = [...topic.partition(0).read()][0]! as LogRecord<string, unknown>
+  record.detach().valueBytes!.fill(0x7b)
+  expect(inspect(record)).toMatch(/value: '?.?LogError: the codec "json" cannot decode 1 bytes/)
+})
+
+test('a record is JSON of its fields: headers are text where they are UTF-8, other bytes as JSON has them', async () => {
+  const topic = await (await memoryLog()).topic('t', { key: bytes, value: json<{ n: number }>() })
+  await topic.send({ key: Buffer.of(1), value: { n: 1 }, timestamp: 5, headers: HEADERS })
+  const [record] = [...topic.partition(0).read()]
+  const bytesOf = (...data: number[]): object => ({ type: 'Buffer', data })
+  expect(JSON.parse(JSON.stringify(record))).toEqual({
+    topic: 't', partition: 0, offset: 0, timestamp: 5, key: bytesOf(1), value: { n: 1 },
+    headers: [['text', 'é'], ['bytes', bytesOf(255, 0)], ['none', null]],
+  })
+})
+
+test('topics, partitions and producers print what they are called', async () => {
+  const log = await memoryLog()
+  const topic = await log.topic('t', { partitions: 3 })
+  expect(inspect(topic)).toBe("Topic { name: 't', partitionCount: 3 }")
+  expect(inspect(topic.partition(2))).toBe("Partition { topic: 't', partition: 2 }")
+  expect(inspect(topic.producer())).toBe("Producer { topic: 't' }")
+})
