@@ -3,6 +3,7 @@
  * stored as the topic's durability asks.
  */
 import { isUtf8 } from 'node:buffer'
+import { isLogError, LogError } from '../base/errors.ts'
 import { checkTopicName } from '../format/names.ts'
 import { durabilities } from '../log/config.ts'
 import { builtInCodec } from '../topics/codecs.ts'
@@ -125,9 +126,10 @@ class Sending {
       // Whatever was read before is stored, or the reason is known.
       await Promise.all(this.#underWay)
       screen.clearBar()
-      await this.#report()
+      // A failure says it itself, in its one sentence.
+      if (this.#failure === undefined || this.#call.json) await this.#report()
     }
-    if (this.#failure !== undefined) throw this.#failure
+    if (this.#failure !== undefined) throw stoppedBy(this.#failure, this.#stored)
     terminal.signal.throwIfAborted()
     return 0
   }
@@ -144,7 +146,7 @@ class Sending {
       this.#failure ??= error
     }
     if (records.length === 0) return
-    const sending = this.#producer.send(records).then(() => this.#done(records.length), (error: unknown) => { this.#failure ??= error })
+    const sending = this.#producer.send(records).then(() => this.#done(records.length), (error: unknown) => this.#refused(error))
     this.#underWay.add(sending)
     void sending.finally(() => this.#underWay.delete(sending))
   }
@@ -153,6 +155,13 @@ class Sending {
     this.#stored += records
     const rate = (this.#stored / Math.max(1, performance.now() - this.#started)) * 1000
     this.#call.screen.bar(0, 0, `${counted(this.#stored, 'record')} stored, ${count(rate)} a second`)
+  }
+
+  /** A part of a chunk may be stored. */
+  #refused(error: unknown): void {
+    const partly = isLogError(error, 'LOG_SEND_FAILED')
+    if (partly) this.#stored += (error.detail['results'] as readonly unknown[]).filter((result) => !(result instanceof Error)).length
+    this.#failure ??= partly ? error.cause : error
   }
 
   #record(line: Buffer): SendRecord<unknown, unknown> {
@@ -181,4 +190,11 @@ class Sending {
     const ms = Math.round(performance.now() - this.#started)
     await screen.print(json ? jsonLine({ topic: this.#producer.topic, records: this.#stored, ms }) : `${counted(this.#stored, 'record')} stored`)
   }
+}
+
+/** Why it stopped half-way, with how many records were stored all the same. */
+function stoppedBy(error: unknown, stored: number): unknown {
+  if (!(error instanceof Error)) return error
+  const message = `${error.message}; ${counted(stored, 'record')} ${stored === 1 ? 'was' : 'were'} stored`
+  return isLogError(error) ? new LogError(error.code, message, error.detail, error) : new InputError(message, { cause: error })
 }

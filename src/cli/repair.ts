@@ -7,7 +7,7 @@ import { systemRandom } from '../base/random.ts'
 import { diskFileSystem } from '../files/disk.ts'
 import { type RepairStep } from '../log/repair.ts'
 import { repairLog } from '../topics/repair-log.ts'
-import { allFindings, isSound } from '../topics/verify-log.ts'
+import { allFindings, isSound, type LogReport } from '../topics/verify-log.ts'
 import { type Call, type Command } from './command.ts'
 import { counted, jsonLine, printable, size } from './text.ts'
 import { check } from './verify.ts'
@@ -35,12 +35,22 @@ export const repair: Command = {
     call.screen.clearBar()
     for (const step of steps) await printStep(call, folder, step)
     for (const message of left) call.screen.say(`nothing can be done here: ${printable(message)}`)
-    if (isSound(before) && steps.length === 0) return ended(call, 'nothing to repair', 0)
-    if (!apply) return ended(call, `${counted(steps.length, 'step')}; nothing was changed: run it with --yes`, isSound(before) ? 0 : 1)
-    const damage = allFindings(await check(call, { folder })).filter(({ kind }) => kind === 'damage').length
-    if (damage === 0) return ended(call, 'repaired: no damage is left', 0)
-    return ended(call, `damage is left in ${counted(damage, 'place')}: see commitlog verify`, 1)
+    const found = { steps: steps.length, applied: false, damage: damageIn(before) }
+    if (isSound(before) && steps.length === 0) return ended(call, 'nothing to repair', found)
+    if (!apply) return ended(call, `${counted(steps.length, 'step')}; nothing was changed: run it with --yes`, found)
+    const damage = damageIn(await check(call, { folder }))
+    const message = damage === 0 ? 'repaired: no damage is left' : `damage is left in ${counted(damage, 'place')}: see commitlog verify`
+    return ended(call, message, { ...found, applied: true, damage })
   },
+}
+
+/** What `--json` ends with. */
+interface Summary {
+  readonly steps: number
+  /** Whether the steps were done. */
+  readonly applied: boolean
+  /** Places of damage that are left. */
+  readonly damage: number
 }
 
 async function printStep(call: Call, folder: string, { path, position, message }: RepairStep): Promise<void> {
@@ -49,7 +59,12 @@ async function printStep(call: Call, folder: string, { path, position, message }
   await call.screen.print(`${name}${position === undefined ? '' : ` @${position}`}: ${printable(message)}`)
 }
 
-async function ended(call: Call, message: string, code: number): Promise<number> {
-  if (!call.json) await call.screen.print(call.screen.paint(code === 0 ? 'green' : 'red', message))
-  return code
+/** The last line, in words or as JSON. Damage that is left decides the exit code. */
+async function ended({ screen, json }: Call, message: string, summary: Summary): Promise<number> {
+  await screen.print(json ? jsonLine(summary) : screen.paint(summary.damage === 0 ? 'green' : 'red', message))
+  return summary.damage === 0 ? 0 : 1
+}
+
+function damageIn(report: LogReport): number {
+  return allFindings(report).filter(({ kind }) => kind === 'damage').length
 }

@@ -155,6 +155,11 @@ test('--json prints JSON and nothing else', async () => {
   }
 })
 
+test('repair --json ends with a summary, also when there is nothing to repair', async () => {
+  const { lines } = await commitlog(['repair', data, '--json'])
+  expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([{ steps: 0, applied: false, damage: 0 }])
+})
+
 test('one partition is meant by its folder', async () => {
   expect((await commitlog(['verify', join(data, 'orders-1')])).lines[0]).toMatch(/^1 partition, /)
   for (const line of (await commitlog(['dump', '--json', join(data, 'orders-1')])).lines) expect(line).toContain('"partition":1,')

@@ -77,7 +77,15 @@ describe('produce', () => {
     const { code, err } = await commitlog(['produce', folder, 't', ...words], { input: [input] })
     expect(code).toBe(1)
     expect(err).toContain(message)
+    expect(err).toMatch(/; 1 record was stored\n$/)
     expect(await dumped()).toHaveLength(1)
+  })
+
+  test('a line that is too large is one sentence, with what was stored all the same', async () => {
+    const { code, out, err } = await commitlog(['produce', folder, 't'], { input: [`one\n${'x'.repeat(2_000_000)}\nthree\n`] })
+    expect({ code, out }).toEqual({ code: 1, out: '' })
+    expect(err).toMatch(/^commitlog produce: [^;]*maxMessageBytes[^;]*; 2 records were stored \(LOG_RECORD_TOO_LARGE\)\n$/)
+    expect(await dumped()).toHaveLength(2)
   })
 
   test('stores what it read when the user ends it', async () => {
