@@ -5,7 +5,7 @@
 import { ByteWriter } from '../base/bytes.ts'
 import { type Codec } from '../base/codec.ts'
 import { headerList } from '../log/batch-builder.ts'
-import { type HeadersInput, type RecordCodecs, type RecordInput } from '../log/record-input.ts'
+import { type RecordCodecs, type RecordInput } from '../log/record-input.ts'
 import { bytes } from './codecs.ts'
 
 /** The codecs of records that are encoded already. */
@@ -15,7 +15,7 @@ export const encodedCodecs: RecordCodecs<Uint8Array, Uint8Array> = { key: bytes,
 export interface HeldRecord extends RecordInput<Uint8Array, Uint8Array> {
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
-  readonly headers: HeadersInput
+  readonly headers: readonly (readonly [string, Uint8Array | string | null])[]
   readonly timestamp: number
   readonly partition: number
 }
@@ -33,6 +33,13 @@ export function holdRecord<K, V>(codecs: RecordCodecs<K, V>, record: RecordInput
     [name, value instanceof Uint8Array ? Buffer.from(value) : value] as const
   ))
   return { key: encoded(codecs.key, record.key), value: encoded(codecs.value, record.value), headers, timestamp, partition }
+}
+
+/** Bytes of a record's key, value and headers. */
+export function heldSize({ key, value, headers }: HeldRecord): number {
+  let size = (key?.length ?? 0) + (value?.length ?? 0)
+  for (const [name, bytes] of headers) size += name.length + (bytes?.length ?? 0)
+  return size
 }
 
 function encoded<T>(codec: Codec<T>, value: T | null | undefined): Uint8Array | null {

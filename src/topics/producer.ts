@@ -15,7 +15,7 @@ import { signalOf, unlessAborted, type WaitOptions } from './abort.ts'
 import { bytes } from './codecs.ts'
 import { type PortableProducer } from './contract.ts'
 import { appendsWatched, tellAppend } from './diagnostics.ts'
-import { encodedCodecs, type HeldRecord, holdRecord } from './held-record.ts'
+import { encodedCodecs, type HeldRecord, heldSize, holdRecord } from './held-record.ts'
 import { Life } from './life.ts'
 import { refuseRecord } from './partition.ts'
 import { PartitionChooser, type Partitioner } from './partitioner.ts'
@@ -89,7 +89,7 @@ export class Producer<K, V> implements PortableProducer<K, V> {
    *
    * The record is copied before `send` returns, also when it must wait for room (`bufferBytes`).
    *
-   * @throws LogError `LOG_BUFFER_FULL` when too many sends wait already, `LOG_DISK_FULL`, `LOG_FENCED`, `LOG_APPEND_LOST`,
+   * @throws LogError `LOG_BUFFER_FULL` when too many sends, or too many bytes of them, wait already, `LOG_DISK_FULL`, `LOG_FENCED`, `LOG_APPEND_LOST`,
    *   `LOG_RECORD_TOO_LARGE`, `LOG_RECORD_INVALID`, `LOG_READ_ONLY`, `LOG_CLOSED`
    * @throws TypeError for keys and values that the topic's codecs do not take; RangeError for a partition that is not there
    */
@@ -150,7 +150,8 @@ export class Producer<K, V> implements PortableProducer<K, V> {
     const now = this.parts.clock.now()
     if (this.parts.sends.size > 0 || !many.append(records, (record) => this.place(record, now))) {
       const rest = records.map((record, index) => (index < many.count ? undefined : this.holdOrRefuse(record, now)))
-      await this.inTurn(() => many.append(rest, (held) => this.placeHeld(held!)), signal)
+      const size = rest.reduce((sum, held) => sum + (held === undefined || 'error' in held ? 0 : heldSize(held)), 0)
+      await this.inTurn(() => many.append(rest, (held) => this.placeHeld(held!)), size, signal)
     }
     await unlessAborted(many.settled(), signal)
     return many.results(this.timesKnown)
@@ -203,11 +204,11 @@ export class Producer<K, V> implements PortableProducer<K, V> {
   private placeLater(record: SendRecord<K, V>, signal: AbortSignal | undefined): Promise<Placed> {
     const held = this.hold(record, this.parts.clock.now())
     let placed: Placed | undefined
-    return this.inTurn(() => (placed = this.placeHeld(held)) !== undefined, signal).then(() => placed!)
+    return this.inTurn(() => (placed = this.placeHeld(held)) !== undefined, heldSize(held), signal).then(() => placed!)
   }
 
-  /** Runs `step` when it is this send's turn, until it is done. Rejects with what it throws. */
-  private inTurn(step: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+  /** Runs `step` when it is this send's turn, until it is done; meanwhile it holds `size` bytes. Rejects with what it throws. */
+  private inTurn(step: () => boolean, size: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       let leave: (() => void) | undefined
       const aborted = (): void => {
@@ -228,7 +229,7 @@ export class Producer<K, V> implements PortableProducer<K, V> {
         }
         return true
       }
-      leave = this.parts.sends.run(tried, (error) => end(() => reject(error)))
+      leave = this.parts.sends.run(tried, size, (error) => end(() => reject(error)))
       if (leave !== undefined) signal?.addEventListener('abort', aborted, { once: true })
     })
   }

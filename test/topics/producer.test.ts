@@ -281,6 +281,29 @@ test('only so many sends wait: more are LOG_BUFFER_FULL', async () => {
   await Promise.all(sends)
 })
 
+test('only so many bytes of sends wait: 8 times bufferBytes, and one send of any size', async () => {
+  const log = await memoryLog({ bufferBytes: 500_000, batchSize: 1, maxMessageBytes: 10_000_000, segmentBytes: 20_000_000 })
+  const topic = await log.topic('t', { value: bytes })
+  const value = Buffer.alloc(900_000)
+  const most = { value: Buffer.alloc(5_000_000) }
+  topic.partition(0).append({ value })
+  const large = topic.send([most, { value: 5 as never }])
+  expect(await failure(() => topic.send({ value: Buffer.alloc(1) }))).toMatchObject({
+    code: 'LOG_BUFFER_FULL', retriable: true, detail: { waiting: 1, waitingBytes: 5_000_000, size: 1 },
+  })
+  await failure(() => large)
+  for (let round = 0; round < 3; round++) {
+    topic.partition(0).append({ value })
+    const controller = new AbortController()
+    const sends = Array.from({ length: 10 }, (_, n) => topic.send({ value }, n % 2 === 0 ? { signal: controller.signal } : undefined))
+    if (round === 1) controller.abort(new Error('enough'))
+    const further = topic.send({ value })
+    const stored = (await Promise.allSettled([...sends, further])).map(({ status }) => status === 'fulfilled')
+    // Four wait beside each other; where two of them leave, the one behind gets in.
+    expect(stored).toEqual(Array.from({ length: 11 }, (_, n) => (round === 1 ? n === 1 || n === 3 || n === 10 : n < 4)))
+  }
+})
+
 test('a send that waits for room is ended by its signal, and by closing the log', async () => {
   const log = await memoryLog({ bufferBytes: 1, batchSize: 1 })
   const topic = await log.topic('t', { value: bytes })
