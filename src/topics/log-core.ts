@@ -6,6 +6,7 @@
  * after the other; a topic's folders are durable before the catalog names it, so a crash in between leaves folders that the next open
  * adopts, and never a name without its folders.
  */
+import { settleAtMost } from '../base/at-most.ts'
 import { type Clock } from '../base/clock.ts'
 import { LogError } from '../base/errors.ts'
 import { type Random } from '../base/random.ts'
@@ -27,11 +28,19 @@ import { SyncGate } from '../log/sync-gate.ts'
 import { WindowCache } from '../log/windows.ts'
 import { type CatalogState, readCatalog, type TopicEntry, writeCatalog } from './catalog.ts'
 import { LogEvents } from './diagnostics.ts'
-import { asLogError, type FolderContents, inspectFolder, type KafkaState, readKafkaState, unknownTopics, withSystemErrors } from './log-folder.ts'
+import {
+  asLogError, asPartitionError, type FolderContents, inspectFolder, type KafkaState, readKafkaState, unknownTopics, withSystemErrors,
+} from './log-folder.ts'
 import { writeKafkaCheckpoints } from './kafka-checkpoints.ts'
 import { SendQueue } from './send-queue.ts'
 import { resolveSettings, type TopicSettings } from './settings.ts'
 import { presentLogs, type TopicCore } from './topic-core.ts'
+
+/**
+ * Partitions that are made, opened, closed or removed at a time. Each needs some descriptors while it is under way, and one, at most, while
+ * it is open; the syncs of so many are shared well enough.
+ */
+const PARTITIONS_AT_A_TIME = 32
 
 /** What a {@link LogCore} is opened with; checked by commit-log.ts. */
 export interface CoreOptions {
@@ -176,14 +185,22 @@ export class LogCore {
       const wanted = known === undefined ? this.#newEntry(request) : changed(known, request)
       const open = this.#topics.get(wanted.name)
       const config = open?.config ?? resolveSettings(this.options.settings, wanted.settings)
-      const added = await this.#openPartitions(wanted, config, { from: open?.logs.length ?? 0, create: known?.partitions ?? 0 })
-      const entry = isEmpty([...(open?.logs ?? []), ...added]) ? withCodecs(wanted, request) : wanted
+      const made: string[] = []
+      let added: TopicCore['logs'] = []
+      let entry = wanted
+      let named = known !== undefined
       try {
+        added = await this.#openPartitions(wanted, config, { from: open?.logs.length ?? 0, create: known?.partitions ?? 0, made })
+        if (isEmpty([...(open?.logs ?? []), ...added])) entry = withCodecs(wanted, request)
         await this.#checkLock()
-        if (entry !== known && !this.readOnly) await this.#store(entry)
+        if (entry !== known && !this.readOnly) {
+          named = true
+          await this.#store(entry)
+        }
       } catch (error) {
         // Nobody gets to see a partition that the catalog may not name.
         await closeAll(added)
+        if (!named || this.#namesNot(wanted.name)) await this.#takeBack(made)
         throw error
       }
       const topic = open ?? { entry, config, logs: [] }
@@ -206,7 +223,7 @@ export class LogCore {
     await this.#changes.catch(() => {})
     this.sends.clear(new LogError('LOG_CLOSED', `the log ${this.folder} is closed`))
     const logs = this.openTopics.flatMap(presentLogs)
-    const results = await Promise.allSettled(logs.map((log) => log.close()))
+    const results: PromiseSettledResult<unknown>[] = await settleAtMost(PARTITIONS_AT_A_TIME, logs, (log) => log.close())
     const ended = results.every(({ status }) => status === 'fulfilled')
     results.push(...(await Promise.allSettled([this.#checkLock()])))
     if (!this.readOnly) results.push(...(await Promise.allSettled([this.env.mark.close(), this.#leaveForKafka(logs, ended)])))
@@ -247,19 +264,52 @@ export class LogCore {
     }
   }
 
-  /** The partitions of a topic from a number on; those from `create` on are new. */
+  /** The partitions of a topic from a number on; those from `create` on are new, and their folders, where there were none, get into `made`. */
   async #openPartitions(
-    entry: TopicEntry, config: LogConfig, { from, create }: { readonly from: number; readonly create: number },
+    entry: TopicEntry, config: LogConfig, { from, create, made }: { readonly from: number; readonly create: number; readonly made: string[] },
   ): Promise<TopicCore['logs']> {
+    const { files, folder } = this.options
     const numbers = Array.from({ length: entry.partitions - from }, (_, index) => from + index)
-    const results = await Promise.allSettled(numbers.map(async (partition) => (
-      entry.absent.includes(partition) ? undefined : this.#openPartition(entry, partition, partition >= create, config)
-    )))
+    let failed = false
+    const results = await settleAtMost(PARTITIONS_AT_A_TIME, numbers, async (partition) => {
+      // One that is missing makes the others useless.
+      if (failed || entry.absent.includes(partition)) return undefined
+      const path = files.join(folder, partitionFolderName(entry.name, partition))
+      try {
+        if (partition >= create && files.statSync(path) === undefined) made.push(path)
+        return await this.#openPartition(entry, partition, partition >= create, config)
+      } catch (error) {
+        failed = true
+        throw asPartitionError(path, entry.name, partition, error)
+      }
+    })
     const logs = results.map((result) => (result.status === 'fulfilled' ? result.value : undefined))
-    const failed = results.find((result) => result.status === 'rejected')
-    if (failed === undefined) return logs
+    const failure = results.find((result) => result.status === 'rejected')
+    if (failure === undefined) return logs
     await closeAll(logs)
-    throw failed.reason
+    throw failure.reason
+  }
+
+  /** The catalog certainly does not name the topic, although it was to be stored. */
+  #namesNot(topic: string): boolean {
+    let names = true
+    succeeds(() => { names = readCatalog(this.env.files, this.folder)?.topics.some(({ name }) => name === topic) ?? true })
+    return !names
+  }
+
+  /**
+   * Removes the folders of a topic that could not be made, unless they are somebody else's by now. To the next open, what cannot be removed
+   * is a topic whose creation was interrupted, as after a crash.
+   */
+  async #takeBack(made: readonly string[]): Promise<void> {
+    const { files } = this.env
+    try {
+      await this.#checkLock()
+      await settleAtMost(PARTITIONS_AT_A_TIME, made.toReversed(), (path) => files.remove(path))
+      if (files.durable) await files.syncFolder(this.folder)
+    } catch {
+      // The error that led here says more.
+    }
   }
 
   async #openPartition(entry: TopicEntry, partition: number, create: boolean, config: LogConfig): Promise<PartitionLog> {
@@ -409,7 +459,7 @@ function isEmpty(logs: TopicCore['logs']): boolean {
 }
 
 async function closeAll(logs: TopicCore['logs']): Promise<void> {
-  await Promise.allSettled(logs.map((log) => log?.close()))
+  await settleAtMost(PARTITIONS_AT_A_TIME, logs, async (log) => log?.close())
 }
 
 /** A topic found without codecs, as an interrupted creation leaves it, has those of new topics as long as nothing is in it. */

@@ -2,7 +2,7 @@
  * What lies in the folder of a log, looked at before anything is opened: is it a log at all, ours or one that Kafka wrote, which partitions
  * are there, and what Kafka's files beside them say. Changes nothing.
  */
-import { LogError } from '../base/errors.ts'
+import { isLogError, LogError } from '../base/errors.ts'
 import { type Random } from '../base/random.ts'
 import { type FileSystem } from '../files/file-system.ts'
 import { systemCode } from '../files/system-error.ts'
@@ -135,6 +135,14 @@ export function asLogError(path: string, error: unknown): unknown {
   if (code === 'ENOSPC' || code === 'EDQUOT') return new LogError('LOG_DISK_FULL', `the disk of ${path} is full`, { path }, error)
   if (code === 'ENOTDIR' || code === 'EEXIST') return new LogError('LOG_NOT_A_LOG', `${path} is not a folder: ${message}`, { path }, error)
   return new LogError('LOG_IO', `${path} cannot be used: ${message}`, { path }, error)
+}
+
+/** What opening a partition threw, and when that is for want of descriptors, of which partition: a topic takes as many as it has partitions. */
+export function asPartitionError(path: string, topic: string, partition: number, error: unknown): unknown {
+  const known = asLogError(path, error)
+  if (!isLogError(known, 'LOG_TOO_MANY_FILES')) return error
+  const message = `no file descriptor left for partition ${partition} of topic "${topic}": each one that is made or written to holds one`
+  return new LogError('LOG_TOO_MANY_FILES', message, { path, topic, partition }, known.cause)
 }
 
 function foundTopics(files: FileSystem, folder: string, names: readonly string[], catalog: CatalogState | undefined): FoundTopic[] {

@@ -126,3 +126,47 @@ test('a crash at any moment while a log and its topics are made leaves a log tha
     await opened.close()
   }
 })
+
+const taken = 'leaves nothing, here and for the next open, and is made later'
+for (const error of ['EMFILE', 'ENOSPC', 'EIO']) test(`a topic that cannot be made for ${error} ${taken}`, async () => {
+  const partitions = 40
+  const definition = defineTopic('many', { partitions, value: json<number>(), retentionMs: 1000 })
+  // Three files are opened for each partition, and one for the catalog. Alone, or with all that come after it.
+  const failing = [1, 2, 5, 30, 80, 119, 120, 121].flatMap((nth) => [{ nth, times: 1 }, ...(nth < 121 ? [{ nth }] : [])])
+  for (const { nth, ...times } of failing) {
+    const { disk, log } = await simulated()
+    await log.topic(Numbers)
+    const names = disk.listSync('/data')
+    const heal = disk.inject({ verb: 'open', error, nth, ...times })
+    const told = await failure(() => log.topic(definition))
+    expect(told, `open ${nth}`).toBeInstanceOf(Error)
+    if (error === 'EMFILE' && nth < 121) {
+      expect(told).toMatchObject({ code: 'LOG_TOO_MANY_FILES', detail: { topic: 'many', partition: expect.any(Number) } })
+      expect((told as Error).message).toMatch(/partition \d+ of topic "many"/)
+    }
+    heal()
+    expect(disk.listSync('/data'), `open ${nth}`).toEqual(names)
+    expect((await log.topics()).map(({ name }) => name)).toEqual(['numbers'])
+    const next = await CommitLog.open('/data', { files: disk.fork(nth) })
+    expect((await next.topics()).map(({ name }) => name)).toEqual(['numbers'])
+    await next.close()
+    await (await log.topic(definition)).send({ value: 1 })
+    const last = await CommitLog.open('/data', { files: disk.fork(nth) })
+    expect((await last.topics())[1]).toMatchObject({ name: 'many', partitions, value: 'json', settings: { retentionMs: 1000 } })
+    expect((await collect((await last.topic(definition)).consumer({ until: 'end' }))).map(({ value }) => value)).toEqual([1])
+    await last.close()
+  }
+})
+
+test('many partitions are made, opened and closed with little more than a descriptor for each', async () => {
+  const partitions = 200
+  const disk = new SimulatedDisk({ maxOpenFiles: partitions + 80 })
+  const first = await CommitLog.open('/data', { files: disk })
+  await first.topic('many', { partitions })
+  await first.close()
+  const again = await CommitLog.open('/data', { files: disk })
+  const topic = await again.topic<string, number>('many')
+  await topic.send(Array.from({ length: partitions }, (_, partition) => ({ partition, value: partition })))
+  await again.close()
+  expect(disk.openHandles).toBe(0)
+})
