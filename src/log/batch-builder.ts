@@ -332,5 +332,6 @@ export function headerList(headers: HeadersInput): (readonly [string, Uint8Array
 
 /** What a record larger than the topic allows is refused with. */
 export function recordTooLarge(size: number, limit: number): LogError {
-  return new LogError('LOG_RECORD_TOO_LARGE', `a record of ${size} bytes with its batch header, maxMessageBytes is ${limit}`, { size, limit })
+  const message = `a record of ${size} bytes with its batch header, maxMessageBytes is ${limit}: raise it for the topic`
+  return new LogError('LOG_RECORD_TOO_LARGE', message, { size, limit })
 }

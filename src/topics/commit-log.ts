@@ -106,6 +106,8 @@ export class CommitLog implements PortableLog {
   #closing: Promise<void> | undefined
 
   private constructor(share: LogShare, onEvent: LogListener | undefined) {
+    const given: Partial<LogShare> | undefined = share
+    if (given?.core === undefined) throw new TypeError('a log is opened, not constructed: use await CommitLog.open(folder), or CommitLog.memory()')
     this.#share = share
     this.#core = share.core
     this.#life = new Life(`the log ${share.core.folder}`)

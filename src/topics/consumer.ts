@@ -74,7 +74,7 @@ export class Consumer<K, V> implements PortableConsumer<K, V> {
 
   /** Offset of the next record of a partition that is not done: where a loop would begin. */
   position(partition: number): number {
-    return this.#find(partition).position
+    return this.#find(partition, 'position(partition)').position
   }
 
   /**
@@ -84,7 +84,7 @@ export class Consumer<K, V> implements PortableConsumer<K, V> {
    */
   seek(partition: number, to: StartPosition): void {
     this.#life.check()
-    const assigned = this.#find(partition)
+    const assigned = this.#find(partition, 'seek(partition, position)')
     checkStartPosition(to, 'the position to seek')
     this.#reading.moveTo(assigned, resolveInRange(assigned.log, to, this.#isolation))
     this.#reading.wake()
@@ -92,12 +92,12 @@ export class Consumer<K, V> implements PortableConsumer<K, V> {
 
   /** Hands out no more records of these partitions, of all when none is named, until they are resumed. */
   pause(...partitions: readonly number[]): void {
-    for (const assigned of this.#chosen(partitions)) assigned.paused = true
+    for (const assigned of this.#chosen(partitions, 'pause(0, 1)')) assigned.paused = true
   }
 
   /** Hands out records of these partitions again, of all when none is named. */
   resume(...partitions: readonly number[]): void {
-    for (const assigned of this.#chosen(partitions)) assigned.paused = false
+    for (const assigned of this.#chosen(partitions, 'resume(0, 1)')) assigned.paused = false
     this.#reading.wake()
   }
 
@@ -145,14 +145,16 @@ export class Consumer<K, V> implements PortableConsumer<K, V> {
     },
   }
 
-  #find(partition: number): Assigned<K, V> {
+  /** The partition of a number; `form` shows how one calls what asks. */
+  #find(partition: number, form: string): Assigned<K, V> {
+    if (typeof partition !== 'number') throw new TypeError(`a partition is named by its number: ${form}, not ${describe(partition)}`)
     const assigned = this.#reading.assigned.find(({ log }) => log.partition === partition)
     if (assigned !== undefined) return assigned
     throw new RangeError(`this consumer does not read partition ${partition} of topic "${this.topic}": it reads ${this.assignment.join(', ')}`)
   }
 
-  #chosen(partitions: readonly number[]): readonly Assigned<K, V>[] {
-    return partitions.length === 0 ? this.#reading.assigned : partitions.map((partition) => this.#find(partition))
+  #chosen(partitions: readonly number[], form: string): readonly Assigned<K, V>[] {
+    return partitions.length === 0 ? this.#reading.assigned : partitions.map((partition) => this.#find(partition, form))
   }
 }
 
@@ -239,6 +241,7 @@ function checkConsumerOptions(options: ConsumerOptions, where: string): void {
   checkOptions(options, ['from', 'partitions', 'isolation', 'until', 'signal', 'ref'], where)
   const { from, partitions, isolation, until, signal, ref } = options
   if (from instanceof Map) for (const [partition, start] of from as ReadonlyMap<number, unknown>) checkStart(partition, start)
+  else if (isByNumber(from)) throw new TypeError('from is a Map where partitions have positions of their own: new Map([[0, 5]])')
   else if (from !== undefined) checkStartPosition(from, 'from')
   if (partitions !== undefined && !Array.isArray(partitions)) throw new TypeError(`partitions is an array of numbers, not ${describe(partitions)}`)
   for (const partition of partitions ?? []) checkInteger(partition ?? null, 'a number in partitions', 0)
@@ -247,6 +250,13 @@ function checkConsumerOptions(options: ConsumerOptions, where: string): void {
   checkOneOf(until, 'until', ['end'])
   checkSignal(signal)
   checkBoolean(ref, 'ref')
+}
+
+/** A Map was meant. */
+function isByNumber(from: unknown): boolean {
+  if (typeof from !== 'object' || from === null) return false
+  const names = Object.keys(from)
+  return names.length > 0 && names.every((name) => /^\d+$/.test(name))
 }
 
 function checkStart(partition: unknown, start: unknown): void {

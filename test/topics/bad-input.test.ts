@@ -119,7 +119,7 @@ test('keys, values and headers above the limit are LOG_RECORD_TOO_LARGE with bot
       const error = await failure(call)
       expect(error).toMatchObject({ code: 'LOG_RECORD_TOO_LARGE', detail: { limit: 1000 } })
       expect(error.detail!['size']).toBeGreaterThan(1000)
-      expect(error.message).toMatch(/^a record of \d+ bytes with its batch header, maxMessageBytes is 1000$/)
+      expect(error.message).toMatch(/^a record of \d+ bytes with its batch header, maxMessageBytes is 1000: raise it for the topic$/)
     }
     partition.append({ value: small })
   }

@@ -399,3 +399,8 @@ test('what happens in a log is told to onEvent; what the listener throws does no
   expect(told).toContainEqual({ type: 'sync', log: folder, topic: 't', partition: 0, ms: expect.any(Number) })
   expect(told).toContainEqual({ type: 'round', log: folder, topic: 't', partition: 0, bytes: expect.any(Number), ms: expect.any(Number) })
 })
+
+test('a log that is constructed is told to be opened', async () => {
+  const construct = (): unknown => Reflect.construct(CommitLog, ['./data'])
+  expect(await failure(construct)).toEqual(expect.objectContaining({ name: 'TypeError', message: expect.stringMatching(/CommitLog\.open/) }))
+})

@@ -109,6 +109,7 @@ test('wrong options are TypeErrors or RangeErrors; groups are announced', async 
     [{ from: -1 }, 'from is an offset, a whole number from 0 on, not -1'],
     [{ from: { timestamp: '5' } }, /^from is an offset/],
     [{ from: new Map([[0, 'x']]) }, /^from of partition 0 is an offset/],
+    [{ from: { 0: 5 } }, /^from is a Map where partitions have positions of their own: new Map\(\[\[0, 5\]\]\)$/],
     [{ from: new Map([[3, 0]]) }, 'there is no partition 3: topic "numbers" has 3'],
     [{ partitions: 1 }, 'partitions is an array of numbers, not the number 1'],
     [{ partitions: [] }, 'partitions names at least one partition'],
@@ -119,6 +120,15 @@ test('wrong options are TypeErrors or RangeErrors; groups are announced', async 
     [{ group: 'billing' }, /groups come with the next release/],
     [{ form: 5 }, 'unknown option "form" for a consumer of topic "numbers": did you mean "from"?'],
   ] as const) expect((await failure(() => topic.consumer(options as never))).message).toMatch(message)
+})
+
+test('partitions that are not named by their numbers are TypeErrors that say how one does', async () => {
+  const consumer = (await numbers(await memoryLog(), 3)).consumer()
+  for (const [call, message] of [
+    [() => consumer.pause([0] as never), /: pause\(0, 1\), not an array of 1$/],
+    [() => consumer.resume({ topic: 'numbers', partitions: [0] } as never), /: resume\(0, 1\), not an object$/],
+    [() => consumer.seek({ partition: 0, offset: 5 } as never, undefined as never), /: seek\(partition, position\), not an object$/],
+  ] as const) expect(await failure(call)).toEqual(expect.objectContaining({ name: 'TypeError', message: expect.stringMatching(message) }))
 })
 
 // What is done ---------------------------------------------------------------------------------------------------------------------------
