@@ -55,8 +55,10 @@ async function main(given: string | undefined): Promise<void> {
   tree(folder)
   say(`\nAll of it took ${seconds(performance.now() - started)}. What holds when is in docs/guarantees.md, a tour in docs/api.md, and`)
   say('docs/format.md says what is in these files.')
-  if (given === undefined) rmSync(folder, { recursive: true })
-  else say(`The log is still there: try  npx commitlog topics ${folder}`)
+  if (given === undefined) {
+    rmSync(folder, { recursive: true })
+    say('The folder is removed now. To keep the log and look around in it:  npm run quickstart -- <folder>')
+  } else say(`The log is still there: try  npx commitlog topics ${folder}`)
 }
 
 /** Runs in the child. Prints, after each `send` that resolved, how many records of each partition are durable by then. */

@@ -34,11 +34,19 @@ export function progress(goal: number): (done: number, last?: string) => void {
     if (last === undefined && (!terminal || now - shownAt < 50)) return
     shownAt = now
     const rate = ((done - first.done) / Math.max(1, now - first.at)) * 1000
-    const filled = Math.round((WIDTH * done) / goal)
-    const bar = `${paint(32, fill('█', '#').repeat(filled))}${fill('░', '.').repeat(WIDTH - filled)}`
-    const line = `${bar} ${number(done).padStart(8)} of ${number(goal)}  ${number(rate).padStart(8)} a second`
-    process.stdout.write(`${terminal ? '\r\x1b[K' : ''}${line}${last === undefined ? '' : `  ${last}\n`}`)
+    const text = `${number(done).padStart(8)} of ${number(goal)}  ${number(rate).padStart(8)} a second${last === undefined ? '' : `  ${last}`}`
+    // A line that wraps could not be written over.
+    const width = Math.max(0, Math.min(WIDTH, columns() - text.length - 2))
+    const filled = Math.round((width * done) / goal)
+    const bar = `${paint(32, fill('█', '#').repeat(filled))}${fill('░', '.').repeat(width - filled)}`
+    const line = width === 0 ? text.trimStart().slice(0, columns() - 1) : `${bar} ${text}`
+    process.stdout.write(`${terminal ? '\r\x1b[K' : ''}${line}${last === undefined ? '' : '\n'}`)
   }
+}
+
+/** How wide the terminal is, or what stands for one. */
+function columns(): number {
+  return process.stdout.columns ?? (Number(process.env['COLUMNS']) || 100)
 }
 
 /** Prints one bar for each value; negative ones go to the left. */
