@@ -170,3 +170,34 @@ test('many partitions are made, opened and closed with little more than a descri
   await again.close()
   expect(disk.openHandles).toBe(0)
 })
+
+test('a disk too full for the checkpoints of Kafka does not fail a close: there are none then, and no stale ones', async () => {
+  const names = ['.kafka_cleanshutdown', 'recovery-point-offset-checkpoint', 'replication-offset-checkpoint']
+  const kept = [[], names.slice(1), names.slice(2), names.slice(1, 2)]
+  for (const [number, path] of [undefined, ...names].entries()) {
+    const { disk, log } = await simulated()
+    await (await log.topic(Numbers)).send({ value: 1 })
+    await log.close()
+    expect(disk.listSync('/data')).toEqual(expect.arrayContaining(names))
+    const again = await CommitLog.open('/data', { files: disk })
+    await (await again.topic(Numbers)).send({ value: 2 })
+    for (const name of path === undefined ? names : [path]) disk.inject({ verb: 'write', path: `${name}.tmp`, error: 'ENOSPC' })
+    await again.close()
+    disk.heal()
+    expect(disk.listSync('/data').filter((name) => names.some((known) => name.startsWith(known))), path).toEqual(kept[number])
+    const last = await CommitLog.open('/data', { files: disk.crash({ power: true }) })
+    expect((await collect((await last.topic(Numbers)).consumer({ until: 'end' }))).map(({ value }) => value)).toEqual([1, 2])
+    await last.close()
+  }
+})
+
+test('checkpoints of Kafka that can neither be written nor removed fail a close', async () => {
+  const { disk, log } = await simulated()
+  await (await log.topic(Numbers)).send({ value: 1 })
+  await log.close()
+  const again = await CommitLog.open('/data', { files: disk })
+  await (await again.topic(Numbers)).send({ value: 2 })
+  disk.inject({ verb: 'write', path: 'checkpoint.tmp', error: 'ENOSPC' })
+  disk.inject({ verb: 'remove', path: 'checkpoint', error: 'EIO' })
+  expect(await failure(() => again.close())).toMatchObject({ code: 'LOG_IO' })
+})
