@@ -58,7 +58,7 @@ export type LogErrorDetail = Readonly<Record<string, unknown>>
  * An error that a program can act on.
  *
  * `code` is stable between major versions, the message is not. `retriable` says whether the same call may succeed later without a
- * repair. `cause` carries the error of the system when there is one.
+ * repair: as the table has it for the code, unless the error knows better. `cause` carries the error of the system when there is one.
  */
 export class LogError extends Error {
   override readonly name: string = 'LogError'
@@ -66,10 +66,10 @@ export class LogError extends Error {
   readonly retriable: boolean
   readonly detail: LogErrorDetail
 
-  constructor(code: LogErrorCode, message: string, detail: LogErrorDetail = {}, cause?: unknown) {
+  constructor(code: LogErrorCode, message: string, detail: LogErrorDetail = {}, cause?: unknown, retriable: boolean = errorTable[code].retriable) {
     super(message, cause === undefined ? undefined : { cause })
     this.code = code
-    this.retriable = errorTable[code].retriable
+    this.retriable = retriable
     this.detail = detail
   }
 }

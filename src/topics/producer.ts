@@ -89,15 +89,16 @@ export class Producer<K, V> implements PortableProducer<K, V> {
    *
    * The record is copied before `send` returns, also when it must wait for room (`bufferBytes`).
    *
-   * @throws LogError `LOG_BUFFER_FULL` when too many sends, or too many bytes of them, wait already, `LOG_DISK_FULL`, `LOG_FENCED`, `LOG_APPEND_LOST`,
-   *   `LOG_RECORD_TOO_LARGE`, `LOG_RECORD_INVALID`, `LOG_READ_ONLY`, `LOG_CLOSED`
+   * @throws LogError `LOG_BUFFER_FULL` when too many sends, or too many bytes of them, wait already, `LOG_DISK_FULL`, `LOG_FENCED`,
+   *   `LOG_APPEND_LOST`, `LOG_RECORD_TOO_LARGE`, `LOG_RECORD_INVALID`, `LOG_READ_ONLY`, `LOG_CLOSED`
    * @throws TypeError for keys and values that the topic's codecs do not take; RangeError for a partition that is not there
    */
   send(record: SendRecord<K, V>, options?: WaitOptions): Promise<SendResult>
   /**
    * Appends records in their order and resolves when all are durable, with a result for each, in their order.
    *
-   * @throws LogError `LOG_SEND_FAILED` when some were not stored: `detail.results` has a result or an error for each, in order
+   * @throws LogError `LOG_SEND_FAILED` when some were not stored: `detail.results` has a result or an error for each, in order; it is
+   *   `retriable` when all those errors are
    */
   send(records: readonly SendRecord<K, V>[], options?: WaitOptions): Promise<SendResult[]>
   send(input: SendRecord<K, V> | readonly SendRecord<K, V>[], options?: WaitOptions): Promise<SendResult | SendResult[]> {
@@ -312,7 +313,8 @@ class ManyRecords {
     if (failures.length === 0) return results as SendResult[]
     const told = results.map((result) => ('error' in result ? result.error : result))
     const message = `${failures.length} of ${results.length} records were not stored: ${reasonOf(failures[0]!.error)}`
-    throw new LogError('LOG_SEND_FAILED', message, { results: told }, failures[0]!.error)
+    const retriable = failures.every(({ error }) => isLogError(error) && error.retriable)
+    throw new LogError('LOG_SEND_FAILED', message, { results: told }, failures[0]!.error, retriable)
   }
 
   #watch(): void {

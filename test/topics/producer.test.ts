@@ -201,7 +201,7 @@ test('of an array each record is stored or has its error, and the send says whic
     { value: Buffer.alloc(10) }, { value: Buffer.alloc(2000) }, { value: 'x' as never }, { value: Buffer.alloc(20) },
   ]
   const error = await failure(() => orders.send(records))
-  expect(error).toMatchObject({ code: 'LOG_SEND_FAILED', message: expect.stringMatching(/^2 of 4 records were not stored: /) })
+  expect(error).toMatchObject({ code: 'LOG_SEND_FAILED', retriable: false, message: expect.stringMatching(/^2 of 4 records were not stored: /) })
   expect(error.detail!.results).toEqual([
     { partition: 0, offset: 0, timestamp: expect.any(Number) }, expect.objectContaining({ code: 'LOG_RECORD_TOO_LARGE' }),
     new TypeError('the codec "bytes" takes a Uint8Array, not the string "x"'), { partition: 0, offset: 1, timestamp: expect.any(Number) },
@@ -332,7 +332,7 @@ test('when the disk fills up in the middle of an array, each record is told apar
   const files = new MemoryFileSystem({ capacity: 400_000 })
   const topic = await (await memoryLog({ files, batchSize: 4000, segmentBytes: 100_000 })).topic('t', { value: bytes, partitions: 2 })
   const error = await failure(() => topic.send(Array.from({ length: 600 }, (_, index) => ({ key: `${index}`, value: Buffer.alloc(1000, index) }))))
-  expect(error).toMatchObject({ code: 'LOG_SEND_FAILED' })
+  expect(error).toMatchObject({ code: 'LOG_SEND_FAILED', retriable: true })
   const results = error.detail!.results as ({ partition: number; offset: number } | LogError)[]
   const stored = new Set<string>()
   for (const partition of topic.partitions) for (const { offset } of partition.read()) stored.add(`${partition.partition}/${offset}`)
