@@ -33,8 +33,11 @@ const typedArrayNames = [
 const ARRAY_BUFFER_CODE = 16
 const DATA_VIEW_CODE = 17
 
-/** What would come back as an empty object. */
-const unholdable = [WeakMap, WeakSet, WeakRef, SharedArrayBuffer]
+/** The prototypes of what would come back as an empty object; the last two are those of all iterators, generators among them. */
+const unholdable: ReadonlySet<unknown> = new Set<unknown>([
+  ...[WeakMap, WeakSet, WeakRef, SharedArrayBuffer, Number, String, Boolean, Symbol, BigInt].map((type) => type.prototype as unknown),
+  prototypeOf(prototypeOf([].values())), prototypeOf(prototypeOf(prototypeOf((async function* () {})()))),
+])
 
 const float = new Float64Array(1)
 const floatBytes = new Uint8Array(float.buffer)
@@ -42,7 +45,8 @@ const floatBytes = new Uint8Array(float.buffer)
 /**
  * Writes `value` at the writer's place.
  *
- * @throws TypeError for functions, symbols, promises, weak collections, and values that contain themselves
+ * @throws TypeError for functions, symbols, promises, weak collections, generators, boxed primitives, objects with a field `__proto__`, and
+ *   values that contain themselves
  */
 export function encodeMsgpack(value: unknown, writer: ByteWriter): void {
   put(writer, value, 0)
@@ -175,6 +179,8 @@ function putFields(writer: ByteWriter, value: object, depth: number): void {
   const keys = Object.keys(value)
   putCount(writer, keys.length, 0x80, 0xde)
   for (const key of keys) {
+    // Its reader would rename it, so that it does no harm.
+    if (key === '__proto__') throw new TypeError('msgpack cannot hold an object with a field "__proto__": a Map can have such a key')
     putString(writer, key)
     put(writer, (value as Record<string, unknown>)[key], depth + 1)
   }
@@ -259,7 +265,9 @@ function putSize(writer: ByteWriter, size: number, head: number): void {
 
 function putOther(writer: ByteWriter, value: object, depth: number): void {
   if (value instanceof Promise) throw new TypeError(`msgpack cannot hold ${describe(value)}: await it first`)
-  if (unholdable.some((type) => value instanceof type)) throw new TypeError(`msgpack cannot hold ${describe(value)}`)
+  for (let prototype = prototypeOf(value); prototype !== null; prototype = prototypeOf(prototype)) {
+    if (unholdable.has(prototype)) throw new TypeError(`msgpack cannot hold ${'next' in value ? 'an iterator' : describe(value)}`)
+  }
   const { toJSON } = value as { toJSON?: unknown }
   if (typeof toJSON === 'function') {
     const json: unknown = toJSON.call(value)
@@ -274,6 +282,10 @@ function putOther(writer: ByteWriter, value: object, depth: number): void {
     return putArray(writer, [value.source, value.flags], depth)
   }
   putFields(writer, value, depth)
+}
+
+function prototypeOf(value: unknown): unknown {
+  return Object.getPrototypeOf(value)
 }
 
 function putTag(writer: ByteWriter, tag: number): void {

@@ -104,11 +104,24 @@ for (const [what, value, message] of [
   ['a symbol', [Symbol('s')], 'msgpack cannot hold a symbol'],
   ['a promise', { p: Promise.resolve(1) }, 'msgpack cannot hold an object of class Promise: await it first'],
   ['a weak map', new WeakMap(), 'msgpack cannot hold an object of class WeakMap'],
+  ['a boxed number', { n: new Number(3) }, 'msgpack cannot hold an object of class Number'],
+  ['a boxed string', new (class Name extends String {})('x'), 'msgpack cannot hold an object of class Name'],
+  ['a generator', (function* () {})(), 'msgpack cannot hold an iterator'],
+  ['an asynchronous generator', [(async function* () {})()], 'msgpack cannot hold an iterator'],
+  ['an object with a field __proto__', JSON.parse('[{"__proto__":1}]') as unknown,
+    'msgpack cannot hold an object with a field "__proto__": a Map can have such a key'],
 ] as const) {
   test(`msgpack refuses ${what}`, () => {
     expect(() => encoded(msgpack(), value)).toThrow(new TypeError(message))
   })
 }
+
+test('msgpack keeps the key __proto__ of a map, and reads that of an object that another program wrote as __proto_', () => {
+  const map = new Map([['__proto__', 1]])
+  expect(roundTrip(msgpack(), map)).toEqual(map)
+  const written = Buffer.concat([Buffer.of(0x81, 0xa9), Buffer.from('__proto__'), Buffer.of(0x81, 0xa1, 0x61, 1)])
+  expect(Object.entries(decoded(msgpack(), written) as object)).toEqual([['__proto_', { a: 1 }]])
+})
 
 test('msgpack and json refuse a value that contains itself', () => {
   const loop: Record<string, unknown> = {}
