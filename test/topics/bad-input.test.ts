@@ -250,7 +250,8 @@ test('a disk that turns read-only is LOG_ACCESS_DENIED for who opens, fences who
   expect(await failure(() => CommitLog.open('/data', { files: disk }))).toMatchObject({ code: 'LOG_ACCESS_DENIED', cause: { code: 'EROFS' } })
   expect(await failure(() => CommitLog.open('/other', { files: disk }))).toMatchObject({ code: 'LOG_ACCESS_DENIED' })
   const reader = await CommitLog.open('/data', { files: disk, readOnly: true })
-  expect(await values(await reader.topic(Texts))).toEqual(['one', 'two'])
+  // Nobody knows how much of a write that failed was stored, and the writer could not cut it away.
+  expect((await values(await reader.topic(Texts))).filter((value) => value !== 'lost')).toEqual(['one', 'two'])
   await reader.close()
   heal()
   const again = await CommitLog.open('/data', { files: disk.crash({ power: true }) })
