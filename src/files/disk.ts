@@ -4,6 +4,7 @@
  */
 import type { FSWatcher } from 'node:fs'
 import { join } from 'node:path'
+import { allDone } from '../base/all-done.ts'
 import { systemClock } from '../base/clock.ts'
 import { type FileHandle, type FileStat, type FileSystem, type OpenMode } from './file-system.ts'
 import { copyFolder, moveFolder, removeFolder } from './folders.ts'
@@ -120,8 +121,7 @@ function freeBytesSync(folder: string): number {
 
 async function syncAll(files: readonly FileHandle[]): Promise<void> {
   if (files.length === 1) return files[0]!.sync()
-  const results = await Promise.allSettled(files.map((file) => file.sync()))
-  for (const result of results) if (result.status === 'rejected') throw result.reason
+  await allDone(files.map((file) => file.sync()))
 }
 
 // Windows cannot open a folder to sync it, and keeps its entries in a journal of its own. EINVAL: a file system that cannot sync folders.

@@ -4,6 +4,7 @@
  * A folder that was closed in good order is believed: its mark says where it ends, and no byte of log is read. Any other is recovered
  * from the mark on (recovery.ts). A folder that Kafka wrote has no mark: its clean-shutdown file and recovery point stand in for it.
  */
+import { allDone } from '../base/all-done.ts'
 import { LogError } from '../base/errors.ts'
 import { createFolderDurably, readFileSync, writeFileAtomically, writeFullySync } from '../files/write-fully.ts'
 import { type BatchHeader } from '../format/batch.ts'
@@ -414,11 +415,6 @@ async function settleFolder(
   // The next recovery must not start from what the mark said before this one: of a new partition it would take everything it finds for
   // synced, and of a recovered one it would look for the end that is gone.
   if (options.create || !end.report.clean) await env.mark.sync()
-}
-
-/** Waits for all, side by side since a disk syncs them together, and throws the first failure. */
-async function allDone(jobs: readonly Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(jobs)) if (result.status === 'rejected') throw result.reason
 }
 
 /**

@@ -14,6 +14,7 @@
  * Failure is a state. A full disk rejects what was not stored and goes on; any other failed write or sync fences the partition: what
  * was not acknowledged is rejected, appends are refused and reads go on up to the acknowledged offset, until it is reopened.
  */
+import { allDone } from '../base/all-done.ts'
 import { type Timer } from '../base/clock.ts'
 import { LogError } from '../base/errors.ts'
 import { systemCode } from '../files/system-error.ts'
@@ -536,7 +537,7 @@ export class Writer {
       else {
         const jobs = [...this.#sealed.syncs(), env.syncs.run(() => active.handle.sync())]
         if (!active.entrySynced) jobs.push(env.syncs.run(() => env.files.syncFolder(folder)))
-        await settled(jobs)
+        await allDone(jobs)
       }
     } catch (error) {
       this.#fence('sync', error)
@@ -766,9 +767,4 @@ export class Writer {
     }
     this.#busy = running.then(done, done)
   }
-}
-
-/** Waits for all, then throws the first failure. */
-async function settled(jobs: readonly Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(jobs)) if (result.status === 'rejected') throw result.reason
 }

@@ -5,6 +5,7 @@
  * Which states a power cut may leave is told in simulated-file.ts (bytes and lengths) and simulated-entries.ts (names).
  */
 import { posix } from 'node:path'
+import { allDone } from '../base/all-done.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { type Random, seededRandom, systemRandom } from '../base/random.ts'
 import { Budget, type Contents } from '../files/contents.ts'
@@ -268,8 +269,7 @@ export class SimulatedDisk implements FileSystem {
   }
 
   async sync(files: readonly FileHandle[]): Promise<void> {
-    const results = await Promise.allSettled(files.map((file) => file.sync()))
-    for (const result of results) if (result.status === 'rejected') throw result.reason
+    await allDone(files.map((file) => file.sync()))
   }
 
   async syncFolder(path: string): Promise<void> {
