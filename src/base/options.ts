@@ -32,6 +32,13 @@ export function checkInteger(value: unknown, name: string, min: number, max: num
   throw new RangeError(`${name} is an integer ${limits}${max === Infinity ? ', or Infinity' : ''}, not ${value}`)
 }
 
+/** Lets undefined pass, and numbers from `min` to `max`, both included, with fractions. */
+export function checkNumber(value: unknown, name: string, min: number, max: number): void {
+  if (value === undefined) return
+  if (typeof value !== 'number') throw new TypeError(`${name} is a number, not ${describe(value)}`)
+  if (!(value >= min && value <= max)) throw new RangeError(`${name} is a number from ${min} to ${max}, not ${value}`)
+}
+
 /** Lets undefined pass, and the values in `list`. */
 export function checkOneOf(value: unknown, name: string, list: readonly string[]): void {
   if (value === undefined || list.includes(value as string)) return

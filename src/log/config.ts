@@ -33,6 +33,14 @@ export interface LogConfig {
   readonly retentionMs: number
   /** Bytes of a partition above which its oldest whole segments go. Default Infinity. */
   readonly retentionBytes: number
+  /** Ms for which a record of a compacted log is kept whatever comes behind it. Default 0. */
+  readonly minCompactionLagMs: number
+  /** Ms after which a record of a compacted log is to be looked at by a compaction, however little there is to gain. Default Infinity. */
+  readonly maxCompactionLagMs: number
+  /** A compacted log is cleaned when more than this part of its sealed bytes, 0 to 1, was not looked at yet. Default 0.5. */
+  readonly minCleanableDirtyRatio: number
+  /** Ms for which compaction keeps a tombstone after the first cleaning that met it, so that readers can see the key go. Default one day. */
+  readonly deleteRetentionMs: number
   /** Milliseconds after its last record in which an idle idempotent producer is forgotten. Default one day. */
   readonly producerIdExpirationMs: number
 
@@ -62,6 +70,10 @@ export const defaultLogConfig: LogConfig = {
   cleanupPolicy: 'delete',
   retentionMs: Infinity,
   retentionBytes: Infinity,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Infinity,
+  minCleanableDirtyRatio: 0.5,
+  deleteRetentionMs: 86_400_000,
   producerIdExpirationMs: 86_400_000,
   segmentBytes: 64 * 1024 * 1024,
   segmentMs: 604_800_000,

@@ -2,7 +2,7 @@
  * Which settings a topic may be given, and what values they take. What they mean is said in log/config.ts and docs/settings.md; names and
  * values are Kafka's in camelCase, its −1 and 2^63 − 1 for "no limit" are Infinity.
  */
-import { checkInteger, checkOneOf } from '../base/options.ts'
+import { checkInteger, checkNumber, checkOneOf } from '../base/options.ts'
 import { defaultLogConfig, durabilities, LONGEST_LINGER_MS, type LogConfig } from '../log/config.ts'
 
 /** The settings of a topic that differ from those of its log. */
@@ -21,6 +21,10 @@ const checks: { readonly [Name in keyof LogConfig]: (value: unknown, name: strin
   cleanupPolicy: (value, name) => checkOneOf(value, name, ['delete', 'compact', 'compact,delete']),
   retentionMs: (value, name) => checkInteger(value, name, 0, Infinity),
   retentionBytes: (value, name) => checkInteger(value, name, 0, Infinity),
+  minCompactionLagMs: (value, name) => checkInteger(value, name, 0, Infinity),
+  maxCompactionLagMs: (value, name) => checkInteger(value, name, 1, Infinity),
+  minCleanableDirtyRatio: (value, name) => checkNumber(value, name, 0, 1),
+  deleteRetentionMs: (value, name) => checkInteger(value, name, 0, Infinity),
   producerIdExpirationMs: (value, name) => checkInteger(value, name, 1, Infinity),
   segmentBytes: (value, name) => checkInteger(value, name, SMALLEST_LIMIT, INT32_MAX),
   segmentMs: (value, name) => checkInteger(value, name, 1, Infinity),

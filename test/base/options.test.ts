@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { checkBoolean, checkFunction, checkInteger, checkOneOf, checkOptions, checkSignal, describe as inWords } from '../../src/base/options.ts'
+import { checkBoolean, checkFunction, checkInteger, checkNumber, checkOneOf, checkOptions, checkSignal, describe as inWords } from '../../src/base/options.ts'
 
 const known = ['segmentBytes', 'segmentMs', 'retentionMs', 'durability', 'readOnly'] as const
 
@@ -64,4 +64,10 @@ test('values are described in a few words', () => {
     'a symbol',
   ])
   expect(inWords('x'.repeat(100))).toBe('a string of 100 characters')
+})
+
+test('a number outside its bounds is a RangeError, another type a TypeError', () => {
+  for (const value of [undefined, 0, 0.5, 1]) checkNumber(value, 'n', 0, 1)
+  for (const value of [-0.1, 1.01, NaN, Infinity]) expect(() => checkNumber(value, 'n', 0, 1)).toThrow(RangeError)
+  expect(() => checkNumber('0.5', 'n', 0, 1)).toThrow(new TypeError('n is a number, not the string "0.5"'))
 })
