@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
-import { checkBoolean, checkFunction, checkInteger, checkNumber, checkOneOf, checkOptions, checkSignal, describe as inWords } from '../../src/base/options.ts'
+import {
+  checkBoolean, checkFunction, checkInteger, checkNumber, checkOneOf, checkOptions, checkSignal, describe as inWords,
+} from '../../src/base/options.ts'
 
 const known = ['segmentBytes', 'segmentMs', 'retentionMs', 'durability', 'readOnly'] as const
 
