@@ -6,6 +6,8 @@ import { LogError } from '../base/errors.ts'
 import { type FileHandle, type FileSystem } from './file-system.ts'
 import { systemError } from './system-error.ts'
 
+const PIECE_BYTES = 1024 * 1024
+
 /**
  * Writes `buffer[from, to)` at `position`, in as many calls as it takes.
  *
@@ -41,6 +43,17 @@ export async function readFully(file: FileHandle, buffer: Uint8Array, from: numb
     done += count
   }
   return done - from
+}
+
+/** What a file holds in [from, to), or up to its end, in pieces of at most a MiB that lie in the same memory, one after the other. */
+export function* piecesOf(file: FileHandle, from: number, to: number): Generator<Buffer, void> {
+  const buffer = Buffer.allocUnsafe(Math.min(PIECE_BYTES, Math.max(0, to - from)))
+  for (let position = from; position < to; ) {
+    const count = readFullySync(file, buffer, 0, Math.min(buffer.length, to - position), position)
+    if (count === 0) return
+    yield buffer.subarray(0, count)
+    position += count
+  }
 }
 
 /**
@@ -81,6 +94,21 @@ export async function writeFileAtomically(files: FileSystem, path: string, bytes
   if (files.durable) await files.syncFolder(folderOf(files, path))
 }
 
+/** Makes a file that must not be there yet and syncs it, but not its folder. When it rejects, a part of the file may be there. */
+export async function writeNewFile(files: FileSystem, path: string, pieces: Iterable<Uint8Array>): Promise<void> {
+  const file = files.openSync(path, 'create')
+  try {
+    let position = 0
+    for (const bytes of pieces) {
+      writeFullySync(file, bytes, 0, bytes.length, position)
+      position += bytes.length
+    }
+    if (files.durable) await file.sync()
+  } finally {
+    file.closeSync()
+  }
+}
+
 /** Creates a folder and those above it, durably: the entries of all that were created, and always that of the folder itself. */
 export async function createFolderDurably(files: FileSystem, folder: string): Promise<void> {
   const parents = [folderOf(files, folder)]
@@ -97,20 +125,6 @@ export function folderOf(files: FileSystem, path: string): string {
 function progress(file: FileHandle, count: number): number {
   if (count === 0) throw systemError('EIO', 'write', file.path)       // no system says this of a file; without it the loop would not end
   return count
-}
-
-async function writeNewFile(files: FileSystem, path: string, pieces: Iterable<Uint8Array>): Promise<void> {
-  const file = files.openSync(path, 'create')
-  try {
-    let position = 0
-    for (const bytes of pieces) {
-      writeFullySync(file, bytes, 0, bytes.length, position)
-      position += bytes.length
-    }
-    if (files.durable) await file.sync()
-  } finally {
-    file.closeSync()
-  }
 }
 
 function removeIfThere(files: FileSystem, path: string): void {

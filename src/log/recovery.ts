@@ -8,7 +8,7 @@
  */
 import { LogError } from '../base/errors.ts'
 import { type FileHandle } from '../files/file-system.ts'
-import { readFullySync, writeFileAtomically, writeFullySync } from '../files/write-fully.ts'
+import { piecesOf, readFullySync, writeFileAtomically, writeFullySync } from '../files/write-fully.ts'
 import { batchDamage, type BatchHeader, RECORDS_AT } from '../format/batch.ts'
 import { segmentName } from '../format/names.ts'
 import { type LogEnvironment } from './environment.ts'
@@ -16,8 +16,8 @@ import { MAX_RELATIVE_OFFSET } from './index-entries.ts'
 import { type CutReport } from './recovery-report.ts'
 import { isZeros, scanBatches, ZEROS } from './scan.ts'
 import { type Segment } from './segment.ts'
+import { tornName } from './torn-name.ts'
 
-const COPY_BYTES = 1024 * 1024
 /** Larger torn tails are kept whole, but only so much of them is searched for valid batches. */
 const SEARCH_BYTES = 16 * 1024 * 1024
 /** Less room than this behind the end is not worth keeping. */
@@ -131,7 +131,7 @@ async function cutTail(
       later.reduce((count, one) => count + countBatches(one.reader(), 0, one.size), 0),
   }
   if (env.readOnly) return { ...report, movedTo: undefined }
-  const movedTo = freeName(env, folder, segment.baseOffset)
+  const movedTo = tornName(env.files, folder, segmentName(segment.baseOffset))
   await writeFileAtomically(env.files, env.files.join(folder, movedTo), piecesOf(segment.reader(), position, tornEnd))
   for (const one of later) setAside(env, folder, one)
   env.openFiles.forget(segment.path)
@@ -142,7 +142,7 @@ async function cutTail(
 function setAside(env: LogEnvironment, folder: string, segment: Segment): void {
   for (const path of segment.paths()) {
     env.openFiles.forget(path)
-    if (path === segment.path) env.files.renameSync(path, env.files.join(folder, freeName(env, folder, segment.baseOffset)))
+    if (path === segment.path) env.files.renameSync(path, env.files.join(folder, tornName(env.files, folder, segmentName(segment.baseOffset))))
     else env.files.removeSync(path)
   }
 }
@@ -177,17 +177,6 @@ function rewrite(file: FileHandle, from: number, to: number): void {
   }
 }
 
-/** What a file holds in [from, to), in pieces that lie in the same memory. */
-function* piecesOf(file: FileHandle, from: number, to: number): Generator<Buffer, void> {
-  const buffer = Buffer.allocUnsafe(Math.min(COPY_BYTES, Math.max(0, to - from)))
-  for (let position = from; position < to; ) {
-    const count = readFullySync(file, buffer, 0, Math.min(buffer.length, to - position), position)
-    if (count === 0) return
-    yield buffer.subarray(0, count)
-    position += count
-  }
-}
-
 /** Where the last byte that is not zero ends, in [from, to). */
 export function lastNonZero(file: FileHandle, from: number, to: number): number {
   const buffer = Buffer.allocUnsafe(ZEROS.length)
@@ -213,13 +202,4 @@ function countBatches(file: FileHandle, from: number, to: number): number {
     } else at++
   }
   return count
-}
-
-/** `torn-<base>`, or with a number behind it when there is one already. */
-function freeName(env: LogEnvironment, folder: string, baseOffset: number): string {
-  const name = `torn-${segmentName(baseOffset)}`
-  for (let number = 1; ; number++) {
-    const candidate = number === 1 ? name : `${name}-${number}`
-    if (env.files.statSync(env.files.join(folder, candidate)) === undefined) return candidate
-  }
 }

@@ -10,7 +10,7 @@
  */
 import { setInt32, setInt64 } from '../base/bytes.ts'
 import { type FileHandle, type FileSystem } from '../files/file-system.ts'
-import { folderOf, readFileSync, readFullySync, writeFileAtomically, writeFullySync } from '../files/write-fully.ts'
+import { piecesOf, readFileSync, readFullySync, writeFileAtomically, writeNewFile } from '../files/write-fully.ts'
 import { BASE_OFFSET_AT, encodeBatch, LEADER_EPOCH_AT } from '../format/batch.ts'
 import { encodeLeaderEpochs, LEADER_EPOCH_FILE, parseLeaderEpochs } from '../format/leader-epoch-checkpoint.ts'
 import { segmentName } from '../format/names.ts'
@@ -26,9 +26,9 @@ import { replayProducers } from './open-partition.ts'
 import { ProducerState } from './producer-state.ts'
 import { Segment, segmentFiles } from './segment.ts'
 import { planLegs, type SegmentLegs } from './segment-legs.ts'
+import { tornName } from './torn-name.ts'
 import { type PartitionReport, type VerifyOptions } from './verify.ts'
 
-const COPY_BYTES = 1024 * 1024
 const MAX_FILE_BYTES = 64 * 1024 * 1024
 
 /** One thing that a repair does, for people. */
@@ -77,7 +77,7 @@ export async function applyRepair(env: LogEnvironment, config: LogConfig, repair
   const { files } = env
   const { folder, state } = repair.options
   // 1 What is wrong as a whole goes aside, and what can be told without it is written.
-  for (const path of repair.moved) files.renameSync(path, freePath(files, files.join(folderOf(files, path), `torn-${path.split(/[\\/]/).at(-1)}`)))
+  for (const path of repair.moved) files.renameSync(path, files.join(folder, tornName(files, folder, path.split(/[\\/]/).at(-1)!)))
   for (const { path, bytes } of repair.written) await writeFileAtomically(files, path, bytes)
   // 2 The segments. The mark never speaks of more than there is: it moves up before its segment grows, down after it shrank.
   const marked = repair.segments.find(({ baseOffset }) => baseOffset === state?.baseOffset)
@@ -325,12 +325,15 @@ function placeholder(baseOffset: number, end: number, leaderEpoch: number): Buff
 async function rewriteSegment({ files, openFiles }: LogEnvironment, folder: string, segment: SegmentEdit): Promise<void> {
   const { path, exists, edits, baseOffset } = segment
   if (exists && edits.every(({ kind }) => kind === 'keep') && edits.length <= 1) return
-  const temporary = files.join(folder, `repair-${segmentName(baseOffset)}`)
+  const name = segmentName(baseOffset)
+  const temporary = files.join(folder, `repair-${name}`)
   if (files.statSync(temporary) !== undefined) files.removeSync(temporary)
   const source = exists ? files.openSync(path, 'read') : undefined
   try {
-    for (const edit of edits) if (edit.kind === 'aside') await writeTorn(files, source!, folder, baseOffset, edit)
-    await writeFile(files, temporary, source, edits.filter(({ kind }) => kind !== 'aside'))
+    for (const edit of edits) {
+      if (edit.kind === 'aside') await writeNewFile(files, files.join(folder, tornName(files, folder, name)), piecesOf(source!, edit.from, edit.to))
+    }
+    await writeNewFile(files, temporary, piecesOfEdits(source, edits))
   } finally {
     source?.closeSync()
   }
@@ -341,32 +344,11 @@ async function rewriteSegment({ files, openFiles }: LogEnvironment, folder: stri
   if (files.durable) await files.syncFolder(folder)
 }
 
-function writeTorn(files: FileSystem, source: FileHandle, folder: string, baseOffset: number, { from, to }: Edit & { kind: 'aside' }): Promise<void> {
-  const path = freePath(files, files.join(folder, `torn-${segmentName(baseOffset)}`))
-  return writeFile(files, path, source, [{ kind: 'keep', from, to }])
-}
-
-/** Writes a file of pieces of another and of bytes, and syncs it. */
-async function writeFile(files: FileSystem, path: string, source: FileHandle | undefined, edits: readonly Edit[]): Promise<void> {
-  const target = files.openSync(path, 'create')
-  const buffer = Buffer.allocUnsafe(COPY_BYTES)
-  let at = 0
-  const put = (bytes: Buffer, count: number): void => {
-    writeFullySync(target, bytes, 0, count, at)
-    at += count
-  }
-  try {
-    for (const edit of edits) {
-      if (edit.kind === 'put') put(edit.bytes, edit.bytes.length)
-      else for (let from = edit.from; from < edit.to; ) {
-        const count = readFullySync(source!, buffer, 0, Math.min(buffer.length, edit.to - from), from)
-        put(buffer, count)
-        from += count
-      }
-    }
-    if (files.durable) await target.sync()
-  } finally {
-    target.closeSync()
+/** The file of some edits, in pieces. */
+function* piecesOfEdits(source: FileHandle | undefined, edits: readonly Edit[]): Generator<Uint8Array, void> {
+  for (const edit of edits) {
+    if (edit.kind === 'put') yield edit.bytes
+    else if (edit.kind === 'keep') yield* piecesOf(source!, edit.from, edit.to)
   }
 }
 
@@ -392,12 +374,4 @@ function rebuildIndexes(env: LogEnvironment, config: LogConfig, { options, rebui
   producers.reset(segments[0]!.baseOffset)
   replayProducers(producers, segments, segments[0]!.baseOffset, Infinity)
   for (const segment of chosen) segment.flushTxnIndex()
-}
-
-/** The path, or with a number behind it when something is there already. */
-function freePath(files: FileSystem, path: string): string {
-  for (let number = 1; ; number++) {
-    const candidate = number === 1 ? path : `${path}-${number}`
-    if (files.statSync(candidate) === undefined) return candidate
-  }
 }

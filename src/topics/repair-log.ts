@@ -9,6 +9,7 @@ import { createFolderDurably } from '../files/write-fully.ts'
 import { META_PROPERTIES_FILE } from '../format/meta-properties.ts'
 import { Mark, markFileNames } from '../log/mark.ts'
 import { applyRepair, type PartitionRepair, planRepair, type RepairStep } from '../log/repair.ts'
+import { tornName } from '../log/torn-name.ts'
 import { CATALOG_FILE } from './catalog.ts'
 import { asLogError } from './log-folder.ts'
 import { resolveSettings } from './settings.ts'
@@ -117,7 +118,7 @@ async function carryOut(files: FileSystem, folder: string, options: RepairLogOpt
 async function writeMarkAgain(files: FileSystem, folder: string, { clock }: RepairLogOptions, { partitions }: FoundLog): Promise<void> {
   for (const name of markFileNames) {
     const path = files.join(folder, name)
-    if (files.statSync(path) !== undefined) await files.copy(path, freeTornPath(files, folder, name))
+    if (files.statSync(path) !== undefined) await files.copy(path, files.join(folder, tornName(files, folder, name)))
   }
   const beside = files.join(folder, 'repair-mark')
   await files.remove(beside)
@@ -136,12 +137,5 @@ async function writeMarkAgain(files: FileSystem, folder: string, { clock }: Repa
 }
 
 function setAside(files: FileSystem, folder: string, path: string): void {
-  if (files.statSync(path) !== undefined) files.renameSync(path, freeTornPath(files, folder, path.split(/[\\/]/).at(-1)!))
-}
-
-function freeTornPath(files: FileSystem, folder: string, name: string): string {
-  for (let number = 1; ; number++) {
-    const path = files.join(folder, number === 1 ? `torn-${name}` : `torn-${name}-${number}`)
-    if (files.statSync(path) === undefined) return path
-  }
+  if (files.statSync(path) !== undefined) files.renameSync(path, files.join(folder, tornName(files, folder, path.split(/[\\/]/).at(-1)!)))
 }
