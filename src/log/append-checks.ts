@@ -32,6 +32,15 @@ export function checkTimestamp(timestamp: number): number {
   throw new RangeError(`a timestamp is a whole number of milliseconds from 0 on, or -1 for none, not ${timestamp}`)
 }
 
+/** LOG_RECORD_TOO_LARGE: a record that makes a batch of `size` bytes, when it is alone in it. */
+export function recordTooLarge(
+  size: number, { topic, partition, config }: { readonly topic: string; readonly partition: number; readonly config: LogConfig },
+): LogError {
+  const limit = config.maxMessageBytes
+  const message = `a record of ${size} bytes with its batch header for ${topic}-${partition}, maxMessageBytes is ${limit}: raise it for the topic`
+  return new LogError('LOG_RECORD_TOO_LARGE', message, { topic, partition, size, limit })
+}
+
 /** LOG_RECORD_INVALID: compaction goes by keys. */
 export function keyMissing(topic: string): LogError {
   return new LogError('LOG_RECORD_INVALID', `${topic} is compacted: every record needs a key`, { topic })

@@ -11,7 +11,6 @@ import {
 } from '../base/bytes.ts'
 import { type Codec } from '../base/codec.ts'
 import { crc32c } from '../base/crc32c.ts'
-import { LogError } from '../base/errors.ts'
 import { describe } from '../base/options.ts'
 import {
   ATTRIBUTES_AT, BASE_OFFSET_AT, BASE_SEQUENCE_AT, BASE_TIMESTAMP_AT, CRC_AT, LAST_OFFSET_DELTA_AT, LEADER_EPOCH_AT, LENGTH_AT,
@@ -328,10 +327,4 @@ export function headerList(headers: HeadersInput): (readonly [string, Uint8Array
     }
   }
   return list as (readonly [string, Uint8Array | string | null])[]
-}
-
-/** What a record larger than the topic allows is refused with. */
-export function recordTooLarge(size: number, limit: number): LogError {
-  const message = `a record of ${size} bytes with its batch header, maxMessageBytes is ${limit}: raise it for the topic`
-  return new LogError('LOG_RECORD_TOO_LARGE', message, { size, limit })
 }

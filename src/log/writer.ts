@@ -20,8 +20,8 @@ import { LogError } from '../base/errors.ts'
 import { systemCode } from '../files/system-error.ts'
 import { assignAppendTime, assignOffsets, readBatchHeader } from '../format/batch.ts'
 import { type CompressionName } from '../format/compression.ts'
-import { bufferFull, checkReadyBatch, checkTimestamp, diskFull, keyMissing } from './append-checks.ts'
-import { BatchBuilder, recordTooLarge } from './batch-builder.ts'
+import { bufferFull, checkReadyBatch, checkTimestamp, diskFull, keyMissing, recordTooLarge } from './append-checks.ts'
+import { BatchBuilder } from './batch-builder.ts'
 import { type LogConfig } from './config.ts'
 import { readEndTransaction } from './end-transaction.ts'
 import { type LogEnvironment } from './environment.ts'
@@ -367,14 +367,14 @@ export class Writer {
     if (builder.size > maxMessageBytes) {
       const { size } = builder
       builder.removeLast()
-      if (builder.count === 0) throw recordTooLarge(size, maxMessageBytes)
+      if (builder.count === 0) throw recordTooLarge(size, this.#parts)
       this.#sealUpTo(this.#nextOffset)
       builder.add(codecs, key, value, headers, timestamp)
       if (!builder.full) return
       if (builder.size > maxMessageBytes) {
         const alone = builder.size
         builder.discard()
-        throw recordTooLarge(alone, maxMessageBytes)
+        throw recordTooLarge(alone, this.#parts)
       }
     }
     this.#sealUpTo(this.#nextOffset + 1)

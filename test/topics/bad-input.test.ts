@@ -108,7 +108,7 @@ test('a call with a wrong argument is a TypeError or RangeError in words, and th
   expect(await values(await (await diskLog(folder)).topic(Texts))).toEqual(['v'])
 })
 
-test('keys, values and headers above the limit are LOG_RECORD_TOO_LARGE with both numbers, and those beside them are stored', async () => {
+test('keys, values and headers above the limit are LOG_RECORD_TOO_LARGE with the partition and both numbers, and those beside them are stored', async () => {
   const topic = await (await memoryLog()).topic('t', { key: bytes, value: bytes, maxMessageBytes: 1000 })
   const large = Buffer.alloc(1000)
   const small = Buffer.alloc(10)
@@ -117,9 +117,9 @@ test('keys, values and headers above the limit are LOG_RECORD_TOO_LARGE with bot
     partition.append({ value: small })                    // in the same batch
     for (const call of [() => topic.send(record), () => partition.append(record)]) {
       const error = await failure(call)
-      expect(error).toMatchObject({ code: 'LOG_RECORD_TOO_LARGE', detail: { limit: 1000 } })
+      expect(error).toMatchObject({ code: 'LOG_RECORD_TOO_LARGE', detail: { topic: 't', partition: 0, limit: 1000 } })
       expect(error.detail!['size']).toBeGreaterThan(1000)
-      expect(error.message).toMatch(/^a record of \d+ bytes with its batch header, maxMessageBytes is 1000: raise it for the topic$/)
+      expect(error.message).toMatch(/^a record of \d+ bytes with its batch header for t-0, maxMessageBytes is 1000: raise it for the topic$/)
     }
     partition.append({ value: small })
   }
