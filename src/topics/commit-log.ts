@@ -2,9 +2,11 @@
  * The root object: a handle on an open log. Opens of one folder in one process share what is open (log-core.ts) and count; the last handle
  * to close closes it (open-logs.ts).
  */
+import { type InspectOptions } from 'node:util'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { type Codec } from '../base/codec.ts'
 import { LogError } from '../base/errors.ts'
+import { type Inspect, INSPECT, inspected } from '../base/inspect.ts'
 import { checkBoolean, checkFunction, checkInteger, checkObject, checkOptions, checkSignal, describe } from '../base/options.ts'
 import { type Random, systemRandom } from '../base/random.ts'
 import { diskFileSystem } from '../files/disk.ts'
@@ -231,6 +233,12 @@ export class CommitLog implements PortableLog {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** @internal */
+  [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
+    const { folder, status, readOnly } = this
+    return inspected('CommitLog', () => ({ folder, status, readOnly, topics: this.#core.topics.map(({ name }) => name) }), depth, options, inspect)
   }
 
   async #close(): Promise<void> {

@@ -6,6 +6,8 @@
  * Asking for the next record marks the one before as done: `position` moves past it. Whoever leaves the loop has not asked, so a later
  * loop begins with the record that was in hand.
  */
+import { type InspectOptions } from 'node:util'
+import { type Inspect, INSPECT, inspected } from '../base/inspect.ts'
 import { checkBoolean, checkInteger, checkOneOf, checkOptions, checkSignal, describe } from '../base/options.ts'
 import { type Isolation } from '../log/partition-log.ts'
 import { type LogRecord } from '../log/record.ts'
@@ -124,6 +126,12 @@ export class Consumer<K, V> implements PortableConsumer<K, V> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** @internal */
+  [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
+    const positions = (): Map<number, number> => new Map(this.#reading.assigned.map(({ log, position }) => [log.partition, position]))
+    return inspected('Consumer', () => ({ topic: this.topic, positions: positions() }), depth, options, inspect)
   }
 
   /** Who may loop. */

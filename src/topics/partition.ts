@@ -193,7 +193,8 @@ export class Partition<K, V> {
 
   /** @internal */
   [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
-    return inspected('Partition', () => ({ topic: this.topic, partition: this.partition }), depth, options, inspect)
+    const { topic, partition, startOffset, highWatermark } = this
+    return inspected('Partition', () => ({ topic, partition, startOffset, highWatermark }), depth, options, inspect)
   }
 
   private async durableUnless(offset: number, options: WaitOptions | undefined): Promise<void> {

@@ -38,10 +38,21 @@ test('a record is JSON of its fields: headers are text where they are UTF-8, oth
   })
 })
 
-test('topics, partitions and producers print what they are called', async () => {
+test('logs, topics, partitions, producers and consumers print what they are called and how far they are', async () => {
   const log = await memoryLog()
   const topic = await log.topic('t', { partitions: 3 })
+  await topic.send([{ value: 1, partition: 2 }, { value: 2, partition: 2 }])
+  const consumer = topic.consumer({ partitions: [1, 2], until: 'end' })
+  for await (const record of consumer) if (record.offset === 1) break
   expect(inspect(topic)).toBe("Topic { name: 't', partitionCount: 3 }")
-  expect(inspect(topic.partition(2))).toBe("Partition { topic: 't', partition: 2 }")
+  expect(inspect(topic.partition(2))).toBe("Partition { topic: 't', partition: 2, startOffset: 0, highWatermark: 2 }")
   expect(inspect(topic.producer())).toBe("Producer { topic: 't' }")
+  expect(inspect(consumer)).toBe("Consumer { topic: 't', positions: Map(2) { 1 => 0, 2 => 1 } }")
+  const printed = (status: string): string => `CommitLog { folder: '/memory', status: '${status}', readOnly: false, topics: [ 't' ] }`
+  expect(inspect(log, { breakLength: Infinity })).toBe(printed('open'))
+  await log.close()
+  // After the end as well: errors are printed with what they were about.
+  expect(inspect(log, { breakLength: Infinity })).toBe(printed('closed'))
+  for (const closed of [topic, topic.partition(2), consumer]) expect(inspect(closed)).toContain("'t'")
+  expect(inspect([[[log]]])).toBe('[ [ [ [CommitLog] ] ] ]')
 })
