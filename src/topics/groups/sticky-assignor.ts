@@ -21,7 +21,8 @@ export function stickyAssignment(given: readonly AssignorMember[], counts: Reado
   const members = [...given].sort((a, b) => compareNames(a.memberId, b.memberId))
   const partitions = inARow(members, counts)
   const claimed = claims(members, partitions)
-  const owners = equalSubscriptions(members) ? sharedEqually(members.length, partitions, claimed.owners) : balanced(members, partitions, claimed.owners)
+  const share = equalSubscriptions(members) ? sharedEqually : balanced
+  const owners = share(members, partitions, claimed.owners)
   for (let at = 0; at < owners.length; at++) if (isHeldByOther(claimed, at, owners[at]!)) owners[at] = NOBODY
   return assignmentOf(members, partitions, owners)
 }
@@ -81,7 +82,7 @@ function equalSubscriptions(members: readonly AssignorMember[]): boolean {
 }
 
 /** Everybody may have any: each keeps up to its share, and what is left goes round. */
-function sharedEqually(members: number, partitions: Partitions, claimed: Int32Array): Int32Array {
+function sharedEqually({ length: members }: readonly AssignorMember[], partitions: Partitions, claimed: Int32Array): Int32Array {
   const owners = new Int32Array(partitions.count).fill(NOBODY)
   const least = Math.floor(partitions.count / members)
   let withMore = partitions.count % members                  // how many members may have one more than `least`
