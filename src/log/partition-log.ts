@@ -17,11 +17,12 @@ import {
 } from './open-partition.ts'
 import { guarded, guardedAsync } from './io-error.ts'
 import { type MarkState } from './mark.ts'
-import { type AppendOrigin } from './producer-state.ts'
+import { type AppendOrigin, type ProducerEntry } from './producer-state.ts'
 import { CommittedFilter } from './read-committed.ts'
 import { type RecordCodecs, type RecordInput } from './record-input.ts'
 import { recoverTail } from './recovery.ts'
 import { type RecoveryReport } from './recovery-report.ts'
+import { Retention } from './retention.ts'
 import { Segment } from './segment.ts'
 import { Segments } from './segments.ts'
 import { Tail } from './tail.ts'
@@ -64,6 +65,7 @@ export class PartitionLog implements CursorSource {
   readonly #segments: Segments
   #opened: OpenedPartition
   readonly #writer: Writer | undefined
+  readonly #retention: Retention | undefined
   #startOffset: number
   #readEnd: number
   /** Of a read-only log: what the mark said when it was last looked at. */
@@ -84,11 +86,12 @@ export class PartitionLog implements CursorSource {
     this.#opened = opened
     this.#segments = new Segments(env.windows, opened.segments)
     this.#segments.active.growing = !env.readOnly || options.following === true
-    this.#startOffset = Math.max(options.logStartOffset ?? 0, this.#segments.first.baseOffset)
+    this.#startOffset = opened.startOffset
     this.#readEnd = opened.nextOffset
     this.#followed = opened.state
     this.#hasAborted = hasAborted
     this.#writer = env.readOnly ? undefined : this.#startWriter()
+    this.#retention = this.#writer && this.#startRetention(this.#writer)
   }
 
   /** Opens, recovers or creates the log in a folder. */
@@ -136,6 +139,11 @@ export class PartitionLog implements CursorSource {
     return this.#opened.epochs
   }
 
+  /** The producers with an id that have stored something here and are not forgotten yet. */
+  get producers(): Iterable<ProducerEntry> {
+    return this.#opened.producers.producers
+  }
+
   get state(): WriterState {
     if (this.#closed) return 'closed'
     return this.#writer === undefined ? 'open' : this.#writer.state
@@ -170,6 +178,11 @@ export class PartitionLog implements CursorSource {
   appendBatch(batch: Uint8Array, origin: AppendOrigin = 'client'): AppendedBatch {
     if (this.#writer === undefined) throw this.#readOnlyError()
     return this.#writer.appendBatch(batch, origin)
+  }
+
+  /** Forgets producers that were idle for longer than the topic's `producerIdExpirationMs`; one with an open transaction stays. */
+  expireProducers(now: number): void {
+    if (this.#writer?.state === 'open') this.#opened.producers.expire(now, this.#options.config.producerIdExpirationMs)
   }
 
   /** Resolves when the record at `offset` is acknowledged; rejects when it was lost. */
@@ -211,7 +224,7 @@ export class PartitionLog implements CursorSource {
 
   /** The first record with the largest timestamp of those that readers of this isolation may see; undefined when none has one. */
   maxTimestamp(isolation: Isolation = 'read_committed'): FoundTimestamp | undefined {
-    return this.#reading(() => largestTimestamp(this.#segments.all, this.#visibleEnd(isolation)))
+    return this.#reading(() => largestTimestamp(this.#segments.all, this.#startOffset, this.#visibleEnd(isolation)))
   }
 
   /** Starts a new segment, unless the last one is empty. */
@@ -222,15 +235,38 @@ export class PartitionLog implements CursorSource {
   }
 
   /**
+   * Deletes the records below `offset`, whatever their age, and gives the start that the log has then. Whole segments below it go at once; of
+   * the one that holds it the bytes stay until all of it is below the start. Durable when it resolves.
+   *
+   * @param offset  at most the watermark; at or below the start it does nothing
+   * @throws LogError `LOG_OFFSET_OUT_OF_RANGE`, `LOG_POLICY_VIOLATION` for a log that is only compacted, `LOG_FENCED`, `LOG_READ_ONLY`
+   */
+  async deleteRecords(offset: number): Promise<number> {
+    if (this.#retention === undefined) throw this.#readOnlyError()
+    return this.#retention.deleteRecords(offset)
+  }
+
+  /**
+   * Deletes the oldest segments as far as `retentionMs`, `retentionBytes` and the start of the log ask for it, and gives how many. Nothing at or
+   * above the watermark goes; when all records do, a new segment begins first. A partition that is fenced is left alone.
+   *
+   * @param now  wall time in ms
+   */
+  async applyRetention(now: number): Promise<number> {
+    if (this.#retention === undefined) throw this.#readOnlyError()
+    return this.#retention.applyRetention(now)
+  }
+
+  /**
    * Cuts everything from `offset` on: the next record gets that offset. A batch that begins below it and reaches past it goes whole. A new
-   * epoch begins, so that whoever read what was cut can tell. At or past the end it does nothing.
+   * epoch begins, so that whoever read what was cut can tell. Below the start it empties the log. At or past the end it does nothing.
    */
   async truncateTo(offset: number): Promise<void> {
     const writer = this.#writer
     if (writer === undefined) throw this.#readOnlyError()
     await guardedAsync(`cutting ${this.topic}-${this.partition}`, () => writer.exclusively(async () => {
       if (offset >= writer.acknowledged) return
-      const nextOffset = Math.max(offset, this.#segments.first.baseOffset)
+      const nextOffset = Math.max(offset, this.#startOffset)
       const place = this.#placeOf(nextOffset)
       try {
         await this.#lowerMark(place, nextOffset)
@@ -290,7 +326,8 @@ export class PartitionLog implements CursorSource {
   refresh(): boolean {
     const { state } = this.#opened.slot
     if (this.#writer !== undefined || this.#closed || state === undefined || state === this.#followed) return false
-    if (state.epoch !== this.leaderEpoch || state.watermark < this.#readEnd) this.#openAgain(state)
+    const settled = (state.generation ?? 0) === (this.#followed?.generation ?? 0)
+    if (!settled || state.epoch !== this.leaderEpoch || state.watermark < this.#readEnd) this.#openAgain(state)
     else if (state.watermark > this.#readEnd) this.#refreshSegments(state)
     this.#readEnd = state.watermark
     this.#followed = state
@@ -309,7 +346,10 @@ export class PartitionLog implements CursorSource {
   async close(): Promise<void> {
     if (this.#closed) return
     try {
-      await guardedAsync(`closing ${this.topic}-${this.partition}`, async () => this.#writer?.close())
+      await guardedAsync(`closing ${this.topic}-${this.partition}`, async () => {
+        await this.#writer?.close()
+        if (this.#env.lock?.confirmed !== false) this.#retention?.close()
+      })
       if (this.#env.lock?.confirmed !== false) for (const segment of this.#segments.all) await segment.storeRemade()
     } finally {
       this.#closed = true
@@ -369,6 +409,19 @@ export class PartitionLog implements CursorSource {
     }, { epoch, nextOffset })
   }
 
+  #startRetention(writer: Writer): Retention {
+    const { topic, partition, folder, config } = this.#options
+    return new Retention({
+      env: this.#env, topic, partition, folder, config, writer, segments: this.#segments,
+      epochs: () => this.epochs,
+      startOffset: () => this.#startOffset,
+      raised: (startOffset) => {
+        this.#startOffset = startOffset
+        this.#progressed()
+      },
+    })
+  }
+
   #progressed(): void {
     for (const listener of this.#listeners) listener()
   }
@@ -404,7 +457,9 @@ export class PartitionLog implements CursorSource {
   async #lowerMark({ baseOffset, position }: Place, syncedOffset: number): Promise<void> {
     const { slot, producers } = this.#opened
     const watermark = Math.min(syncedOffset, this.durableOffset)
-    slot.write({ epoch: this.leaderEpoch, baseOffset, position, syncedOffset, watermark, closed: false, producers: producers.used })
+    const { leaderEpoch: epoch } = this
+    const generation = this.#writer?.generation ?? 0
+    slot.write({ epoch, baseOffset, position, syncedOffset, watermark, closed: false, producers: producers.used, generation })
     await this.#env.mark.sync()
   }
 
@@ -487,7 +542,7 @@ export class PartitionLog implements CursorSource {
     this.#opened = opened
     this.#segments.replace(opened.segments)
     this.#segments.active.growing = true
-    this.#startOffset = Math.max(this.#options.logStartOffset ?? 0, this.#segments.first.baseOffset)
+    this.#startOffset = opened.startOffset
     this.#hasAborted = opened.segments.some((segment) => segment.hasAborted)
   }
 }

@@ -113,6 +113,11 @@ export class ProducerState {
     return this.#ongoing.size
   }
 
+  /** The producers as their committed batches left them, in no particular order. */
+  get producers(): Iterable<ProducerEntry> {
+    return this.#producers.values()
+  }
+
   /** A producer as its committed batches left it. */
   producer(producerId: bigint): ProducerEntry | undefined {
     return this.#producers.get(producerId)

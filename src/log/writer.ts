@@ -18,7 +18,7 @@ import { allDone } from '../base/all-done.ts'
 import { type Timer } from '../base/clock.ts'
 import { LogError } from '../base/errors.ts'
 import { systemCode } from '../files/system-error.ts'
-import { assignAppendTime, assignOffsets, readBatchHeader } from '../format/batch.ts'
+import { assignAppendTime, assignOffsets } from '../format/batch.ts'
 import { type CompressionName } from '../format/compression.ts'
 import { bufferFull, checkReadyBatch, checkTimestamp, diskFull, keyMissing, recordTooLarge } from './append-checks.ts'
 import { BatchBuilder } from './batch-builder.ts'
@@ -26,7 +26,7 @@ import { type LogConfig } from './config.ts'
 import { readEndTransaction } from './end-transaction.ts'
 import { type LogEnvironment } from './environment.ts'
 import { LostRanges } from './lost-ranges.ts'
-import { type MarkSlot } from './mark.ts'
+import { type MarkSlot, nextGeneration } from './mark.ts'
 import { type AppendOrigin, type ProducerState } from './producer-state.ts'
 import { type RecordCodecs, type RecordInput } from './record-input.ts'
 import { RoomAhead } from './room-ahead.ts'
@@ -53,6 +53,8 @@ export interface AppendedBatch {
   readonly lastOffset: number
   /** The batch had come before, and this is where it went then. */
   readonly duplicate: boolean
+  /** The largest timestamp in it as it is stored, ms since 1970; −1 for none. */
+  readonly timestamp: number
 }
 
 /** What a writer works on; it shares these with the partition that owns it. */
@@ -108,6 +110,9 @@ export class Writer {
   #syncedBase: number
   #syncedPosition: number
 
+  /** Of the mark: see `MarkState.generation`. */
+  #generation: number
+
   constructor(parts: WriterParts, start: { readonly epoch: number; readonly nextOffset: number }) {
     this.#parts = parts
     this.#builder = new BatchBuilder(parts.env.windows, Math.min(parts.config.batchSize, parts.config.maxMessageBytes))
@@ -117,6 +122,7 @@ export class Writer {
     this.#nextOffset = start.nextOffset
     this.#acknowledged = start.nextOffset
     this.#synced = start.nextOffset
+    this.#generation = parts.slot.state?.generation ?? 0
     this.#syncedBase = parts.segments.active.baseOffset
     this.#syncedPosition = parts.segments.active.size
     this.#synchronous = parts.config.durability === 'sync' && parts.env.files.durable
@@ -152,6 +158,11 @@ export class Writer {
     return this.#synced
   }
 
+  /** See `MarkState.generation`. */
+  get generation(): number {
+    return this.#generation
+  }
+
   /** Where certainty ends: every byte before it is synced. */
   get certain(): { readonly baseOffset: number; readonly position: number; readonly offset: number } {
     return { baseOffset: this.#syncedBase, position: this.#syncedPosition, offset: this.#synced }
@@ -182,27 +193,31 @@ export class Writer {
    */
   appendBatch(bytes: Uint8Array, origin: AppendOrigin): AppendedBatch {
     if (this.#state !== 'open' || this.#loss !== undefined) this.#refuse()
-    const { env, config, producers } = this.#parts
-    if (env.buffer.full) throw bufferFull(env.buffer.limit)
+    const { env, producers } = this.#parts
+    // What the log says to itself is little, and frees what waits: it may go over the limits.
+    if (env.buffer.full && origin !== 'coordinator') throw bufferFull(env.buffer.limit)
     if (origin === 'client' && env.room.short) throw diskFull('less room than minFreeBytes is left on the disk')
     const header = checkReadyBatch(bytes, origin, this.#parts)
     this.#seal()
     const baseOffset = this.#nextOffset
     const marker = header.control ? readEndTransaction(bytes, 0, header) : undefined
-    const checked = producers.prepare(header, baseOffset, origin, marker)
-    if (checked.kind === 'duplicate') return { baseOffset: checked.baseOffset, lastOffset: checked.lastOffset, duplicate: true }
+    const maxTimestamp = this.#appendTime ? env.clock.now() : header.maxTimestamp
+    const checked = producers.prepare(this.#appendTime ? { ...header, maxTimestamp } : header, baseOffset, origin, marker)
+    if (checked.kind === 'duplicate') {
+      return { baseOffset: checked.baseOffset, lastOffset: checked.lastOffset, duplicate: true, timestamp: checked.timestamp }
+    }
     const { window, buffer, at } = this.#builder.place(bytes)
     assignOffsets(buffer, at, baseOffset, this.#epoch)
-    if (config.messageTimestampType === 'LogAppendTime') assignAppendTime(buffer, at, env.clock.now())
+    if (this.#appendTime) assignAppendTime(buffer, at, maxTimestamp)
     const lastOffset = baseOffset + header.lastOffsetDelta
     this.#enqueue({
-      window, buffer, at, size: bytes.length, baseOffset, lastOffset, maxTimestamp: readBatchHeader(buffer, at, at + bytes.length).maxTimestamp,
-      recordCount: header.recordCount, transactional: header.transactional, position: -1,
+      window, buffer, at, size: bytes.length, baseOffset, lastOffset, maxTimestamp, recordCount: header.recordCount,
+      transactional: header.transactional, position: -1,
     })
     this.#nextOffset = lastOffset + 1
     if (this.#schedule.dueMs > 0) this.#schedule.within(0)     // whoever made the batch has waited for company
     this.#relieve()
-    return { baseOffset, lastOffset, duplicate: false }
+    return { baseOffset, lastOffset, duplicate: false, timestamp: maxTimestamp }
   }
 
   /** Resolves when `offset` is acknowledged; rejects when it is lost. */
@@ -259,6 +274,18 @@ export class Writer {
         this.#cutting = false
       }
     })
+  }
+
+  /**
+   * Within `exclusively`: the mark says where certainty ends, in the active segment, and tells other processes that segments before it are
+   * about to be removed or replaced. Durable when it resolves.
+   */
+  async announce(): Promise<void> {
+    const { env, segments } = this.#parts
+    if (!env.files.durable) this.#moveSynced(segments.active.baseOffset, segments.active.size, this.#acknowledged)
+    this.#generation = nextGeneration(this.#generation)
+    this.#publishOrFence(false)
+    await env.mark.sync()
   }
 
   /** Waits until nothing of this writer is under way. */
@@ -645,7 +672,7 @@ export class Writer {
   #publish(closed: boolean): void {
     this.#parts.slot.write({
       epoch: this.#epoch, baseOffset: this.#syncedBase, position: this.#syncedPosition, syncedOffset: this.#synced,
-      watermark: this.#acknowledged, closed, producers: this.#parts.producers.used,
+      watermark: this.#acknowledged, closed, producers: this.#parts.producers.used, generation: this.#generation,
     })
   }
 
