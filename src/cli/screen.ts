@@ -29,6 +29,8 @@ const codes: Readonly<Record<Style, number>> = { bold: 1, dim: 2, red: 31, green
 const WRITE_AT = 64 * 1024
 const BAR_WIDTH = 30
 const BAR_EVERY_MS = 50
+/** How often a command that waits asks whether somebody still reads its output. */
+const ASK_EVERY_MS = 500
 
 /** Stdout and stderr of one run. */
 export class Screen {
@@ -40,6 +42,7 @@ export class Screen {
   readonly #bars: boolean
   #text = ''
   #failure: Error | undefined
+  readonly #gone = new AbortController()
   #barShown = false
   #barAt = 0
 
@@ -50,7 +53,22 @@ export class Screen {
     this.#coloured = wantsColours(stdout, env)
     this.#bars = stderr.isTTY === true && env['TERM'] !== 'dumb'
     stdout.on('error', this.#failed)
+    stdout.on('close', this.#closed)
     stderr.on('error', () => {})
+  }
+
+  /** Aborted, with an OutputGone, when it is noticed that nobody reads the output any more. */
+  get gone(): AbortSignal {
+    return this.#gone.signal
+  }
+
+  /**
+   * Asks now and then whether somebody still reads the output, for a command that may have nothing to print for long; until what it gives
+   * is called. A socket, which Node gives its children for stdout, answers; a shell's pipe says nothing before the next record is written.
+   */
+  askForReader(): () => void {
+    const timer = setInterval(() => { if (this.#stdout.writableLength === 0 && !this.#stdout.destroyed) this.#stdout.write('') }, ASK_EVERY_MS)
+    return () => clearInterval(timer)
   }
 
   /** Prints a line. Gives a promise now and then: wait for it before the next, so that slow readers and Ctrl-C get their turn. */
@@ -74,6 +92,7 @@ export class Screen {
     await this.flush()
     await new Promise<void>((resolve) => { this.#stdout.write('', () => resolve()) })
     this.#stdout.off('error', this.#failed)
+    this.#stdout.off('close', this.#closed)
     if (this.#failure !== undefined) throw this.#failure
   }
 
@@ -107,6 +126,12 @@ export class Screen {
   readonly #failed = (error: Error & { code?: string }): void => {
     const gone = error.code === 'EPIPE' || error.code === 'ERR_STREAM_DESTROYED'
     this.#failure ??= gone ? new OutputGone('nobody reads the output any more') : error
+    this.#gone.abort(this.#failure)
+  }
+
+  readonly #closed = (): void => {
+    this.#failure ??= new OutputGone('the output was closed')
+    this.#gone.abort(this.#failure)
   }
 
   #drained(): Promise<void> {

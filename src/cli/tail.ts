@@ -94,8 +94,10 @@ function lastOf(
 async function printOn(topic: PlainTopic, starts: ReadonlyMap<number, StartPosition>, printer: Printer, call: Call): Promise<void> {
   const follow = call.flag('follow')
   const { signal } = call.terminal
+  const stopAsking = follow ? call.screen.askForReader() : (): void => {}
   const consumer = topic.consumer({
-    from: starts, partitions: [...starts.keys()], isolation: isolationOf(call), ...(follow ? {} : { until: 'end' as const }), signal,
+    from: starts, partitions: [...starts.keys()], isolation: isolationOf(call), ...(follow ? {} : { until: 'end' as const }),
+    signal: AbortSignal.any([signal, call.screen.gone]),
   })
   try {
     for await (const records of consumer.batches()) {
@@ -106,6 +108,7 @@ async function printOn(topic: PlainTopic, starts: ReadonlyMap<number, StartPosit
     // Ctrl-C is how following ends.
     if (!(follow && signal.aborted && error === signal.reason)) throw error
   } finally {
+    stopAsking()
     await consumer.close()
   }
 }

@@ -77,6 +77,16 @@ test('a reader that goes away ends the command quietly', async () => {
   expect({ code, err }).toEqual({ code: 0, err: '' })
 })
 
+test('following ends with 0 when the reader goes away, also when no more records come', async () => {
+  const following = start('tail', '--follow', '--lines', '1', data, 'orders')
+  let err = ''
+  following.stderr!.on('data', (chunk) => { err += String(chunk) })
+  await once(following.stdout!, 'readable')
+  following.stdout!.destroy()
+  const [code] = (await once(following, 'exit')) as [number]
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+})
+
 test('a slow reader is waited for: the command holds little of what it has to print', async () => {
   const dumping = start('dump', '--json', data)
   let bytes = 0
