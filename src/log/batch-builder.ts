@@ -7,7 +7,7 @@
  * width of each length is guessed from the record before, and moved in the rare case that the guess was wrong.
  */
 import {
-  ByteWriter, putUvarint, putVarlong, setInt16, setInt32, setInt64, uvarintSize, varintSize, varlongSize,
+  ByteWriter, putUvarint, putVarlong, setBigInt64, setInt16, setInt32, setInt64, uvarintSize, varintSize, varlongSize,
 } from '../base/bytes.ts'
 import { type Codec } from '../base/codec.ts'
 import { crc32c } from '../base/crc32c.ts'
@@ -15,7 +15,7 @@ import { describe } from '../base/options.ts'
 import {
   ATTRIBUTES_AT, BASE_OFFSET_AT, BASE_SEQUENCE_AT, BASE_TIMESTAMP_AT, CRC_AT, LAST_OFFSET_DELTA_AT, LEADER_EPOCH_AT, LENGTH_AT,
   LENGTH_COVERS_FROM, LOG_APPEND_TIME_BIT, MAGIC_AT, MAX_TIMESTAMP_AT, NONE, PRODUCER_EPOCH_AT, PRODUCER_ID_AT, RECORDS_AT,
-  RECORD_COUNT_AT,
+  RECORD_COUNT_AT, TRANSACTIONAL_BIT,
 } from '../format/batch.ts'
 import { compress, compressionNames, type CompressionName, DEFAULT_MAX_DECOMPRESSED_BYTES } from '../format/compression.ts'
 import { type HeadersInput, type RecordCodecs } from './record-input.ts'
@@ -37,6 +37,8 @@ export interface SealOptions {
   readonly compression: CompressionName
   /** The log's own time of the append, when that is what the topic wants; undefined keeps the records' times. */
   readonly appendTime: number | undefined
+  /** Whose batch it is, in a transaction; undefined for one without a producer id. */
+  readonly producer?: { readonly producerId: bigint; readonly producerEpoch: number; readonly baseSequence: number } | undefined
 }
 
 /** Builds one batch after another in chunks of memory. */
@@ -112,7 +114,9 @@ export class BatchBuilder extends ByteWriter {
     const { buffer } = this
     const at = this.#start
     const maxTimestamp = options.appendTime ?? this.#maxTimestamp
-    const attributes = compressionNames.indexOf(compression) | (options.appendTime === undefined ? 0 : LOG_APPEND_TIME_BIT)
+    const { producer } = options
+    const attributes = compressionNames.indexOf(compression) | (options.appendTime === undefined ? 0 : LOG_APPEND_TIME_BIT) |
+      (producer === undefined ? 0 : TRANSACTIONAL_BIT)
     setInt64(buffer, at + BASE_OFFSET_AT, options.baseOffset)
     setInt32(buffer, at + LENGTH_AT, this.at - at - LENGTH_COVERS_FROM)
     setInt32(buffer, at + LEADER_EPOCH_AT, options.leaderEpoch)
@@ -121,14 +125,15 @@ export class BatchBuilder extends ByteWriter {
     setInt32(buffer, at + LAST_OFFSET_DELTA_AT, this.count - 1)
     setInt64(buffer, at + BASE_TIMESTAMP_AT, this.#baseTimestamp)
     setInt64(buffer, at + MAX_TIMESTAMP_AT, maxTimestamp)
-    setInt64(buffer, at + PRODUCER_ID_AT, NONE)
-    setInt16(buffer, at + PRODUCER_EPOCH_AT, NONE)
-    setInt32(buffer, at + BASE_SEQUENCE_AT, NONE)
+    if (producer === undefined) setInt64(buffer, at + PRODUCER_ID_AT, NONE)
+    else setBigInt64(buffer, at + PRODUCER_ID_AT, producer.producerId)
+    setInt16(buffer, at + PRODUCER_EPOCH_AT, producer?.producerEpoch ?? NONE)
+    setInt32(buffer, at + BASE_SEQUENCE_AT, producer?.baseSequence ?? NONE)
     setInt32(buffer, at + RECORD_COUNT_AT, this.count)
     setInt32(buffer, at + CRC_AT, crc32c(buffer, at + ATTRIBUTES_AT, this.at))
     const batch: TailBatch = {
       window: this.#chunk, buffer, at, size: this.at - at, baseOffset: options.baseOffset, lastOffset: options.baseOffset + this.count - 1,
-      maxTimestamp, recordCount: this.count, position: -1, transactional: false,
+      maxTimestamp, recordCount: this.count, position: -1, transactional: producer !== undefined,
     }
     this.#close()
     return batch

@@ -27,6 +27,7 @@ import { Segment } from './segment.ts'
 import { Segments } from './segments.ts'
 import { Tail } from './tail.ts'
 import { findTimestamp, type FoundTimestamp, largestTimestamp } from './timestamps.ts'
+import { type MarkerEpochs, type TransactionPart } from './transaction-part.ts'
 import { collectAborted, type TxnIndex } from './txn-index.ts'
 import { type BatchGroup, type WindowCache } from './windows.ts'
 import { type AppendedBatch, Writer, type WriterState } from './writer.ts'
@@ -144,6 +145,26 @@ export class PartitionLog implements CursorSource {
     return this.#opened.producers.producers
   }
 
+  /** Those of them that have a transaction open. */
+  get openTransactions(): readonly ProducerEntry[] {
+    return this.#opened.producers.open
+  }
+
+  /** Whether a producer has a transaction open, what is not acknowledged yet included. */
+  isTransactionOpen(producerId: bigint): boolean {
+    return this.#opened.producers.isOpen(producerId)
+  }
+
+  /** A producer's transaction is certain to be committed, though its marker is not stored yet: it holds readers up no longer. */
+  decideTransaction(producerId: bigint): void {
+    this.#opened.producers.decide(producerId)
+  }
+
+  /** Tells whoever waits for this log to look again. */
+  tellProgress(): void {
+    this.#progressed()
+  }
+
   get state(): WriterState {
     if (this.#closed) return 'closed'
     return this.#writer === undefined ? 'open' : this.#writer.state
@@ -162,11 +183,23 @@ export class PartitionLog implements CursorSource {
    * Appends a record and gives its offset at once.
    *
    * @param lingerMs  how long it may wait for company; default: the partition's setting
-   * @throws LogError `LOG_BUFFER_FULL`, `LOG_DISK_FULL`, `LOG_FENCED`, `LOG_APPEND_LOST`, `LOG_RECORD_TOO_LARGE`, `LOG_CLOSED`
+   * @param part      the transaction that it belongs to; default: none
+   * @throws LogError `LOG_BUFFER_FULL`, `LOG_DISK_FULL`, `LOG_FENCED`, `LOG_APPEND_LOST`, `LOG_RECORD_TOO_LARGE`, `LOG_CLOSED`; in a transaction
+   *   `LOG_PRODUCER_FENCED`, and what it lost its records to
    */
-  append<K, V>(codecs: RecordCodecs<K, V>, record: RecordInput<K, V>, lingerMs?: number): number {
+  append<K, V>(codecs: RecordCodecs<K, V>, record: RecordInput<K, V>, lingerMs?: number, part?: TransactionPart): number {
     if (this.#writer === undefined) throw this.#readOnlyError()
-    return this.#writer.append(codecs, record, lingerMs)
+    return this.#writer.append(codecs, record, lingerMs, part)
+  }
+
+  /**
+   * Ends a transaction of this process by a marker right behind its records, and gives the marker's offset; −1 when nothing of it is there.
+   *
+   * @throws LogError what it lost its records to, when it is to be committed; `LOG_FENCED`, `LOG_CLOSED`, `LOG_PRODUCER_FENCED`
+   */
+  endTransaction(part: TransactionPart, type: 'COMMIT' | 'ABORT', epochs: MarkerEpochs): number {
+    if (this.#writer === undefined) throw this.#readOnlyError()
+    return this.#writer.endTransaction(part, type, epochs)
   }
 
   /** What lingers is written now. */

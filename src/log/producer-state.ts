@@ -83,6 +83,8 @@ export class ProducerState {
   readonly #producers = new Map<bigint, ProducerEntry>()
   /** Open transactions: first offset → producer. In the order of first offsets, since batches come in the order of offsets. */
   readonly #ongoing = new Map<number, bigint>()
+  /** First offsets of open transactions that hold nobody up: see {@link decide}. */
+  readonly #decided = new Set<number>()
   /** Ended transactions whose marker is not below the watermark yet, in the order of their markers. */
   #unreplicated: CompletedTransaction[] = []
   /** Batches that were appended and may still fail, in the order of offsets. */
@@ -106,6 +108,26 @@ export class ProducerState {
   /** Whether producers ever wrote, those that are forgotten by now included: only then can any transaction have been aborted. */
   get used(): boolean {
     return this.#used
+  }
+
+  /** Whether a producer has a transaction open, what is pending included. */
+  isOpen(producerId: bigint): boolean {
+    const known = this.#pendingProducers.get(producerId) ?? this.#producers.get(producerId)
+    return known !== undefined && known.currentTxnFirstOffset >= 0
+  }
+
+  /** The producers with an open transaction in the committed state. */
+  get open(): readonly ProducerEntry[] {
+    return Array.from(this.#ongoing.values(), (producerId) => this.#producers.get(producerId)!)
+  }
+
+  /**
+   * The open transaction of a producer is certain to be committed, though its marker is not stored yet: it holds readers up no longer. Whoever
+   * says so sees to the marker.
+   */
+  decide(producerId: bigint): void {
+    const first = this.#producers.get(producerId)?.currentTxnFirstOffset ?? -1
+    if (first >= 0 && this.#ongoing.has(first)) this.#decided.add(first)
   }
 
   /** How many transactions are open in the committed state. */
@@ -190,7 +212,7 @@ export class ProducerState {
 
   /** Where the earliest transaction begins that is open, or whose marker is not below the watermark; undefined when there is none. */
   firstUnstableOffset(highWatermark: number): number | undefined {
-    let first = this.#firstOngoing()
+    let first = this.#firstUndecided()
     for (const { firstOffset, lastOffset } of this.#unreplicated) {
       if (lastOffset >= highWatermark && (first === undefined || firstOffset < first)) first = firstOffset
     }
@@ -264,6 +286,7 @@ export class ProducerState {
   reset(endOffset: number): void {
     this.#producers.clear()
     this.#ongoing.clear()
+    this.#decided.clear()
     this.#unreplicated = []
     this.#pending = []
     this.#pendingProducers.clear()
@@ -278,10 +301,16 @@ export class ProducerState {
     if (entry.currentTxnFirstOffset >= 0) this.#ongoing.set(entry.currentTxnFirstOffset, entry.producerId)
     if (completed === undefined) return undefined
     this.#ongoing.delete(completed.firstOffset)
+    this.#decided.delete(completed.firstOffset)
     const lastStableOffset = this.#firstOngoing() ?? lastOffset + 1
     const transaction = { producerId: entry.producerId, ...completed, lastOffset, lastStableOffset }
     this.#unreplicated.push(transaction)
     return transaction
+  }
+
+  #firstUndecided(): number | undefined {
+    for (const firstOffset of this.#ongoing.keys()) if (!this.#decided.has(firstOffset)) return firstOffset
+    return undefined
   }
 
   #firstOngoing(): number | undefined {

@@ -61,6 +61,16 @@ export class Tail {
     return this.#batches[low]
   }
 
+  /** The last offset of the newest batch outside transactions that ends at or past `offset`; −1 when there is none. */
+  lastPlainOffset(offset: number): number {
+    for (let index = this.#batches.length - 1; index >= this.#first; index--) {
+      const { lastOffset, transactional } = this.#batches[index]!
+      if (lastOffset < offset) break
+      if (!transactional) return lastOffset
+    }
+    return -1
+  }
+
   /** Lets go of the oldest batches below `acknowledged`, as far as more are kept than readers at the end need. */
   trim(acknowledged: number): void {
     const kept = this.#windows.tailBytes

@@ -20,6 +20,7 @@ import { LogError } from '../base/errors.ts'
 import { systemCode } from '../files/system-error.ts'
 import { assignAppendTime, assignOffsets } from '../format/batch.ts'
 import { type CompressionName } from '../format/compression.ts'
+import { encodeEndTransactionMarker } from '../format/control.ts'
 import { bufferFull, checkReadyBatch, checkTimestamp, diskFull, keyMissing, recordTooLarge } from './append-checks.ts'
 import { BatchBuilder } from './batch-builder.ts'
 import { type LogConfig } from './config.ts'
@@ -27,7 +28,7 @@ import { readEndTransaction } from './end-transaction.ts'
 import { type LogEnvironment } from './environment.ts'
 import { LostRanges } from './lost-ranges.ts'
 import { type MarkSlot, nextGeneration } from './mark.ts'
-import { type AppendOrigin, type ProducerState } from './producer-state.ts'
+import { type AppendOrigin, type ProducerBatch, type ProducerState } from './producer-state.ts'
 import { type RecordCodecs, type RecordInput } from './record-input.ts'
 import { RoomAhead } from './room-ahead.ts'
 import { RoundSchedule } from './round-schedule.ts'
@@ -35,6 +36,7 @@ import { SealedSegments } from './sealed-segments.ts'
 import { Segment } from './segment.ts'
 import { type Segments } from './segments.ts'
 import { type Tail, type TailBatch } from './tail.ts'
+import { type MarkerEpochs, type TransactionPart } from './transaction-part.ts'
 import { Waiters } from './waiters.ts'
 
 /** A synchronous loop of appends writes when so much has gathered. */
@@ -89,6 +91,10 @@ export class Writer {
   readonly #lost = new LostRanges()
   #loss: LogError | undefined
   readonly #keyed: boolean
+  /** Whose the open batch is; undefined for records outside transactions. */
+  #part: TransactionPart | undefined
+  /** The transactions of this process that have records here and no marker yet. */
+  readonly #open = new Set<TransactionPart>()
   readonly #ahead: RoomAhead
   #epoch: number
   #nextOffset: number
@@ -169,8 +175,9 @@ export class Writer {
   }
 
   /** Adds a record to the open batch and gives its offset, which is provisional until it is acknowledged. A full batch does not linger. */
-  append<K, V>(codecs: RecordCodecs<K, V>, record: RecordInput<K, V>, lingerMs = this.#lingerMs): number {
-    if (this.#state !== 'open' || this.#loss !== undefined) this.#refuse()
+  append<K, V>(codecs: RecordCodecs<K, V>, record: RecordInput<K, V>, lingerMs = this.#lingerMs, part?: TransactionPart): number {
+    if (this.#state !== 'open' || (this.#loss !== undefined && part === undefined)) this.#refuse()
+    if (part !== this.#part) this.#changePart(part)
     const builder = this.#builder
     const { count } = builder
     if (count === 0) this.#beginBatch()
@@ -183,6 +190,7 @@ export class Writer {
     const withinMs = full ? 0 : lingerMs
     if (withinMs < this.#schedule.dueMs) this.#schedule.within(withinMs)
     const offset = this.#nextOffset++
+    if (part !== undefined) part.lastOffset = offset
     if (full) this.#relieve()       // now that the record counts: should the write fail, it is among those that are lost
     return offset
   }
@@ -192,7 +200,7 @@ export class Writer {
    * batch belongs to one producer.
    */
   appendBatch(bytes: Uint8Array, origin: AppendOrigin): AppendedBatch {
-    if (this.#state !== 'open' || this.#loss !== undefined) this.#refuse()
+    if (this.#state !== 'open' || (this.#loss !== undefined && origin !== 'coordinator')) this.#refuse()
     const { env, producers } = this.#parts
     // What the log says to itself is little, and frees what waits: it may go over the limits.
     if (env.buffer.full && origin !== 'coordinator') throw bufferFull(env.buffer.limit)
@@ -218,6 +226,23 @@ export class Writer {
     if (this.#schedule.dueMs > 0) this.#schedule.within(0)     // whoever made the batch has waited for company
     this.#relieve()
     return { baseOffset, lastOffset, duplicate: false, timestamp: maxTimestamp }
+  }
+
+  /**
+   * Ends a transaction by a marker right behind its records, and gives the marker's offset. Records of it that wait are stored with it, or
+   * it is not; one that lost records can only be aborted. −1: nothing of it is there, so there is nothing to end.
+   */
+  endTransaction(part: TransactionPart, type: 'COMMIT' | 'ABORT', epochs: MarkerEpochs): number {
+    if (type === 'COMMIT' && part.lost !== undefined) throw part.lost
+    this.sealOpen()
+    if (!this.#parts.producers.isOpen(part.producerId)) {
+      this.#open.delete(part)
+      return -1
+    }
+    const marker = encodeEndTransactionMarker({ type, producerId: part.producerId, timestamp: this.#parts.env.clock.now(), ...epochs })
+    const { baseOffset } = this.appendBatch(marker, 'coordinator')
+    this.#open.delete(part)
+    return baseOffset
   }
 
   /** Resolves when `offset` is acknowledged; rejects when it is lost. */
@@ -314,6 +339,7 @@ export class Writer {
       // Appended while the log was cut, behind records that are gone now.
       this.#drop(waiting, new LogError('LOG_APPEND_LOST', `${this.#name} was cut to offset ${start.acknowledged} meanwhile`, this.#where))
     }
+    this.#loseTransactions(start.acknowledged, new LogError('LOG_APPEND_LOST', `${this.#name} was cut to offset ${start.acknowledged}`, this.#where))
     this.#lost.truncateTo(start.nextOffset)
     this.#epoch = start.epoch
     this.#nextOffset = start.nextOffset
@@ -379,9 +405,21 @@ export class Writer {
     return loss
   }
 
+  /** A batch is of one transaction, or of none. */
+  #changePart(part: TransactionPart | undefined): void {
+    this.#seal()
+    this.#part = part
+  }
+
   /** What is asked once per batch, not per record. */
   #beginBatch(): void {
-    const { env } = this.#parts
+    const { env, producers } = this.#parts
+    const part = this.#part
+    if (part !== undefined) {
+      if (part.lost !== undefined) throw part.lost
+      producers.check({ ...headerOf(part), lastOffsetDelta: 0, maxTimestamp: -1 }, this.#nextOffset, 'coordinator')
+      this.#open.add(part)
+    }
     if (env.buffer.full) throw bufferFull(env.buffer.limit)
     if (env.room.short) throw diskFull('less room than minFreeBytes is left on the disk')
     this.#now = env.clock.now()
@@ -413,10 +451,17 @@ export class Writer {
 
   /** Seals the open batch, whose last record is the one before `end`. */
   #sealUpTo(end: number): void {
+    const part = this.#part
+    const producer = part === undefined ? undefined : headerOf(part)
     const batch = this.#builder.seal({
       baseOffset: end - this.#builder.count, leaderEpoch: this.#epoch, compression: this.#compression,
-      appendTime: this.#appendTime ? this.#parts.env.clock.now() : undefined,
+      appendTime: this.#appendTime ? this.#parts.env.clock.now() : undefined, producer,
     })
+    if (part !== undefined) {
+      const { baseOffset, lastOffset, maxTimestamp, recordCount } = batch
+      this.#parts.producers.prepare({ ...producer!, lastOffsetDelta: lastOffset - baseOffset, maxTimestamp }, baseOffset, 'coordinator')
+      part.sealed += recordCount
+    }
     this.#enqueue(batch)
   }
 
@@ -750,7 +795,10 @@ export class Writer {
   /** Everything from `offset` on is lost: in memory, for producers, and for who waits; or else for the next who asks. */
   #drop(offset: number, error: LogError): void {
     const { tail, producers, env } = this.#parts
-    const unwaited = this.#waiters.lastOffset < this.#nextOffset - 1
+    // A transaction is told when it is committed; nobody else is told of its records.
+    const lastPlain = this.#builder.count > 0 && this.#part === undefined ? this.#nextOffset - 1 : tail.lastPlainOffset(offset)
+    const unwaited = this.#waiters.lastOffset < lastPlain
+    this.#loseTransactions(offset, error)
     tail.truncateTo(offset)
     producers.rollback(offset)
     this.#builder.discard()
@@ -765,6 +813,11 @@ export class Writer {
       this.#loss = new LogError('LOG_APPEND_LOST', message, { from: offset, end, ...this.#where }, error)
     }
     this.#waiters.fail(offset, error)
+  }
+
+  /** Transactions with records at or past `offset` have lost some. */
+  #loseTransactions(offset: number, error: LogError): void {
+    for (const part of this.#open) if (part.lastOffset >= offset) part.lost ??= error
   }
 
   get #where(): { topic: string; partition: number } {
@@ -794,4 +847,9 @@ export class Writer {
     }
     this.#busy = running.then(done, done)
   }
+}
+
+/** What the header of the next batch of a transaction says of its producer. */
+function headerOf({ producerId, producerEpoch, sealed }: TransactionPart): Omit<ProducerBatch, 'lastOffsetDelta' | 'maxTimestamp'> {
+  return { producerId, producerEpoch, baseSequence: sealed, transactional: true, control: false }
 }
