@@ -108,7 +108,7 @@ test('a call with a wrong argument is a TypeError or RangeError in words, and th
   expect(await values(await (await diskLog(folder)).topic(Texts))).toEqual(['v'])
 })
 
-test('keys, values and headers above the limit are LOG_RECORD_TOO_LARGE with the partition and both numbers, and those beside them are stored', async () => {
+test('keys, values and headers above the limit are LOG_RECORD_TOO_LARGE with place and sizes, and those beside them are stored', async () => {
   const topic = await (await memoryLog()).topic('t', { key: bytes, value: bytes, maxMessageBytes: 1000 })
   const large = Buffer.alloc(1000)
   const small = Buffer.alloc(10)
