@@ -17,6 +17,9 @@ export const errorTable = {
   LOG_VERSION_UNSUPPORTED: { retriable: false, meaning: 'a newer version of commitlog wrote this file' },
   LOG_CORRUPT: { retriable: false, meaning: 'bytes that were certainly written are damaged or missing' },
   LOG_TOPIC_MISMATCH: { retriable: false, meaning: 'the topic exists with other settings: another codec, or more partitions' },
+  LOG_TOPIC_EXISTS: { retriable: false, meaning: 'the topic that was to be created is there already' },
+  LOG_TOPIC_INTERNAL: { retriable: false, meaning: 'the topic belongs to commitlog: its groups and transactions are kept in it' },
+  LOG_POLICY_VIOLATION: { retriable: false, meaning: 'the settings of the topic forbid it' },
   LOG_READ_ONLY: { retriable: false, meaning: 'the log was opened with readOnly' },
   LOG_CLOSED: { retriable: false, meaning: 'the log, topic, producer or consumer is closed' },
   LOG_TOO_MANY_FILES: { retriable: true, meaning: 'the process or the system has no file descriptor left' },
@@ -38,6 +41,9 @@ export const errorTable = {
   LOG_OFFSET_OUT_OF_RANGE: { retriable: false, meaning: 'the offset is below the first one kept or past the end' },
   LOG_RECORD_GONE: { retriable: false, meaning: 'the record was asked for its bytes after its partition was closed or truncated' },
   LOG_DECODE_FAILED: { retriable: false, meaning: 'the codec of the topic cannot decode these bytes' },
+  // Managed consumption
+  LOG_HANDLER_FAILED: { retriable: false, meaning: 'a handler gave a record up, and there is no dead-letter topic to put it in' },
+  LOG_HANDLER_TIMED_OUT: { retriable: false, meaning: 'a handler did not return in time' },
   // Batches and files
   LOG_BATCH_CORRUPT: { retriable: false, meaning: 'the bytes are not a whole, undamaged record batch' },
   LOG_FILE_CORRUPT: { retriable: false, meaning: 'an index, snapshot or checkpoint file is damaged' },

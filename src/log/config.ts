@@ -41,6 +41,8 @@ export interface LogConfig {
   readonly minCleanableDirtyRatio: number
   /** Ms for which compaction keeps a tombstone after the first cleaning that met it, so that readers can see the key go. Default one day. */
   readonly deleteRetentionMs: number
+  /** Ms for which the files of deleted segments stay, with `.deleted` behind their names, before their room is given back. Default one minute. */
+  readonly fileDeleteDelayMs: number
   /** Milliseconds after its last record in which an idle idempotent producer is forgotten. Default one day. */
   readonly producerIdExpirationMs: number
 
@@ -74,6 +76,7 @@ export const defaultLogConfig: LogConfig = {
   maxCompactionLagMs: Infinity,
   minCleanableDirtyRatio: 0.5,
   deleteRetentionMs: 86_400_000,
+  fileDeleteDelayMs: 60_000,
   producerIdExpirationMs: 86_400_000,
   segmentBytes: 64 * 1024 * 1024,
   segmentMs: 604_800_000,

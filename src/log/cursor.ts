@@ -43,6 +43,7 @@ export interface CursorSource {
   filter(from: number, to: number): CommittedFilter | undefined
   /** The epoch that the log is in: another one begins whenever it was cut. */
   readonly leaderEpoch: number
+  readonly startOffset: number
   readonly nextOffset: number
   readonly epochs: Epochs
   /** In a process beside the writer: learns what the writer says by now. */
@@ -199,7 +200,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
   async fill(): Promise<void> {
     const { segment } = this
     this.blocked = false
-    if (segment === undefined) return
+    if (segment === undefined || segment.gone) return
     const needed = Math.max(RECORDS_AT, this.batchSizeAt())
     const position = this.filePosition
     const { growing } = segment
@@ -222,6 +223,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
   }
 
   locate(offset: number): { batch: BatchView<K, V>; at: number; end: number } {
+    if (offset < this.source.startOffset) throw recordGone({ topic: this.topic, partition: this.partition, offset })
     const again = new RecordCursor<K, V>(this.source, this.codecs, { from: offset, to: offset + 1, committed: false })
     const record = again.take()
     if (record === undefined) throw recordGone({ topic: this.topic, partition: this.partition, offset })
@@ -259,10 +261,10 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
       return this.findNextBatch()
     } catch (error) {
       if (!isLogError(error, 'LOG_CORRUPT') && !isLogError(error, 'LOG_IO')) throw error
-      // Beside a writer in another process a file may end where it does because that just cut it.
+      // Beside a writer in another process a file may end where it does because that just cut it, or be gone because that removed it.
       this.source.lookAgain()
-      if (this.epoch === this.source.leaderEpoch) throw error
-      this.goOnAfterCut()
+      if (this.epoch !== this.source.leaderEpoch) this.goOnAfterCut()
+      else if (this.segment?.gone !== true) throw error
       return this.findNextBatch()
     }
   }
@@ -280,8 +282,10 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
   }
 
   private findNextBatch(): boolean {
+    if (this.segment?.gone === true) this.leave()
     for (;;) {
       if (this.position >= this.end) return false
+      if (this.position < this.source.startOffset) throw this.deleted()
       if (this.position >= this.source.tail.baseOffset) {
         const batch = this.source.tail.find(this.position)
         if (batch === undefined) return false
@@ -462,6 +466,13 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     const transactional = (attributes & TRANSACTIONAL_BIT) !== 0
     const producerId = getBigInt64(buffer, at + PRODUCER_ID_AT)
     return this.filter.decide({ baseOffset, producerId, control, transactional }) === 'deliver'
+  }
+
+  private deleted(): LogError {
+    const { topic, partition, position: offset } = this
+    const { startOffset: start, nextOffset } = this.source
+    const message = `offset ${offset} of ${topic}-${partition} was deleted: kept are ${start}..${nextOffset - 1}`
+    return new LogError('LOG_OFFSET_OUT_OF_RANGE', message, { topic, partition, offset, start, end: nextOffset })
   }
 
   private malformed(): LogError {

@@ -29,8 +29,12 @@ export interface FolderPlan {
   readonly renames: readonly (readonly [from: string, to: string])[]
 }
 
-/** Reads the names in `folder` and says what they are. Changes nothing. */
-export function planFolder(files: FileSystem, folder: string): FolderPlan {
+/**
+ * Reads the names in `folder` and says what they are. Changes nothing.
+ *
+ * @param startOffset  the oldest offset kept: segments wholly below it are on their way out
+ */
+export function planFolder(files: FileSystem, folder: string, startOffset = 0): FolderPlan {
   const named: Named[] = []
   for (const name of files.listSync(folder)) {
     const parsed = parseFileName(name)
@@ -40,7 +44,8 @@ export function planFolder(files: FileSystem, folder: string): FolderPlan {
   const swaps = named.filter((file) => file.suffix === 'swap' && file.baseOffset < firstUnfinished)
   const replaced = swaps.length > 0 ? replacedRange(files, folder, swaps) : { from: Infinity, to: -Infinity }
   const plain = named.filter((file) => file.suffix === '' && !(file.baseOffset >= replaced.from && file.baseOffset < replaced.to))
-  const kept = [...plain, ...swaps]
+  const first = firstKept([...plain, ...swaps], startOffset)
+  const kept = [...plain, ...swaps].filter((file) => file.baseOffset >= first)
   const stays = new Set(kept)
   const bases = new Set(kept.filter((file) => file.kind === 'log').map((file) => file.baseOffset))
   // Of the snapshots that are not at the beginning of a segment, only the newest is of use: the one of the last close in good order.
@@ -62,6 +67,12 @@ export function planFolder(files: FileSystem, folder: string): FolderPlan {
 export function applyPlan(files: FileSystem, folder: string, plan: FolderPlan): void {
   for (const name of plan.obsolete) files.removeSync(files.join(folder, name))
   for (const [from, to] of plan.renames) files.renameSync(files.join(folder, from), files.join(folder, to))
+}
+
+/** The base offset of the last segment that begins at or below `startOffset`, or else of the first one. */
+function firstKept(files: readonly Named[], startOffset: number): number {
+  const below = files.filter((file) => file.kind === 'log' && file.baseOffset <= startOffset)
+  return Math.max(0, ...below.map((file) => file.baseOffset))
 }
 
 /** The offsets that finished but not yet renamed segments replace. */

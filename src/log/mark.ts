@@ -30,6 +30,8 @@ const VERSION = 1
 const SLOT_SIZE = 64
 const CLOSED_FLAG = 1
 const PRODUCERS_FLAG = 2
+const GENERATION_SHIFT = 4
+const GENERATION_MASK = 0xfff
 const BANKS = 4
 /** The files grow by so many bytes of zeros, so that writing a slot never changes their length. */
 const GROWTH = 16 * 1024
@@ -55,6 +57,16 @@ export interface MarkState {
   readonly closed: boolean
   /** Some producer with an id has written: recovery must rebuild producer state. */
   readonly producers: boolean
+  /**
+   * Counts, modulo 4096, how often files of sealed segments were removed or replaced, or the start of the log was raised: a reader in another
+   * process that knows another number looks at the folder again. Default 0.
+   */
+  readonly generation?: number
+}
+
+/** The generation behind `generation`. */
+export function nextGeneration(generation: number): number {
+  return (generation + 1) & GENERATION_MASK
 }
 
 /** The place of one partition in the mark. */
@@ -448,7 +460,8 @@ function slotKey(topicId: Uint8Array, partition: number): Uint8Array {
 
 function encodeSlot(bytes: Buffer, key: Uint8Array, sequence: number, state: MarkState): void {
   bytes.set(key.subarray(0, 4), 4)
-  setInt16(bytes, 8, (state.closed ? CLOSED_FLAG : 0) | (state.producers ? PRODUCERS_FLAG : 0))
+  const flags = (state.closed ? CLOSED_FLAG : 0) | (state.producers ? PRODUCERS_FLAG : 0)
+  setInt16(bytes, 8, flags | (((state.generation ?? 0) & GENERATION_MASK) << GENERATION_SHIFT))
   setInt16(bytes, 10, Math.floor(sequence / 0x1_0000_0000))
   setInt32(bytes, 12, sequence % 0x1_0000_0000)
   bytes.set(key.subarray(4), 16)
@@ -470,5 +483,6 @@ function decodeSlot(bytes: Buffer, at: number): MarkState {
     watermark: getInt64(bytes, at + 56),
     closed: (flags & CLOSED_FLAG) !== 0,
     producers: (flags & PRODUCERS_FLAG) !== 0,
+    generation: (flags >> GENERATION_SHIFT) & GENERATION_MASK,
   }
 }

@@ -21,6 +21,7 @@ import { type MarkSlot, type MarkState } from './mark.ts'
 import { ProducerState } from './producer-state.ts'
 import { type CertainEnd, recoverUnsynced } from './recovery.ts'
 import { type RecoveryReport } from './recovery-report.ts'
+import { readLogStart } from './retention.ts'
 import { scanBatches } from './scan.ts'
 import { Segment, type SegmentFiles, segmentFiles } from './segment.ts'
 import { contentEnd } from './segments.ts'
@@ -62,6 +63,8 @@ export interface OpenedPartition {
   readonly epochs: Epochs
   readonly epoch: number
   readonly producers: ProducerState
+  /** The oldest offset kept. */
+  readonly startOffset: number
   readonly nextOffset: number
   readonly report: RecoveryReport
 }
@@ -75,17 +78,18 @@ export async function openPartition(env: LogEnvironment, options: PartitionOptio
   if (options.following === true && state !== undefined) return openFollowing(env, options, slot, state)
   // 1 A new folder, with its topic id, before anything can be in it.
   if (options.create) await createFolder(env, options)
-  // 2 What the files are. Leftovers of interrupted changes are cleared away, or, read-only, looked through.
-  const plan = planFolder(env.files, options.folder)
+  // 2 Where it begins, and what the files are. Leftovers of interrupted changes are cleared away, or, read-only, looked through.
+  const startOffset = storedStart(env, options)
+  const plan = planFolder(env.files, options.folder, startOffset)
   if (!env.readOnly) applyPlan(env.files, options.folder, plan)
   // 3 The segments.
   const segments = plan.segments.map(({ baseOffset, files }) => openSegment(env, options, baseOffset, files))
   if (segments.length === 0) {
     if (state !== undefined && state.position > 0) throw missing(options, `segment ${state.baseOffset}`)
-    segments.push(firstSegment(env, options))
+    segments.push(firstSegment(env, options, startOffset))
   }
   try {
-    return await finishOpening(env, options, plan, segments, slot)
+    return await finishOpening(env, options, plan, segments, slot, startOffset)
   } catch (error) {
     for (const segment of segments) segment.release()
     throw error
@@ -93,21 +97,24 @@ export async function openPartition(env: LogEnvironment, options: PartitionOptio
 }
 
 async function finishOpening(
-  env: LogEnvironment, options: PartitionOptions, plan: FolderPlan, segments: Segment[], slot: MarkSlot,
+  env: LogEnvironment, options: PartitionOptions, plan: FolderPlan, segments: Segment[], slot: MarkSlot, storedStartOffset: number,
 ): Promise<OpenedPartition> {
   const { state } = slot
   // 4 Where they end.
   const epochs = readEpochs(env, options.folder)
-  const end = await findEnd(env, options, state, segments, epochs)
+  const found = await findEnd(env, options, state, segments, epochs)
+  const end = found.nextOffset >= storedStartOffset ? found : beginAtStart(env, options, found, storedStartOffset)
   const { nextOffset } = end
+  const startOffset = Math.max(storedStartOffset, end.segments[0]!.baseOffset)
   epochs.truncateFromEnd(nextOffset + 1)
+  epochs.truncateFromStart(startOffset)
   // 5 The producers.
   const producers = readProducers(env, options, plan, end, state)
   // 6 A new epoch, unless the last writer closed in good order: whoever read past what is left can tell.
   const { epoch, stored } = startEpoch(env, options, epochs, end, state)
   // 7 What the folder says now is durable before it is served.
   if (!env.readOnly) await settleFolder(env, options, slot, end, epoch, producers, stored)
-  return { segments: end.segments, slot, state, epochs, epoch, producers, nextOffset, report: end.report }
+  return { segments: end.segments, slot, state, epochs, epoch, producers, startOffset, nextOffset, report: end.report }
 }
 
 /**
@@ -115,22 +122,25 @@ async function finishOpening(
  * is in the folder besides, the mark will speak of later or never.
  */
 export function openFollowing(env: LogEnvironment, options: PartitionOptions, slot: MarkSlot, state: MarkState): OpenedPartition {
-  const plan = planFolder(env.files, options.folder)
+  const stored = storedStart(env, options)
+  const plan = planFolder(env.files, options.folder, stored)
   // A segment that is gone since the folder was listed was cut away by the writer.
   const there = plan.segments.filter(({ files }) => env.files.statSync(env.files.join(options.folder, files.log)) !== undefined)
   const segments = there.map(({ baseOffset, files }) => openSegment(env, options, baseOffset, files))
   if (segments.length === 0) {
     if (state.position > 0) throw missing(options, `segment ${state.baseOffset}`)
-    segments.push(firstSegment(env, options))
+    segments.push(firstSegment(env, options, stored))
   }
+  const startOffset = Math.max(stored, segments[0]!.baseOffset)
   const active = segments.at(-1)!
   active.size = followedSize(state, active)
   const epochs = readEpochs(env, options.folder)
   epochs.truncateFromEnd(state.watermark + 1)
+  epochs.truncateFromStart(startOffset)
   const nothing = { sawProducers: false, scannedEpoch: -1, certainOffset: Infinity, changed: new Set<Segment>() }
   const end = { segments, nextOffset: state.watermark, keptEnd: state.watermark, report: CLEAN_REPORT, ...nothing }
   const producers = readProducers(env, options, plan, end, state)
-  return { segments, slot, state, epochs, epoch: state.epoch, producers, nextOffset: state.watermark, report: CLEAN_REPORT }
+  return { segments, slot, state, epochs, epoch: state.epoch, producers, startOffset, nextOffset: state.watermark, report: CLEAN_REPORT }
 }
 
 /** Bytes of a segment that a reader beside a writer may look at: as many as were acknowledged, where the mark tells that, or all. */
@@ -211,8 +221,28 @@ function openSegment(env: LogEnvironment, options: PartitionOptions, baseOffset:
   return Segment.open(env, options.config, options.folder, baseOffset, names, stat.size)
 }
 
-function firstSegment(env: LogEnvironment, options: PartitionOptions): Segment {
-  const baseOffset = options.logStartOffset ?? 0
+/** The oldest offset kept, as our file says, or Kafka's: a broker that had the folder meanwhile may have deleted more. */
+function storedStart(env: LogEnvironment, options: PartitionOptions): number {
+  return Math.max(options.logStartOffset ?? 0, readLogStart(env.files, options.folder))
+}
+
+/** A log that ends below its start, as a broker may leave one, holds nothing that is kept: it begins anew there. */
+function beginAtStart(env: LogEnvironment, options: PartitionOptions, found: FoundEnd, startOffset: number): FoundEnd {
+  if (!env.readOnly) {
+    for (const segment of found.segments) {
+      segment.release()
+      for (const path of segment.paths()) {
+        env.openFiles.forget(path)
+        env.files.removeSync(path)
+      }
+    }
+    removeSnapshots(env, options.folder, -1)
+  }
+  const segments = [firstSegment(env, options, startOffset)]
+  return { ...found, segments, nextOffset: startOffset, keptEnd: startOffset, changed: new Set(), report: { ...found.report, clean: false } }
+}
+
+function firstSegment(env: LogEnvironment, options: PartitionOptions, baseOffset: number): Segment {
   if (env.readOnly) return Segment.empty(env, options.config, options.folder, baseOffset)
   return Segment.create(env, options.config, options.folder, baseOffset)
 }
@@ -410,7 +440,7 @@ async function settleFolder(
   if (env.files.durable) active.entrySynced = true
   slot.write({
     epoch, baseOffset: active.baseOffset, position: active.size, syncedOffset: end.nextOffset, watermark: end.nextOffset,
-    closed: false, producers: producers.used,
+    closed: false, producers: producers.used, generation: slot.state?.generation ?? 0,
   })
   // The next recovery must not start from what the mark said before this one: of a new partition it would take everything it finds for
   // synced, and of a recovered one it would look for the end that is gone.

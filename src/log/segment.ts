@@ -67,6 +67,8 @@ export class Segment {
   readonly createdMs: number
   /** More batches may come: nothing that depends on the end of the file is remembered. */
   growing = false
+  /** It is not a part of the log any more: who stands in it goes on by offset. */
+  gone = false
   /** Whether the folder's entry of the file is durable. */
   entrySynced = true
   /** Bytes of the file, room ahead included. */

@@ -63,7 +63,11 @@ export class Segments {
 
   /** Replaces the row, after segments were removed. */
   replace(list: Segment[]): void {
-    for (const segment of this.#list) this.forgetGroups(segment)
+    const stay = new Set(list)
+    for (const segment of this.#list) {
+      this.forgetGroups(segment)
+      segment.gone = !stay.has(segment)
+    }
     this.#list = list
   }
 

@@ -10,6 +10,7 @@ import { isLogError } from '../base/errors.ts'
 import { type FileSystem } from '../files/file-system.ts'
 import { readFileSync } from '../files/write-fully.ts'
 import { LEADER_EPOCH_FILE, parseLeaderEpochs } from '../format/leader-epoch-checkpoint.ts'
+import { decodeLogStart, LOG_START_FILE } from '../format/log-start.ts'
 import { logFileName } from '../format/names.ts'
 import { parsePartitionMetadata, PARTITION_METADATA_FILE } from '../format/partition-metadata.ts'
 import { decodeProducerSnapshot } from '../format/producer-snapshot.ts'
@@ -81,6 +82,8 @@ class Verification {
   readonly #epochCheck: EpochCheck
   readonly #producerCheck: ProducerCheck
   readonly #startOffset: number
+  /** What is below it was deleted on request, or by retention. */
+  readonly #deletedTo: number
   #nextOffset: number
   #torn: Torn | undefined
   /** No offset is missing so far, between batches or in them: nothing was compacted, and no append failed. */
@@ -96,10 +99,13 @@ class Verification {
     const { folder, logStartOffset = 0 } = options
     this.#files = files
     this.#options = options
-    this.#plan = planFolder(files, folder)
+    const startPath = this.#path(LOG_START_FILE)
+    const stored = this.#read(startPath, (bytes) => decodeLogStart(bytes, startPath)) ?? 0
+    this.#plan = planFolder(files, folder, stored)
     this.#legs = planLegs(files, folder, this.#plan, options)
     const first = this.#legs.segments[0]?.baseOffset ?? 0
-    this.#startOffset = Math.max(first, logStartOffset)
+    this.#startOffset = Math.max(first, stored, logStartOffset)
+    this.#deletedTo = Math.max(stored, logStartOffset)
     this.#nextOffset = first
     this.#epochs = this.#readEpochs()
     this.#epochCheck = new EpochCheck(this.#epochs ?? new Epochs(), this.#startOffset)
@@ -340,7 +346,7 @@ class Verification {
     }
     const [oldest] = this.#epochs?.entries ?? []
     const first = this.#legs.segments[0]?.baseOffset ?? 0
-    if (oldest !== undefined && oldest.startOffset < first && this.#options.foreign === undefined) {
+    if (oldest !== undefined && oldest.startOffset < first && first > this.#deletedTo && this.#options.foreign === undefined) {
       const message = `it begins with offset ${oldest.startOffset}, but the first segment with ${first}: what was before it is missing`
       this.#findings.damage(this.#path(LEADER_EPOCH_FILE), 'epoch-order', message)
     }

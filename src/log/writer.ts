@@ -301,16 +301,18 @@ export class Writer {
     })
   }
 
-  /**
-   * Within `exclusively`: the mark says where certainty ends, in the active segment, and tells other processes that segments before it are
-   * about to be removed or replaced. Durable when it resolves.
-   */
-  async announce(): Promise<void> {
+  /** Within `exclusively`: the mark speaks of no segment but the active one. Durable when it resolves. */
+  async settleMark(): Promise<void> {
     const { env, segments } = this.#parts
     if (!env.files.durable) this.#moveSynced(segments.active.baseOffset, segments.active.size, this.#acknowledged)
-    this.#generation = nextGeneration(this.#generation)
     this.#publishOrFence(false)
     await env.mark.sync()
+  }
+
+  /** Within `exclusively`: readers in other processes are told that sealed segments go, or are replaced, or that the start moved. */
+  announce(): void {
+    this.#generation = nextGeneration(this.#generation)
+    this.#publishOrFence(false)
   }
 
   /** Waits until nothing of this writer is under way. */

@@ -25,6 +25,7 @@ const checks: { readonly [Name in keyof LogConfig]: (value: unknown, name: strin
   maxCompactionLagMs: (value, name) => checkInteger(value, name, 1, Infinity),
   minCleanableDirtyRatio: (value, name) => checkNumber(value, name, 0, 1),
   deleteRetentionMs: (value, name) => checkInteger(value, name, 0, Infinity),
+  fileDeleteDelayMs: (value, name) => checkInteger(value, name, 0, INT32_MAX),
   producerIdExpirationMs: (value, name) => checkInteger(value, name, 1, Infinity),
   segmentBytes: (value, name) => checkInteger(value, name, SMALLEST_LIMIT, INT32_MAX),
   segmentMs: (value, name) => checkInteger(value, name, 1, Infinity),
