@@ -27,7 +27,7 @@ import { Segment } from './segment.ts'
 import { Segments } from './segments.ts'
 import { Tail } from './tail.ts'
 import { findTimestamp, type FoundTimestamp, largestTimestamp } from './timestamps.ts'
-import { type MarkerEpochs, type TransactionPart } from './transaction-part.ts'
+import { type TransactionEnd, type TransactionPart } from './transaction-part.ts'
 import { collectAborted, type TxnIndex } from './txn-index.ts'
 import { type BatchGroup, type WindowCache } from './windows.ts'
 import { type AppendedBatch, Writer, type WriterState } from './writer.ts'
@@ -109,6 +109,11 @@ export class PartitionLog implements CursorSource {
   /** The oldest offset kept. */
   get startOffset(): number {
     return this.#startOffset
+  }
+
+  /** Base offset of the first segment: below the start when records of it were deleted. */
+  get firstOffset(): number {
+    return this.#segments.first.baseOffset
   }
 
   /** The offset that the next record gets: provisional, since what is below may not be acknowledged yet. */
@@ -193,13 +198,14 @@ export class PartitionLog implements CursorSource {
   }
 
   /**
-   * Ends a transaction of this process by a marker right behind its records, and gives the marker's offset; −1 when nothing of it is there.
+   * Ends the transaction of a producer by a marker behind its records, and gives the marker's offset; −1 when it has none open. Whoever commits
+   * sees before that no record of it is lost. Records of it that wait for their round are stored with the marker, or it is not.
    *
-   * @throws LogError what it lost its records to, when it is to be committed; `LOG_FENCED`, `LOG_CLOSED`, `LOG_PRODUCER_FENCED`
+   * @throws LogError `LOG_FENCED`, `LOG_CLOSED`, `LOG_PRODUCER_FENCED`
    */
-  endTransaction(part: TransactionPart, type: 'COMMIT' | 'ABORT', epochs: MarkerEpochs): number {
+  endTransaction(marker: TransactionEnd): number {
     if (this.#writer === undefined) throw this.#readOnlyError()
-    return this.#writer.endTransaction(part, type, epochs)
+    return this.#writer.endTransaction(marker)
   }
 
   /** What lingers is written now. */

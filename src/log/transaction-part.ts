@@ -21,9 +21,11 @@ export class TransactionPart {
   }
 }
 
-/** What a marker says beside its type. */
-export interface MarkerEpochs {
+/** The end of a producer's transaction, as its marker tells it. */
+export interface TransactionEnd {
+  readonly producerId: bigint
   /** From here on the producer writes with this epoch; with an older one it is fenced. */
   readonly producerEpoch: number
   readonly coordinatorEpoch: number
+  readonly type: 'COMMIT' | 'ABORT'
 }

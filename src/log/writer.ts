@@ -36,7 +36,7 @@ import { SealedSegments } from './sealed-segments.ts'
 import { Segment } from './segment.ts'
 import { type Segments } from './segments.ts'
 import { type Tail, type TailBatch } from './tail.ts'
-import { type MarkerEpochs, type TransactionPart } from './transaction-part.ts'
+import { type TransactionEnd, type TransactionPart } from './transaction-part.ts'
 import { Waiters } from './waiters.ts'
 
 /** A synchronous loop of appends writes when so much has gathered. */
@@ -94,7 +94,7 @@ export class Writer {
   /** Whose the open batch is; undefined for records outside transactions. */
   #part: TransactionPart | undefined
   /** The transactions of this process that have records here and no marker yet. */
-  readonly #open = new Set<TransactionPart>()
+  readonly #open = new Map<bigint, TransactionPart>()
   readonly #ahead: RoomAhead
   #epoch: number
   #nextOffset: number
@@ -229,19 +229,17 @@ export class Writer {
   }
 
   /**
-   * Ends a transaction by a marker right behind its records, and gives the marker's offset. Records of it that wait are stored with it, or
-   * it is not; one that lost records can only be aborted. −1: nothing of it is there, so there is nothing to end.
+   * Ends the transaction of a producer by a marker behind its records, and gives the marker's offset. −1: it has none open, so there is
+   * nothing to end.
    */
-  endTransaction(part: TransactionPart, type: 'COMMIT' | 'ABORT', epochs: MarkerEpochs): number {
-    if (type === 'COMMIT' && part.lost !== undefined) throw part.lost
+  endTransaction(marker: TransactionEnd): number {
     this.sealOpen()
-    if (!this.#parts.producers.isOpen(part.producerId)) {
-      this.#open.delete(part)
+    if (this.#state === 'open' && !this.#parts.producers.isOpen(marker.producerId)) {
+      this.#open.delete(marker.producerId)
       return -1
     }
-    const marker = encodeEndTransactionMarker({ type, producerId: part.producerId, timestamp: this.#parts.env.clock.now(), ...epochs })
-    const { baseOffset } = this.appendBatch(marker, 'coordinator')
-    this.#open.delete(part)
+    const { baseOffset } = this.appendBatch(encodeEndTransactionMarker({ timestamp: this.#parts.env.clock.now(), ...marker }), 'coordinator')
+    this.#open.delete(marker.producerId)
     return baseOffset
   }
 
@@ -420,7 +418,7 @@ export class Writer {
     if (part !== undefined) {
       if (part.lost !== undefined) throw part.lost
       producers.check({ ...headerOf(part), lastOffsetDelta: 0, maxTimestamp: -1 }, this.#nextOffset, 'coordinator')
-      this.#open.add(part)
+      this.#open.set(part.producerId, part)
     }
     if (env.buffer.full) throw bufferFull(env.buffer.limit)
     if (env.room.short) throw diskFull('less room than minFreeBytes is left on the disk')
@@ -819,7 +817,7 @@ export class Writer {
 
   /** Transactions with records at or past `offset` have lost some. */
   #loseTransactions(offset: number, error: LogError): void {
-    for (const part of this.#open) if (part.lastOffset >= offset) part.lost ??= error
+    for (const part of this.#open.values()) if (part.lastOffset >= offset) part.lost ??= error
   }
 
   get #where(): { topic: string; partition: number } {

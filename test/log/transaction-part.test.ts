@@ -23,7 +23,11 @@ const values = ({ log }: Opened, isolation: Isolation = 'read_committed'): (stri
 const add = ({ log }: Opened, part: TransactionPart | undefined, ...list: string[]): number[] =>
   list.map((value) => log.append(textCodecs, { key: 'k', value }, LONG, part))
 
-const next = (epoch: number) => ({ producerEpoch: epoch, coordinatorEpoch: 0 })
+/** Ends it as its owner does: not by COMMIT once it has lost something. */
+function end({ log }: Opened, part: TransactionPart, type: 'COMMIT' | 'ABORT'): number {
+  if (type === 'COMMIT' && part.lost !== undefined) throw part.lost
+  return log.endTransaction({ producerId: part.producerId, producerEpoch: part.producerEpoch + 1, coordinatorEpoch: 0, type })
+}
 
 function codeOf(act: () => unknown): string | undefined {
   try {
@@ -41,9 +45,9 @@ test('records and marker go in one round, and are seen when it is stored', async
   one.env.emit = (event) => { if (event.type === 'round') rounds.push(event) }
   const part = new TransactionPart(5n, 0)
   expect(add(one, part, 'a', 'b')).toEqual([0, 1])
-  const end = one.log.endTransaction(part, 'COMMIT', next(1))
-  expect([end, values(one)]).toEqual([2, []])
-  await one.log.durable(end)
+  const marker = end(one, part, 'COMMIT')
+  expect([marker, values(one)]).toEqual([2, []])
+  await one.log.durable(marker)
   expect([values(one), rounds.length, one.log.lastStableOffset]).toEqual([['a', 'b'], 1, 3])
   await one.close()
 })
@@ -57,7 +61,7 @@ test('while it is open, committed readers see nothing of it nor behind it; other
   await one.log.flush()
   expect([values(one), values(one, 'read_uncommitted')]).toEqual([['before'], ['before', 'a', 'after']])
   expect([one.log.lastStableOffset, one.log.isTransactionOpen(5n), one.log.openTransactions.length]).toEqual([1, true, 1])
-  await one.log.durable(one.log.endTransaction(part, 'ABORT', next(1)))
+  await one.log.durable(end(one, part, 'ABORT'))
   expect([values(one), values(one, 'read_uncommitted')]).toEqual([['before', 'after'], ['before', 'a', 'after']])
   await one.close()
 })
@@ -74,8 +78,8 @@ test('one that is decided is seen before its marker is', async () => {
   expect([values(one), one.log.lastStableOffset]).toEqual([['a'], 1])
   one.log.decideTransaction(6n)
   expect(values(one)).toEqual(['a', 'b', 'c'])
-  one.log.endTransaction(part, 'COMMIT', next(1))
-  await one.log.durable(one.log.endTransaction(other, 'COMMIT', next(1)))
+  end(one, part, 'COMMIT')
+  await one.log.durable(end(one, other, 'COMMIT'))
   expect([values(one), one.log.openTransactions]).toEqual([['a', 'b', 'c'], []])
   await one.close()
 })
@@ -87,11 +91,11 @@ test('records of several transactions and of none may alternate; the same produc
     add(one, x, `x${index}`)
     add(one, index % 3 === 0 ? undefined : y, `y${index}`)
   }
-  one.log.endTransaction(x, 'ABORT', next(1))
-  one.log.endTransaction(y, 'COMMIT', next(1))
+  end(one, x, 'ABORT')
+  end(one, y, 'COMMIT')
   const again = new TransactionPart(5n, 1)
   add(one, again, 'again')
-  await one.log.durable(one.log.endTransaction(again, 'COMMIT', next(2)))
+  await one.log.durable(end(one, again, 'COMMIT'))
   expect(values(one)).toEqual([...Array.from({ length: 20 }, (_, index) => `y${index}`), 'again'])
   expect(codeOf(() => add(one, new TransactionPart(5n, 1), 'late'))).toBe('LOG_PRODUCER_FENCED')
   await one.close()
@@ -108,8 +112,8 @@ test('one that lost records cannot be committed, also when later ones find room;
   await one.clock.advance(2000)
   expect(codeOf(() => add(one, part, 'c'))).toBe('LOG_DISK_FULL')
   add(one, undefined, 'plain')
-  expect(codeOf(() => one.log.endTransaction(part, 'COMMIT', next(1)))).toBe('LOG_DISK_FULL')
-  await one.log.durable(one.log.endTransaction(part, 'ABORT', next(1)))
+  expect(codeOf(() => end(one, part, 'COMMIT'))).toBe('LOG_DISK_FULL')
+  await one.log.durable(end(one, part, 'ABORT'))
   expect(values(one)).toEqual(['plain'])
   await one.close()
 })
@@ -121,7 +125,7 @@ test('one whose first records are lost leaves nothing to end', async () => {
   add(one, part, 'lost')
   await one.log.flush().catch(() => {})
   await one.clock.advance(2000)
-  expect(one.log.endTransaction(part, 'ABORT', next(1))).toBe(-1)
+  expect(end(one, part, 'ABORT')).toBe(-1)
   await one.close()
 })
 
@@ -134,12 +138,12 @@ test('a fence loses what was not acknowledged: what was may go on after a reopen
   one.disk.inject({ verb: 'sync', path: /\.log$/, error: 'EIO', times: 1 })
   add(one, hurt, 'c')
   await one.log.flush().catch(() => {})
-  expect(codeOf(() => one.log.endTransaction(kept, 'COMMIT', next(1)))).toBe('LOG_FENCED')
+  expect(codeOf(() => end(one, kept, 'COMMIT'))).toBe('LOG_FENCED')
   await one.log.reopen()
-  expect(codeOf(() => one.log.endTransaction(hurt, 'COMMIT', next(1)))).toBe('LOG_FENCED')
-  one.log.endTransaction(hurt, 'ABORT', next(1))
+  expect(codeOf(() => end(one, hurt, 'COMMIT'))).toBe('LOG_FENCED')
+  end(one, hurt, 'ABORT')
   add(one, kept, 'd')
-  await one.log.durable(one.log.endTransaction(kept, 'COMMIT', next(1)))
+  await one.log.durable(end(one, kept, 'COMMIT'))
   expect(values(one)).toEqual(['a', 'd'])
   await one.close()
 })
@@ -152,8 +156,8 @@ test('a cut into it loses it', async () => {
   add(one, part, 'b')
   await one.log.flush()
   await one.log.truncateTo(1)
-  expect(codeOf(() => one.log.endTransaction(part, 'COMMIT', next(1)))).toBe('LOG_APPEND_LOST')
-  await one.log.durable(one.log.endTransaction(part, 'ABORT', next(1)))
+  expect(codeOf(() => end(one, part, 'COMMIT'))).toBe('LOG_APPEND_LOST')
+  await one.log.durable(end(one, part, 'ABORT'))
   expect(values(one)).toEqual([])
   await one.close()
 })
