@@ -1,0 +1,89 @@
+/*
+ * A record in the hand of a handler, once per attempt. Key and value are decoded before the handler is called, so that bytes which cannot be
+ * are nobody's error but the record's; they stay as they are when the memory that the record came from is used again.
+ */
+import { type LogRecord, type RecordHeaders } from '../../log/record.ts'
+import { type PortableRecord } from '../contract.ts'
+
+/** What is to become of a record: Kafka's words for share groups. */
+export type Outcome =
+  | { readonly type: 'accept' }
+  | { readonly type: 'release'; readonly delayMs: number | undefined }
+  | { readonly type: 'reject'; readonly error: unknown }
+
+const ACCEPT: Outcome = { type: 'accept' }
+
+/** A record as a handler gets it. A handler that returns accepts it, one that throws releases it; or it says what else shall become of it. */
+export class Delivery<K, V> implements PortableRecord<K, V> {
+  /** The decoded key, null when there is none. */
+  readonly key: K | null
+  /** The decoded value, null for a tombstone. */
+  readonly value: V | null
+  /** How often the record was handed out, this time included: 1, 2, … */
+  readonly attempt: number
+  private readonly record: LogRecord<K, V>
+  private readonly aborts: { readonly signal: AbortSignal }
+  private decided: Outcome | undefined
+
+  /** @internal Throws what the codecs throw. */
+  constructor(record: LogRecord<K, V>, attempt: number, aborts: { readonly signal: AbortSignal }) {
+    this.record = record
+    this.key = record.key
+    this.value = record.value
+    this.attempt = attempt
+    this.aborts = aborts
+    this.decided = undefined
+  }
+
+  get topic(): string {
+    return this.record.topic
+  }
+
+  get partition(): number {
+    return this.record.partition
+  }
+
+  get offset(): number {
+    return this.record.offset
+  }
+
+  /** Milliseconds since 1970; −1 when the producer gave none. */
+  get timestamp(): number {
+    return this.record.timestamp
+  }
+
+  /** Names as strings, values as views. */
+  get headers(): RecordHeaders {
+    return this.record.headers
+  }
+
+  /** The value of the last header called `name`; undefined when there is none. */
+  header(name: string): Buffer | null | undefined {
+    return this.record.header(name)
+  }
+
+  /** Aborted when the result is not waited for any longer: the partition went to another member, or the time to stop ran out. */
+  get signal(): AbortSignal {
+    return this.aborts.signal
+  }
+
+  /** The record is done, whatever the handler does from now on. */
+  accept(): void {
+    this.decided ??= ACCEPT
+  }
+
+  /** The record is to be tried again when the handler returned: after the usual wait, or `delayMs` milliseconds. Counts as an attempt. */
+  release(options: { readonly delayMs?: number } = {}): void {
+    this.decided ??= { type: 'release', delayMs: options.delayMs }
+  }
+
+  /** The record is not to be tried again: it goes to the dead letters, with this error. */
+  reject(error: unknown): void {
+    this.decided ??= { type: 'reject', error }
+  }
+
+  /** @internal What the handler said; undefined when it said nothing. */
+  get outcome(): Outcome | undefined {
+    return this.decided
+  }
+}

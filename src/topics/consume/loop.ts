@@ -1,0 +1,655 @@
+/*
+ * The loop of managed consumption: gives records of the assigned partitions (lane.ts) to a handler, so many at a time, tries again what
+ * failed, puts aside what cannot be handled, and commits. It knows groups by membership.ts only, and has its records put aside by whoever
+ * made it.
+ *
+ * Who handles a record is one of `concurrency` hands: an asynchronous function that takes one record after the other, so that a record costs
+ * no promise but its handler's. A hand that finds nothing to do ends; whatever may bring something (`wake`) starts hands again.
+ */
+import { type Clock, type Timer } from '../../base/clock.ts'
+import { isLogError, LogError } from '../../base/errors.ts'
+import { type Random } from '../../base/random.ts'
+import { Delivery, type Outcome } from './delivery.ts'
+import { Lane, type Leaving, type Order, Task } from './lane.ts'
+import { type CommitEntry, type Membership, type MembershipEvents, type Place } from './membership.ts'
+import { delayOf, DueHeap, type RetryDelay } from './retry.ts'
+
+/** Handles a record. Returning accepts it, throwing releases it to be tried again. */
+export type Handler<K, V> = (record: Delivery<K, V>) => unknown
+
+/** What is told of an attempt that failed. */
+export interface HandlingFailure {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly error: unknown
+  /** How often the record was tried so far. */
+  readonly attempt: number
+  /** What happens now: it is tried again, goes to the dead letters, or the consumption ends with it. */
+  readonly next: 'retry' | 'dead-letter' | 'stop'
+}
+
+/** What a {@link ConsumeLoop} is told; everything is checked. */
+export interface LoopOptions<K, V> {
+  readonly clock: Clock
+  readonly random: Random
+  readonly order: Order
+  readonly concurrency: number
+  readonly attempts: number
+  readonly delay: RetryDelay
+  readonly retryable: (error: unknown) => boolean
+  readonly handlerTimeoutMs: number
+  /** How long a partition that is revoked waits for what is in hand. */
+  readonly drainMs: number
+  readonly commitIntervalMs: number
+  /** Waiting keeps the process alive. */
+  readonly ref: boolean
+  readonly join: (events: MembershipEvents) => Membership
+  readonly open: (place: Place, member: Membership) => Lane<K, V>
+  /**
+   * Stores records elsewhere and commits in the same step. Rejects when neither was done. Undefined: a record that cannot be handled ends
+   * the loop.
+   */
+  readonly putAside: ((records: readonly Leaving<K, V>[], entry: CommitEntry) => Promise<void>) | undefined
+  readonly onFailure: ((failure: HandlingFailure) => void) | undefined
+}
+
+/** The numbers of a loop. */
+export interface LoopStats {
+  /** Partitions that are assigned. */
+  readonly partitions: number
+  /** Records that handlers have in hand. */
+  readonly handling: number
+  /** Records that were read and are not finished: in hand, waiting for another attempt, or behind one of their key. */
+  readonly unfinished: number
+  /** Records that wait for another attempt. */
+  readonly waiting: number
+  readonly handled: number
+  /** Attempts that failed. */
+  readonly failures: number
+  readonly deadLetters: number
+}
+
+/** After so many records the event loop is let turn, even if all of them were in memory and no handler waited. */
+const RECORDS_PER_LOOP_TURN = 1024
+/** Records of one partition are handed out up to so many before the next partition has its turn. */
+const RECORDS_PER_LANE_TURN = 128
+/** Records put aside in one step. */
+const MOST_LEAVING = 100
+/** Before what failed and may succeed later, a commit or a hand-over, is tried again. */
+const TRY_AGAIN_MS = 1000
+const KEEP_ALIVE_MS = 0x7fff_ffff
+
+/** Where a loop is in its life. */
+type LoopState = 'running' | 'stopping' | 'ended'
+
+/** A loop; runs from `start` until `stop`, or until it fails. */
+export class ConsumeLoop<K, V> {
+  /** Resolves when the loop has ended after a stop; rejects with what ended it otherwise. */
+  readonly done: Promise<void>
+  private readonly options: LoopOptions<K, V>
+  private readonly handler: Handler<K, V>
+  private readonly member: Membership
+  private readonly lanes = new Map<string, Lane<K, V>>()
+  private state: LoopState = 'running'
+  private settle!: { resolve: () => void; reject: (error: unknown) => void }
+  private ending: Promise<void> | undefined
+  private stopBefore = Infinity
+  // Hands and what they take
+  private hands = 0
+  private readonly ready: Task<K, V>[] = []
+  private row: Lane<K, V>[] = []
+  private laneTurn = 0
+  private sinceLoopTurn = 0
+  private woken = false
+  private turning = false
+  // What waits for time
+  private readonly delayed = new DueHeap()
+  private readonly delayedTasks = new Map<number, Task<K, V>>()
+  private delayedCount = 0
+  private delayTimer: Timer | undefined
+  private delayTimerAt = Infinity
+  private commitTimer: Timer | undefined
+  private committing: Promise<void> | undefined
+  private timeoutTimer: Timer | undefined
+  private keepAlive: Timer | undefined
+  private readonly drains = new Set<() => void>()
+  private readonly counts = { handled: 0, failures: 0, deadLetters: 0 }
+
+  constructor(options: LoopOptions<K, V>, handler: Handler<K, V>) {
+    this.options = options
+    this.handler = handler
+    this.done = new Promise((resolve, reject) => { this.settle = { resolve, reject } })
+    this.member = options.join({
+      assigned: (places) => this.assigned(places),
+      revoked: (places) => this.revoked(places),
+      lost: (places) => this.lost(places),
+      failed: (error) => this.crash(error),
+    })
+  }
+
+  /** Joins the group; what fails ends the loop. */
+  start(): void {
+    if (this.options.ref) this.keepAlive = this.options.clock.setTimer(() => {}, KEEP_ALIVE_MS)
+    this.member.start().catch((error: unknown) => this.crash(error))
+  }
+
+  /**
+   * Hands out nothing more, waits for what is in hand, commits and leaves the group. Whatever handlers do, it resolves soon after
+   * `deadlineMs`: what is not finished by then will be handed out again, to whoever consumes next.
+   */
+  async stop(deadlineMs: number): Promise<void> {
+    this.stopBefore = Math.min(this.stopBefore, this.options.clock.monotonic() + deadlineMs)
+    this.ending ??= this.end(undefined)
+    this.look()
+    await this.ending
+  }
+
+  /** Ends at once, without waiting for anything: the log is closed. */
+  abandon(reason: unknown): void {
+    if (this.state === 'ended') return
+    this.finish(reason)
+    this.settle.resolve()
+  }
+
+  /** Ends the loop with an error, as soon as what is in hand is done. */
+  crash(error: unknown): void {
+    if (this.ending !== undefined || this.state === 'ended') return
+    this.stopBefore = this.options.clock.monotonic() + this.options.drainMs
+    this.ending = this.end({ error })
+  }
+
+  get stats(): LoopStats {
+    let unfinished = 0
+    let handling = 0
+    for (const lane of this.lanes.values()) {
+      unfinished += lane.tracker.unfinished
+      handling += lane.inHand.size
+    }
+    return { partitions: this.lanes.size, handling, unfinished, waiting: this.delayedTasks.size, ...this.counts }
+  }
+
+  // Partitions come and go
+
+  private assigned(places: readonly Place[]): void {
+    if (this.state !== 'running') return
+    try {
+      for (const place of places) {
+        const lane = this.options.open(place, this.member)
+        this.lanes.set(nameOf(place), lane)
+        lane.listen(() => this.activate(lane))
+        this.activate(lane)
+      }
+    } catch (error) {
+      this.crash(error)
+    }
+  }
+
+  private async revoked(places: readonly Place[]): Promise<void> {
+    const lanes = this.lanesOf(places)
+    const deadline = this.options.clock.monotonic() + this.options.drainMs
+    // A stop has waited already.
+    if (this.state === 'running') await this.drain(lanes, () => deadline)
+    await this.commitNow(lanes)
+    this.drop(lanes, tooLate('its partition was given to another member'))
+  }
+
+  private lost(places: readonly Place[]): void {
+    this.drop(this.lanesOf(places), tooLate('its partition was lost to another member'))
+  }
+
+  private lanesOf(places: readonly Place[]): Lane<K, V>[] {
+    return places.flatMap((place) => this.lanes.get(nameOf(place)) ?? [])
+  }
+
+  /** Hands out nothing more of these lanes, and waits until nothing of them is in hand, or until `deadline`, which may come nearer. */
+  private async drain(lanes: readonly Lane<K, V>[], deadline: () => number): Promise<void> {
+    for (const lane of lanes) if (lane.state === 'open') lane.state = 'draining'
+    const { clock } = this.options
+    await new Promise<void>((resolve) => {
+      let timer: Timer | undefined
+      const look = (): void => {
+        timer?.cancel()
+        const left = deadline() - clock.monotonic()
+        if (left > 0 && lanes.some((lane) => lane.state !== 'closed' && !lane.isIdle)) {
+          timer = clock.setTimer(look, Math.min(left, KEEP_ALIVE_MS))
+          return
+        }
+        this.drains.delete(look)
+        resolve()
+      }
+      this.drains.add(look)
+      look()
+    })
+  }
+
+  private drop(lanes: readonly Lane<K, V>[], reason: unknown): void {
+    for (const lane of lanes) {
+      // Whoever had something of it in hand keeps it; another hand takes the place.
+      this.hands -= lane.abandonHands(reason)
+      lane.close()
+      if (this.lanes.get(nameOf(lane.place)) === lane) this.lanes.delete(nameOf(lane.place))
+    }
+    this.wake()
+  }
+
+  // The end
+
+  private async end(failure: { readonly error: unknown } | undefined): Promise<void> {
+    this.state = 'stopping'
+    const lanes = [...this.lanes.values()]
+    await this.drain(lanes, () => this.stopBefore)
+    if (this.isEnded) return
+    const reason = tooLate('the consumption was stopped')
+    for (const lane of lanes) this.hands -= lane.abandonHands(reason)
+    // Even a disk that never answers must not hold whoever stops.
+    await this.withinTime(async () => {
+      await this.commitNow(lanes)
+      await this.member.leave()
+    })
+    if (this.isEnded) return
+    this.finish(reason)
+    if (failure === undefined) this.settle.resolve()
+    else this.settle.reject(failure.error)
+  }
+
+  private get isEnded(): boolean {
+    return this.state === 'ended'
+  }
+
+  private async withinTime(work: () => Promise<void>): Promise<void> {
+    const { clock } = this.options
+    await new Promise<void>((resolve) => {
+      const timer = clock.setTimer(resolve, Math.max(TRY_AGAIN_MS, Math.min(this.stopBefore - clock.monotonic(), KEEP_ALIVE_MS)))
+      work().catch(() => {}).finally(() => {
+        timer.cancel()
+        resolve()
+      })
+    })
+  }
+
+  private finish(reason: unknown): void {
+    this.state = 'ended'
+    this.drop([...this.lanes.values()], reason)
+    for (const timer of [this.keepAlive, this.commitTimer, this.delayTimer, this.timeoutTimer]) timer?.cancel()
+    this.delayed.clear()
+    this.delayedTasks.clear()
+    this.ready.length = 0
+    this.look()
+  }
+
+  /** Lets those who wait for lanes to be idle look again. */
+  private look(): void {
+    if (this.drains.size > 0) for (const look of [...this.drains]) look()
+  }
+
+  // Hands
+
+  /** A lane may have a record now. */
+  private activate(lane: Lane<K, V>): void {
+    if (lane.active || lane.state !== 'open') return
+    lane.active = true
+    this.row.push(lane)
+    this.wake()
+  }
+
+  /** Starts hands, as soon as whoever calls is done. */
+  private wake(): void {
+    if (this.woken || this.state !== 'running') return
+    this.woken = true
+    queueMicrotask(() => {
+      this.woken = false
+      this.startHands()
+    })
+  }
+
+  private startHands(): void {
+    while (this.hands < this.options.concurrency) {
+      const task = this.next()
+      if (task === undefined) return
+      this.hands++
+      void this.work(task)
+    }
+  }
+
+  /** Takes one record after the other. */
+  private async work(first: Task<K, V>): Promise<void> {
+    try {
+      for (let task: Task<K, V> | undefined = first; task !== undefined;) {
+        const delivery = this.begin(task)
+        if (delivery === undefined) {
+          task = this.next()
+          continue
+        }
+        let failure: { readonly error: unknown } | undefined
+        try {
+          const returned = this.handler(delivery)
+          if (isThenable(returned)) await returned
+        } catch (error) {
+          failure = { error }
+        }
+        // Not waited for any longer: another hand has taken this one's place.
+        if (task.delivery !== delivery) return
+        task = this.settled(task, delivery, failure) ?? this.next()
+      }
+    } catch (error) {
+      this.crash(error)
+    }
+    this.hands--
+  }
+
+  /** What to handle next; undefined when there is nothing, or the event loop is to turn first. */
+  private next(): Task<K, V> | undefined {
+    if (this.state !== 'running') return undefined
+    if (this.sinceLoopTurn >= RECORDS_PER_LOOP_TURN) {
+      this.letLoopTurn()
+      return undefined
+    }
+    for (let task = this.ready.shift(); task !== undefined; task = this.ready.shift()) if (task.lane.state === 'open') return task
+    try {
+      return this.nextOfLanes()
+    } catch (error) {
+      this.crash(error)
+      return undefined
+    }
+  }
+
+  private nextOfLanes(): Task<K, V> | undefined {
+    for (let lane = this.row[0]; lane !== undefined; lane = this.row[0]) {
+      const task = lane.state === 'open' ? lane.take() : undefined
+      if (task === undefined) {
+        this.laneTurn = 0
+        lane.active = false
+        this.row.shift()
+        if (lane.dirty) this.commitLater()
+        const waiting = lane
+        if (lane.state === 'open') lane.reader.fill(() => this.activate(waiting))
+        continue
+      }
+      if (++this.laneTurn >= RECORDS_PER_LANE_TURN && this.row.length > 1) {
+        this.laneTurn = 0
+        this.row.push(this.row.shift()!)
+      }
+      return task
+    }
+    return undefined
+  }
+
+  private letLoopTurn(): void {
+    if (this.turning) return
+    this.turning = true
+    this.options.clock.defer(() => {
+      this.turning = false
+      this.sinceLoopTurn = 0
+      this.wake()
+    })
+  }
+
+  private begin(task: Task<K, V>): Delivery<K, V> | undefined {
+    this.sinceLoopTurn++
+    task.attempts++
+    try {
+      task.delivery = new Delivery(task.record, task.attempts, task)
+    } catch (error) {
+      this.counts.failures++
+      this.giveUp(task, error, 'decode')
+      return undefined
+    }
+    task.lane.inHand.add(task)
+    if (this.options.handlerTimeoutMs !== Infinity) this.watch(task)
+    return task.delivery
+  }
+
+  /** A handler is done: gives what comes next in its order. */
+  private settled(task: Task<K, V>, delivery: Delivery<K, V>, failure: { readonly error: unknown } | undefined): Task<K, V> | undefined {
+    task.delivery = undefined
+    task.lane.inHand.delete(task)
+    const outcome = outcomeOf(delivery, failure)
+    let next: Task<K, V> | undefined
+    if (outcome.type === 'accept') {
+      this.counts.handled++
+      next = this.completed(task)
+    } else {
+      this.failed(task, outcome)
+    }
+    this.look()
+    return next
+  }
+
+  private completed(task: Task<K, V>): Task<K, V> | undefined {
+    const { lane } = task
+    const next = lane.finish(task)
+    if (this.commitTimer === undefined) this.commitLater()
+    if (!lane.active) this.activate(lane)
+    if (next === undefined || lane.state !== 'open') return undefined
+    if (this.sinceLoopTurn < RECORDS_PER_LOOP_TURN) return next
+    this.ready.push(next)
+    return undefined
+  }
+
+  // What fails
+
+  private failed(task: Task<K, V>, outcome: Exclude<Outcome, { type: 'accept' }> & { readonly error?: unknown }): void {
+    const { attempts, delay, retryable, random } = this.options
+    this.counts.failures++
+    keep(task)
+    const { error } = outcome
+    if (outcome.type === 'reject' || task.attempts >= attempts || !holds(() => retryable(error))) return this.giveUp(task, error, 'handle')
+    this.tell(task, error, 'retry')
+    this.tryLater(task, outcome.delayMs ?? delayOf(delay, task.attempts, random))
+  }
+
+  private tryLater(task: Task<K, V>, delayMs: number): void {
+    const id = this.delayedCount++
+    this.delayedTasks.set(id, task)
+    this.delayed.add(id, this.options.clock.monotonic() + delayMs)
+    this.setDelayTimer()
+  }
+
+  private setDelayTimer(): void {
+    const { nextDue } = this.delayed
+    if (nextDue >= this.delayTimerAt) return
+    const { clock } = this.options
+    this.delayTimer?.cancel()
+    this.delayTimerAt = nextDue
+    this.delayTimer = clock.setTimer(() => this.wakeDelayed(), Math.max(0, nextDue - clock.monotonic()))
+  }
+
+  private wakeDelayed(): void {
+    this.delayTimerAt = Infinity
+    const now = this.options.clock.monotonic()
+    for (let id = this.delayed.take(now); id !== undefined; id = this.delayed.take(now)) {
+      const task = this.delayedTasks.get(id)!
+      this.delayedTasks.delete(id)
+      if (task.lane.state === 'open') this.ready.push(task)
+    }
+    if (this.delayed.size > 0) this.setDelayTimer()
+    this.wake()
+  }
+
+  /** The record is not tried any more. */
+  private giveUp(task: Task<K, V>, error: unknown, stage: 'decode' | 'handle'): void {
+    const { lane, record } = task
+    if (this.options.putAside === undefined) {
+      this.tell(task, error, 'stop')
+      const { topic, partition, offset } = record
+      const why = stage === 'decode' ? 'cannot be decoded' : `failed ${task.attempts} times`
+      const message = `record ${offset} of ${topic}-${partition} ${why}, and no dead-letter topic takes it`
+      this.crash(new LogError('LOG_HANDLER_FAILED', message, { topic, partition, offset, attempts: task.attempts, stage }, error))
+      return
+    }
+    this.tell(task, error, 'dead-letter')
+    lane.leaving.push({ task, error, stage })
+    if (!lane.handing) void this.handOver(lane)
+  }
+
+  /** Puts aside what is to leave a lane, in one step with a commit that tells it as finished. */
+  private async handOver(lane: Lane<K, V>): Promise<void> {
+    lane.handing = true
+    try {
+      // A commit that was made before must not come after.
+      while (this.committing !== undefined) await this.committing.catch(() => {})
+      while (lane.leaving.length > 0 && lane.state !== 'closed') {
+        const leaving = lane.leaving.slice(0, MOST_LEAVING)
+        try {
+          await this.options.putAside!(leaving, lane.commitEntry(leaving.map(({ task }) => task.slot)))
+        } catch (error) {
+          if (this.isClosed(lane)) break
+          if (!isLogError(error) || !error.retriable) throw error
+          await this.pause()
+          continue
+        }
+        if (this.isClosed(lane)) break
+        lane.leaving.splice(0, leaving.length)
+        this.counts.deadLetters += leaving.length
+        for (const { task } of leaving) {
+          const next = this.completed(task)
+          if (next !== undefined) this.ready.push(next)
+        }
+        this.wake()
+      }
+    } catch (error) {
+      if (!this.isClosed(lane)) this.crash(error)
+    } finally {
+      lane.handing = false
+      this.look()
+    }
+  }
+
+  private isClosed(lane: Lane<K, V>): boolean {
+    return lane.state === 'closed'
+  }
+
+  private pause(): Promise<void> {
+    return new Promise((resolve) => void this.options.clock.setTimer(resolve, TRY_AGAIN_MS))
+  }
+
+  private tell(task: Task<K, V>, error: unknown, next: HandlingFailure['next']): void {
+    const { onFailure } = this.options
+    if (onFailure === undefined) return
+    const { topic, partition, offset } = task.record
+    try {
+      onFailure({ topic, partition, offset, error, attempt: task.attempts, next })
+    } catch (thrown) {
+      queueMicrotask(() => { throw thrown })
+    }
+  }
+
+  // Handlers that take too long
+
+  private watch(task: Task<K, V>): void {
+    const { clock, handlerTimeoutMs } = this.options
+    task.since = clock.monotonic()
+    this.timeoutTimer ??= clock.setTimer(() => this.findOverdue(), handlerTimeoutMs)
+  }
+
+  private findOverdue(): void {
+    const { clock, handlerTimeoutMs } = this.options
+    const now = clock.monotonic()
+    let oldest = Infinity
+    this.timeoutTimer = undefined
+    for (const lane of this.lanes.values()) {
+      for (const task of lane.inHand) {
+        if (now - task.since >= handlerTimeoutMs) this.timedOut(task)
+        else oldest = Math.min(oldest, task.since)
+      }
+    }
+    if (oldest !== Infinity) this.timeoutTimer = clock.setTimer(() => this.findOverdue(), oldest + handlerTimeoutMs - now)
+    this.wake()
+  }
+
+  /** The handler is not waited for any longer; its record counts as failed, and another hand takes the place. */
+  private timedOut(task: Task<K, V>): void {
+    const { topic, partition, offset } = task.record
+    const message = `the handler did not return within ${this.options.handlerTimeoutMs} ms, with record ${offset} of ${topic}-${partition}`
+    const error = new LogError('LOG_HANDLER_TIMED_OUT', message, { topic, partition, offset, timeoutMs: this.options.handlerTimeoutMs })
+    task.lane.inHand.delete(task)
+    task.abandon(error)
+    this.hands--
+    this.failed(task, { type: 'release', delayMs: undefined, error })
+    this.look()
+  }
+
+  // Commits
+
+  private commitLater(): void {
+    if (this.commitTimer !== undefined || this.state !== 'running') return
+    this.commitTimer = this.options.clock.setTimer(() => {
+      this.commitTimer = undefined
+      void this.commitAll()
+    }, this.options.commitIntervalMs)
+  }
+
+  /** Commits what finished since; one such commit at a time, and none of a lane of which something is just put aside. */
+  private async commitAll(): Promise<void> {
+    if (this.committing !== undefined) return this.commitLater()
+    const lanes = [...this.lanes.values()].filter((lane) => lane.dirty && !lane.handing)
+    if (lanes.length === 0) return
+    try {
+      await (this.committing = this.commit(lanes))
+    } catch (error) {
+      if (isLogError(error) && error.retriable) this.options.clock.setTimer(() => this.commitLater(), TRY_AGAIN_MS)
+      else if (lanes.some((lane) => !this.isClosed(lane))) this.crash(error)
+    } finally {
+      this.committing = undefined
+    }
+  }
+
+  private async commitNow(lanes: readonly Lane<K, V>[]): Promise<void> {
+    while (this.committing !== undefined) await this.committing.catch(() => {})
+    const dirty = lanes.filter((lane) => lane.dirty && !lane.handing && lane.state !== 'closed')
+    // What fails here was finished and comes again, as after a crash.
+    if (dirty.length > 0) await this.commit(dirty).catch(() => {})
+  }
+
+  private async commit(lanes: readonly Lane<K, V>[]): Promise<void> {
+    const entries = lanes.map((lane) => lane.commitEntry())
+    for (const lane of lanes) lane.dirty = false
+    try {
+      await this.member.commit(entries)
+    } catch (error) {
+      for (const lane of lanes) lane.dirty = true
+      throw error
+    }
+  }
+}
+
+/** The record may wait for long: it must not keep the memory of all records that were read with it, nor need its file again. */
+function keep<K, V>({ record }: Task<K, V>): void {
+  try {
+    record.detach()
+  } catch {
+    // Deleted meanwhile: what is decoded of it is tried again, and who puts it aside sees that there is nothing left.
+  }
+}
+
+function nameOf({ topic, partition }: Place): string {
+  return `${partition} ${topic}`
+}
+
+function tooLate(why: string): LogError {
+  return new LogError('LOG_HANDLER_TIMED_OUT', `what the handler does is not waited for any longer: ${why}`)
+}
+
+/** What becomes of a record: what the handler said, else what it did. */
+function outcomeOf<K, V>(delivery: Delivery<K, V>, failure: { readonly error: unknown } | undefined): Outcome & { readonly error?: unknown } {
+  const said = delivery.outcome
+  if (said === undefined) return failure === undefined ? ACCEPTED : { type: 'release', delayMs: undefined, error: failure.error }
+  if (said.type === 'release') return { ...said, error: failure?.error ?? new Error('the handler released the record') }
+  return said
+}
+
+const ACCEPTED: Outcome = { type: 'accept' }
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+}
+
+/** What a user's question answers; one that throws is a yes. */
+function holds(question: () => boolean): boolean {
+  try {
+    return question()
+  } catch {
+    return true
+  }
+}

@@ -1,0 +1,47 @@
+/*
+ * What managed consumption needs of a group: who tells it which partitions are its own, and keeps how far it is. A member of a group of
+ * this process is one (groups/member.ts); tests bring their own.
+ */
+
+/** A partition of a topic. */
+export interface Place {
+  readonly topic: string
+  readonly partition: number
+}
+
+/** How far a partition is. */
+export interface CommitEntry extends Place {
+  /** The lowest offset that is not finished. */
+  readonly offset: number
+  /** The log's epoch when it was read up to there. */
+  readonly leaderEpoch: number
+  /** What is finished above it: finished-set.ts. */
+  readonly finished?: Buffer
+}
+
+/** What was committed last. */
+export interface CommittedPlace {
+  readonly offset: number
+  readonly finished?: Uint8Array | undefined
+}
+
+/** Called by a membership. Nothing of a partition is given to another member before `revoked` resolved. */
+export interface MembershipEvents {
+  assigned(places: readonly Place[]): void | Promise<void>
+  /** They will be another member's: what is in hand may be finished and committed first. */
+  revoked(places: readonly Place[]): Promise<void>
+  /** They are another member's already: commits would be refused. */
+  lost(places: readonly Place[]): void
+  /** The membership ended by itself. */
+  failed(error: unknown): void
+}
+
+/** Being a member of a group. */
+export interface Membership {
+  start(): Promise<void>
+  /** Resolves when it is durable. */
+  commit(entries: readonly CommitEntry[]): Promise<void>
+  /** What the group committed last for a partition that is assigned; undefined for nothing. */
+  committed(place: Place): CommittedPlace | undefined
+  leave(): Promise<void>
+}
