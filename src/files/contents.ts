@@ -30,8 +30,12 @@ interface Chunk {
   readonly owner: object       // the Contents that may write here; anyone else copies first
 }
 
+let made = 0
+
 /** The bytes of one file. */
 export class Contents {
+  /** Of no other contents in this process. */
+  readonly identity = String(++made)
   #budget: Budget
   #chunks = new Map<number, Chunk>()
   #owner: object = {}

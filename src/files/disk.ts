@@ -2,7 +2,7 @@
  * The real disk: node:fs behind the verbs of file-system.ts, and nothing else. It keeps no state but open descriptors. Whole-folder
  * verbs are in folders.ts, the lock of a folder in lock.ts.
  */
-import type { FSWatcher } from 'node:fs'
+import type { FSWatcher, Stats } from 'node:fs'
 import { join } from 'node:path'
 import { allDone } from '../base/all-done.ts'
 import { systemClock } from '../base/clock.ts'
@@ -74,6 +74,10 @@ class DiskFile implements FileHandle {
     return fs.fstatSync(this.#usable('fstat')).size
   }
 
+  identitySync(): string {
+    return identityOf(fs.fstatSync(this.#usable('fstat')))
+  }
+
   // fdatasync stores the length too, since the bytes could not be found without it; what it leaves out is only the time of change.
   sync(): Promise<void> {
     return this.#start('fdatasync', (descriptor, done) => fs.fdatasync(descriptor, (error) => done(error, undefined)))
@@ -106,7 +110,13 @@ class DiskFile implements FileHandle {
 function statSync(path: string): FileStat | undefined {
   const stat = fs.statSync(path, { throwIfNoEntry: false })
   if (stat === undefined) return undefined
-  return { kind: stat.isFile() ? 'file' : stat.isDirectory() ? 'folder' : 'other', size: stat.size, modifiedMs: stat.mtimeMs }
+  const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'folder' : 'other'
+  return { kind, size: stat.size, modifiedMs: stat.mtimeMs, identity: identityOf(stat) }
+}
+
+/** A number of an inode is given out again soon after its file is gone, but not at the same time. */
+function identityOf({ dev, ino, birthtimeMs }: Stats): string {
+  return `${dev}:${ino}:${birthtimeMs}`
 }
 
 function freeBytesSync(folder: string): number {

@@ -19,6 +19,8 @@ export interface FileStat {
   readonly size: number
   /** Last change of the contents, ms since 1970. */
   readonly modifiedMs: number
+  /** Tells this file from any other that has been, or will be, called by the same name. The name itself is no part of it. */
+  readonly identity: string
 }
 
 /** One open file. All positions are absolute and in bytes; there is no cursor. */
@@ -36,6 +38,8 @@ export interface FileHandle {
   truncateSync(size: number): void
   /** Current length in bytes. */
   sizeSync(): number
+  /** The identity of the file that is open, whatever its name leads to by now: see {@link FileStat.identity}. */
+  identitySync(): string
   /**
    * Makes the file's bytes and length durable. Must not return before a power cut can no longer undo them. What was written while it
    * ran may or may not be covered. After a failure nothing may be believed about bytes written since the last success: the system may

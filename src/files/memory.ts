@@ -76,8 +76,8 @@ export class MemoryFileSystem implements FileSystem {
   statSync(path: string): FileStat | undefined {
     const node = this.#tree.find(path)
     if (node === undefined) return undefined
-    if (node instanceof FolderNode) return { kind: 'folder', size: 0, modifiedMs: 0 }
-    return { kind: 'file', size: node.contents.size, modifiedMs: node.modifiedMs }
+    if (node instanceof FolderNode) return { kind: 'folder', size: 0, modifiedMs: 0, identity: '' }
+    return { kind: 'file', size: node.contents.size, modifiedMs: node.modifiedMs, identity: node.contents.identity }
   }
 
   listSync(folder: string): string[] {
@@ -203,6 +203,11 @@ class MemoryHandle implements FileHandle {
   sizeSync(): number {
     this.#check('fstat')
     return this.#contents.size
+  }
+
+  identitySync(): string {
+    this.#check('fstat')
+    return this.#contents.identity
   }
 
   async sync(): Promise<void> {

@@ -447,6 +447,11 @@ class SimulatedHandle implements FileHandle {
     return this.#owner.calls.now('size', this.path, '', { run: () => this.#file.cache.size })
   }
 
+  identitySync(): string {
+    this.#check('fstat', true)
+    return this.#owner.calls.now('size', this.path, 'identity', { run: () => this.#file.cache.identity })
+  }
+
   async sync(): Promise<void> {
     this.#check('fdatasync', true)
     const mark = this.#file.changeCount
@@ -494,8 +499,8 @@ function newTree(root: FolderNode<SimulatedFile>, entries: StoredEntries<Simulat
 
 function statOf(node: SimulatedFile | FolderNode<SimulatedFile> | undefined): FileStat | undefined {
   if (node === undefined) return undefined
-  if (node instanceof FolderNode) return { kind: 'folder', size: 0, modifiedMs: 0 }
-  return { kind: 'file', size: node.cache.size, modifiedMs: node.modifiedMs }
+  if (node instanceof FolderNode) return { kind: 'folder', size: 0, modifiedMs: 0, identity: '' }
+  return { kind: 'file', size: node.cache.size, modifiedMs: node.modifiedMs, identity: node.cache.identity }
 }
 
 function copyFolder<F>(folder: FolderNode<F>, made: Map<F | FolderNode<F>, F | FolderNode<F>>, copy: (file: F) => F): FolderNode<F> {

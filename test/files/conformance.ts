@@ -136,6 +136,18 @@ export function fileSystemSuite(name: string, enter: () => Promise<Place> | Plac
       expect(files.statSync(place.folder)).toMatchObject({ kind: 'folder' })
     })
 
+    test('a file has an identity that stays with it when its name changes, and that no file in its place has', () => {
+      put('a', 'text')
+      const file = files.openSync(at('a'), 'read')
+      const { identity } = files.statSync(at('a'))!
+      expect(file.identitySync()).toBe(identity)
+      files.renameSync(at('a'), at('b'))
+      put('a', 'text')
+      expect([file.identitySync(), files.statSync(at('b'))!.identity]).toEqual([identity, identity])
+      expect(files.statSync(at('a'))!.identity).not.toBe(identity)
+      file.closeSync()
+    })
+
     test('names are listed in the order of their code units, whatever they are', () => {
       for (const name of ['ä ö', '10', '9', 'Z', 'a', '日本']) put(name, '')
       expect(files.listSync(place.folder)).toEqual(['10', '9', 'Z', 'a', 'ä ö', '日本'])
@@ -283,6 +295,7 @@ function inParts(file: FileHandle, most: number): FileHandle {
     write: (buffer, at, length, position) => file.write(buffer, at, Math.min(most, length), position),
     truncateSync: (size) => file.truncateSync(size),
     sizeSync: () => file.sizeSync(),
+    identitySync: () => file.identitySync(),
     sync: () => file.sync(),
     closeSync: () => file.closeSync(),
   }

@@ -35,6 +35,7 @@ export function failingFiles(): FailingFiles {
       write: (...range) => file.write(...range),
       truncateSync: (size) => file.truncateSync(size),
       sizeSync: () => file.sizeSync(),
+      identitySync: () => file.identitySync(),
       async sync() {
         const error = failure('sync', path)
         if (error !== undefined) throw error
