@@ -21,7 +21,9 @@ import { allFiles, contents, FOLDER, kafkas, replace, segmentPath, smallLog } fr
 
 const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const SECONDS = Number(process.env['HOSTILE_SECONDS'] ?? 2)
-/** Nothing here takes anywhere near so long. */
+/** However slow the machine is. */
+const LEAST_TURNS = 4
+/** Nothing here takes anywhere near so long, on a machine that is busy with other things either. */
 const LONGEST_MS = 10_000
 const MOST_BYTES = 600 * 1024 * 1024
 
@@ -52,7 +54,7 @@ describe.each(subjects)('$name', ({ name, make }) => {
     console.log(`${name}: from SEED=${SEED}`)
     const until = performance.now() + SECONDS * 1000
     let turns = 0
-    for (; performance.now() < until; turns++) {
+    for (; turns < LEAST_TURNS || performance.now() < until; turns++) {
       const { fork, told } = damaged(subject, random)
       for (const [what, use] of Object.entries(uses)) {
         const started = performance.now()
@@ -63,7 +65,6 @@ describe.each(subjects)('$name', ({ name, make }) => {
       expect({ SEED, turns, told, small: process.memoryUsage().rss < MOST_BYTES }).toMatchObject({ small: true })
     }
     console.log(`${name}: ${turns} damaged folders`)
-    expect(turns).toBeGreaterThan(3)
   })
 })
 
