@@ -44,6 +44,14 @@ export const errorTable = {
   // Managed consumption
   LOG_HANDLER_FAILED: { retriable: false, meaning: 'a handler gave a record up, and there is no dead-letter topic to put it in' },
   LOG_HANDLER_TIMED_OUT: { retriable: false, meaning: 'a handler did not return in time' },
+  // Groups
+  LOG_MEMBER_UNKNOWN: { retriable: false, meaning: 'the consumer is no member of its group any more' },
+  LOG_GENERATION_STALE: { retriable: false, meaning: 'the partition was given to another member of the group' },
+  LOG_MEMBER_FENCED: { retriable: false, meaning: 'another member of the group has the same instanceId' },
+  LOG_GROUP_PROTOCOL_MISMATCH: { retriable: false, meaning: 'the group and the consumer have no assignor in common' },
+  LOG_GROUP_NOT_EMPTY: { retriable: true, meaning: 'the group has members' },
+  LOG_GROUP_NOT_FOUND: { retriable: false, meaning: 'there is no group of this name' },
+  LOG_COMMIT_OUT_OF_RANGE: { retriable: false, meaning: 'the offset to commit is below the first one kept or past the end' },
   // Batches and files
   LOG_BATCH_CORRUPT: { retriable: false, meaning: 'the bytes are not a whole, undamaged record batch' },
   LOG_FILE_CORRUPT: { retriable: false, meaning: 'an index, snapshot or checkpoint file is damaged' },
