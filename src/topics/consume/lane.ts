@@ -8,6 +8,7 @@
 import { type PartitionLog } from '../../log/partition-log.ts'
 import { type LogRecord } from '../../log/record.ts'
 import { type RecordCodecs } from '../../log/record-input.ts'
+import { string } from '../codecs.ts'
 import { type Delivery } from './delivery.ts'
 import { FinishedSet } from './finished-set.ts'
 import { type CommitEntry, type CommittedPlace, type Place } from './membership.ts'
@@ -94,6 +95,8 @@ export class Lane<K, V> {
   leaving: Leaving<K, V>[] = []
   handing = false
   private readonly order: Order
+  /** Text that is the same for the same key, and null for none. */
+  private readonly keyOf: (record: LogRecord<K, V>) => string | null
   private readonly chains = new Map<string, Chain<K, V>>()
   /** Order `'partition'`: a record is not finished. */
   private busy = false
@@ -108,6 +111,7 @@ export class Lane<K, V> {
     this.place = place
     this.log = log
     this.order = order
+    this.keyOf = codecs.key.name === string.name ? decodedKey : keyOfBytes
     this.reader = new PartitionReader(log, codecs, position)
     this.tracker = new Tracker({
       position, maxInFlight: order === 'partition' ? 1 : maxInFlight, finished: FinishedSet.decode(position, committed?.finished),
@@ -192,9 +196,8 @@ export class Lane<K, V> {
 
   /** Whether another record of its key is not finished: then it waits behind that one. */
   private isBehind(task: Task<K, V>): boolean {
-    const { keyBytes } = task.record
-    if (keyBytes === null) return false
-    const key = keyBytes.toString('latin1')
+    const key = this.keyOf(task.record)
+    if (key === null) return false
     const chain = this.chains.get(key)
     if (chain === undefined) {
       task.chain = { key, last: task }
@@ -208,6 +211,15 @@ export class Lane<K, V> {
     chain.last = task
     return true
   }
+}
+
+/** Without a view of the bytes, which would keep the memory of all records around it. */
+function decodedKey<K, V>(record: LogRecord<K, V>): string | null {
+  return record.key as string | null
+}
+
+function keyOfBytes<K, V>({ keyBytes }: LogRecord<K, V>): string | null {
+  return keyBytes === null ? null : keyBytes.toString('latin1')
 }
 
 /** A record on its way to another topic, and why. */

@@ -4,7 +4,7 @@
  */
 import { type Clock, systemClock } from '../../../src/base/clock.ts'
 import { seededRandom } from '../../../src/base/random.ts'
-import { type Topic } from '../../../src/index.ts'
+import { type Codec, type Topic } from '../../../src/index.ts'
 import { type PartitionLog } from '../../../src/log/partition-log.ts'
 import { bytes, string } from '../../../src/topics/codecs.ts'
 import { Lane, type Leaving } from '../../../src/topics/consume/lane.ts'
@@ -26,6 +26,8 @@ export class FakeGroup {
   readonly committed = new Map<number, CommitEntry>()
   readonly aside: Aside[] = []
   readonly members: FakeMember[] = []
+  /** How values are decoded. */
+  value: Codec<string> = string
   /** Awaited by every commit before it counts. */
   beforeCommit: () => Promise<void> = async () => {}
   /** Awaited by every hand-over before it counts. */
@@ -41,7 +43,9 @@ export class FakeGroup {
   }
 
   /** A loop, not started. The events of its membership are those of the last member. */
-  loop(handler: Handler<string, string>, options: Partial<LoopOptions<string, string>> & { readonly maxInFlight?: number } = {}): ConsumeLoop<string, string> {
+  loop(
+    handler: Handler<string, string>, options: Partial<LoopOptions<string, string>> & { readonly maxInFlight?: number } = {},
+  ): ConsumeLoop<string, string> {
     const { maxInFlight = 1000, ...others } = options
     const order = options.order ?? 'key'
     return new ConsumeLoop<string, string>({
@@ -53,7 +57,7 @@ export class FakeGroup {
         return member
       },
       open: (place, member) => new Lane({
-        place, log: this.log(place.partition), codecs: { key: string, value: string }, order, maxInFlight,
+        place, log: this.log(place.partition), codecs: { key: string, value: this.value }, order, maxInFlight,
         committed: member.committed(place), from: 0,
       }),
       putAside: (leaving, entry) => this.#putAside(leaving, entry),

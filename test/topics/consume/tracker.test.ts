@@ -33,7 +33,7 @@ const steps = fc.array(fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
 ), { maxLength: 300 })
 
-test('whatever is read and finishes in whatever order, what may be committed is the lowest unfinished offset, and restarts skip what was finished', () => {
+test('whatever finishes in whatever order, the lowest unfinished offset may be committed, and a restart skips what was finished above', () => {
   fc.assert(fc.property(steps, fc.nat(1000), fc.integer({ min: 1, max: 200 }), (list, start, maxInFlight) => {
     const model = new Model()
     let tracker = new Tracker({ position: start, maxInFlight })
