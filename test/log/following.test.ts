@@ -8,11 +8,11 @@ import { encodeBatch } from '../../src/format/batch.ts'
 import { encodeEndTransactionMarker } from '../../src/format/control.ts'
 import { Mark } from '../../src/log/mark.ts'
 import { type Isolation, type PartitionLog } from '../../src/log/partition-log.ts'
-import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
+import { freshDisk } from '../tools/fresh-disk.ts'
 import { openLog, textCodecs, TOPIC_ID } from './harness.ts'
 
 test('a mark whose newest slot is just being written says what it said before, not what an older slot says', async () => {
-  const disk = new SimulatedDisk()
+  const disk = freshDisk()
   disk.createFolderSync('/data')
   const mark = await Mark.open(disk, '/data', systemClock)
   const write = (watermark: number): void => {
@@ -45,7 +45,7 @@ function placeOf(bytes: Uint8Array, watermark: number): number | undefined {
 }
 
 test('a reader of committed records sees as far beside the writer as in its process, from the beginning or later', async () => {
-  const disk = new SimulatedDisk()
+  const disk = freshDisk()
   disk.createFolderSync('/data')
   const { log, close } = await openLog(disk, '/data', { segmentBytes: 400 })
   const beside = async (): Promise<PartitionLog> => {

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { MemoryFileSystem } from '../../src/files/memory.ts'
-import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
 import { encodeBatch } from '../../src/format/batch.ts'
+import { freshDisk } from '../tools/fresh-disk.ts'
 import { bytesCodecs, openLog } from './harness.ts'
 
 const value = Buffer.alloc(20)
@@ -30,7 +30,7 @@ test('readers find by time what they may see, as a look at every record says, wh
 })
 
 test('what is written and not acknowledged is not found by time', async () => {
-  const disk = new SimulatedDisk({ completions: 'manual' })
+  const disk = freshDisk({ completions: 'manual' })
   disk.createFolderSync('/log')
   const opening = openLog(disk, '/log', {})
   await disk.runUntilIdle()

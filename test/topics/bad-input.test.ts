@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { bytes, CommitLog, defineTopic, isLogError, json, string, type Topic } from '../../src/index.ts'
 import { crc32c } from '../../src/base/crc32c.ts'
-import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
+import { freshDisk } from '../tools/fresh-disk.ts'
 import { LogWorkshop } from './log-children.ts'
 import { collect, diskLog, failure, freshFolder, memoryLog } from './harness.ts'
 
@@ -237,7 +237,7 @@ test('a path or a topic at the limit of its length works, a longer path is LOG_I
 // The machine ----------------------------------------------------------------------------------------------------------------------------
 
 test('a disk that turns read-only is LOG_ACCESS_DENIED for who opens, fences who writes, and takes nothing away', async () => {
-  const disk = new SimulatedDisk()
+  const disk = freshDisk()
   const log = await CommitLog.open('/data', { files: disk })
   const topic = await log.topic(Texts)
   await topic.send([{ key: 'a', value: 'one' }, { key: 'b', value: 'two' }])
@@ -262,7 +262,7 @@ test('a disk that turns read-only is LOG_ACCESS_DENIED for who opens, fences who
 
 test('a disk without descriptors is LOG_TOO_MANY_FILES at whatever call it happens, and takes nothing away', async () => {
   for (let allowed = 0; allowed < 12; allowed++) {
-    const disk = new SimulatedDisk({ maxOpenFiles: 1000 })
+    const disk = freshDisk({ maxOpenFiles: 1000 })
     const log = await CommitLog.open('/data', { files: disk })
     const topic = await log.topic(Texts)
     await topic.send([{ key: 'a', value: 'one' }, { key: 'b', value: 'two' }])

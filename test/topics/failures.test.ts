@@ -4,11 +4,12 @@
 import { expect, test } from 'vitest'
 import { CommitLog, defineTopic, json, type LogNotice } from '../../src/index.ts'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
+import { freshDisk } from '../tools/fresh-disk.ts'
 import { afterwards, collect, failure } from './harness.ts'
 
 const Numbers = defineTopic('numbers', { value: json<number>() })
 
-async function simulated(disk = new SimulatedDisk()): Promise<{ disk: SimulatedDisk; log: CommitLog; told: LogNotice[] }> {
+async function simulated(disk = freshDisk()): Promise<{ disk: SimulatedDisk; log: CommitLog; told: LogNotice[] }> {
   const told: LogNotice[] = []
   const log = await CommitLog.open('/data', { files: disk, onEvent: (event) => told.push(event) })
   // What a crash left of an old process never ends, so nobody waits for it.
@@ -160,7 +161,7 @@ for (const error of ['EMFILE', 'ENOSPC', 'EIO']) test(`a topic that cannot be ma
 
 test('many partitions are made, opened and closed with little more than a descriptor for each', async () => {
   const partitions = 200
-  const disk = new SimulatedDisk({ maxOpenFiles: partitions + 80 })
+  const disk = freshDisk({ maxOpenFiles: partitions + 80 })
   const first = await CommitLog.open('/data', { files: disk })
   await first.topic('many', { partitions })
   await first.close()

@@ -10,6 +10,7 @@ import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
 import { CommitLog } from '../../src/topics/commit-log.ts'
 import { type Consumer } from '../../src/topics/consumer.ts'
 import { type Topic } from '../../src/topics/topic.ts'
+import { freshDisk } from '../tools/fresh-disk.ts'
 import { afterwards, collect, failure } from './harness.ts'
 
 type Step =
@@ -132,7 +133,7 @@ for (const durability of ['sync', 'os'] as const) {
 }
 
 test('a segment that was cut away, and begun again at the same offset, is read anew', async () => {
-  const disk = new SimulatedDisk()
+  const disk = freshDisk()
   const writer = await CommitLog.open('/data', { files: disk })
   const reader = await CommitLog.open('/data', { files: disk, readOnly: true })
   afterwards(async () => { for (const log of [reader, writer]) await log.close() })
@@ -155,7 +156,7 @@ test('a segment that was cut away, and begun again at the same offset, is read a
 })
 
 test('after a cut no consumer is handed what was appended since and is not synced, though it knew of a later end', async () => {
-  const disk = new SimulatedDisk()
+  const disk = freshDisk()
   const { files, hold, letGo } = holdingSyncs(disk)
   const log = await CommitLog.open('/data', { files })
   afterwards(() => log.close())

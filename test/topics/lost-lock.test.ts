@@ -5,8 +5,9 @@
 import { expect, test } from 'vitest'
 import { CommitLog, defineTopic, json, type Topic } from '../../src/index.ts'
 import { type FileSystem } from '../../src/files/file-system.ts'
-import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
+import { type SimulatedDisk } from '../../src/testing/simulated-disk.ts'
 import { type Durability } from '../../src/log/config.ts'
+import { freshDisk } from '../tools/fresh-disk.ts'
 import { afterwards, collect } from './harness.ts'
 
 const Numbers = defineTopic('numbers', { value: json<number>() })
@@ -44,7 +45,7 @@ const acts: Readonly<Record<string, (log: CommitLog, topic: Topic<string, number
 for (const durability of ['sync', 'os'] as const) {
   for (const [what, act] of Object.entries(acts)) {
     test(`${durability}: who lost the lock changes nothing when it ${what}`, async () => {
-      const disk = new SimulatedDisk()
+      const disk = freshDisk()
       const first = await opened(disk, durability)
       await (await first.log.topic('second')).send({ value: 0 })
       await first.log.close()
@@ -70,7 +71,7 @@ for (const durability of ['sync', 'os'] as const) {
 
 for (const durability of ['sync', 'os'] as const) {
   test(`${durability}: a lock that cannot be read rejects who waits, and a reopen goes on`, async () => {
-    const disk = new SimulatedDisk()
+    const disk = freshDisk()
     let doubt = false
     let fails = false
     const files: FileSystem = new Proxy(elsewhere(disk), {
