@@ -12,6 +12,7 @@ import {
   type CheckedIndex, checkOffsetIndex, checkTimeIndex, getOffsetEntry, getTimeEntry, OFFSET_ENTRY_SIZE, TIME_ENTRY_SIZE,
 } from '../format/index-entry.ts'
 import { LEADER_EPOCH_FILE, parseLeaderEpochs } from '../format/leader-epoch-checkpoint.ts'
+import { decodeLogStart, LOG_START_FILE } from '../format/log-start.ts'
 import { META_PROPERTIES_FILE, parseMetaProperties } from '../format/meta-properties.ts'
 import { type ParsedFileName, parseFileName } from '../format/names.ts'
 import { PARTITION_METADATA_FILE, parsePartitionMetadata } from '../format/partition-metadata.ts'
@@ -51,6 +52,7 @@ function rowsOf(path: string): readonly Row[] {
 
 const readers: Readonly<Record<string, (bytes: Buffer, path: string) => readonly Row[]>> = {
   [LEADER_EPOCH_FILE]: (bytes, path) => parseLeaderEpochs(bytes, path).map((entry) => ({ ...entry })),
+  [LOG_START_FILE]: (bytes, path) => [{ startOffset: decodeLogStart(bytes, path) }],
   [PARTITION_METADATA_FILE]: (bytes, path) => [{ topicId: uuidText(parsePartitionMetadata(bytes, path)) }],
   [META_PROPERTIES_FILE]: (bytes, path) => [{ ...parseMetaProperties(bytes, path) }],
   [CLEAN_SHUTDOWN_FILE]: (bytes) => [{ brokerEpoch: parseCleanShutdown(bytes) }],

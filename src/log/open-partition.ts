@@ -21,7 +21,7 @@ import { type MarkSlot, type MarkState } from './mark.ts'
 import { ProducerState } from './producer-state.ts'
 import { type CertainEnd, recoverUnsynced } from './recovery.ts'
 import { type RecoveryReport } from './recovery-report.ts'
-import { readLogStart } from './retention.ts'
+import { readLogStart, writeLogStart } from './retention.ts'
 import { scanBatches } from './scan.ts'
 import { Segment, type SegmentFiles, segmentFiles } from './segment.ts'
 import { contentEnd } from './segments.ts'
@@ -112,8 +112,13 @@ async function finishOpening(
   const producers = readProducers(env, options, plan, end, state)
   // 6 A new epoch, unless the last writer closed in good order: whoever read past what is left can tell.
   const { epoch, stored } = startEpoch(env, options, epochs, end, state)
-  // 7 What the folder says now is durable before it is served.
-  if (!env.readOnly) await settleFolder(env, options, slot, end, epoch, producers, stored)
+  // 7 What the folder says now is durable before it is served. Of Kafka's word for the start there may soon be nothing left.
+  if (!env.readOnly) {
+    if (startOffset > end.segments[0]!.baseOffset && startOffset > readLogStart(env.files, options.folder)) {
+      await writeLogStart(env.files, options.folder, startOffset)
+    }
+    await settleFolder(env, options, slot, end, epoch, producers, stored)
+  }
   return { segments: end.segments, slot, state, epochs, epoch, producers, startOffset, nextOffset, report: end.report }
 }
 

@@ -261,9 +261,9 @@ export class PartitionLog implements CursorSource {
     return found === undefined || found.offset >= this.#visibleEnd(isolation) ? undefined : found
   }
 
-  /** The first record with the largest timestamp of those that readers of this isolation may see; undefined when none has one. */
+  /** As Kafka answers it: the first record with the largest timestamp below where this isolation sees; of a segment that begins below the start, all. */
   maxTimestamp(isolation: Isolation = 'read_committed'): FoundTimestamp | undefined {
-    return this.#reading(() => largestTimestamp(this.#segments.all, this.#startOffset, this.#visibleEnd(isolation)))
+    return this.#reading(() => largestTimestamp(this.#segments.all, this.#visibleEnd(isolation)))
   }
 
   /** Starts a new segment, unless the last one is empty. */

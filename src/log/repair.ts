@@ -13,6 +13,7 @@ import { type FileHandle, type FileSystem } from '../files/file-system.ts'
 import { piecesOf, readFileSync, readFullySync, writeFileAtomically, writeNewFile } from '../files/write-fully.ts'
 import { BASE_OFFSET_AT, encodeBatch, LEADER_EPOCH_AT } from '../format/batch.ts'
 import { encodeLeaderEpochs, LEADER_EPOCH_FILE, parseLeaderEpochs } from '../format/leader-epoch-checkpoint.ts'
+import { LOG_START_FILE } from '../format/log-start.ts'
 import { segmentName } from '../format/names.ts'
 import { encodePartitionMetadata, PARTITION_METADATA_FILE } from '../format/partition-metadata.ts'
 import { type LogConfig } from './config.ts'
@@ -24,6 +25,7 @@ import { type FoundBatch, type Piece, walkSegment } from './inspect.ts'
 import { type MarkState } from './mark.ts'
 import { replayProducers } from './open-partition.ts'
 import { ProducerState } from './producer-state.ts'
+import { hintedLogStart } from './retention.ts'
 import { Segment, segmentFiles } from './segment.ts'
 import { planLegs, type SegmentLegs } from './segment-legs.ts'
 import { tornName } from './torn-name.ts'
@@ -107,8 +109,9 @@ class Planning {
   }
 
   run(): PartitionRepair {
-    const plan = planFolder(this.#files, this.#options.folder)
-    const { segments, segmentMissing, certainOffset } = planLegs(this.#files, this.#options.folder, plan, this.#options)
+    const { folder } = this.#options
+    const plan = planFolder(this.#files, folder, hintedLogStart(this.#files, folder))
+    const { segments, segmentMissing, certainOffset } = planLegs(this.#files, folder, plan, this.#options)
     this.#planSideFiles(segments)
     for (const { name } of plan.snapshots) {
       if (this.#isDamaged(this.#path(name))) this.#moveAside(this.#path(name), 'it is made again when the log opens')
@@ -150,6 +153,8 @@ class Planning {
       this.#moveAside(metadata, topicId === undefined ? 'the topic gets a new id' : 'the topic id is that of the catalog')
       if (topicId !== undefined) this.#written.push({ path: metadata, bytes: encodePartitionMetadata(topicId) })
     }
+    const start = this.#path(LOG_START_FILE)
+    if (this.#isDamaged(start)) this.#moveAside(start, 'the log begins with its first segment, of which some records may have been deleted')
     const epochs = this.#path(LEADER_EPOCH_FILE)
     if (this.#isDamaged(epochs)) {
       this.#moveAside(epochs, 'it is made again from the batches')
@@ -363,7 +368,7 @@ function rebuildIndexes(env: LogEnvironment, config: LogConfig, { options, rebui
   if (rebuilt.length === 0) return
   const { files } = env
   const { folder } = options
-  const segments = planFolder(files, folder).segments.map(({ baseOffset, files: names }) => {
+  const segments = planFolder(files, folder, hintedLogStart(files, folder)).segments.map(({ baseOffset, files: names }) => {
     const paths = [names.index, names.timeIndex, names.txnIndex].map((name) => files.join(folder, name))
     if (rebuilt.includes(baseOffset)) for (const path of paths) if (files.statSync(path) !== undefined) files.removeSync(path)
     return Segment.open(env, config, folder, baseOffset, names, files.statSync(files.join(folder, names.log))!.size)

@@ -7,7 +7,7 @@
  * left of them.
  */
 import { type Timer } from '../base/clock.ts'
-import { LogError } from '../base/errors.ts'
+import { isLogError, LogError } from '../base/errors.ts'
 import { readFileSync, writeFileAtomically } from '../files/write-fully.ts'
 import { type FileSystem } from '../files/file-system.ts'
 import { encodeLeaderEpochs, LEADER_EPOCH_FILE } from '../format/leader-epoch-checkpoint.ts'
@@ -28,6 +28,21 @@ export function readLogStart(files: FileSystem, folder: string): number {
   const path = files.join(folder, LOG_START_FILE)
   const bytes = readFileSync(files, path, MAX_START_BYTES)
   return bytes === undefined ? 0 : decodeLogStart(bytes, path)
+}
+
+/** Stores the start in a partition's folder; durable when it resolves. */
+export async function writeLogStart(files: FileSystem, folder: string, startOffset: number): Promise<void> {
+  await writeFileAtomically(files, files.join(folder, LOG_START_FILE), encodeLogStart(startOffset))
+}
+
+/** As {@link readLogStart}, for those who go on behind damage: 0 for a file that is damaged. */
+export function hintedLogStart(files: FileSystem, folder: string): number {
+  try {
+    return readLogStart(files, folder)
+  } catch (error) {
+    if (isLogError(error, 'LOG_FILE_CORRUPT')) return 0
+    throw error
+  }
 }
 
 /** What retention needs to know of a segment. */
@@ -170,7 +185,7 @@ export class Retention {
     const { env, folder, epochs, writer, segments, startOffset, raised } = this.#parts
     await writer.settleMark()
     if (offset > startOffset()) {
-      await writeFileAtomically(env.files, env.files.join(folder, LOG_START_FILE), encodeLogStart(offset))
+      await writeLogStart(env.files, folder, offset)
       raised(offset)
     }
     if (epochs().truncateFromStart(startOffset())) {

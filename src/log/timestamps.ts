@@ -26,51 +26,29 @@ export function findTimestamp(segments: readonly Segment[], timestamp: number, s
   return firstRecord(segment, from, (header) => header.maxTimestamp >= timestamp, (at, offset) => at >= timestamp && offset >= startOffset)
 }
 
-/** The first record with the largest timestamp of those from `startOffset` on and below `end`; undefined when none of them has one. */
-export function largestTimestamp(segments: readonly Segment[], startOffset: number, end: number): FoundTimestamp | undefined {
+/** The first record with the largest timestamp of those below `end`; undefined when none of them has one. */
+export function largestTimestamp(segments: readonly Segment[], end: number): FoundTimestamp | undefined {
   let best: Segment | undefined
   let timestamp = -1
   for (const [index, segment] of segments.entries()) {
     if (segment.baseOffset >= end) break
     const next = segments[index + 1]
-    if (next !== undefined && next.baseOffset <= startOffset) continue
-    const whole = segment.baseOffset >= startOffset && next !== undefined && next.baseOffset <= end
-    const largest = whole ? largestOf(segment) : largestBetween(segment, startOffset, end)
+    const largest = next !== undefined && next.baseOffset <= end ? largestOf(segment) : largestBelow(segment, end)
     if (largest <= timestamp) continue
     best = segment
     timestamp = largest
   }
-  if (best === undefined) return undefined
-  const isIt = (at: number, offset: number): boolean => at === timestamp && offset >= startOffset
-  return firstRecord(best, 0, (header) => header.maxTimestamp >= timestamp && header.lastOffset >= startOffset, isIt)
+  return best === undefined ? undefined : firstRecord(best, 0, (header) => header.maxTimestamp === timestamp, (at) => at === timestamp)
 }
 
-/** The largest timestamp of the records from `startOffset` on in the batches below `end`. */
-function largestBetween(segment: Segment, startOffset: number, end: number): number {
-  if (startOffset > segment.baseOffset) return largestFrom(segment, startOffset, end)
+/** The largest timestamp of the batches below `end`. */
+function largestBelow(segment: Segment, end: number): number {
   const entry = segment.timeIndex.before(end)
   let largest = entry.timestamp
   const from = largest < 0 ? 0 : segment.scanStart(entry.offset)
   scanBatches(segment.reader(), { from, to: segment.size, checkCrc: false, minOffset: segment.baseOffset }, (header) => {
     if (header.lastOffset >= end) return false
     largest = Math.max(largest, header.maxTimestamp)
-    return true
-  })
-  return largest
-}
-
-/** As above, of a segment of which some records are below the start of the log: its index says nothing of the others. */
-function largestFrom(segment: Segment, startOffset: number, end: number): number {
-  let largest = -1
-  const options = { from: segment.scanStart(startOffset), to: segment.size, checkCrc: false, minOffset: segment.baseOffset }
-  scanBatches(segment.reader(), options, (header, _position, buffer, at) => {
-    if (header.lastOffset >= end) return false
-    if (header.baseOffset >= startOffset) largest = Math.max(largest, header.maxTimestamp)
-    else if (header.lastOffset >= startOffset && header.maxTimestamp > largest) {
-      forEachRecord(batchRecordBytes(buffer, at, header), header, ({ timestampDelta, offsetDelta }) => {
-        if (header.baseOffset + offsetDelta >= startOffset) largest = Math.max(largest, recordTimestamp(header, timestampDelta))
-      })
-    }
     return true
   })
   return largest

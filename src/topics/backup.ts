@@ -16,6 +16,7 @@ import { type FileHandle, type FileSystem } from '../files/file-system.ts'
 import { createFolderDurably, folderOf, readFileSync, readFully, writeFileAtomically, writeFully } from '../files/write-fully.ts'
 import { partitionOffsetFiles } from '../format/checkpoint-file.ts'
 import { encodeLeaderEpochs, LEADER_EPOCH_FILE, parseLeaderEpochs } from '../format/leader-epoch-checkpoint.ts'
+import { encodeLogStart, LOG_START_FILE } from '../format/log-start.ts'
 import { META_PROPERTIES_FILE } from '../format/meta-properties.ts'
 import { partitionFolderName, snapshotFileName } from '../format/names.ts'
 import { encodePartitionMetadata, PARTITION_METADATA_FILE } from '../format/partition-metadata.ts'
@@ -26,6 +27,7 @@ import { Epochs } from '../log/epochs.ts'
 import { type Finding } from '../log/findings.ts'
 import { planFolder } from '../log/folder-plan.ts'
 import { Mark, type MarkState } from '../log/mark.ts'
+import { hintedLogStart } from '../log/retention.ts'
 import { scanBatches } from '../log/scan.ts'
 import { Segment, segmentFiles, type SegmentFiles } from '../log/segment.ts'
 import { type Leg, planLegs, type SegmentLegs } from '../log/segment-legs.ts'
@@ -216,12 +218,14 @@ class Copying {
     const target = this.#target(partition)
     await createFolderDurably(this.#files, target)
     if (topicId !== undefined) await this.#write(this.#files.join(target, PARTITION_METADATA_FILE), encodePartitionMetadata(topicId))
+    const start = hintedLogStart(this.#files, folder)
+    if (start > 0) await this.#write(this.#files.join(target, LOG_START_FILE), encodeLogStart(start))
     for (const { baseOffset, names, bytes } of segments) {
       const own = segmentFiles(baseOffset)
       await this.#copyBytes(this.#files.join(folder, names.log), this.#files.join(target, own.log), bytes)
       await this.#copyTxnIndex(this.#files.join(folder, names.txnIndex), this.#files.join(target, own.txnIndex), baseOffset, nextOffset)
     }
-    for (const { name, offset } of planFolder(this.#files, folder).snapshots) {
+    for (const { name, offset } of planFolder(this.#files, folder, start).snapshots) {
       const bytes = offset > nextOffset ? undefined : wholeSnapshot(this.#files, this.#files.join(folder, name))
       if (bytes !== undefined) await this.#write(this.#files.join(target, snapshotFileName(offset)), bytes)
     }
@@ -299,7 +303,7 @@ function wholeSnapshot(files: FileSystem, path: string): Buffer | undefined {
 /** How much of each segment consumers can see at this moment. */
 function extentsOf(files: FileSystem, { folder, foreign }: FoundPartition, state: MarkState | undefined, following: boolean): Extents {
   const end = following ? (state?.watermark ?? 0) : Infinity
-  const { segments } = planLegs(files, folder, planFolder(files, folder), { state, foreign, following: false })
+  const { segments } = planLegs(files, folder, planFolder(files, folder, hintedLogStart(files, folder)), { state, foreign, following: false })
   const extents: Extent[] = []
   let nextOffset = segments[0]?.baseOffset ?? 0
   for (const segment of segments) {

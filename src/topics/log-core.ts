@@ -236,7 +236,9 @@ export class LogCore {
   async #leaveForKafka(logs: readonly PartitionLog[], ended: boolean): Promise<void> {
     const { files, mark, lock } = this.env
     if (!files.durable || this.topics.length === 0 || lock?.confirmed === false) return
-    const ends = logs.map(({ topic, partition, durableOffset }) => ({ topic, partition, offset: durableOffset }))
+    const ends = logs.map(({ topic, partition, durableOffset: offset, startOffset, firstOffset }) => {
+      return { topic, partition, offset, startOffset, firstOffset }
+    })
     const clean = ended && this.topics.every(({ id, partitions, absent }) => Array.from({ length: partitions }, (_, partition) => partition)
       .every((partition) => absent.includes(partition) || mark.slot(id, partition).state?.closed === true))
     await writeKafkaCheckpoints(files, this.folder, ends, clean)

@@ -105,9 +105,12 @@ async function verifyStable(
   }
 }
 
-/** Whether a partition was cut between two words of its mark: a cut lowers the watermark first and begins a new epoch behind. */
+/**
+ * Whether files of a partition changed otherwise than by growing between two words of its mark: a cut lowers the watermark first and begins
+ * a new epoch behind; what removes or replaces sealed segments counts up the generation.
+ */
 export function wasCut(before: MarkState | undefined, now: MarkState | undefined): boolean {
-  return now?.epoch !== before?.epoch || (now?.watermark ?? 0) < (before?.watermark ?? 0)
+  return (now?.generation ?? 0) !== (before?.generation ?? 0) || now?.epoch !== before?.epoch || (now?.watermark ?? 0) < (before?.watermark ?? 0)
 }
 
 /** Whether a report has no damage in it. */
