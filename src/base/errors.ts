@@ -37,11 +37,15 @@ export const errorTable = {
   LOG_SEQUENCE_OUT_OF_ORDER: { retriable: false, meaning: 'the batch does not continue the sequence of its producer' },
   LOG_TXN_STATE_INVALID: { retriable: false, meaning: 'the batch does not fit the state of its transaction' },
   LOG_TXN_COORDINATOR_FENCED: { retriable: false, meaning: 'a newer transaction coordinator has written' },
+  LOG_TXN_ABORTED: { retriable: true, meaning: 'the transaction was aborted: nothing of it counts' },
+  LOG_TXN_TIMED_OUT: { retriable: true, meaning: 'the transaction was open for longer than it may be, and was aborted' },
+  LOG_TXN_CONCURRENT: { retriable: true, meaning: 'too many transactions are open, or the one before of the same name is still ending' },
   // Reading
   LOG_OFFSET_OUT_OF_RANGE: { retriable: false, meaning: 'the offset is below the first one kept or past the end' },
   LOG_RECORD_GONE: { retriable: false, meaning: 'the record was asked for its bytes after its partition was closed or truncated' },
   LOG_DECODE_FAILED: { retriable: false, meaning: 'the codec of the topic cannot decode these bytes' },
   // Managed consumption
+  LOG_DEAD_LETTER_TOPIC: { retriable: false, meaning: 'the topic cannot take the dead letters of the one that is consumed' },
   LOG_HANDLER_FAILED: { retriable: false, meaning: 'a handler gave a record up, and there is no dead-letter topic to put it in' },
   LOG_HANDLER_TIMED_OUT: { retriable: false, meaning: 'a handler did not return in time' },
   // Groups
