@@ -28,6 +28,7 @@ import { SyncGate } from '../log/sync-gate.ts'
 import { WindowCache } from '../log/windows.ts'
 import { type CatalogState, readCatalog, type TopicEntry, writeCatalog } from './catalog.ts'
 import { LogEvents } from './diagnostics.ts'
+import { GroupCoordinator } from './groups/coordinator.ts'
 import {
   asLogError, asPartitionError, type FolderContents, inspectFolder, type KafkaState, readKafkaState, unknownTopics, withSystemErrors,
 } from './log-folder.ts'
@@ -58,6 +59,10 @@ export interface CoreOptions {
   readonly bufferBytes: number
   readonly windowBytes: number
   readonly minFreeBytes: number
+  /** Ms after which committed offsets that nobody needs any more are forgotten. */
+  readonly offsetsRetentionMs?: number
+  /** Ms that the first rebalance of an empty group waits for more members. */
+  readonly groupInitialRebalanceDelayMs?: number
 }
 
 /** What is asked of a topic. What is undefined is taken as it is. */
@@ -88,6 +93,8 @@ export class LogCore {
   #catalog: CatalogState
   #changes: Promise<unknown> = Promise.resolve()
   #unwatch: () => void = () => {}
+  #groups: Promise<GroupCoordinator> | undefined
+  readonly #topicListeners = new Set<() => void>()
 
   private constructor(options: CoreOptions, opened: { env: LogEnvironment; events: LogEvents; kafka: KafkaState; catalog: CatalogState }) {
     this.options = options
@@ -211,8 +218,31 @@ export class LogCore {
     })
   }
 
+  /** Coordinates the groups of this folder; loaded when it is first asked for. */
+  groups(): Promise<GroupCoordinator> {
+    if (this.#groups !== undefined) return this.#groups
+    const opening = GroupCoordinator.open(this)
+    this.#groups = opening
+    // Whoever asks next tries again.
+    opening.catch(() => { this.#groups = undefined })
+    return opening
+  }
+
+  /** Calls `listener` when topics or partitions came or went. Gives the function that ends it. */
+  onTopicsChanged(listener: () => void): () => void {
+    this.#topicListeners.add(listener)
+    return () => void this.#topicListeners.delete(listener)
+  }
+
+  /** Waits until members of groups that are leaving have left. */
+  async settleGroups(): Promise<void> {
+    const groups = await this.#groups?.catch(() => undefined)
+    await groups?.settled()
+  }
+
   /** Makes everything appended so far durable; a read-only log has appended nothing. */
   async flush(): Promise<void> {
+    await this.settleGroups()
     if (this.readOnly) return
     await Promise.all(this.openTopics.flatMap((topic) => presentLogs(topic).map((log) => log.flush())))
   }
@@ -220,6 +250,8 @@ export class LogCore {
   /** Closes everything. Throws the first thing that could not be stored, after all was tried. */
   async close(): Promise<void> {
     this.#unwatch()
+    const groups = await this.#groups?.catch(() => undefined)
+    await groups?.close()
     await this.#changes.catch(() => {})
     this.sends.clear(new LogError('LOG_CLOSED', `the log ${this.folder} is closed`))
     const logs = this.openTopics.flatMap(presentLogs)
@@ -339,6 +371,7 @@ export class LogCore {
     const catalog = { ...this.#catalog, topics: topics.toSpliced(place < 0 ? topics.length : place, 0, entry) }
     await writeCatalog(this.env.files, this.folder, catalog)
     this.#catalog = catalog
+    for (const listener of this.#topicListeners) listener()
   }
 
   /** Sees the topics that a writer in another process made since; nothing to do for the writer itself. */
