@@ -11,7 +11,22 @@ export type Outcome =
   | { readonly type: 'release'; readonly delayMs: number | undefined }
   | { readonly type: 'reject'; readonly error: unknown }
 
+/** What an attempt belongs to. */
+interface Attempted {
+  readonly signal: AbortSignal
+  readonly origin: Origin | undefined
+}
+
 const ACCEPT: Outcome = { type: 'accept' }
+
+/** Where a record came from that was read elsewhere: in the retry topic, or among the dead letters. */
+export interface Origin {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  /** As they were there. */
+  readonly headers: RecordHeaders
+}
 
 /** A record as a handler gets it. A handler that returns accepts it, one that throws releases it; or it says what else shall become of it. */
 export class Delivery<K, V> implements PortableRecord<K, V> {
@@ -22,29 +37,29 @@ export class Delivery<K, V> implements PortableRecord<K, V> {
   /** How often the record was handed out, this time included: 1, 2, … */
   readonly attempt: number
   private readonly record: LogRecord<K, V>
-  private readonly aborts: { readonly signal: AbortSignal }
+  private readonly attempted: Attempted
   private decided: Outcome | undefined
 
   /** @internal Throws what the codecs throw. */
-  constructor(record: LogRecord<K, V>, attempt: number, aborts: { readonly signal: AbortSignal }) {
+  constructor(record: LogRecord<K, V>, attempt: number, attempted: Attempted) {
     this.record = record
     this.key = record.key
     this.value = record.value
     this.attempt = attempt
-    this.aborts = aborts
+    this.attempted = attempted
     this.decided = undefined
   }
 
   get topic(): string {
-    return this.record.topic
+    return (this.attempted.origin ?? this.record).topic
   }
 
   get partition(): number {
-    return this.record.partition
+    return (this.attempted.origin ?? this.record).partition
   }
 
   get offset(): number {
-    return this.record.offset
+    return (this.attempted.origin ?? this.record).offset
   }
 
   /** Milliseconds since 1970; −1 when the producer gave none. */
@@ -54,17 +69,18 @@ export class Delivery<K, V> implements PortableRecord<K, V> {
 
   /** Names as strings, values as views. */
   get headers(): RecordHeaders {
-    return this.record.headers
+    return (this.attempted.origin ?? this.record).headers
   }
 
   /** The value of the last header called `name`; undefined when there is none. */
   header(name: string): Buffer | null | undefined {
-    return this.record.header(name)
+    const { origin } = this.attempted
+    return origin === undefined ? this.record.header(name) : origin.headers.findLast(([one]) => one === name)?.[1]
   }
 
   /** Aborted when the result is not waited for any longer: the partition went to another member, or the time to stop ran out. */
   get signal(): AbortSignal {
-    return this.aborts.signal
+    return this.attempted.signal
   }
 
   /** The record is done, whatever the handler does from now on. */

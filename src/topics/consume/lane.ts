@@ -1,6 +1,6 @@
 /*
- * One assigned partition of a loop (loop.ts): reads it, keeps the order that was asked for, and knows what may be committed. It decides
- * which record may be handled next, and never whether there is a hand free for it.
+ * One partition of a loop (loop.ts): reads it, keeps the order that was asked for, and knows what may be committed. It decides which record
+ * may be handled next, and never whether there is a hand free for it.
  *
  * Order `'partition'`: one record after the other. `'key'`: records of one key, compared by their bytes, one after the other; those without
  * a key have no order. `'none'`: any. A record that waits to be tried again keeps its place.
@@ -9,7 +9,8 @@ import { type PartitionLog } from '../../log/partition-log.ts'
 import { type LogRecord } from '../../log/record.ts'
 import { type RecordCodecs } from '../../log/record-input.ts'
 import { string } from '../codecs.ts'
-import { type Delivery } from './delivery.ts'
+import { type Chain, Chains, type Link } from './chains.ts'
+import { type Delivery, type Origin } from './delivery.ts'
 import { FinishedSet } from './finished-set.ts'
 import { type CommitEntry, type CommittedPlace, type Place } from './membership.ts'
 import { PartitionReader } from './partition-reader.ts'
@@ -21,14 +22,8 @@ export const orders = ['partition', 'key', 'none'] as const
 /** What is kept in order: the records of a partition, those of a key, or nothing. */
 export type Order = (typeof orders)[number]
 
-/** Records with one key that wait for the one before them. */
-interface Chain<K, V> {
-  readonly key: string
-  last: Task<K, V>
-}
-
 /** A record that was read and is not finished. */
-export class Task<K, V> {
+export class Task<K, V> implements Link<Task<K, V>> {
   readonly lane: Lane<K, V>
   readonly slot: number
   readonly record: LogRecord<K, V>
@@ -38,8 +33,10 @@ export class Task<K, V> {
   delivery: Delivery<K, V> | undefined
   /** When it was handed out, on the monotonic clock; only kept when there is a limit. */
   since = 0
-  chain: Chain<K, V> | undefined
+  chain: Chain<Task<K, V>> | undefined
   next: Task<K, V> | undefined
+  /** Where it came from, when that is not where it was read. */
+  origin: Origin | undefined
   private controller: AbortController | undefined
 
   constructor(lane: Lane<K, V>, slot: number, record: LogRecord<K, V>) {
@@ -49,6 +46,7 @@ export class Task<K, V> {
     this.delivery = undefined
     this.chain = undefined
     this.next = undefined
+    this.origin = undefined
     this.controller = undefined
   }
 
@@ -65,6 +63,17 @@ export class Task<K, V> {
   }
 }
 
+/** A record on its way to another topic. */
+export interface Leaving<K, V> {
+  readonly task: Task<K, V>
+  readonly error: unknown
+  readonly stage: 'decode' | 'handle'
+  /** Wall time at which it is to be tried again: it goes to the retry topic. Undefined: it goes to the dead letters. */
+  readonly due?: number
+  /** It is only to lie somewhere else in the retry topic, as it is. */
+  readonly moved?: boolean
+}
+
 /** What a {@link Lane} is made of. */
 export interface LaneOptions<K, V> {
   readonly place: Place
@@ -77,7 +86,7 @@ export interface LaneOptions<K, V> {
   readonly from: number
 }
 
-/** One assigned partition. */
+/** One partition. */
 export class Lane<K, V> {
   readonly place: Place
   readonly log: PartitionLog
@@ -91,13 +100,16 @@ export class Lane<K, V> {
   active = false
   /** Something finished since the last commit. */
   dirty = false
-  /** Records that are to be put aside, and whether some are on their way. */
+  /** Records that are to leave, and whether some are on their way. */
   leaving: Leaving<K, V>[] = []
   handing = false
-  private readonly order: Order
+  /** Nothing is read before this says so: what is away must be known first. */
+  mayBegin: () => boolean = () => true
+  protected readonly order: Order
+  /** Of the records with order `'key'`; shared with the lane of what is away. */
+  readonly chains: Chains<Task<K, V>>
   /** Text that is the same for the same key, and null for none. */
-  private readonly keyOf: (record: LogRecord<K, V>) => string | null
-  private readonly chains = new Map<string, Chain<K, V>>()
+  readonly keyOf: (record: LogRecord<K, V>) => string | null
   /** Order `'partition'`: a record is not finished. */
   private busy = false
   /** Read, but too far above what is unfinished to be told as finished. */
@@ -105,12 +117,13 @@ export class Lane<K, V> {
   private stopListening: () => void = () => {}
 
   /** @throws LogError `LOG_OFFSET_OUT_OF_RANGE` when the committed offset is past the end; those of a set that cannot be read */
-  constructor(options: LaneOptions<K, V>) {
+  constructor(options: LaneOptions<K, V>, chains = new Chains<Task<K, V>>()) {
     const { place, log, codecs, order, maxInFlight, committed } = options
     const position = committed?.offset ?? options.from
     this.place = place
     this.log = log
     this.order = order
+    this.chains = chains
     this.keyOf = codecs.key.name === string.name ? decodedKey : keyOfBytes
     this.reader = new PartitionReader(log, codecs, position)
     this.tracker = new Tracker({
@@ -125,7 +138,7 @@ export class Lane<K, V> {
 
   /** The next record that may be handled now; undefined when there is none, or no room. */
   take(): Task<K, V> | undefined {
-    if (this.busy) return undefined
+    if (this.busy || !this.mayBegin()) return undefined
     for (;;) {
       const record = this.read()
       if (record === undefined) return undefined
@@ -141,14 +154,25 @@ export class Lane<K, V> {
     }
   }
 
-  /** The record is done: gives the one that waited for it. */
-  finish(task: Task<K, V>): Task<K, V> | undefined {
+  /** When something is due that `take` has not given yet, ms of wall time. */
+  get nextDue(): number {
+    return Infinity
+  }
+
+  /** There is more to read than one turn of the event loop should. */
+  get hasMore(): boolean {
+    return false
+  }
+
+  /** The record is done, or, when it went `away`, is in the retry topic: gives the one that waited for it. */
+  finish(task: Task<K, V>, away = false): Task<K, V> | undefined {
     this.tracker.finish(task.slot)
     this.dirty = true
     this.busy = false
-    const { chain, next } = task
-    if (chain !== undefined && next === undefined) this.chains.delete(chain.key)
-    return next
+    const { chain } = task
+    if (chain === undefined) return undefined
+    if (away) this.chains.goAway(chain.key, task.record.offset)
+    return this.chains.leave(chain)
   }
 
   /** What there is to commit now. */
@@ -180,6 +204,7 @@ export class Lane<K, V> {
     this.chains.clear()
   }
 
+  /** The next record that there is room for. */
   private read(): LogRecord<K, V> | undefined {
     const { tracker, reader } = this
     if (!tracker.hasRoom) return undefined
@@ -197,18 +222,9 @@ export class Lane<K, V> {
   /** Whether another record of its key is not finished: then it waits behind that one. */
   private isBehind(task: Task<K, V>): boolean {
     const key = this.keyOf(task.record)
-    if (key === null) return false
-    const chain = this.chains.get(key)
-    if (chain === undefined) {
-      task.chain = { key, last: task }
-      this.chains.set(key, task.chain)
-      return false
-    }
+    if (key === null || this.chains.enter(key, task)) return false
     // It may wait for long: it must not keep the memory of all records that were read with it.
     task.record.detach()
-    task.chain = chain
-    chain.last.next = task
-    chain.last = task
     return true
   }
 }
@@ -220,11 +236,4 @@ function decodedKey<K, V>(record: LogRecord<K, V>): string | null {
 
 function keyOfBytes<K, V>({ keyBytes }: LogRecord<K, V>): string | null {
   return keyBytes === null ? null : keyBytes.toString('latin1')
-}
-
-/** A record on its way to another topic, and why. */
-export interface Leaving<K, V> {
-  readonly task: Task<K, V>
-  readonly error: unknown
-  readonly stage: 'decode' | 'handle'
 }

@@ -13,6 +13,7 @@ import { Delivery, type Outcome } from './delivery.ts'
 import { Lane, type Leaving, type Order, Task } from './lane.ts'
 import { type CommitEntry, type Membership, type MembershipEvents, type Place } from './membership.ts'
 import { delayOf, DueHeap, type RetryDelay } from './retry.ts'
+import { RetryLane } from './retry-lane.ts'
 
 /** Handles a record. Returning accepts it, throwing releases it to be tried again. */
 export type Handler<K, V> = (record: Delivery<K, V>) => unknown
@@ -38,6 +39,8 @@ export interface LoopOptions<K, V> {
   readonly attempts: number
   readonly delay: RetryDelay
   readonly retryable: (error: unknown) => boolean
+  /** A wait that is longer is spent in the retry topic; Infinity when there is none. */
+  readonly laterThanMs: number
   readonly handlerTimeoutMs: number
   /** How long a partition that is revoked waits for what is in hand. */
   readonly drainMs: number
@@ -45,7 +48,8 @@ export interface LoopOptions<K, V> {
   /** Waiting keeps the process alive. */
   readonly ref: boolean
   readonly join: (events: MembershipEvents) => Membership
-  readonly open: (place: Place, member: Membership) => Lane<K, V>
+  /** The lanes of an assigned partition. */
+  readonly open: (place: Place, member: Membership) => readonly Lane<K, V>[] | Promise<readonly Lane<K, V>[]>
   /**
    * Stores records elsewhere and commits in the same step. Rejects when neither was done. Undefined: a record that cannot be handled ends
    * the loop.
@@ -78,6 +82,8 @@ const RECORDS_PER_LANE_TURN = 128
 const MOST_LEAVING = 100
 /** Before what failed and may succeed later, a commit or a hand-over, is tried again. */
 const TRY_AGAIN_MS = 1000
+/** The wall clock is looked at so often while records of the retry topic wait. */
+const MOST_DUE_WAIT_MS = 60_000
 const KEEP_ALIVE_MS = 0x7fff_ffff
 
 /** Where a loop is in its life. */
@@ -90,7 +96,8 @@ export class ConsumeLoop<K, V> {
   private readonly options: LoopOptions<K, V>
   private readonly handler: Handler<K, V>
   private readonly member: Membership
-  private readonly lanes = new Map<string, Lane<K, V>>()
+  /** By the partition that was assigned. */
+  private readonly lanes = new Map<string, readonly Lane<K, V>[]>()
   private state: LoopState = 'running'
   private settle!: { resolve: () => void; reject: (error: unknown) => void }
   private ending: Promise<void> | undefined
@@ -109,6 +116,8 @@ export class ConsumeLoop<K, V> {
   private delayedCount = 0
   private delayTimer: Timer | undefined
   private delayTimerAt = Infinity
+  private dueTimer: Timer | undefined
+  private dueTimerAt = Infinity
   private commitTimer: Timer | undefined
   private committing: Promise<void> | undefined
   private timeoutTimer: Timer | undefined
@@ -162,7 +171,7 @@ export class ConsumeLoop<K, V> {
   get stats(): LoopStats {
     let unfinished = 0
     let handling = 0
-    for (const lane of this.lanes.values()) {
+    for (const lane of this.allLanes()) {
       unfinished += lane.tracker.unfinished
       handling += lane.inHand.size
     }
@@ -171,18 +180,32 @@ export class ConsumeLoop<K, V> {
 
   // Partitions come and go
 
-  private assigned(places: readonly Place[]): void {
-    if (this.state !== 'running') return
+  private async assigned(places: readonly Place[]): Promise<void> {
     try {
       for (const place of places) {
-        const lane = this.options.open(place, this.member)
-        this.lanes.set(nameOf(place), lane)
-        lane.listen(() => this.activate(lane))
-        this.activate(lane)
+        const opened = this.options.open(place, this.member)
+        this.add(place, opened instanceof Promise ? await opened : opened)
       }
     } catch (error) {
       this.crash(error)
     }
+  }
+
+  private add(place: Place, lanes: readonly Lane<K, V>[]): void {
+    if (this.state !== 'running') {
+      for (const lane of lanes) lane.close()
+      return
+    }
+    this.lanes.set(nameOf(place), lanes)
+    for (const lane of lanes) {
+      lane.listen(() => this.activate(lane))
+      if (lane instanceof RetryLane) lane.onCaughtUp = () => { for (const other of lanes) this.activate(other) }
+      this.activate(lane)
+    }
+  }
+
+  private allLanes(): Lane<K, V>[] {
+    return [...this.lanes.values()].flat()
   }
 
   private async revoked(places: readonly Place[]): Promise<void> {
@@ -228,8 +251,8 @@ export class ConsumeLoop<K, V> {
       // Whoever had something of it in hand keeps it; another hand takes the place.
       this.hands -= lane.abandonHands(reason)
       lane.close()
-      if (this.lanes.get(nameOf(lane.place)) === lane) this.lanes.delete(nameOf(lane.place))
     }
+    for (const [name, of] of this.lanes) if (of.some((lane) => lane.state === 'closed')) this.lanes.delete(name)
     this.wake()
   }
 
@@ -237,7 +260,7 @@ export class ConsumeLoop<K, V> {
 
   private async end(failure: { readonly error: unknown } | undefined): Promise<void> {
     this.state = 'stopping'
-    const lanes = [...this.lanes.values()]
+    const lanes = this.allLanes()
     await this.drain(lanes, () => this.stopBefore)
     if (this.isEnded) return
     const reason = tooLate('the consumption was stopped')
@@ -270,8 +293,8 @@ export class ConsumeLoop<K, V> {
 
   private finish(reason: unknown): void {
     this.state = 'ended'
-    this.drop([...this.lanes.values()], reason)
-    for (const timer of [this.keepAlive, this.commitTimer, this.delayTimer, this.timeoutTimer]) timer?.cancel()
+    this.drop(this.allLanes(), reason)
+    for (const timer of [this.keepAlive, this.commitTimer, this.delayTimer, this.timeoutTimer, this.dueTimer]) timer?.cancel()
     this.delayed.clear()
     this.delayedTasks.clear()
     this.ready.length = 0
@@ -362,8 +385,7 @@ export class ConsumeLoop<K, V> {
         lane.active = false
         this.row.shift()
         if (lane.dirty) this.commitLater()
-        const waiting = lane
-        if (lane.state === 'open') lane.reader.fill(() => this.activate(waiting))
+        if (lane.state === 'open') this.waitFor(lane)
         continue
       }
       if (++this.laneTurn >= RECORDS_PER_LANE_TURN && this.row.length > 1) {
@@ -373,6 +395,23 @@ export class ConsumeLoop<K, V> {
       return task
     }
     return undefined
+  }
+
+  /** A lane had nothing to give: looks after what may change that, beside new records and finished ones. */
+  private waitFor(lane: Lane<K, V>): void {
+    if (lane.leaving.length > 0 && !lane.handing) void this.handOver(lane)
+    if (lane.hasMore) this.options.clock.defer(() => this.activate(lane))
+    else lane.reader.fill(() => this.activate(lane))
+    const { nextDue } = lane
+    if (nextDue >= this.dueTimerAt) return
+    const { clock } = this.options
+    this.dueTimer?.cancel()
+    this.dueTimerAt = nextDue
+    // Not too long: the wall clock may be set meanwhile.
+    this.dueTimer = clock.setTimer(() => {
+      this.dueTimerAt = Infinity
+      for (const one of this.allLanes()) if (one instanceof RetryLane) this.activate(one)
+    }, Math.max(0, Math.min(nextDue - clock.now(), MOST_DUE_WAIT_MS)))
   }
 
   private letLoopTurn(): void {
@@ -416,9 +455,9 @@ export class ConsumeLoop<K, V> {
     return next
   }
 
-  private completed(task: Task<K, V>): Task<K, V> | undefined {
+  private completed(task: Task<K, V>, away = false): Task<K, V> | undefined {
     const { lane } = task
-    const next = lane.finish(task)
+    const next = lane.finish(task, away)
     if (this.commitTimer === undefined) this.commitLater()
     if (!lane.active) this.activate(lane)
     if (next === undefined || lane.state !== 'open') return undefined
@@ -430,13 +469,15 @@ export class ConsumeLoop<K, V> {
   // What fails
 
   private failed(task: Task<K, V>, outcome: Exclude<Outcome, { type: 'accept' }> & { readonly error?: unknown }): void {
-    const { attempts, delay, retryable, random } = this.options
+    const { attempts, delay, retryable, random, laterThanMs, clock } = this.options
     this.counts.failures++
     keep(task)
     const { error } = outcome
     if (outcome.type === 'reject' || task.attempts >= attempts || !holds(() => retryable(error))) return this.giveUp(task, error, 'handle')
     this.tell(task, error, 'retry')
-    this.tryLater(task, outcome.delayMs ?? delayOf(delay, task.attempts, random))
+    const delayMs = outcome.delayMs ?? delayOf(delay, task.attempts, random)
+    if (delayMs > laterThanMs) this.leave(task, { task, error, stage: 'handle', due: clock.now() + delayMs })
+    else this.tryLater(task, delayMs)
   }
 
   private tryLater(task: Task<K, V>, delayMs: number): void {
@@ -469,7 +510,7 @@ export class ConsumeLoop<K, V> {
 
   /** The record is not tried any more. */
   private giveUp(task: Task<K, V>, error: unknown, stage: 'decode' | 'handle'): void {
-    const { lane, record } = task
+    const { record } = task
     if (this.options.putAside === undefined) {
       this.tell(task, error, 'stop')
       const { topic, partition, offset } = record
@@ -479,7 +520,11 @@ export class ConsumeLoop<K, V> {
       return
     }
     this.tell(task, error, 'dead-letter')
-    lane.leaving.push({ task, error, stage })
+    this.leave(task, { task, error, stage })
+  }
+
+  private leave({ lane }: Task<K, V>, leaving: Leaving<K, V>): void {
+    lane.leaving.push(leaving)
     if (!lane.handing) void this.handOver(lane)
   }
 
@@ -501,9 +546,9 @@ export class ConsumeLoop<K, V> {
         }
         if (this.isClosed(lane)) break
         lane.leaving.splice(0, leaving.length)
-        this.counts.deadLetters += leaving.length
-        for (const { task } of leaving) {
-          const next = this.completed(task)
+        for (const { task, due } of leaving) {
+          if (due === undefined) this.counts.deadLetters++
+          const next = this.completed(task, due !== undefined)
           if (next !== undefined) this.ready.push(next)
         }
         this.wake()
@@ -548,7 +593,7 @@ export class ConsumeLoop<K, V> {
     const now = clock.monotonic()
     let oldest = Infinity
     this.timeoutTimer = undefined
-    for (const lane of this.lanes.values()) {
+    for (const lane of this.allLanes()) {
       for (const task of lane.inHand) {
         if (now - task.since >= handlerTimeoutMs) this.timedOut(task)
         else oldest = Math.min(oldest, task.since)
@@ -583,7 +628,7 @@ export class ConsumeLoop<K, V> {
   /** Commits what finished since; one such commit at a time, and none of a lane of which something is just put aside. */
   private async commitAll(): Promise<void> {
     if (this.committing !== undefined) return this.commitLater()
-    const lanes = [...this.lanes.values()].filter((lane) => lane.dirty && !lane.handing)
+    const lanes = this.allLanes().filter((lane) => lane.dirty && !lane.handing)
     if (lanes.length === 0) return
     try {
       await (this.committing = this.commit(lanes))

@@ -14,7 +14,7 @@ export interface TrackerStart {
   readonly position: number
   /** Offsets above it that are finished. */
   readonly finished?: FinishedSet
-  /** How many records may be between the lowest unfinished one and the last one handed out. */
+  /** How many records may be between the lowest unfinished one and the last one handed out; Infinity for no bound, however far apart. */
   readonly maxInFlight: number
 }
 
@@ -41,7 +41,7 @@ export class Tracker {
   /** Whether a record may be added that lies at the position or behind it; ask again when something finished. */
   get hasRoom(): boolean {
     const count = this.#next - this.#first
-    return count === 0 || (count < this.#maxInFlight && this.position - this.#offsets[this.#first & this.#mask]! < MOST_FINISHED_SPAN - 1)
+    return count === 0 || this.#maxInFlight === Infinity || (count < this.#maxInFlight && this.position - this.#offsets[this.#first & this.#mask]! < MOST_FINISHED_SPAN - 1)
   }
 
   /** How many records were added and are not finished. */
@@ -82,6 +82,24 @@ export class Tracker {
     if (slot === this.#first) this.#pass()
   }
 
+  /** The offset of a slot that is not passed. */
+  offsetOf(slot: number): number {
+    return this.#offsets[slot & this.#mask]!
+  }
+
+  isFinished(slot: number): boolean {
+    return slot < this.#first || this.#finished[slot & this.#mask] === 1
+  }
+
+  /** Up to `limit` slots that are not finished, the lowest first. */
+  lowest(limit: number): number[] {
+    const slots: number[] = []
+    for (let slot = this.#first; slot < this.#next && slots.length < limit; slot++) {
+      if (this.#finished[slot & this.#mask] === 0) slots.push(slot)
+    }
+    return slots
+  }
+
   /** Nothing was read up to `position`, and nothing is there: what readers do not get was passed over. */
   moveTo(position: number): void {
     if (position > this.position) this.position = position
@@ -98,9 +116,12 @@ export class Tracker {
    * @param also  slots that are to be told as finished although they are not yet
    */
   finishedAbove(also: readonly number[] = []): Buffer | undefined {
-    const writer = new FinishedSetWriter(this.committable)
+    const base = this.committable
+    const writer = new FinishedSetWriter(base)
     for (let slot = this.#first; slot < this.#next; slot++) {
       const place = slot & this.#mask
+      // Beyond what a set can tell nothing finished: who has no bound asks `reaches` before.
+      if (this.#offsets[place]! - base >= MOST_FINISHED_SPAN) break
       if (this.#finished[place] === 1) writer.add(this.#offsets[place]!)
     }
     for (const slot of also) if (slot >= this.#first) writer.add(this.#offsets[slot & this.#mask]!)

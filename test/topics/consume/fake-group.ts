@@ -50,16 +50,16 @@ export class FakeGroup {
     const order = options.order ?? 'key'
     return new ConsumeLoop<string, string>({
       clock: this.clock, random: seededRandom(1), order, concurrency: 64, attempts: 3, delay: () => 100, retryable: () => true,
-      handlerTimeoutMs: Infinity, drainMs: 1000, commitIntervalMs: 100, ref: false, onFailure: undefined,
+      laterThanMs: Infinity, handlerTimeoutMs: Infinity, drainMs: 1000, commitIntervalMs: 100, ref: false, onFailure: undefined,
       join: (events) => {
         const member = new FakeMember(this, events)
         this.members.push(member)
         return member
       },
-      open: (place, member) => new Lane({
+      open: (place, member) => [new Lane({
         place, log: this.log(place.partition), codecs: { key: string, value: this.value }, order, maxInFlight,
         committed: member.committed(place), from: 0,
-      }),
+      })],
       putAside: (leaving, entry) => this.#putAside(leaving, entry),
       ...others,
     }, handler)
