@@ -6,6 +6,8 @@ import { type Random } from '../base/random.ts'
 import { type FileSystem, type FolderLock } from '../files/file-system.ts'
 import { type OpenFiles } from '../files/open-files.ts'
 import { type BufferBudget } from './buffer-budget.ts'
+import { type CleanReport } from './clean-report.ts'
+import { type CleanerCheckpoint } from './cleaner-checkpoint.ts'
 import { type DiskRoom } from './disk-room.ts'
 import { type Mark } from './mark.ts'
 import { type RecoveryReport } from './recovery-report.ts'
@@ -18,11 +20,20 @@ export type LogEvent = { readonly topic: string; readonly partition: number } & 
   | { readonly type: 'sync'; readonly ms: number }
   | { readonly type: 'roll'; readonly baseOffset: number }
   | { readonly type: 'recovery'; readonly report: RecoveryReport }
+  /** A compacted partition was cleaned. */
+  | { readonly type: 'compaction'; readonly report: CleanReport }
   /** Appends are refused until a reopen. Records from `from` up to `end` were not acknowledged and are lost. */
   | { readonly type: 'fenced'; readonly from: number; readonly end: number; readonly cause: unknown }
   /** Records from `from` up to `end` did not find room. */
   | { readonly type: 'disk-full'; readonly from: number; readonly end: number; readonly cause: unknown }
 )
+
+/** What the cleanings of one log share. */
+export interface CleanerPlace {
+  readonly checkpoint: CleanerCheckpoint
+  /** Bytes that the keys of one cleaning may take in memory. */
+  readonly bufferBytes: number
+}
 
 /** What the partitions of one log share. */
 export interface LogEnvironment {
@@ -39,6 +50,8 @@ export interface LogEnvironment {
   readonly room: DiskRoom
   /** Bytes of room that durability 'sync' keeps ahead of a segment's end. */
   readonly roomAheadBytes: number
+  /** What cleanings of compacted partitions share; absent where nobody cleans. */
+  readonly cleaner?: CleanerPlace
   /** Nothing is written or removed, whatever is found. */
   readonly readOnly: boolean
   /** Called with what happens; absent when nobody listens. */

@@ -8,6 +8,9 @@ import { LogError } from '../base/errors.ts'
 import { writeFileAtomically } from '../files/write-fully.ts'
 import { type PinnedFile } from '../files/open-files.ts'
 import { encodeLeaderEpochs, LEADER_EPOCH_FILE } from '../format/leader-epoch-checkpoint.ts'
+import { type CleanReport } from './clean-report.ts'
+import { Cleaner, type CleanOptions } from './cleaner.ts'
+import { type CleanRange } from './cleaner-range.ts'
 import { type CursorSource, RecordCursor } from './cursor.ts'
 import { type LogEnvironment } from './environment.ts'
 import { type Epochs } from './epochs.ts'
@@ -67,6 +70,7 @@ export class PartitionLog implements CursorSource {
   #opened: OpenedPartition
   readonly #writer: Writer | undefined
   readonly #retention: Retention | undefined
+  readonly #cleaner: Cleaner | undefined
   #startOffset: number
   #readEnd: number
   /** Of a read-only log: what the mark said when it was last looked at. */
@@ -93,6 +97,7 @@ export class PartitionLog implements CursorSource {
     this.#hasAborted = hasAborted
     this.#writer = env.readOnly ? undefined : this.#startWriter()
     this.#retention = this.#writer && this.#startRetention(this.#writer)
+    this.#cleaner = this.#writer && this.#startCleaner(this.#writer)
   }
 
   /** Opens, recovers or creates the log in a folder. */
@@ -261,7 +266,10 @@ export class PartitionLog implements CursorSource {
     return found === undefined || found.offset >= this.#visibleEnd(isolation) ? undefined : found
   }
 
-  /** As Kafka answers it: the first record with the largest timestamp below where this isolation sees; of a segment that begins below the start, all. */
+  /**
+   * As Kafka answers it: the first record with the largest timestamp below where this isolation sees; of a segment that begins below the
+   * start, all.
+   */
   maxTimestamp(isolation: Isolation = 'read_committed'): FoundTimestamp | undefined {
     return this.#reading(() => largestTimestamp(this.#segments.all, this.#visibleEnd(isolation)))
   }
@@ -297,6 +305,25 @@ export class PartitionLog implements CursorSource {
   }
 
   /**
+   * Compacts what is sealed: of each key the last record stays, the others go. Offsets and order never change. What no cleaning has looked at
+   * decides, as far as there is memory for its keys: the report tells whether another cleaning is needed.
+   *
+   * @throws LogError `LOG_CORRUPT` for a batch that is damaged, `LOG_FENCED`, `LOG_IO`, `LOG_READ_ONLY`, `LOG_CLOSED`; the reason of the signal
+   */
+  async clean(options: CleanOptions = {}): Promise<CleanReport> {
+    const cleaner = this.#cleaner
+    if (cleaner === undefined) throw this.#readOnlyError()
+    return guardedAsync(`compacting ${this.topic}-${this.partition}`, () => cleaner.clean(options))
+  }
+
+  /** How much a cleaning would have to look at, and whether one is due by the settings. A log that is not compacted has nothing to clean. */
+  dirtiness(now: number): Pick<CleanRange, 'ratio' | 'cleanableBytes' | 'due'> {
+    if (this.#cleaner === undefined || this.#options.config.cleanupPolicy === 'delete') return { ratio: 0, cleanableBytes: 0, due: false }
+    const cleaner = this.#cleaner
+    return this.#reading(() => cleaner.range(now))
+  }
+
+  /**
    * Cuts everything from `offset` on: the next record gets that offset. A batch that begins below it and reaches past it goes whole. A new
    * epoch begins, so that whoever read what was cut can tell. Below the start it empties the log. At or past the end it does nothing.
    */
@@ -307,6 +334,7 @@ export class PartitionLog implements CursorSource {
       if (offset >= writer.acknowledged) return
       const nextOffset = Math.max(offset, this.#startOffset)
       const place = this.#placeOf(nextOffset)
+      await this.#cleaner!.cutTo(nextOffset)
       try {
         await this.#lowerMark(place, nextOffset)
         await this.#cutSegments(nextOffset)
@@ -336,6 +364,7 @@ export class PartitionLog implements CursorSource {
       throw new LogError('LOG_LOCK_LOST', `another process took the lock of the folder of ${this.topic}-${this.partition}`)
     }
     await writer.settle()
+    await this.#cleaner!.settle()
     await this.#env.mark.restore()
     const { acknowledged, nextOffset, certain } = writer
     // Of the segment where certainty ends the indexes may not be durable, even if all its records are.
@@ -386,6 +415,7 @@ export class PartitionLog implements CursorSource {
     if (this.#closed) return
     try {
       await guardedAsync(`closing ${this.topic}-${this.partition}`, async () => {
+        await this.#cleaner?.close()
         await this.#writer?.close()
         if (this.#env.lock?.confirmed !== false) this.#retention?.close()
       })
@@ -458,6 +488,15 @@ export class PartitionLog implements CursorSource {
         this.#startOffset = startOffset
         this.#progressed()
       },
+    })
+  }
+
+  #startCleaner(writer: Writer): Cleaner {
+    const { topic, partition, folder, config } = this.#options
+    return new Cleaner({
+      env: this.#env, config, topic, partition, folder, segments: this.#segments, tail: this.tail, writer,
+      producers: () => this.#opened.producers, startOffset: () => this.#startOffset, lastStableOffset: () => this.lastStableOffset,
+      abortedFrom: (offset) => this.#abortedFrom(offset),
     })
   }
 

@@ -9,6 +9,7 @@
 import { getInt32, getInt64 } from '../base/bytes.ts'
 import { isLogError } from '../base/errors.ts'
 import { type FileHandle } from '../files/file-system.ts'
+import { type PinnedFile } from '../files/open-files.ts'
 import { readFullySync, writeFullySync } from '../files/write-fully.ts'
 import { BASE_OFFSET_AT, type BatchHeader, LAST_OFFSET_DELTA_AT, MAGIC, MAGIC_AT, RECORDS_AT } from '../format/batch.ts'
 import { indexFileName, logFileName, snapshotFileName, timeIndexFileName, txnIndexFileName } from '../format/names.ts'
@@ -54,7 +55,7 @@ export interface AheadFacts {
 /** One segment of a partition. */
 export class Segment {
   readonly baseOffset: number
-  readonly path: string
+  path: string
   /** Bytes of batches in the file: where the next one begins. */
   size: number
   /** One past the last offset in it; the base offset when it is empty. For a sealed one, possibly the base offset of the next. */
@@ -76,7 +77,7 @@ export class Segment {
   readonly #env: LogEnvironment
   readonly #config: LogConfig
   readonly #folder: string
-  readonly #names: SegmentFiles
+  #names: SegmentFiles
   #handle: FileHandle | undefined
   readonly #files: IndexFiles
   /** Loaded when first needed. */
@@ -173,7 +174,7 @@ export class Segment {
     if (batch.lastOffset - this.baseOffset > 0x7fff_ffff) return 'offset'
     if (size === 0) return undefined
     if (this.#loaded.full) return 'index'
-    return this.#age(batch, ahead) > this.#config.segmentMs ? 'time' : undefined
+    return this.#age(batch, ahead) > longestMs(this.#config) ? 'time' : undefined
   }
 
   /** Writes sealed batches that lie side by side in memory. When it throws, nothing of this call counts. */
@@ -417,6 +418,29 @@ export class Segment {
     return this.offsetIndex.lookup(offset)
   }
 
+  /** Its files are called so by now. */
+  renamed(names: SegmentFiles): void {
+    this.#names = names
+    this.path = this.#env.files.join(this.#folder, names.log)
+    this.#indexes = undefined
+  }
+
+  /** Largest timestamp of the first batch; undefined for an empty segment. */
+  get firstTimestamp(): number | undefined {
+    if (this.size > 0) this.#firstTimestamp ??= this.#readFirst()?.maxTimestamp
+    return this.#firstTimestamp
+  }
+
+  /** Bytes of the offset index or the time index, whichever is larger: of a sealed segment as its files have it. */
+  get indexBytes(): number {
+    return Math.max(this.#files.size(this.#names.index) ?? 0, this.#files.size(this.#names.timeIndex) ?? 0)
+  }
+
+  /** The file, open until it is released: for asynchronous reads. */
+  pin(): PinnedFile {
+    return this.#env.openFiles.pin(this.path)
+  }
+
   /** A handle to read from, for use at once. */
   reader(): FileHandle {
     return this.#handle ?? this.#env.openFiles.read(this.path)
@@ -446,8 +470,7 @@ export class Segment {
 
   /** Record time since the segment began; wall time when its records have none. */
   #age(batch: BatchFacts, ahead: AheadFacts | undefined): number {
-    if (this.size > 0) this.#firstTimestamp ??= this.#readFirst()?.maxTimestamp
-    const first = this.size > 0 ? this.#firstTimestamp : ahead?.firstTimestamp
+    const first = this.size > 0 ? this.firstTimestamp : ahead?.firstTimestamp
     if (first !== undefined && first >= 0) return batch.maxTimestamp - first
     return this.#env.clock.now() - this.createdMs
   }
@@ -501,4 +524,9 @@ export class Segment {
     })
     return first
   }
+}
+
+/** A segment that compaction must not wait for longer rolls sooner, since it is cleaned only when it is sealed. */
+function longestMs({ segmentMs, cleanupPolicy, maxCompactionLagMs }: LogConfig): number {
+  return cleanupPolicy === 'delete' ? segmentMs : Math.min(segmentMs, maxCompactionLagMs)
 }

@@ -71,6 +71,15 @@ export class Segments {
     this.#list = list
   }
 
+  /** Puts one segment in the place of several that lie side by side. */
+  exchange(old: readonly Segment[], fresh: Segment): void {
+    this.#list = this.#list.toSpliced(this.#list.indexOf(old[0]!), old.length, fresh)
+    for (const segment of old) {
+      this.forgetGroups(segment)
+      segment.gone = true
+    }
+  }
+
   /** The last segment that begins at or below `offset`; the first one for offsets below all. Cost: O(log segments). */
   at(offset: number): Segment {
     let low = 0

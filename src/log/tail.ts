@@ -87,6 +87,16 @@ export class Tail {
     }
   }
 
+  /** Drops the batches below `offset`, all of them acknowledged: what the log holds of them by now is to be read from its files. */
+  forget(offset: number): void {
+    while (this.#first < this.#batches.length && this.#batches[this.#first]!.lastOffset < offset) {
+      const batch = this.#batches[this.#first]!
+      this.#batches[this.#first++] = undefined as never
+      this.#bytes -= batch.size
+      this.#leave(batch)
+    }
+  }
+
   /** Drops every batch that ends at or past `offset`: they were not stored, or are cut. */
   truncateTo(offset: number): void {
     while (this.#batches.length > this.#first && this.#batches[this.#batches.length - 1]!.lastOffset >= offset) {

@@ -313,6 +313,11 @@ export class Writer {
     this.#publishOrFence(false)
   }
 
+  /** Within `exclusively`: a change of sealed segments failed on its way, and only a reopen can tell or finish it. */
+  changeFailed(cause: unknown): void {
+    this.#fence('compaction', cause)
+  }
+
   /** Waits until nothing of this writer is under way. */
   async settle(): Promise<void> {
     while (this.#busy !== undefined || this.#backgroundSync !== undefined) await (this.#busy ?? this.#backgroundSync)
@@ -780,7 +785,7 @@ export class Writer {
     this.#drop(from, diskFull('the disk is full', error))
   }
 
-  #fence(during: 'write' | 'sync' | 'truncate' | 'mark' | 'lock', cause: unknown): void {
+  #fence(during: 'write' | 'sync' | 'truncate' | 'mark' | 'lock' | 'compaction', cause: unknown): void {
     if (this.#state !== 'open') return
     this.#state = 'fenced'
     const reason = cause instanceof Error ? cause.message : String(cause)
