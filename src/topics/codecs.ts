@@ -68,7 +68,7 @@ export function json(schema?: StandardSchema): Codec<unknown> {
  *
  * Beyond what JSON can hold it keeps undefined, −0, NaN and infinities, bigints, dates, binary (Buffer and every typed array), maps, sets,
  * regular expressions and errors. Objects of classes come back as plain objects, of what their `toJSON` gives where they have one.
- * Functions, symbols, promises, generators, boxed primitives (`new Number(3)`), objects with a field `__proto__` and values that contain
+ * Functions, symbols, promises, iterators, boxed primitives (`new Number(3)`), objects with a field `__proto__` and values that contain
  * themselves are a TypeError. Where another program wrote a field `__proto__` it is read as `__proto_`.
  */
 export function msgpack<T = unknown>(): Codec<T>

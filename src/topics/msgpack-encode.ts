@@ -39,14 +39,16 @@ const unholdable: ReadonlySet<unknown> = new Set<unknown>([
   prototypeOf(prototypeOf([].values())), prototypeOf(prototypeOf(prototypeOf((async function* () {})()))),
 ])
 
+const { hasOwnProperty } = Object.prototype
+
 const float = new Float64Array(1)
 const floatBytes = new Uint8Array(float.buffer)
 
 /**
  * Writes `value` at the writer's place.
  *
- * @throws TypeError for functions, symbols, promises, weak collections, generators, boxed primitives, objects with a field `__proto__`, and
- *   values that contain themselves
+ * @throws TypeError for functions, symbols, promises, weak collections, iterators, boxed primitives, objects with a field `__proto__` or
+ *   whose getters change which fields they have, and values that contain themselves
  */
 export function encodeMsgpack(value: unknown, writer: ByteWriter): void {
   put(writer, value, 0)
@@ -159,8 +161,8 @@ function lengthWidth(size: number): number {
 
 function putObject(writer: ByteWriter, value: object, depth: number): void {
   if (depth === MAX_DEPTH) throw new TypeError(`msgpack cannot hold a value nested deeper than ${MAX_DEPTH}, or one that contains itself`)
-  const { constructor } = value
-  if (constructor === Object || constructor === undefined) return putFields(writer, value, depth)
+  const prototype = prototypeOf(value)
+  if (prototype === Object.prototype || prototype === null) return putFields(writer, value, depth)
   if (Array.isArray(value)) return putArray(writer, value, depth)
   if (value instanceof Date) return putDate(writer, value)
   if (value instanceof Map) {
@@ -175,15 +177,20 @@ function putObject(writer: ByteWriter, value: object, depth: number): void {
   putOther(writer, value, depth)
 }
 
+/** By `for in`, where the engine keeps places of fields beside their names: a list of keys is a tenth slower. */
 function putFields(writer: ByteWriter, value: object, depth: number): void {
-  const keys = Object.keys(value)
-  putCount(writer, keys.length, 0x80, 0xde)
-  for (const key of keys) {
+  let left = 0
+  for (const key in value) if (hasOwnProperty.call(value, key)) left++
+  putCount(writer, left, 0x80, 0xde)
+  for (const key in value) {
+    if (!hasOwnProperty.call(value, key)) continue
     // Its reader would rename it, so that it does no harm.
     if (key === '__proto__') throw new TypeError('msgpack cannot hold an object with a field "__proto__": a Map can have such a key')
     putString(writer, key)
     put(writer, (value as Record<string, unknown>)[key], depth + 1)
+    left--
   }
+  if (left !== 0) throw new TypeError('msgpack cannot hold an object whose getters change which fields it has')
 }
 
 function putArray(writer: ByteWriter, values: readonly unknown[], depth: number): void {

@@ -107,6 +107,10 @@ for (const [what, value, message] of [
   ['a boxed number', { n: new Number(3) }, 'msgpack cannot hold an object of class Number'],
   ['a boxed string', new (class Name extends String {})('x'), 'msgpack cannot hold an object of class Name'],
   ['a generator', (function* () {})(), 'msgpack cannot hold an iterator'],
+  ['the iterator of an array', [[1].values()], 'msgpack cannot hold an iterator'],
+  ['the iterator of a map', new Map([[1, 2]]).entries(), 'msgpack cannot hold an iterator'],
+  ['an object that loses a field while it is written', { get a() { return delete (this as { b?: number }).b }, b: 1 },
+    'msgpack cannot hold an object whose getters change which fields it has'],
   ['an asynchronous generator', [(async function* () {})()], 'msgpack cannot hold an iterator'],
   ['an object with a field __proto__', JSON.parse('[{"__proto__":1}]') as unknown,
     'msgpack cannot hold an object with a field "__proto__": a Map can have such a key'],
@@ -121,6 +125,13 @@ test('msgpack keeps the key __proto__ of a map, and reads that of an object that
   expect(roundTrip(msgpack(), map)).toEqual(map)
   const written = Buffer.concat([Buffer.of(0x81, 0xa9), Buffer.from('__proto__'), Buffer.of(0x81, 0xa1, 0x61, 1)])
   expect(Object.entries(decoded(msgpack(), written) as object)).toEqual([['__proto_', { a: 1 }]])
+})
+
+test('msgpack writes the fields of an object itself and none that it inherits', () => {
+  const inherited = Object.create({ inherited: 1 }, { own: { value: 2, enumerable: true }, hidden: { value: 3 } }) as object
+  const lazy = { get a(): number { return Object.defineProperty(this, 'a', { value: 1 }).a }, b: 2, 1: 3 }
+  expect(roundTrip(msgpack(), [inherited, Object.create(null, { own: { value: 2, enumerable: true } }), lazy]))
+    .toEqual([{ own: 2 }, { own: 2 }, { 1: 3, a: 1, b: 2 }])
 })
 
 test('msgpack and json refuse a value that contains itself', () => {
