@@ -1,7 +1,7 @@
 /*
  * Reads partitions of a topic as they grow: an asynchronous iterator over records, or over the batches they are stored in, with a position
- * per partition that belongs to this consumer alone. Groups, with committed positions, are not here yet. The reading itself is in
- * reading.ts.
+ * per partition that belongs to this consumer alone. Members of groups, with committed positions, are groups/group-consumer.ts. The reading
+ * itself is in reading.ts.
  *
  * Asking for the next record marks the one before as done: `position` moves past it. Whoever leaves the loop has not asked, so a later
  * loop begins with the record that was in hand.
@@ -13,6 +13,7 @@ import { type Isolation } from '../log/partition-log.ts'
 import { type LogRecord } from '../log/record.ts'
 import { type PortableConsumer } from './contract.ts'
 import { Life } from './life.ts'
+import { Loop, type Loops } from './loop.ts'
 import { isolations } from './partition.ts'
 import { Assigned, Reading } from './reading.ts'
 import { checkStartPosition, resolveInRange, type StartPosition } from './start-position.ts'
@@ -35,8 +36,6 @@ export interface ConsumerOptions {
   /** Whether waiting for records keeps the process alive. Default true. */
   readonly ref?: boolean
 }
-
-const DONE = { done: true, value: undefined } as const
 
 /** Reads partitions of one topic. */
 export class Consumer<K, V> implements PortableConsumer<K, V> {
@@ -163,82 +162,6 @@ export class Consumer<K, V> implements PortableConsumer<K, V> {
 
   #chosen(partitions: readonly number[], form: string): readonly Assigned<K, V>[] {
     return partitions.length === 0 ? this.#reading.assigned : partitions.map((partition) => this.#find(partition, form))
-  }
-}
-
-/** The gate that lets one loop at a time read. */
-interface Loops {
-  begin(loop: object): void
-  end(loop: object): void
-  /** False when the consumer was closed; throws the signal's reason. */
-  alive(): boolean
-}
-
-/** What a loop asks of a consumer's reading. */
-interface LoopReading {
-  more(): Promise<boolean>
-  explain(error: unknown): unknown
-}
-
-/** One loop over a consumer. Begins with the first `next`. */
-class Loop<T> implements AsyncIterableIterator<T, undefined> {
-  private readonly loops: Loops
-  private readonly take: () => T | undefined
-  private readonly reading: LoopReading
-  private state: 'new' | 'running' | 'over' = 'new'
-  private waiting: Promise<boolean> | undefined
-
-  constructor(loops: Loops, take: () => T | undefined, reading: LoopReading) {
-    this.loops = loops
-    this.take = take
-    this.reading = reading
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this
-  }
-
-  async next(): Promise<IteratorResult<T, undefined>> {
-    // Someone may ask again without waiting for the answer: one after the other.
-    while (this.waiting !== undefined) await this.waiting.catch(() => {})
-    if (this.state === 'over') return DONE
-    try {
-      if (this.state === 'new') this.start()
-      while (this.loops.alive()) {
-        const value = this.take()
-        if (value !== undefined) return { done: false, value }
-        this.waiting = this.reading.more()
-        const more = await this.waiting
-        this.waiting = undefined
-        if (!more || this.over) break
-      }
-    } catch (error) {
-      const told = this.reading.explain(error)
-      this.finish()
-      throw told
-    }
-    this.finish()
-    return DONE
-  }
-
-  async return(): Promise<IteratorResult<T, undefined>> {
-    this.finish()
-    return DONE
-  }
-
-  private get over(): boolean {
-    return this.state === 'over'
-  }
-
-  private start(): void {
-    this.loops.begin(this)
-    this.state = 'running'
-  }
-
-  private finish(): void {
-    this.waiting = undefined
-    if (this.state === 'running') this.loops.end(this)
-    this.state = 'over'
   }
 }
 

@@ -35,6 +35,8 @@ export interface ReadingOptions<K, V> {
 /** One partition that is read. */
 export class Assigned<K, V> {
   readonly log: PartitionLog
+  /** Those of its topic, where a consumer reads several. */
+  readonly codecs: RecordCodecs<K, V> | undefined
   /** Offset of the next record that is not done. */
   position: number
   /** Goes ahead of `position` by what is in hand; undefined until it is needed. */
@@ -48,15 +50,16 @@ export class Assigned<K, V> {
   filling: Promise<void> | undefined
   failure: unknown
 
-  constructor(log: PartitionLog, position: number) {
+  constructor(log: PartitionLog, position: number, codecs?: RecordCodecs<K, V>) {
     this.log = log
+    this.codecs = codecs
     this.position = position
   }
 }
 
 /** The reading of one consumer. */
 export class Reading<K, V> {
-  readonly assigned: readonly Assigned<K, V>[]
+  assigned: readonly Assigned<K, V>[]
   private readonly options: ReadingOptions<K, V>
   private turn = 0
   private turnRecords = 0
@@ -65,6 +68,10 @@ export class Reading<K, V> {
   private held: Assigned<K, V> | undefined
   private heldEnd = 0
   private wakeUp: (() => void) | undefined
+  /** The loop ends where all partitions have ended. */
+  private toEnd = false
+  /** Called when something is in hand no longer. */
+  private handFree: (() => void) | undefined
 
   constructor(assigned: readonly Assigned<K, V>[], options: ReadingOptions<K, V>) {
     this.assigned = assigned
@@ -73,14 +80,43 @@ export class Reading<K, V> {
 
   /** Begins a loop that goes on for ever, or to the end as it is now. */
   begin(toEnd: boolean): void {
+    this.toEnd = toEnd
     for (const assigned of this.assigned) assigned.until = toEnd ? this.visibleEnd(assigned.log) : Infinity
   }
 
   /** Ends a loop. What is in hand is not done: the next loop begins with it. */
   end(): void {
-    this.held = undefined
+    this.putDown()
     for (const assigned of this.assigned) this.moveTo(assigned, assigned.position)
     this.wake()
+  }
+
+  /** Reads these partitions from now on. What is in hand stays in hand, even of one that is not read any more. */
+  assign(assigned: readonly Assigned<K, V>[]): void {
+    this.assigned = assigned
+    this.turn = 0
+    this.turnRecords = 0
+    this.wake()
+  }
+
+  /** Resolves when nothing of these partitions is in hand: it is done, or will never be. */
+  async notInHand(of: readonly Assigned<K, V>[]): Promise<void> {
+    while (this.held !== undefined && of.includes(this.held)) {
+      await new Promise<void>((resolve) => {
+        const before = this.handFree
+        this.handFree = () => {
+          before?.()
+          resolve()
+        }
+      })
+    }
+  }
+
+  /** What is in hand will not be marked as done; of these partitions only, when some are named. */
+  putDown(of?: readonly Assigned<K, V>[]): void {
+    if (this.held === undefined || of?.includes(this.held) === false) return
+    this.held = undefined
+    this.tellHandFree()
   }
 
   /** Marks what is in hand as done and gives the next record; undefined when there is none at the moment: then `more` says what to do. */
@@ -126,7 +162,7 @@ export class Reading<K, V> {
   async more(): Promise<boolean> {
     const { life, signal, clock } = this.options
     signal?.throwIfAborted()
-    if (!life.alive || this.assigned.every((assigned) => this.isOver(assigned))) return false
+    if (!life.alive || (this.toEnd && this.assigned.every((assigned) => this.isOver(assigned)))) return false
     if (this.sinceLoopTurn >= RECORDS_PER_LOOP_TURN) await new Promise<void>((resolve) => clock.defer(resolve))
     else await (this.fills() ?? this.progress())
     this.sinceLoopTurn = 0
@@ -135,7 +171,7 @@ export class Reading<K, V> {
 
   /** Goes on reading a partition at `offset`. */
   moveTo(assigned: Assigned<K, V>, offset: number): void {
-    if (this.held === assigned) this.held = undefined
+    this.putDown([assigned])
     assigned.position = offset
     assigned.cursor?.close()
     assigned.cursor = undefined
@@ -157,6 +193,7 @@ export class Reading<K, V> {
     if (this.held !== undefined) {
       this.held.position = this.heldEnd
       this.held = undefined
+      if (this.handFree !== undefined) this.tellHandFree()
     }
     if (this.turnRecords >= TURN_RECORDS) this.passTurn()
     return this.sinceLoopTurn < RECORDS_PER_LOOP_TURN
@@ -171,7 +208,13 @@ export class Reading<K, V> {
 
   private passTurn(): void {
     this.turnRecords = 0
-    this.turn = this.turn + 1 === this.assigned.length ? 0 : this.turn + 1
+    this.turn = this.turn + 1 >= this.assigned.length ? 0 : this.turn + 1
+  }
+
+  private tellHandFree(): void {
+    const told = this.handFree
+    this.handFree = undefined
+    told?.()
   }
 
   /** The cursor of a partition, unless nothing may be taken from it now. */
@@ -185,8 +228,8 @@ export class Reading<K, V> {
   }
 
   private openCursor(assigned: Assigned<K, V>): RecordCursor<K, V> {
-    const { codecs, isolation } = this.options
-    const cursor = assigned.log.follow(codecs, { from: assigned.position, isolation })
+    const { isolation } = this.options
+    const cursor = assigned.log.follow(assigned.codecs ?? this.options.codecs, { from: assigned.position, isolation })
     if (cursor.end > assigned.until) cursor.end = assigned.until
     assigned.cursor = cursor
     assigned.epoch = assigned.log.leaderEpoch
