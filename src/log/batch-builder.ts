@@ -53,7 +53,7 @@ export class BatchBuilder extends ByteWriter {
   #adding = false
   #chunk = new Window(0)
   readonly #windows: WindowCache
-  readonly #batchSize: number
+  #batchSize: number
   #baseTimestamp = 0
   #maxTimestamp = 0
   #lengthWidth = 1
@@ -65,6 +65,11 @@ export class BatchBuilder extends ByteWriter {
   constructor(windows: WindowCache, batchSize: number) {
     super(Buffer.alloc(0), 0)
     this.#windows = windows
+    this.#batchSize = batchSize
+  }
+
+  /** Bytes at which a batch is full, from now on. */
+  limitTo(batchSize: number): void {
     this.#batchSize = batchSize
   }
 

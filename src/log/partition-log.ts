@@ -76,6 +76,7 @@ export class PartitionLog implements CursorSource {
   /** Of a read-only log: what the mark said when it was last looked at. */
   #followed: MarkState | undefined
   #closed = false
+  #closedBecause: LogError | undefined
   #hasAborted: boolean
   #listeners: (() => void)[] = []
 
@@ -410,13 +411,23 @@ export class PartitionLog implements CursorSource {
     this.refresh()
   }
 
-  /** Closes the log; a writer seals its end first. Throws what could not be stored. */
-  async close(): Promise<void> {
+  /** The settings of the topic, the object that this log was opened with, changed: a writer takes them from here on. */
+  async reconfigure(): Promise<void> {
+    await this.#writer?.reconfigure()
+  }
+
+  /**
+   * Closes the log; a writer seals its end first. Throws what could not be stored.
+   *
+   * @param reason  what later calls get; default LOG_CLOSED
+   */
+  async close(reason?: LogError): Promise<void> {
     if (this.#closed) return
+    this.#closedBecause = reason
     try {
       await guardedAsync(`closing ${this.topic}-${this.partition}`, async () => {
         await this.#cleaner?.close()
-        await this.#writer?.close()
+        await this.#writer?.close(reason)
         if (this.#env.lock?.confirmed !== false) this.#retention?.close()
       })
       if (this.#env.lock?.confirmed !== false) for (const segment of this.#segments.all) await segment.storeRemade()
@@ -428,10 +439,15 @@ export class PartitionLog implements CursorSource {
     }
   }
 
+  /** Throws what calls on a closed log get, when it is closed. */
+  checkOpen(): void {
+    if (this.#closed) throw this.#closedBecause ?? new LogError('LOG_CLOSED', `${this.topic}-${this.partition} is closed`)
+  }
+
   // What a cursor reads (CursorSource)
 
   segmentAt(offset: number): Segment | undefined {
-    if (this.#closed) throw new LogError('LOG_CLOSED', `${this.topic}-${this.partition} is closed`)
+    this.checkOpen()
     return this.#segments.at(offset)
   }
 

@@ -22,16 +22,16 @@ const MOST_ZEROS_AT_ONCE = 256 * 1024
 /** The room ahead of one partition's end. */
 export class RoomAhead {
   readonly #env: LogEnvironment
-  readonly #segmentBytes: number
+  readonly #config: { readonly segmentBytes: number }
   /** How far ahead of the end a fill begins: no round that is not held up reaches it meanwhile. */
   readonly #margin: number
   #filled = 0
   #fillFrom = Infinity
   #filling: Promise<void> | undefined
 
-  constructor(env: LogEnvironment, segmentBytes: number) {
+  constructor(env: LogEnvironment, config: { readonly segmentBytes: number }) {
     this.#env = env
-    this.#segmentBytes = segmentBytes
+    this.#config = config
     this.#margin = env.roomAheadBytes >> 2
   }
 
@@ -40,7 +40,7 @@ export class RoomAhead {
     const end = segment.size + bytes
     if (end <= segment.fileSize) return
     try {
-      segment.extendTo(Math.max(end, Math.min(end + this.#env.roomAheadBytes, this.#segmentBytes)))
+      segment.extendTo(Math.max(end, Math.min(end + this.#env.roomAheadBytes, this.#config.segmentBytes)))
     } catch (error) {
       // The write may fit all the same, and says what is wrong if it does not.
       if (!isRefusal(error)) throw error
@@ -62,7 +62,7 @@ export class RoomAhead {
     if (bytes < LARGE_ROUND || this.#filling !== undefined) return
     if (this.#filled > segment.size + this.#env.roomAheadBytes / 2) return
     const from = Math.max(this.#filled, segment.size + this.#margin)
-    const to = Math.min(segment.size + this.#env.roomAheadBytes, this.#segmentBytes)
+    const to = Math.min(segment.size + this.#env.roomAheadBytes, this.#config.segmentBytes)
     if (to - from < this.#margin) return
     this.#fillFrom = from
     this.#filling = this.#fill(segment, from, to).finally(() => {

@@ -15,7 +15,7 @@ export class RoundSchedule {
   dueMs = NOT_DUE
   readonly #clock: Clock
   readonly #start: () => void
-  readonly #yields: boolean
+  #yields: boolean
   #linger: Timer | undefined
   /** Monotonic time at which `#linger` fires. */
   #lingerEnds = 0
@@ -26,6 +26,11 @@ export class RoundSchedule {
     this.#clock = clock
     this.#yields = yields
     this.#start = start
+  }
+
+  /** Rounds wait for the disk from now on, or do not. */
+  yieldIf(yields: boolean): void {
+    this.#yields = yields
   }
 
   /** Whether something waits for company. */

@@ -83,14 +83,15 @@ export class Writer {
   readonly #parts: WriterParts
   readonly #builder: BatchBuilder
   readonly #waiters = new Waiters()
-  readonly #synchronous: boolean
-  readonly #appendTime: boolean
-  readonly #compression: CompressionName
+  #synchronous: boolean
+  #appendTime: boolean
+  #compression: CompressionName
   #state: WriterState = 'open'
   #fenceCause: LogError | undefined
+  #closedBecause: LogError | undefined
   readonly #lost = new LostRanges()
   #loss: LogError | undefined
-  readonly #keyed: boolean
+  #keyed: boolean
   /** Whose the open batch is; undefined for records outside transactions. */
   #part: TransactionPart | undefined
   /** The transactions of this process that have records here and no marker yet. */
@@ -103,7 +104,7 @@ export class Writer {
   #now = 0
   #queue: TailBatch[] = []
   #queuedBytes = 0
-  readonly #lingerMs: number
+  #lingerMs: number
   readonly #schedule: RoundSchedule
   #busy: Promise<void> | undefined
   readonly #sealed: SealedSegments
@@ -122,7 +123,7 @@ export class Writer {
   constructor(parts: WriterParts, start: { readonly epoch: number; readonly nextOffset: number }) {
     this.#parts = parts
     this.#builder = new BatchBuilder(parts.env.windows, Math.min(parts.config.batchSize, parts.config.maxMessageBytes))
-    this.#ahead = new RoomAhead(parts.env, parts.config.segmentBytes)
+    this.#ahead = new RoomAhead(parts.env, parts.config)
     this.#keyed = parts.config.cleanupPolicy !== 'delete'
     this.#epoch = start.epoch
     this.#nextOffset = start.nextOffset
@@ -136,8 +137,25 @@ export class Writer {
     this.#schedule = new RoundSchedule(parts.env.clock, !this.#synchronous, () => this.#start())
     this.#sealed = new SealedSegments(parts.env, parts.folder)
     this.#appendTime = parts.config.messageTimestampType === 'LogAppendTime'
-    const { compressionType } = parts.config
-    this.#compression = compressionType === 'producer' || compressionType === 'uncompressed' ? 'none' : compressionType
+    this.#compression = compressionOf(parts.config)
+  }
+
+  /** The settings changed: they are those of the object that the writer was made with. Resolves when they hold for what is appended. */
+  async reconfigure(): Promise<void> {
+    const { config, env } = this.#parts
+    this.#builder.limitTo(Math.min(config.batchSize, config.maxMessageBytes))
+    this.#keyed = config.cleanupPolicy !== 'delete'
+    this.#lingerMs = config.lingerMs
+    this.#appendTime = config.messageTimestampType === 'LogAppendTime'
+    this.#compression = compressionOf(config)
+    const synchronous = config.durability === 'sync' && env.files.durable
+    if (synchronous === this.#synchronous) return
+    if (this.#state !== 'open') return this.#waitForDisk(synchronous)
+    await this.exclusively(async () => {
+      // With relaxed durability the mark must not say any more that the log was closed; see beginAfterClose in open-partition.ts.
+      await this.settleMark()
+      this.#waitForDisk(synchronous)
+    })
   }
 
   get state(): WriterState {
@@ -360,9 +378,14 @@ export class Writer {
     this.#parts.progressed()
   }
 
-  /** Ends the append path: everything appended is synced, the segment sealed, the mark says so. Throws what could not be stored. */
-  async close(): Promise<void> {
+  /**
+   * Ends the append path: everything appended is synced, the segment sealed, the mark says so. Throws what could not be stored.
+   *
+   * @param reason  what later calls get; default LOG_CLOSED
+   */
+  async close(reason?: LogError): Promise<void> {
     if (this.#state === 'closed') return
+    this.#closedBecause = reason
     let failure: unknown = this.#takeLoss()
     if (this.#state === 'open') {
       try {
@@ -768,6 +791,11 @@ export class Writer {
     this.#publishOrFence(true)
   }
 
+  #waitForDisk(synchronous: boolean): void {
+    this.#synchronous = synchronous
+    this.#schedule.yieldIf(!synchronous)
+  }
+
   #writeFailed(error: unknown): void {
     const code = systemCode(error)
     if (code !== 'ENOSPC' && code !== 'EDQUOT') return this.#fence('write', error)
@@ -830,7 +858,7 @@ export class Writer {
   }
 
   #closedError(): LogError {
-    return new LogError('LOG_CLOSED', `${this.#name} is closed`)
+    return this.#closedBecause ?? new LogError('LOG_CLOSED', `${this.#name} is closed`)
   }
 
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
@@ -857,4 +885,8 @@ export class Writer {
 /** What the header of the next batch of a transaction says of its producer. */
 function headerOf({ producerId, producerEpoch, sealed }: TransactionPart): Omit<ProducerBatch, 'lastOffsetDelta' | 'maxTimestamp'> {
   return { producerId, producerEpoch, baseSequence: sealed, transactional: true, control: false }
+}
+
+function compressionOf({ compressionType }: LogConfig): CompressionName {
+  return compressionType === 'producer' || compressionType === 'uncompressed' ? 'none' : compressionType
 }

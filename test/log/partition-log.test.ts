@@ -5,6 +5,8 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { diskFileSystem } from '../../src/files/disk.ts'
 import { type FileSystem } from '../../src/files/file-system.ts'
 import { MemoryFileSystem } from '../../src/files/memory.ts'
+import { defaultLogConfig } from '../../src/log/config.ts'
+import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
 import { openLog, textCodecs } from './harness.ts'
 
 const folders: string[] = []
@@ -53,4 +55,52 @@ describe.each(['memory', 'disk'] as const)('a partition in %s', (kind) => {
       await second.close()
     })
   }
+})
+
+test('settings that change while a log is open hold for what is appended next', async () => {
+  const disk = new SimulatedDisk()
+  disk.createFolderSync('/data')
+  const config = { ...defaultLogConfig, segmentBytes: 10_000 }
+  const { log, close } = await openLog(disk, '/data', {}, { config })
+  const append = async (value: string, key?: string): Promise<void> => {
+    log.append(textCodecs, { value, ...(key !== undefined && { key }), timestamp: 1 })
+    await log.durable(log.nextOffset - 1)
+  }
+  await append('x'.repeat(1000))
+  const changes = { segmentBytes: 500, compressionType: 'gzip', cleanupPolicy: 'compact', messageTimestampType: 'LogAppendTime', maxMessageBytes: 2000 }
+  Object.assign(config, changes)
+  await log.reconfigure()
+  expect(() => log.append(textCodecs, { value: 'no key' })).toThrow(expect.objectContaining({ code: 'LOG_RECORD_INVALID' }))
+  const before = log.size
+  await append('y'.repeat(1000), 'k')
+  expect(log.segmentCount).toBe(2)
+  expect(log.size - before).toBeLessThan(500)
+  expect([...log.read(textCodecs)].map((record) => record.timestampType)).toEqual(['CreateTime', 'LogAppendTime'])
+  expect(() => log.append(textCodecs, { key: 'k', value: 'z'.repeat(3000) })).toThrow(expect.objectContaining({ code: 'LOG_RECORD_TOO_LARGE' }))
+  await close()
+})
+
+test('the durability of an open log can be changed: what comes is acknowledged as it says', async () => {
+  let synced = 0
+  const disk = new SimulatedDisk({ onCall: ({ verb, path }) => { if (verb === 'sync' && path.endsWith('.log')) synced++ } })
+  const syncs = (): number => synced
+  disk.createFolderSync('/data')
+  await disk.syncFolder('/')
+  const config = { ...defaultLogConfig }
+  const { log, close } = await openLog(disk, '/data', {}, { config })
+  const append = async (value: string): Promise<void> => log.durable(log.append(textCodecs, { value }))
+  await append('synced')
+  Object.assign(config, { durability: 'os' })
+  await log.reconfigure()
+  const before = syncs()
+  await append('written')
+  expect(syncs()).toBe(before)
+  Object.assign(config, { durability: 'sync' })
+  await log.reconfigure()
+  await append('synced again')
+  expect(syncs()).toBeGreaterThan(before)
+  const again = await openLog(disk.fork(1, { power: true }), '/data')
+  expect([...again.log.read(textCodecs)].map((record) => record.value)).toEqual(['synced', 'written', 'synced again'])
+  await again.close()
+  await close()
 })
