@@ -2,6 +2,7 @@
  * The files beside the `.log` of one segment: indexes, the list of aborted transactions, the snapshot of producers at its end. By name, in
  * whole pieces; what is in them is for others to know.
  */
+import { allDone } from '../base/all-done.ts'
 import { readFileSync, writeFileAtomically, writeFullySync } from '../files/write-fully.ts'
 import { type LogEnvironment } from './environment.ts'
 import { isRefusal } from './io-error.ts'
@@ -74,16 +75,18 @@ export class IndexFiles {
     if (this.size(name) !== undefined) this.#env.files.removeSync(this.#path(name))
   }
 
-  /** Makes those that are there durable. */
+  /** Makes those that are there durable. Each is open only while it is its turn. */
   async sync(names: readonly string[]): Promise<void> {
-    for (const name of names) {
-      if (this.size(name) === undefined) continue
-      const handle = this.#env.openFiles.open(this.#path(name), 'write')
-      try {
-        await this.#env.syncs.run(() => handle.sync())
-      } finally {
-        handle.closeSync()
-      }
+    const there = names.filter((name) => this.size(name) !== undefined)
+    await allDone(there.map((name) => this.#env.syncs.run(() => this.#syncOne(name))))
+  }
+
+  async #syncOne(name: string): Promise<void> {
+    const handle = this.#env.openFiles.open(this.#path(name), 'write')
+    try {
+      await handle.sync()
+    } finally {
+      handle.closeSync()
     }
   }
 

@@ -159,7 +159,7 @@ export class Mark {
   /** Opens the mark of `folder` for its one writer, making the files when they are missing. What it says is durable when this resolves. */
   static async open(files: FileSystem, folder: string, clock: Clock, options: MarkOptions = {}): Promise<Mark> {
     const mark = Mark.read(files, folder, clock, options)
-    await mark.start()
+    mark.start()
     try {
       await mark.ready()
     } catch (error) {
@@ -174,31 +174,27 @@ export class Mark {
     return new Mark(files, folder, clock, options)
   }
 
-  /** Opens the files, and makes those that are missing. What was read is durable when this resolves; `ready` tells when slots may be written. */
-  async start(): Promise<void> {
+  /** Opens the files, and makes those that are missing. `ready` tells when what was read is durable and slots may be written. */
+  start(): void {
     const files = this.#files
     const folder = this.#folder
+    let missing = false
     try {
-      const missing = markFileNames.some((name) => files.statSync(files.join(folder, name)) === undefined)
       for (const [file, name] of markFileNames.entries()) {
         const path = files.join(folder, name)
-        this.#handles.push(files.openSync(path, files.statSync(path) === undefined ? 'create' : 'write'))
+        const isNew = files.statSync(path) === undefined
+        missing ||= isNew
+        this.#handles.push(files.openSync(path, isNew ? 'create' : 'write'))
         this.#sizes[file] = this.#handles[file]!.sizeSync()
         this.#makeRoom(file, this.#slotCount)
         this.#writeHeader(file)
       }
-      // What was read may be known to the page cache alone: it must not be overwritten before it is durable.
-      if (files.durable) await files.sync(this.#handles)
-      if (files.durable && missing) await files.syncFolder(folder)
-      // After a close in good order the last bank is complete: nothing is written before that is durable, which it is now.
-      const last = 1 << ((this.#bank + BANKS - 1) % BANKS)
-      this.#dirty = [...this.#slots.values()].some(({ banks }) => (banks & last) === 0)
     } catch (error) {
       for (const handle of this.#handles) handle.closeSync()
       throw error
     }
     // Who opens a partition has other things to wait for meanwhile, and is told there when it fails.
-    this.#completing = this.sync()
+    this.#completing = this.#complete(missing)
     this.#completing.catch(() => {})
   }
 
@@ -266,6 +262,7 @@ export class Mark {
 
   async close(): Promise<void> {
     this.#timer?.cancel()
+    await this.#completing.catch(() => {})       // told by `ready`, or by the next sync
     try {
       if (this.#failure === undefined && this.#mayWrite()) await this.sync()
     } finally {
@@ -273,6 +270,22 @@ export class Mark {
       for (const handle of this.#handles) handle.closeSync()
       this.#handles = []
     }
+  }
+
+  /** What was read may be known to the page cache alone: none of it is overwritten before all of it is durable. */
+  async #complete(missing: boolean): Promise<void> {
+    if (this.#files.durable) {
+      try {
+        await this.#files.sync(this.#handles)
+        if (missing) await this.#files.syncFolder(this.#folder)
+      } catch (error) {
+        throw this.#failed(error)
+      }
+    }
+    // After a close in good order the last bank is complete: nothing is written before that is durable, which it is now.
+    const last = 1 << ((this.#bank + BANKS - 1) % BANKS)
+    this.#dirty = [...this.#slots.values()].some(({ banks }) => (banks & last) === 0)
+    await this.sync()
   }
 
   async #storeAgain(): Promise<void> {
@@ -296,10 +309,13 @@ export class Mark {
       this.#dirty = false
       if (this.#files.durable) await this.#files.sync([this.#handles[bank & 1]!])
     } catch (error) {
-      // What the file holds is unknown from here on, and the bank before it is not complete.
-      this.#failure = new LogError('LOG_IO', `the mark of ${this.#folder} could not be stored`, { path: this.#folder }, error)
-      throw this.#failure
+      throw this.#failed(error)
     }
+  }
+
+  /** What the files hold is unknown from here on, and the bank before the one in turn may not be complete. */
+  #failed(cause: unknown): LogError {
+    return (this.#failure = new LogError('LOG_IO', `the mark of ${this.#folder} could not be stored`, { path: this.#folder }, cause))
   }
 
   #write(slot: Slot, state: MarkState, sequence: number): void {

@@ -427,14 +427,23 @@ function startEpoch(
   return { epoch, stored: writeFileAtomically(env.files, path, encodeLeaderEpochs(epochs.entries)) }
 }
 
-/** Makes what recovery did durable, and the mark say so, before anything is served. */
+/**
+ * Makes what recovery did durable, and the mark say so, before anything is served. The list of epochs may be durable later than the mark:
+ * of an epoch that only the mark knows nothing was served, and the next one is above both.
+ */
 async function settleFolder(
   env: LogEnvironment, options: PartitionOptions, slot: MarkSlot, end: FoundEnd, epoch: number, producers: ProducerState,
   epochStored: Promise<void>,
 ): Promise<void> {
+  await allDone([epochStored, settleEnd(env, options, slot, end, epoch, producers)])
+}
+
+async function settleEnd(
+  env: LogEnvironment, options: PartitionOptions, slot: MarkSlot, end: FoundEnd, epoch: number, producers: ProducerState,
+): Promise<void> {
   const active = end.segments.at(-1)!
   const believed = end.report.clean && slot.state !== undefined
-  const jobs = [epochStored, env.mark.ready()]
+  const jobs = [env.mark.ready()]
   if (env.files.durable) {
     for (const segment of end.changed) jobs.push(segment.syncIndexes())
     if (!believed) jobs.push(env.files.syncFolder(options.folder))

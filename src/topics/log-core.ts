@@ -146,10 +146,9 @@ export class LogCore {
       const catalog = catalogOf(options, contents, kafka)
       // Before anything is changed: it may be of a newer version.
       const read = Mark.read(files, folder, clock, { mayWrite: () => lock.confirmed })
-      const [started, settled] = await Promise.allSettled([read.start(), settleFolder(options, contents, kafka, catalog)])
-      if (started.status === 'rejected') throw started.reason
+      read.start()
       mark = read
-      if (settled.status === 'rejected') throw settled.reason
+      await settleFolder(options, contents, kafka, catalog)
       const events = new LogEvents(folder)
       return new LogCore(options, { env: environment(options, mark, lock, events), events, kafka, catalog })
     } catch (error) {
