@@ -49,6 +49,8 @@ export interface CatalogState {
   /** Ms since 1970. */
   readonly createdAt: number
   readonly topics: readonly TopicEntry[]
+  /** The first producer id that is not taken; absent as long as none was. */
+  readonly nextProducerId?: bigint
 }
 
 /** The bytes of the file. */
@@ -59,6 +61,7 @@ export function encodeCatalog(state: CatalogState): Buffer {
     clusterId: state.clusterId,
     nodeId: state.nodeId,
     createdAt: new Date(state.createdAt).toISOString(),
+    ...(state.nextProducerId === undefined ? {} : { nextProducerId: String(state.nextProducerId) }),
     topics: state.topics.map((topic) => ({
       name: topic.name,
       id: uuidText(topic.id),
@@ -93,7 +96,12 @@ export function parseCatalog(bytes: Uint8Array, path: string): CatalogState {
   if (typeof clusterId !== 'string' || !isCount(nodeId, 0) || !Array.isArray(topics)) throw corrupt(path, 'clusterId, nodeId or topics')
   const entries = topics.map((topic: unknown) => parseTopic(topic, path))
   if (new Set(entries.map((topic) => topic.name)).size < entries.length) throw corrupt(path, 'a topic is there twice')
-  return { clusterId, nodeId, createdAt: parseTime(createdAt, path), topics: entries }
+  const { nextProducerId } = body
+  if (nextProducerId !== undefined && !/^\d{1,19}$/.test(String(nextProducerId))) throw corrupt(path, 'nextProducerId')
+  return {
+    clusterId, nodeId, createdAt: parseTime(createdAt, path), topics: entries,
+    ...(nextProducerId !== undefined && { nextProducerId: BigInt(String(nextProducerId)) }),
+  }
 }
 
 /** Reads the catalog in `folder`; undefined when there is none. */

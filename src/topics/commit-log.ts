@@ -24,6 +24,8 @@ import { type PartitionStats, partitionStats } from './partition.ts'
 import { checkedSettings, settingNames, type TopicSettings } from './settings.ts'
 import { presentLogs } from './topic-core.ts'
 import { Topic } from './topic.ts'
+import { checkedTransactionOptions, type TransactionOptions } from './transactions/options.ts'
+import { type Transaction } from './transactions/transaction.ts'
 
 /** What `CommitLog.memory` and `CommitLog.open` may be told. Settings of topics count for those that are not given their own. */
 export interface MemoryLogOptions extends TopicSettings {
@@ -201,6 +203,40 @@ export class CommitLog implements PortableLog {
       },
       life: new Life(`topic "${definition.name}"`, this.#life),
     })
+  }
+
+  /**
+   * Runs `work` with a transaction, commits it, and gives what `work` gave. When `work` throws the transaction is aborted, and nothing of it
+   * counts; what it threw is thrown.
+   *
+   * @throws LogError `LOG_TXN_ABORTED`, `LOG_TXN_TIMED_OUT`, `LOG_PRODUCER_FENCED`, and those of `beginTransaction`
+   */
+  async transaction<T>(work: (transaction: Transaction) => Promise<T> | T, options?: TransactionOptions): Promise<T> {
+    checkFunction(work ?? null, 'what is done in a transaction')
+    const transaction = await this.beginTransaction(options)
+    let result: T
+    try {
+      result = await work(transaction)
+    } catch (error) {
+      if (transaction.status === 'open') await transaction.abort()
+      throw error
+    }
+    if (transaction.status !== 'aborted' && transaction.status !== 'committed') await transaction.commit()
+    return result
+  }
+
+  /**
+   * Begins a transaction, to be ended by its `commit` or `abort`. One that is open when this handle is closed is aborted.
+   *
+   * @throws LogError `LOG_TXN_CONCURRENT` when too many are open, `LOG_READ_ONLY`, `LOG_CLOSED`, `LOG_DISK_FULL`
+   */
+  async beginTransaction(options: TransactionOptions = {}): Promise<Transaction> {
+    this.#life.check()
+    const begin = checkedTransactionOptions(options)
+    if (this.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${this.folder} was opened read-only`)
+    const transaction = await this.#core.transactions.begin(begin, this.#life)
+    this.#life.check()
+    return transaction
   }
 
   /** All topics of the log, in the order of their creation. */

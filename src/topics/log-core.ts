@@ -32,10 +32,16 @@ import { GroupCoordinator } from './groups/coordinator.ts'
 import {
   asLogError, asPartitionError, type FolderContents, inspectFolder, type KafkaState, readKafkaState, unknownTopics, withSystemErrors,
 } from './log-folder.ts'
+import { internalTopicRequest, TRANSACTIONS_TOPIC } from './internal-topics.ts'
 import { writeKafkaCheckpoints } from './kafka-checkpoints.ts'
+import { PRODUCER_ID_BLOCK, producerIdsSeen } from './producer-ids.ts'
 import { SendQueue } from './send-queue.ts'
 import { resolveSettings, type TopicSettings } from './settings.ts'
 import { presentLogs, type TopicCore } from './topic-core.ts'
+import { TransactionCoordinator } from './transactions/coordinator.ts'
+import { Markers } from './transactions/markers.ts'
+import { resolveTransactions } from './transactions/resolve.ts'
+import { readTransactions, type StoredTransaction } from './transactions/state-log.ts'
 
 /**
  * Partitions that are made, opened, closed or removed at a time. Each needs some descriptors while it is under way, and one, at most, while
@@ -86,6 +92,7 @@ export class LogCore {
   readonly env: LogEnvironment
   readonly events: LogEvents
   readonly sends: SendQueue
+  readonly markers: Markers
   /** What it was opened with. */
   readonly options: CoreOptions
   readonly #kafka: KafkaState
@@ -93,6 +100,7 @@ export class LogCore {
   #catalog: CatalogState
   #changes: Promise<unknown> = Promise.resolve()
   #unwatch: () => void = () => {}
+  #transactions: TransactionCoordinator | undefined
   #groups: Promise<GroupCoordinator> | undefined
   readonly #topicListeners = new Set<() => void>()
 
@@ -105,6 +113,7 @@ export class LogCore {
     this.env = opened.env
     this.events = opened.events
     this.sends = new SendQueue(opened.env.buffer)
+    this.markers = new Markers(opened.env.clock)
     if (options.readOnly) this.#unwatch = options.files.watch(options.folder, () => this.#refresh())
   }
 
@@ -182,39 +191,24 @@ export class LogCore {
    * @throws LogError `LOG_NOT_FOUND`, `LOG_TOPIC_MISMATCH`, `LOG_READ_ONLY`, `LOG_CORRUPT` and those of opening a partition
    */
   openTopic(request: TopicRequest): Promise<TopicCore> {
+    return this.#inTurn(() => this.#openNow(request))
+  }
+
+  /** Takes a block of producer ids, durably, and gives the first of them. */
+  takeProducerIds(): Promise<bigint> {
     return this.#inTurn(async () => {
       await this.#checkLock()
-      this.reload()
-      const known = this.#catalog.topics.find(({ name }) => name === request.name)
-      if (known !== undefined) checkAgrees(known, request, this.readOnly)
-      else if (this.readOnly || !request.create) throw noTopic(this.folder, request.name)
-      const wanted = known === undefined ? this.#newEntry(request) : changed(known, request)
-      const open = this.#topics.get(wanted.name)
-      const config = open?.config ?? resolveSettings(this.options.settings, wanted.settings)
-      const made: string[] = []
-      let added: TopicCore['logs'] = []
-      let entry = wanted
-      let named = known !== undefined
-      try {
-        added = await this.#openPartitions(wanted, config, { from: open?.logs.length ?? 0, create: known?.partitions ?? 0, made })
-        if (isEmpty([...(open?.logs ?? []), ...added])) entry = withCodecs(wanted, request)
-        await this.#checkLock()
-        if (entry !== known && !this.readOnly) {
-          named = true
-          await this.#store(entry)
-        }
-      } catch (error) {
-        // Nobody gets to see a partition that the catalog may not name.
-        await closeAll(added)
-        if (!named || this.#namesNot(wanted.name)) await this.#takeBack(made)
-        throw error
-      }
-      const topic = open ?? { entry, config, logs: [] }
-      topic.entry = entry
-      topic.logs.push(...added)
-      this.#topics.set(entry.name, topic)
-      return topic
+      const first = await this.#firstFreeProducerId()
+      const catalog = { ...this.#catalog, nextProducerId: first + PRODUCER_ID_BLOCK }
+      await writeCatalog(this.env.files, this.folder, catalog)
+      this.#catalog = catalog
+      return first
     })
+  }
+
+  /** Coordinates the transactions of this folder. */
+  get transactions(): TransactionCoordinator {
+    return (this.#transactions ??= new TransactionCoordinator(this))
   }
 
   /** Coordinates the groups of this folder; loaded when it is first asked for. */
@@ -282,11 +276,66 @@ export class LogCore {
     throw new LogError('LOG_LOCK_LOST', `another process took the lock of ${this.folder}`)
   }
 
+  /** Opens a topic while nothing else changes the catalog. */
+  async #openNow(request: TopicRequest): Promise<TopicCore> {
+    await this.#checkLock()
+    this.reload()
+    const known = this.#catalog.topics.find(({ name }) => name === request.name)
+    if (known !== undefined) checkAgrees(known, request, this.readOnly)
+    else if (this.readOnly || !request.create) throw noTopic(this.folder, request.name)
+    const wanted = known === undefined ? this.#newEntry(request) : changed(known, request)
+    const open = this.#topics.get(wanted.name)
+    const config = open?.config ?? resolveSettings(this.options.settings, wanted.settings)
+    const made: string[] = []
+    let added: TopicCore['logs'] = []
+    let entry = wanted
+    let named = known !== undefined
+    try {
+      added = await this.#openPartitions(wanted, config, { from: open?.logs.length ?? 0, create: known?.partitions ?? 0, made })
+      // The records that decide are no part of a transaction.
+      if (!this.readOnly && wanted.name !== TRANSACTIONS_TOPIC) {
+        await resolveTransactions(added.filter((log) => log !== undefined), this.markers, () => this.#storedTransactions())
+      }
+      if (isEmpty([...(open?.logs ?? []), ...added])) entry = withCodecs(wanted, request)
+      await this.#checkLock()
+      if (entry !== known && !this.readOnly) {
+        named = true
+        await this.#store(entry)
+      }
+    } catch (error) {
+      // Nobody gets to see a partition that the catalog may not name.
+      await closeAll(added)
+      if (!named || this.#namesNot(wanted.name)) await this.#takeBack(made)
+      throw error
+    }
+    const topic = open ?? { entry, config, logs: [] }
+    topic.entry = entry
+    topic.logs.push(...added)
+    this.#topics.set(entry.name, topic)
+    return topic
+  }
+
   /** Runs changes of the catalog one after the other. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#changes.then(work, work)
     this.#changes = result.catch(() => {})
     return result.catch((error: unknown) => { throw asLogError(this.folder, error) })
+  }
+
+  /** The records of `__transaction_state`, asked for while a topic is opened. */
+  async #storedTransactions(): Promise<Map<string, StoredTransaction>> {
+    if (!this.#catalog.topics.some(({ name }) => name === TRANSACTIONS_TOPIC)) return new Map()
+    return readTransactions(await this.#openNow(internalTopicRequest(TRANSACTIONS_TOPIC, false)))
+  }
+
+  /** Producers of a folder that Kafka wrote, or that was put together otherwise, may have ids past those that the catalog calls taken. */
+  async #firstFreeProducerId(): Promise<bigint> {
+    const { files } = this.env
+    const { nextProducerId = 0n, topics } = this.#catalog
+    const here = this.openTopics.flatMap(presentLogs).flatMap((log) => Array.from(log.producers, ({ producerId }) => producerId))
+    if (nextProducerId > 0n) return here.reduce((next, id) => (id >= next ? id + 1n : next), nextProducerId)
+    const stored = [...(await this.#storedTransactions()).values()].map(({ producerId }) => producerId)
+    return producerIdsSeen(files, this.folder, topics.filter(({ adopted }) => adopted), [...here, ...stored])
   }
 
   #newEntry(request: TopicRequest): TopicEntry {

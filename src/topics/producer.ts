@@ -348,7 +348,8 @@ class Stamped<K, V> {
   }
 }
 
-function stamped<K, V>(record: RecordInput<K, V>, timestamp: number): RecordInput<K, V> {
+/** A record with its time. */
+export function stamped<K, V>(record: RecordInput<K, V>, timestamp: number): RecordInput<K, V> {
   return new Stamped(record, timestamp) as RecordInput<K, V>
 }
 

@@ -27,6 +27,11 @@ export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
     this.#life = parts.life
   }
 
+  /** @internal */
+  get parts(): TopicParts<K, V> {
+    return this.#parts
+  }
+
   get name(): string {
     return this.#parts.core.entry.name
   }

@@ -114,6 +114,7 @@ export class Ledger {
    */
   compareOpened(partition: Partition<string, string>, { power, durability }: LedgerEnd): void {
     const keeps = Math.min(power && durability !== 'sync' ? this.synced : this.acknowledged, this.cutting)
+    this.#resolve(partition, keeps)
     const found = this.#compare(partition, keeps)
     const { nextOffset } = partition
     for (const entry of this.#entries.filter(({ state }) => state !== 'gone')) {
@@ -127,6 +128,31 @@ export class Ledger {
   /** Holds a partition that goes on against its promises. */
   compare(partition: Partition<string, string>): void {
     this.#compare(partition, Math.min(this.acknowledged, this.cutting), { refusedAreGone: true })
+  }
+
+  /**
+   * What was open is aborted when the partition is opened, by a marker that nobody here appended. A transaction whose end was not acknowledged may
+   * have ended so or as it was to: all of it is there for readers of what is committed, or nothing.
+   */
+  #resolve(partition: Partition<string, string>, keeps: number): void {
+    const { nextOffset, lastStableOffset } = partition
+    const found = new Set([...partition.read({ isolation: 'read_uncommitted' })].map(({ offset }) => offset))
+    const committed = new Set([...partition.read()].map(({ offset }) => offset))
+    const there = this.#entries.filter(({ offset, state, value }) => value !== undefined && state !== 'gone' && found.has(offset))
+    const undecided = new Map(there.filter(({ transaction }) => transaction !== undefined && transaction.endsAt >= keeps)
+      .map(({ transaction, offset }) => [transaction!, offset]))
+    const explained = new Set(this.#entries.filter(({ state, value }) => state !== 'appended' || value === undefined).map(({ offset }) => offset))
+    const markers = Array.from({ length: nextOffset }, (_, offset) => offset).filter((offset) => !found.has(offset) && !explained.has(offset))
+    for (const [transaction, offset] of undecided) {
+      transaction.aborted ||= transaction.endsAt === Infinity || !committed.has(offset)
+      if (offset >= lastStableOffset) transaction.endsAt = Infinity
+      else {
+        const marker = markers.shift()
+        if (marker !== undefined) this.#entries.push({ offset: marker, value: undefined, transaction, state: 'appended' })
+        transaction.endsAt = marker ?? Math.min(transaction.endsAt, nextOffset - 1)
+      }
+    }
+    this.#entries.sort((one, other) => one.offset - other.offset)
   }
 
   #cutEnded(): void {

@@ -1,0 +1,305 @@
+/*
+ * The transactions of this process: how many, for how long, and how they end.
+ *
+ * One that wrote to a single partition ends by its marker alone, stored in one round with its records. Any other: its records are stored,
+ * then `PrepareCommit` with the list of its partitions is stored in `__transaction_state`, and from that moment, all at once, committed readers
+ * of this process see it. Its markers follow; what is missing of them after a crash is written when its partitions are opened. Whatever is open
+ * then and was not prepared is aborted (resolve.ts).
+ *
+ * When `PrepareCommit` was written and it is not known whether it is stored, nothing may be aborted before a record that takes it back is
+ * stored: else a crash could find it, and commit the half that was not aborted yet.
+ */
+import { type Timer } from '../../base/clock.ts'
+import { isLogError, LogError } from '../../base/errors.ts'
+import { transactionStatuses, type TransactionStatus } from '../../format/transaction-state.ts'
+import { type PartitionLog } from '../../log/partition-log.ts'
+import { type TransactionPart } from '../../log/transaction-part.ts'
+import { type Life } from '../life.ts'
+import { type LogCore } from '../log-core.ts'
+import { type TopicParts } from '../topic-core.ts'
+import { type ProducerSlots } from './producer-slots.ts'
+import { type StateLog, type TransactionInput } from './state-log.ts'
+import { keptCodes, Transaction, type TransactionEnder } from './transaction.ts'
+
+/** Transactions of one process that may be open at a time. */
+export const MOST_OPEN_TRANSACTIONS = 10_000
+
+/** How a transaction is begun. */
+export interface BeginOptions {
+  readonly transactionalId: string | undefined
+  readonly timeoutMs: number
+}
+
+/** Milliseconds after which a record that could not be stored is tried again. */
+const RETRY_MS = 1000
+
+/** The transactions of one folder in this process. */
+export class LocalTransactions implements TransactionEnder {
+  readonly #core: LogCore
+  readonly #slots: ProducerSlots
+  readonly #states: StateLog
+  readonly #open = new Set<Transaction>()
+  readonly #named = new Map<string, Transaction>()
+  /** Ends that are under way. */
+  readonly #ending = new Set<Promise<unknown>>()
+  readonly #watched = new WeakSet<Life>()
+  #timer: Timer | undefined
+  #closed = false
+
+  constructor(core: LogCore, slots: ProducerSlots, states: StateLog) {
+    this.#core = core
+    this.#slots = slots
+    this.#states = states
+  }
+
+  /** The transactions that are open. */
+  get open(): ReadonlySet<Transaction> {
+    return this.#open
+  }
+
+  /** The open transaction of a name. */
+  named(transactionalId: string): Transaction | undefined {
+    return this.#named.get(transactionalId)
+  }
+
+  /** @throws LogError `LOG_TXN_CONCURRENT` when too many are open; `LOG_CLOSED`, `LOG_DISK_FULL` */
+  async begin({ transactionalId, timeoutMs }: BeginOptions, life: Life): Promise<Transaction> {
+    if (this.#open.size >= MOST_OPEN_TRANSACTIONS) {
+      const message = `${this.#open.size} transactions are open already: end some first`
+      throw new LogError('LOG_TXN_CONCURRENT', message, { open: this.#open.size, limit: MOST_OPEN_TRANSACTIONS })
+    }
+    const taken = this.#slots.take()
+    const slot = taken instanceof Promise ? await taken : taken
+    this.#checkAlive()
+    const transaction = new Transaction(this, slot, { transactionalId, deadline: this.#core.env.clock.monotonic() + timeoutMs, life })
+    this.#abortAtEndOf(life)
+    this.#open.add(transaction)
+    if (transactionalId !== undefined) this.#named.set(transactionalId, transaction)
+    this.#watch(timeoutMs)
+    return transaction
+  }
+
+  /** The transactions of a handle are aborted with it. */
+  #abortAtEndOf(life: Life): void {
+    if (this.#watched.has(life)) return
+    this.#watched.add(life)
+    life.onEnd(() => {
+      for (const transaction of this.#open) if (transaction.life === life) void this.fence(transaction, life.closedError())
+    })
+  }
+
+  /** Aborts a transaction because of `reason`, which whoever goes on with it is told. */
+  async fence(transaction: Transaction, reason: LogError): Promise<void> {
+    if (transaction.status_ === 'open') transaction.failure = reason
+    await this.abort(transaction)
+  }
+
+  checkTopic(parts: Pick<TopicParts<never, never>, 'sends' | 'life'>): void {
+    if (parts.sends !== this.#core.sends) throw new TypeError('a transaction sends to topics of its own log only')
+    parts.life.check()
+  }
+
+  async commit(transaction: Transaction): Promise<void> {
+    transaction.status_ = 'committing'
+    await this.#track(this.#commit(transaction))
+  }
+
+  async abort(transaction: Transaction): Promise<void> {
+    if (transaction.status_ !== 'open') return
+    transaction.status_ = 'aborting'
+    await this.#track(this.#abort(transaction))
+  }
+
+  /** Aborts what is open and waits for what is ending. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#timer?.cancel()
+    const reason = new LogError('LOG_CLOSED', `the log ${this.#core.folder} is closed: its transaction was aborted`)
+    for (const transaction of this.#open) void this.fence(transaction, reason)
+    await Promise.allSettled(this.#ending)
+  }
+
+  async #commit(transaction: Transaction): Promise<void> {
+    try {
+      while (transaction.underWay.size > 0) await Promise.allSettled(transaction.underWay)
+      if (transaction.failure !== undefined) throw transaction.failure
+      const parts = [...transaction.parts].filter(([, part]) => part.lastOffset >= 0)
+      if (parts.length === 1) await this.#commitOne(transaction, parts[0]!)
+      else if (parts.length > 1) await this.#commitSeveral(transaction, parts)
+      else this.#ended(transaction, 'committed', true)
+    } catch (error) {
+      if (transaction.status_ === 'committing') {
+        transaction.failure = error
+        transaction.status_ = 'aborting'
+        // It waits for the disk that has just failed, and the caller need not.
+        void this.#track(this.#abort(transaction))
+      }
+      throw abortedError(error)
+    }
+  }
+
+  async #commitOne(transaction: Transaction, [log, part]: readonly [PartitionLog, TransactionPart]): Promise<void> {
+    if (part.lost !== undefined) throw part.lost
+    await log.durable(log.endTransaction(endOf(transaction, 'COMMIT')))
+    transaction.slot.epoch++
+    this.#ended(transaction, 'committed', true)
+  }
+
+  async #commitSeveral(transaction: Transaction, parts: readonly (readonly [PartitionLog, TransactionPart])[]): Promise<void> {
+    for (const [log] of parts) log.hurry()
+    await Promise.all(parts.map(async ([log, part]) => {
+      if (part.lost !== undefined) throw part.lost
+      await log.durable(part.lastOffset)
+    }))
+    try {
+      await this.#states.append(nameOf(transaction), this.#record(transaction, 'PrepareCommit'))
+    } catch (error) {
+      transaction.failure = error
+      transaction.status_ = 'aborting'
+      void this.#track(this.#takeBack(transaction))
+      throw error
+    }
+    // Nobody gets a turn in between: whoever reads sees all of it from here on.
+    for (const [log] of parts) log.decideTransaction(transaction.slot.producerId)
+    const stored = parts.map(([log]) => this.#core.markers.store(log, endOf(transaction, 'COMMIT')))
+    this.#ended(transaction, 'committed', false)
+    for (const [log] of parts) log.tellProgress()
+    void this.#track(this.#complete(transaction, stored, 'CompleteCommit'))
+  }
+
+  /** Once all markers are stored the record of the transaction says so, and its producer may go on. */
+  async #complete(transaction: Transaction, stored: readonly Promise<boolean>[], status: TransactionStatus): Promise<void> {
+    const results = await Promise.all(stored)
+    if (results.includes(false)) return
+    try {
+      await this.#states.append(nameOf(transaction), this.#record(transaction, status))
+    } catch {
+      // The next open finds that nothing is left to do.
+      return
+    }
+    transaction.slot.epoch++
+    this.#slots.give(transaction.slot)
+  }
+
+  async #abort(transaction: Transaction): Promise<void> {
+    while (transaction.underWay.size > 0) await Promise.allSettled(transaction.underWay)
+    const logs = [...transaction.parts.keys()]
+    const stored = await Promise.all(logs.map((log) => this.#core.markers.tryToStore(log, endOf(transaction, 'ABORT'))))
+    const left = logs.filter((_, index) => !stored[index])
+    if (left.length === 0) {
+      transaction.slot.epoch++
+      this.#ended(transaction, 'aborted', true)
+      return
+    }
+    this.#ended(transaction, 'aborted', false)
+    void this.#abortLater(transaction, left)
+  }
+
+  /** Its markers are stored when their partitions take them; until then nobody uses its producer. */
+  async #abortLater(transaction: Transaction, logs: readonly PartitionLog[]): Promise<void> {
+    const stored = await Promise.all(logs.map((log) => this.#core.markers.store(log, endOf(transaction, 'ABORT'))))
+    if (stored.includes(false)) return
+    transaction.slot.epoch++
+    this.#slots.give(transaction.slot)
+  }
+
+  /** Takes back a `PrepareCommit` of which it is not known whether it is stored, and then aborts. */
+  async #takeBack(transaction: Transaction): Promise<void> {
+    this.#ended(transaction, 'aborted', false)
+    while (!(await this.#stored(transaction, 'PrepareAbort'))) {
+      if (this.#closed) return
+      await new Promise<void>((resolve) => this.#core.env.clock.setTimer(resolve, RETRY_MS, { ref: false }))
+    }
+    const logs = [...transaction.parts.keys()]
+    await this.#complete(transaction, logs.map((log) => this.#core.markers.store(log, endOf(transaction, 'ABORT'))), 'CompleteAbort')
+  }
+
+  async #stored(transaction: Transaction, status: TransactionStatus): Promise<boolean> {
+    try {
+      await this.#states.append(nameOf(transaction), this.#record(transaction, status))
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  #record({ slot, parts }: Transaction, status: TransactionStatus): TransactionInput {
+    const now = this.#core.env.clock.now()
+    const complete = status === 'CompleteCommit' || status === 'CompleteAbort'
+    return {
+      producerId: slot.producerId, producerEpoch: slot.epoch + 1, transactionTimeoutMs: 0, transactionStatus: transactionStatuses.indexOf(status),
+      transactionPartitions: complete ? [] : partitionsOf(parts.keys()), transactionLastUpdateTimestampMs: now, transactionStartTimestampMs: now,
+      clientTransactionVersion: 2,
+    }
+  }
+
+  /** @param free  none of its markers is missing: its producer may go on */
+  #ended(transaction: Transaction, status: 'committed' | 'aborted', free: boolean): void {
+    transaction.status_ = status
+    this.#open.delete(transaction)
+    const { transactionalId } = transaction
+    if (transactionalId !== undefined && this.#named.get(transactionalId) === transaction) this.#named.delete(transactionalId)
+    if (free) this.#slots.give(transaction.slot)
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    const ending = work.catch(() => {}).finally(() => this.#ending.delete(ending))
+    this.#ending.add(ending)
+    return work
+  }
+
+  #checkAlive(): void {
+    if (this.#closed) throw new LogError('LOG_CLOSED', `the log ${this.#core.folder} is closed`)
+  }
+
+  /** One timer for all: it looks who is late, and waits for the next one. */
+  #watch(withinMs: number): void {
+    if (this.#timer !== undefined || withinMs === Infinity) return
+    this.#timer = this.#core.env.clock.setTimer(() => {
+      this.#timer = undefined
+      if (!this.#closed) this.#abortLate()
+    }, withinMs, { ref: false })
+  }
+
+  #abortLate(): void {
+    const now = this.#core.env.clock.monotonic()
+    let next = Infinity
+    for (const transaction of this.#open) {
+      if (transaction.status_ !== 'open') continue
+      if (transaction.deadline > now) next = Math.min(next, transaction.deadline - now)
+      else void this.fence(transaction, new LogError('LOG_TXN_TIMED_OUT', 'the transaction was open for longer than its timeoutMs and was aborted'))
+    }
+    this.#watch(next)
+  }
+}
+
+/** The marker that ends a transaction: it carries the epoch of the next one. */
+function endOf({ slot }: Transaction, type: 'COMMIT' | 'ABORT') {
+  return { producerId: slot.producerId, producerEpoch: slot.epoch + 1, coordinatorEpoch: 0, type } as const
+}
+
+/** The name under which the state of a transaction of this process is kept. */
+export function localName(producerId: bigint): string {
+  return `commitlog-${producerId}`
+}
+
+function nameOf({ slot }: Transaction): string {
+  return localName(slot.producerId)
+}
+
+function partitionsOf(logs: Iterable<PartitionLog>): { topic: string; partitionIds: number[] }[] {
+  const topics = new Map<string, number[]>()
+  for (const { topic, partition } of logs) {
+    const numbers = topics.get(topic)
+    if (numbers === undefined) topics.set(topic, [partition])
+    else numbers.push(partition)
+  }
+  return Array.from(topics, ([topic, partitionIds]) => ({ topic, partitionIds }))
+}
+
+/** What `commit` rejects with. */
+function abortedError(error: unknown): unknown {
+  if (isLogError(error) && keptCodes.includes(error.code)) return error
+  const reason = error instanceof Error ? error.message : String(error)
+  return new LogError('LOG_TXN_ABORTED', `the transaction was aborted: ${reason}`, {}, error)
+}

@@ -1,0 +1,254 @@
+/*
+ * A transaction as a user holds it: records to any topics of one log, and offsets of groups, that count together or not at all.
+ *
+ * Records are appended to their partitions at once, in batches of the transaction's own, and wait there for its end. What is sent here may be
+ * lost like anything that is not acknowledged yet; then the transaction cannot be committed. How it ends is in ending.ts.
+ */
+import { type InspectOptions } from 'node:util'
+import { isLogError, LogError } from '../../base/errors.ts'
+import { type Inspect, INSPECT, inspected } from '../../base/inspect.ts'
+import { type PartitionLog } from '../../log/partition-log.ts'
+import { type RecordCodecs, type RecordInput } from '../../log/record-input.ts'
+import { TransactionPart } from '../../log/transaction-part.ts'
+import { appendsWatched, tellAppend } from '../diagnostics.ts'
+import { encodedCodecs, type HeldRecord, heldSize, holdRecord } from '../held-record.ts'
+import { internalTopicError, isInternalTopic } from '../internal-topics.ts'
+import { type Life } from '../life.ts'
+import { refuseRecord } from '../partition.ts'
+import { PartitionChooser } from '../partitioner.ts'
+import { type SendRecord, type SendResult, stamped } from '../producer.ts'
+import { type Topic } from '../topic.ts'
+import { logOf, type TopicParts } from '../topic-core.ts'
+import { type ProducerSlot } from './producer-slots.ts'
+
+/**
+ * Milliseconds that records of a transaction may wait for its end, so that they go in one round with it. A transaction that stays open for
+ * longer has them written meanwhile.
+ */
+const LINGER_MS = 5
+
+/** Where a transaction is in its life. */
+export type TransactionStatus = 'open' | 'committing' | 'committed' | 'aborting' | 'aborted'
+
+/** What ends transactions: see ending.ts. */
+export interface TransactionEnder {
+  /** Throws unless the topic is one of the log's. */
+  checkTopic(parts: Pick<TopicParts<never, never>, 'sends' | 'life'>): void
+  commit(transaction: Transaction): Promise<void>
+  abort(transaction: Transaction): Promise<void>
+}
+
+/** Choosers of partitions, one for all transactions over a handle of a topic. */
+const choosers = new WeakMap<object, object>()
+
+/** A transaction. */
+export class Transaction {
+  /** The name that makes it the only one of its name; undefined without one. */
+  readonly transactionalId: string | undefined
+  /** @internal */
+  readonly slot: ProducerSlot
+  /** @internal Monotonic time at which it is aborted. */
+  readonly deadline: number
+  /** @internal The handle that it was begun with. */
+  readonly life: Life
+  /** @internal What it has in each partition. */
+  readonly parts = new Map<PartitionLog, TransactionPart>()
+  /** @internal */
+  status_: TransactionStatus = 'open'
+  /** @internal Why it can only be aborted. */
+  failure: unknown
+  /** @internal Sends and offset commits under way. */
+  readonly underWay = new Set<Promise<unknown>>()
+  readonly #ender: TransactionEnder
+
+  /** @internal */
+  constructor(ender: TransactionEnder, slot: ProducerSlot, options: {
+    readonly transactionalId: string | undefined
+    readonly deadline: number
+    readonly life: Life
+  }) {
+    this.#ender = ender
+    this.slot = slot
+    this.transactionalId = options.transactionalId
+    this.deadline = options.deadline
+    this.life = options.life
+  }
+
+  get status(): TransactionStatus {
+    return this.status_
+  }
+
+  /**
+   * Appends a record as a part of the transaction and resolves with its place, which counts once the transaction is committed. A send need not
+   * be awaited: one that fails makes `commit` fail.
+   *
+   * The record is copied before `send` returns, also when it must wait for room (`bufferBytes`).
+   *
+   * @throws LogError `LOG_TXN_ABORTED`, `LOG_TXN_TIMED_OUT`, `LOG_PRODUCER_FENCED` when the transaction has ended or cannot be committed any more;
+   *   `LOG_DISK_FULL`, `LOG_FENCED`, `LOG_RECORD_TOO_LARGE`, `LOG_RECORD_INVALID`, `LOG_TOPIC_INTERNAL`, `LOG_READ_ONLY`, `LOG_CLOSED`
+   * @throws TypeError for keys and values that the topic's codecs do not take; RangeError for a partition that is not there
+   */
+  send<K, V>(topic: Topic<K, V>, record: SendRecord<K, V>): Promise<SendResult>
+  /** Appends records in their order, and resolves with the place of each. */
+  send<K, V>(topic: Topic<K, V>, records: readonly SendRecord<K, V>[]): Promise<SendResult[]>
+  send<K, V>(topic: Topic<K, V>, input: SendRecord<K, V> | readonly SendRecord<K, V>[]): Promise<SendResult | SendResult[]> {
+    const sent = this.#submit(topic, input)
+    // Whoever does not await it hears of it from `commit`.
+    sent.catch(() => {})
+    return sent
+  }
+
+  /**
+   * Makes everything of the transaction count, and resolves when no crash can undo that.
+   *
+   * @throws LogError `LOG_TXN_ABORTED` when something of it was lost: then nothing of it counts; `LOG_TXN_TIMED_OUT`, `LOG_PRODUCER_FENCED`,
+   *   `LOG_CLOSED`. After a failed sync or write, `cause` says which, a crash before the next open of the partition may still bring all of it back
+   */
+  async commit(): Promise<void> {
+    this.#checkOpen('commit')
+    await this.#ender.commit(this)
+  }
+
+  /** Makes nothing of the transaction count. One that has been aborted already is left alone. */
+  async abort(): Promise<void> {
+    if (this.status_ === 'committed' || this.status_ === 'committing') this.#checkOpen('abort')
+    await this.#ender.abort(this)
+  }
+
+  /** Aborts it, unless it has ended. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.status_ === 'open' || this.status_ === 'aborting') await this.#ender.abort(this)
+  }
+
+  /** @internal */
+  [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
+    return inspected('Transaction', () => ({ transactionalId: this.transactionalId, status: this.status }), depth, options, inspect)
+  }
+
+  /** @internal What it has in a partition, from now on if not yet. */
+  partOf(log: PartitionLog): TransactionPart {
+    let part = this.parts.get(log)
+    if (part === undefined) this.parts.set(log, (part = new TransactionPart(this.slot.producerId, this.slot.epoch)))
+    return part
+  }
+
+  async #submit<K, V>(topic: Topic<K, V>, input: SendRecord<K, V> | readonly SendRecord<K, V>[]): Promise<SendResult | SendResult[]> {
+    try {
+      this.#checkOpen('send')
+      const parts = topic.parts
+      this.#ender.checkTopic(parts)
+      const { name } = parts.core.entry
+      if (isInternalTopic(name)) throw internalTopicError(name)
+      const many = Array.isArray(input)
+      const results = this.#sendAll(parts, many ? input : [input as SendRecord<K, V>])
+      const sent = results instanceof Promise ? await this.#until(results) : results
+      return many ? sent : sent[0]!
+    } catch (error) {
+      if (this.status_ === 'open') this.failure ??= error
+      throw error
+    }
+  }
+
+  /** A promise only when something has to wait. */
+  #sendAll<K, V>(parts: TopicParts<K, V>, records: readonly SendRecord<K, V>[]): SendResult[] | Promise<SendResult[]> {
+    const now = parts.clock.now()
+    const ownTimes = timesKnown(parts)
+    const chooser = chooserOf(parts)
+    const results: SendResult[] = []
+    if (parts.sends.size === 0) {
+      for (const record of records) {
+        if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record)
+        const log = logOf(parts.core, record.partition ?? chooser.choose(record, parts.core.logs.length))
+        const timestamp = record.timestamp ?? now
+        const placed = this.#append(parts, log, parts.codecs, record.timestamp === undefined ? stamped(record, timestamp) : record)
+        if (placed === undefined) break
+        results.push({ partition: log.partition, offset: placed, timestamp: ownTimes ? timestamp : -1 })
+      }
+    }
+    if (results.length === records.length) return results
+    const rest = records.slice(results.length).map((record) => {
+      if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record)
+      const partition = logOf(parts.core, record.partition ?? chooser.choose(record, parts.core.logs.length)).partition
+      return holdRecord(parts.codecs, record, { partition, timestamp: record.timestamp ?? now })
+    })
+    return this.#whenThereIsRoom(parts, rest, results)
+  }
+
+  /** The offset; undefined when there is no room now. */
+  #append<K, V>(
+    { folder }: { readonly folder: string }, log: PartitionLog, codecs: RecordCodecs<K, V>, record: RecordInput<K, V>,
+  ): number | undefined {
+    try {
+      const offset = log.append(codecs, record, LINGER_MS, this.partOf(log))
+      if (appendsWatched()) tellAppend({ log: folder, topic: log.topic, partition: log.partition, offset })
+      return offset
+    } catch (error) {
+      if (isLogError(error, 'LOG_BUFFER_FULL')) return undefined
+      throw error
+    }
+  }
+
+  #whenThereIsRoom<K, V>(parts: TopicParts<K, V>, rest: HeldRecord[], results: SendResult[]): Promise<SendResult[]> {
+    const ownTimes = timesKnown(parts)
+    return new Promise((resolve, reject) => {
+      let size = 0
+      for (const held of rest) size += heldSize(held)
+      let next = 0
+      parts.sends.run(() => {
+        try {
+          this.#checkOpen('send')
+          for (; next < rest.length; next++) {
+            const held = rest[next]!
+            const offset = this.#append(parts, logOf(parts.core, held.partition), encodedCodecs, held)
+            if (offset === undefined) return false
+            results.push({ partition: held.partition, offset, timestamp: ownTimes ? held.timestamp : -1 })
+          }
+          resolve(results)
+        } catch (error) {
+          reject(error)
+        }
+        return true
+      }, size, reject)
+    })
+  }
+
+  /** @internal Waits for something that must be done before the transaction ends. */
+  async #until<T>(promise: Promise<T>): Promise<T> {
+    this.underWay.add(promise)
+    try {
+      return await promise
+    } finally {
+      this.underWay.delete(promise)
+    }
+  }
+
+  #checkOpen(what: string): void {
+    if (this.status_ !== 'open') throw endedError(this, what)
+  }
+}
+
+/** What somebody gets who goes on with a transaction that has ended. */
+export function endedError({ status, failure }: Transaction, what: string): unknown {
+  const aborted = status === 'aborted' || status === 'aborting'
+  if (aborted && isLogError(failure) && keptCodes.includes(failure.code)) return failure
+  const message = `${what} in a transaction that is ${status}`
+  if (!aborted) return new LogError('LOG_TXN_STATE_INVALID', message, { status })
+  return new LogError('LOG_TXN_ABORTED', message, { status }, failure)
+}
+
+/** Reasons of an abort that say more than that it was aborted. */
+export const keptCodes: readonly string[] = ['LOG_TXN_TIMED_OUT', 'LOG_PRODUCER_FENCED', 'LOG_CLOSED', 'LOG_TXN_ABORTED']
+
+/** Records keep the times that they are given; else the log stamps them, later. */
+function timesKnown<K, V>({ core }: TopicParts<K, V>): boolean {
+  return core.config.messageTimestampType === 'CreateTime'
+}
+
+function chooserOf<K, V>(parts: TopicParts<K, V>): PartitionChooser<K, V> {
+  let chooser = choosers.get(parts) as PartitionChooser<K, V> | undefined
+  if (chooser === undefined) {
+    chooser = new PartitionChooser<K, V>(parts.codecs.key, { custom: undefined, random: parts.random, batchSize: parts.core.config.batchSize })
+    choosers.set(parts, chooser)
+  }
+  return chooser
+}
