@@ -243,6 +243,8 @@ export class LogCore {
   /** Closes everything. Throws the first thing that could not be stored, after all was tried. */
   async close(): Promise<void> {
     this.#unwatch()
+    await this.#transactions?.close()
+    this.markers.close()
     const groups = await this.#groups?.catch(() => undefined)
     await groups?.close()
     await this.#changes.catch(() => {})
