@@ -2,8 +2,8 @@
  * What a log tells about itself: to `onEvent`, and on channels of node:diagnostics_channel for tools that watch from outside. Nothing is
  * put together while nobody listens, and nothing is ever printed.
  *
- * Channels: `commitlog:append`, `commitlog:round`, `commitlog:sync`, `commitlog:slow-sync`, `commitlog:roll`, `commitlog:recovery`,
- * `commitlog:fenced`, `commitlog:disk-full`. A message is the event with the log's folder as `log`; times are in ms, sizes in bytes.
+ * Channels: `commitlog:append`, `commitlog:round`, `commitlog:sync`, `commitlog:slow-sync`, `commitlog:roll`, `commitlog:compaction`,
+ * `commitlog:recovery`, `commitlog:fenced`, `commitlog:disk-full`. A message is the event with the log's folder as `log`; times are in ms, sizes in bytes.
  */
 import { channel, type Channel } from 'node:diagnostics_channel'
 import { type LogEvent } from '../log/environment.ts'
@@ -31,6 +31,7 @@ const channels: { readonly [Type in LogEvent['type']]: Channel } = {
   round: channel('commitlog:round'),
   sync: channel('commitlog:sync'),
   roll: channel('commitlog:roll'),
+  compaction: channel('commitlog:compaction'),
   recovery: channel('commitlog:recovery'),
   fenced: channel('commitlog:fenced'),
   'disk-full': channel('commitlog:disk-full'),
