@@ -49,7 +49,7 @@ export interface LoopOptions<K, V> {
   readonly ref: boolean
   readonly join: (events: MembershipEvents) => Membership
   /** The lanes of an assigned partition. */
-  readonly open: (place: Place, member: Membership) => readonly Lane<K, V>[] | Promise<readonly Lane<K, V>[]>
+  readonly open: (place: Place) => readonly Lane<K, V>[] | Promise<readonly Lane<K, V>[]>
   /**
    * Stores records elsewhere and commits in the same step. Rejects when neither was done. Undefined: a record that cannot be handled ends
    * the loop.
@@ -183,7 +183,7 @@ export class ConsumeLoop<K, V> {
   private async assigned(places: readonly Place[]): Promise<void> {
     try {
       for (const place of places) {
-        const opened = this.options.open(place, this.member)
+        const opened = this.options.open(place)
         this.add(place, opened instanceof Promise ? await opened : opened)
       }
     } catch (error) {
@@ -540,7 +540,7 @@ export class ConsumeLoop<K, V> {
           await this.options.putAside!(leaving, lane.commitEntry(leaving.map(({ task }) => task.slot)))
         } catch (error) {
           if (this.isClosed(lane)) break
-          if (!isLogError(error) || !error.retriable) throw error
+          if (!mayGoOn(error)) throw error
           await this.pause()
           continue
         }
@@ -631,10 +631,16 @@ export class ConsumeLoop<K, V> {
     const lanes = this.allLanes().filter((lane) => lane.dirty && !lane.handing)
     if (lanes.length === 0) return
     try {
-      await (this.committing = this.commit(lanes))
+      await this.commitAlone(lanes)
     } catch (error) {
-      if (isLogError(error) && error.retriable) this.options.clock.setTimer(() => this.commitLater(), TRY_AGAIN_MS)
+      if (mayGoOn(error)) this.options.clock.setTimer(() => this.commitLater(), TRY_AGAIN_MS)
       else if (lanes.some((lane) => !this.isClosed(lane))) this.crash(error)
+    }
+  }
+
+  private async commitAlone(lanes: readonly Lane<K, V>[]): Promise<void> {
+    try {
+      await (this.committing = this.commit(lanes))
     } finally {
       this.committing = undefined
     }
@@ -644,7 +650,7 @@ export class ConsumeLoop<K, V> {
     while (this.committing !== undefined) await this.committing.catch(() => {})
     const dirty = lanes.filter((lane) => lane.dirty && !lane.handing && lane.state !== 'closed')
     // What fails here was finished and comes again, as after a crash.
-    if (dirty.length > 0) await this.commit(dirty).catch(() => {})
+    if (dirty.length > 0) await this.commitAlone(dirty).catch(() => {})
   }
 
   private async commit(lanes: readonly Lane<K, V>[]): Promise<void> {
@@ -670,6 +676,13 @@ function keep<K, V>({ record }: Task<K, V>): void {
 
 function nameOf({ topic, partition }: Place): string {
   return `${partition} ${topic}`
+}
+
+/** Whether what failed may succeed later: the disk is full, or the member is just losing what it commits for. */
+function mayGoOn(error: unknown): boolean {
+  if (!isLogError(error)) return false
+  if (error.retriable || error.code === 'LOG_GENERATION_STALE' || error.code === 'LOG_MEMBER_UNKNOWN') return true
+  return error.code === 'LOG_TXN_ABORTED' && isLogError(error.cause) && mayGoOn(error.cause)
 }
 
 function tooLate(why: string): LogError {

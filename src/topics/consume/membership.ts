@@ -41,7 +41,5 @@ export interface Membership {
   start(): Promise<void>
   /** Resolves when it is durable. */
   commit(entries: readonly CommitEntry[]): Promise<void>
-  /** What the group committed last for a partition that is assigned; undefined for nothing. */
-  committed(place: Place): CommittedPlace | undefined
   leave(): Promise<void>
 }

@@ -21,6 +21,14 @@ export interface RetryOptions {
   readonly delay?: number | RetryDelay
   /** False for an error with which another attempt is useless. Default: all may be tried again. */
   readonly retryable?: (error: unknown) => boolean
+  /**
+   * Where records spend waits of more than `withinMs`: true for the topic `<topic>.<group>.retry`, a name for another one; it is made at once.
+   * There they survive a restart with the number of their attempts, and do not hold what is committed. With order `'key'` those of the same
+   * key still wait for them. Not with order `'partition'`. Default false: all waits are spent in memory.
+   */
+  readonly topic?: boolean | string
+  /** Milliseconds: longer waits are spent in the retry topic, where there is one. Default 10 s. */
+  readonly withinMs?: number
 }
 
 /** What `consume` may be told. */
@@ -73,6 +81,9 @@ export interface CheckedConsumeOptions {
   readonly attempts: number
   readonly delay: RetryDelay
   readonly retryable: (error: unknown) => boolean
+  /** Name of the retry topic; undefined for none. */
+  readonly retryTopic: string | undefined
+  readonly withinMs: number
   /** Name of the topic; undefined for none. */
   readonly deadLetter: string | undefined
   readonly onFailure: ((failure: HandlingFailure) => void) | undefined
@@ -120,12 +131,20 @@ export function checkConsumeOptions(topic: string, options: ConsumeOptions): Che
   checkInteger(maxInFlight ?? null, 'maxInFlight', 1, MOST_FINISHED_SPAN)
   checkInteger(autoCommitIntervalMs ?? null, 'autoCommitIntervalMs', 0, MOST_MS)
   const aside = deadLetterTopic(topic, group, deadLetter)
-  checkOptions(retry, ['attempts', 'delay', 'retryable'], `retry of ${where}`)
-  const { attempts = aside === undefined ? Infinity : DEFAULT_ATTEMPTS, delay, retryable = () => true } = retry
+  checkOptions(retry, ['attempts', 'delay', 'retryable', 'topic', 'withinMs'], `retry of ${where}`)
+  const { attempts = aside === undefined ? Infinity : DEFAULT_ATTEMPTS, delay, retryable = () => true, topic: later = false, withinMs = 10_000 } = retry
+  const retryTopic = asideName(topic, group, later, { ending: 'retry', option: 'retry.topic' })
+  if (retryTopic !== undefined && order === 'partition') {
+    throw new TypeError('a retry topic gives up the order of partitions: retry.topic goes with order \'key\' or \'none\'')
+  }
+  if (retryTopic !== undefined && aside === undefined) throw new TypeError('a retry topic goes with dead letters: deadLetter is false')
+  if (retryTopic !== undefined && retryTopic === aside) throw new TypeError(`retry.topic and deadLetter are both "${aside}"`)
+  checkInteger(withinMs ?? null, 'retry.withinMs', 0, MOST_MS)
   checkInteger(attempts ?? null, 'retry.attempts', 1, Infinity)
   checkFunction(retryable, 'retry.retryable')
   return {
-    group, instanceId, from, order, attempts, delay: checkedDelay(delay, exponential(100)), retryable, deadLetter: aside, onFailure,
+    group, instanceId, from, order, attempts, delay: checkedDelay(delay, exponential(100)), retryable, retryTopic, withinMs,
+    deadLetter: aside, onFailure,
     handlerTimeoutMs, drainMs, signal, ref, concurrency, maxInFlight, autoCommitIntervalMs,
   }
 }
@@ -141,16 +160,22 @@ export function checkGroupName(group: unknown, what: string): asserts group is s
  * @throws TypeError for a name that no topic can have; LogError `LOG_DEAD_LETTER_TOPIC` for the topic that is consumed
  */
 export function deadLetterTopic(topic: string, group: string, given: boolean | string = true): string | undefined {
+  return asideName(topic, group, given, { ending: 'dlq', option: 'deadLetter' })
+}
+
+function asideName(
+  topic: string, group: string, given: unknown, { ending, option }: { readonly ending: string; readonly option: string },
+): string | undefined {
   if (given === false) return undefined
-  if (given !== true && typeof given !== 'string') throw new TypeError(`deadLetter is true, false or the name of a topic, not ${describe(given)}`)
-  const name = given === true ? `${topic}.${group}.dlq` : given
+  if (given !== true && typeof given !== 'string') throw new TypeError(`${option} is true, false or the name of a topic, not ${describe(given)}`)
+  const name = given === true ? `${topic}.${group}.${ending}` : given
   try {
     checkTopicName(name)
   } catch (error) {
     if (given !== true) throw error
-    throw new TypeError(`the dead letters of group "${group}" need a topic, and none can be called "${name}": pass deadLetter: 'a-name'`)
+    throw new TypeError(`no topic can be called "${name}", after group "${group}": name one, as ${option}: 'a-name'`)
   }
   if (name !== topic) return name
-  const message = `topic "${topic}" cannot take its own dead letters: they would be consumed again`
-  throw new LogError('LOG_DEAD_LETTER_TOPIC', message, { topic, group, deadLetter: name })
+  const message = `${option} of topic "${topic}" is the topic itself: its records would be consumed again`
+  throw new LogError('LOG_DEAD_LETTER_TOPIC', message, { topic, group, [ending]: name })
 }

@@ -56,9 +56,9 @@ export class FakeGroup {
         this.members.push(member)
         return member
       },
-      open: (place, member) => [new Lane({
+      open: (place) => [new Lane({
         place, log: this.log(place.partition), codecs: { key: string, value: this.value }, order, maxInFlight,
-        committed: member.committed(place), from: 0,
+        committed: this.committed.get(place.partition), from: 0,
       })],
       putAside: (leaving, entry) => this.#putAside(leaving, entry),
       ...others,

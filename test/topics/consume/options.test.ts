@@ -25,7 +25,10 @@ for (const [name, options, message] of [
   ['more in flight than a commit can tell of', { group: 'g', maxInFlight: 30_000 }, 'maxInFlight'],
   ['a dead-letter topic that is no name', { group: 'g', deadLetter: 5 }, 'deadLetter'],
   ['a dead-letter topic that no topic can be called', { group: 'g', deadLetter: 'a/b' }, 'a/b'],
-  ['a group that no dead-letter topic can be called after', { group: 'a group' }, 'pass deadLetter'],
+  ['a group that no dead-letter topic can be called after', { group: 'a group' }, 'name one, as deadLetter'],
+  ['a retry topic with the order of partitions', { group: 'g', retry: { topic: true } }, 'gives up the order'],
+  ['a retry topic without dead letters', { group: 'g', order: 'key', retry: { topic: true }, deadLetter: false }, 'goes with dead letters'],
+  ['one topic for both', { group: 'g', order: 'key', retry: { topic: 'a' }, deadLetter: 'a' }, 'both "a"'],
 ] as const) {
   test(`${name} is refused`, () => {
     expect(() => checkConsumeOptions('t', options as unknown as ConsumeOptions)).toThrow(message)

@@ -1,0 +1,64 @@
+/*
+ * The membership of a consumption: a member of a group of this process (groups/member.ts), whose commits also tell what is finished above
+ * them, and are made for the retry partitions that belong to its partitions as well.
+ */
+import { groupError } from '../groups/group-error.ts'
+import { type CommitRequest } from '../groups/group-messages.ts'
+import { GroupMember } from '../groups/member.ts'
+import { type LogCore } from '../log-core.ts'
+import { type CommitEntry, type CommittedPlace, type Membership, type MembershipEvents, type Place } from './membership.ts'
+
+/** How a consumption joins. */
+export interface GroupMembershipOptions {
+  readonly group: string
+  readonly topic: string
+  readonly instanceId: string | undefined
+}
+
+/** A member of a group. */
+export class GroupMembership implements Membership {
+  readonly #log: LogCore
+  readonly #options: GroupMembershipOptions
+  readonly #member: GroupMember
+
+  constructor(log: LogCore, options: GroupMembershipOptions, events: MembershipEvents) {
+    const { group, topic, instanceId } = options
+    this.#log = log
+    this.#options = options
+    this.#member = new GroupMember(log, { groupId: group, subscription: { topics: [topic], patterns: [] }, instanceId }, events)
+  }
+
+  start(): Promise<void> {
+    return this.#member.start()
+  }
+
+  leave(): Promise<void> {
+    return this.#member.leave()
+  }
+
+  /** What is committed when it counts: by itself, or within a transaction. */
+  request(entries: readonly CommitEntry[]): CommitRequest {
+    const { group, instanceId = null } = this.#options
+    const { memberId, generation } = this.#member
+    if (memberId === '') throw groupError('UNKNOWN_MEMBER_ID', group)
+    return { groupId: group, memberId, generation, groupInstanceId: instanceId, offsets: entries }
+  }
+
+  async commit(entries: readonly CommitEntry[]): Promise<void> {
+    const request = this.request(entries)
+    const groups = await this.#log.groups()
+    const refused = (await groups.commitOffsets(request)).find(({ error }) => error !== 'NONE')
+    if (refused !== undefined) throw refused.cause ?? groupError(refused.error, this.#options.group, refused)
+  }
+
+  /** What is stored, opened before; what was committed in a history that the log has left counts as far as that was the same. */
+  async committed(place: Place): Promise<CommittedPlace | undefined> {
+    const groups = await this.#log.groups()
+    const stored = groups.committed(this.#options.group, place.topic, place.partition)
+    const log = this.#log.openTopics.find(({ entry }) => entry.name === place.topic)?.logs[place.partition]
+    if (stored === undefined || log === undefined) return undefined
+    const { offset, leaderEpoch } = stored
+    const kept = log.epochs.divergence({ epoch: leaderEpoch, offset }, log.nextOffset)
+    return kept < offset ? { offset: kept } : { offset, finished: stored.finished }
+  }
+}
