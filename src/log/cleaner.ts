@@ -138,7 +138,8 @@ export class Cleaner {
     if (whole) await this.#cleanedTo(to)
     const report = {
       from: range.firstDirty, to: whole ? to : range.firstDirty, complete: whole && to >= range.firstUncleanable,
-      bytesBefore: sources.reduce((sum, { size }) => sum + size, 0), segmentsBefore: sources.length, keys: map.size, keyBytes: map.bytes, ...sums, ms: env.clock.monotonic() - started,
+      bytesBefore: sources.reduce((sum, { size }) => sum + size, 0), segmentsBefore: sources.length,
+      keys: map.size, keyBytes: map.bytes, ...sums, ms: env.clock.monotonic() - started,
     }
     env.emit?.({ type: 'compaction', topic, partition, report })
     return report
@@ -244,6 +245,7 @@ export class Cleaner {
       this.#stop.signal.throwIfAborted()
       if (!swap.possible) return false
       await writer.settleMark()
+      writer.announce()       // who looks at the files from outside, and sees them change, asks the mark before and after
       await this.#commit(swap)
       try {
         await swap.replace()

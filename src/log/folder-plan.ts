@@ -63,10 +63,16 @@ export function planFolder(files: FileSystem, folder: string, startOffset = 0): 
   }
 }
 
-/** Carries a plan out: afterwards the folder holds nothing but segments and snapshots under their plain names. */
-export function applyPlan(files: FileSystem, folder: string, plan: FolderPlan): void {
+/**
+ * Carries a plan out: afterwards the folder holds nothing but segments and snapshots under their plain names. What a finished compaction
+ * replaces is durably gone before anything gets its name, and its names are durable when this resolves.
+ */
+export async function applyPlan(files: FileSystem, folder: string, plan: FolderPlan): Promise<void> {
   for (const name of plan.obsolete) files.removeSync(files.join(folder, name))
+  if (plan.renames.length === 0) return
+  if (files.durable) await files.syncFolder(folder)
   for (const [from, to] of plan.renames) files.renameSync(files.join(folder, from), files.join(folder, to))
+  if (files.durable) await files.syncFolder(folder)
 }
 
 /** The base offset of the last segment that begins at or below `startOffset`, or else of the first one. */

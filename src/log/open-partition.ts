@@ -81,7 +81,7 @@ export async function openPartition(env: LogEnvironment, options: PartitionOptio
   // 2 Where it begins, and what the files are. Leftovers of interrupted changes are cleared away, or, read-only, looked through.
   const startOffset = storedStart(env, options)
   const plan = planFolder(env.files, options.folder, startOffset)
-  if (!env.readOnly) applyPlan(env.files, options.folder, plan)
+  if (!env.readOnly) await applyPlan(env.files, options.folder, plan)
   // 3 The segments.
   const segments = plan.segments.map(({ baseOffset, files }) => openSegment(env, options, baseOffset, files))
   if (segments.length === 0) {

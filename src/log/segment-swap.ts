@@ -3,7 +3,7 @@
  *
  *   `.cleaned` are durable, names included     undone by the next open
  *   → `.swap`, and the folder is synced        from here on finished by the next open
- *   old files → `.deleted`, synced             none of them comes back beside the new one
+ *   old files → `.deleted`, synced             none of them comes back beside the new one; first the logs
  *   `.swap` → plain names, synced
  *
  * Runs while nothing else changes the log (Writer.exclusively). What fails after the second step is half done and goes forward only: the
@@ -74,11 +74,14 @@ export class SegmentSwap {
     const [swap, plain] = [suffixed(baseOffset, '.swap'), segmentFiles(baseOffset)]
     const fresh = this.#cleaned.segment(swap)
     const behind = segments.after(this.#sources.at(-1)!)!
-    const old = this.#sources.flatMap((source) => source.paths())
+    const old = this.#sources.flatMap((source) => source.paths().filter((path) => path !== source.path))
     segments.exchange(this.#sources, fresh)
     tail.forget(behind.baseOffset)
     for (const source of this.#sources) source.release()
     this.#steps = [
+      // Logs first: should one of them come back, so must its list of aborted transactions.
+      ...this.#sources.map((source) => () => this.#delete(source.path)),
+      () => this.#syncFolder(),
       ...old.map((path) => () => this.#delete(path)),
       ...this.#sources.slice(1).map((source) => () => this.#deleteSnapshot(source.baseOffset)),
       () => this.#syncFolder(),

@@ -54,6 +54,8 @@ export interface VerifyOptions extends CertainFacts {
   /** 16 bytes; undefined when nothing but the folder itself tells it. */
   readonly topicId: Uint8Array | undefined
   readonly logStartOffset?: number | undefined
+  /** The partition is, or was, compacted: offsets are missing also between segments. */
+  readonly compacted?: boolean
   readonly clock: Clock
   /** Called with the bytes that were looked at since the last call. */
   readonly onProgress?: ((bytes: number) => void) | undefined
@@ -222,7 +224,7 @@ class Verification {
   /** We begin a segment exactly where the one before ends; Kafka may leave a gap. */
   #checkBegin({ baseOffset, legs }: SegmentLegs, before: SegmentLegs | undefined, path: string): void {
     if (this.#torn !== undefined || baseOffset === this.#nextOffset) return
-    const explained = this.#options.foreign !== undefined || this.#afterDamage || this.#wasCut()
+    const explained = this.#options.foreign !== undefined || this.#options.compacted === true || this.#afterDamage || this.#wasCut()
     if (before !== undefined && !explained && baseOffset > this.#nextOffset) {
       const beforePath = this.#path(before.files.log)
       const message = `the log ends with offset ${this.#nextOffset - 1}, the next segment begins with ${baseOffset}`

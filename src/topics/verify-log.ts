@@ -10,6 +10,7 @@ import { parsePartitionOffsets, partitionOffsetFiles } from '../format/checkpoin
 import { META_PROPERTIES_FILE, parseMetaProperties } from '../format/meta-properties.ts'
 import { parseFileName, parsePartitionFolderName, partitionFolderName } from '../format/names.ts'
 import { parsePartitionMetadata, PARTITION_METADATA_FILE } from '../format/partition-metadata.ts'
+import { CleanerCheckpoint } from '../log/cleaner-checkpoint.ts'
 import { type Finding, withoutPath } from '../log/findings.ts'
 import { damagedSlots, Mark, type MarkState } from '../log/mark.ts'
 import { type ForeignState } from '../log/open-partition.ts'
@@ -57,6 +58,8 @@ export interface FoundPartition {
   readonly foreign: ForeignState | undefined
   readonly logStartOffset: number | undefined
   /** Bytes of its `.log` files. */
+  /** It is, or was, compacted. */
+  readonly compacted: boolean
   readonly bytes: number
 }
 
@@ -145,6 +148,7 @@ export function findLog(files: FileSystem, folder: string, { clock, alone = fals
     if (contents.topics.length === 0 && catalog === undefined && kafka?.meta === undefined && findings.length === 0) {
       throw new LogError('LOG_NOT_FOUND', `there is no log in ${folder}`, { path: folder })
     }
+    const cleaned = new CleanerCheckpoint(files, folder)
     const partitions = contents.topics.flatMap(({ name, partitions: numbers }) => numbers.map((partition) => {
       const path = files.join(folder, partitionFolderName(name, partition))
       const entry = catalog?.topics.find((topic) => topic.name === name)
@@ -153,7 +157,8 @@ export function findLog(files: FileSystem, folder: string, { clock, alone = fals
       const adopted = entry === undefined ? catalog === undefined : entry.adopted
       const foreign = adopted ? (kafka?.foreign(name, partition) ?? { clean: false, recoveryPoint: 0 }) : undefined
       const logStartOffset = kafka?.logStart(name, partition)
-      return { topic: name, partition, folder: path, topicId, state, foreign, logStartOffset, bytes: logBytes(files, path) }
+      const compacted = (entry?.settings.cleanupPolicy ?? 'delete') !== 'delete' || cleaned.get(name, partition) !== undefined
+      return { topic: name, partition, folder: path, topicId, state, foreign, logStartOffset, compacted, bytes: logBytes(files, path) }
     }))
     return { catalog, partitions, writer: alone ? undefined : files.lockHolderSync(folder), findings: withoutRepeats(findings) }
   })

@@ -10,12 +10,12 @@ function folder(names: readonly string[]): MemoryFileSystem {
   return files
 }
 
-test('of the snapshots beside segments, those at a segment and the newest other one are kept', () => {
+test('of the snapshots beside segments, those at a segment and the newest other one are kept', async () => {
   const files = folder([logFileName(0), logFileName(10), ...[4, 10, 12, 20].map(snapshotFileName)])
   const plan = planFolder(files, '/p')
   expect(plan.segments.map(({ baseOffset }) => baseOffset)).toEqual([0, 10])
   expect(plan.snapshots.map(({ offset }) => offset)).toEqual([10, 20])
-  applyPlan(files, '/p', plan)
+  await applyPlan(files, '/p', plan)
   expect(files.listSync('/p')).toEqual([logFileName(0), logFileName(10), snapshotFileName(10), snapshotFileName(20)])
 })
 
@@ -29,10 +29,10 @@ test('files of other names are nobody\'s business here', () => {
   expect(planFolder(folder(names), '/p')).toEqual({ segments: [], snapshots: [], obsolete: [], renames: [] })
 })
 
-test('an unfinished compaction is undone, a finished one takes the place of what it replaces', () => {
+test('an unfinished compaction is undone, a finished one takes the place of what it replaces', async () => {
   const unfinished = folder([logFileName(0), `${logFileName(0)}.cleaned`, `${logFileName(0)}.swap`])
   expect(planFolder(unfinished, '/p')).toMatchObject({ obsolete: [`${logFileName(0)}.cleaned`, `${logFileName(0)}.swap`], renames: [] })
   const finished = folder([logFileName(5), `${logFileName(0)}.swap`])
-  applyPlan(finished, '/p', planFolder(finished, '/p'))
+  await applyPlan(finished, '/p', planFolder(finished, '/p'))
   expect(finished.listSync('/p')).toEqual([logFileName(0), logFileName(5)])
 })

@@ -9,7 +9,7 @@ import { OpenFiles } from '../../src/files/open-files.ts'
 import { BufferBudget } from '../../src/log/buffer-budget.ts'
 import { defaultLogConfig, type LogConfig } from '../../src/log/config.ts'
 import { DiskRoom } from '../../src/log/disk-room.ts'
-import { type LogEnvironment, type LogEvent } from '../../src/log/environment.ts'
+import { type CleanerPlace, type LogEnvironment, type LogEvent } from '../../src/log/environment.ts'
 import { Mark } from '../../src/log/mark.ts'
 import { type PartitionOptions } from '../../src/log/open-partition.ts'
 import { PartitionLog } from '../../src/log/partition-log.ts'
@@ -47,6 +47,7 @@ export interface EnvironmentOptions {
   readonly windowBytes?: number
   readonly minFreeBytes?: number
   readonly roomAheadBytes?: number
+  readonly cleaner?: CleanerPlace
   readonly emit?: (event: LogEvent) => void
 }
 
@@ -68,6 +69,7 @@ export async function environment(files: FileSystem, root: string, options: Envi
     roomAheadBytes: options.roomAheadBytes ?? DEFAULT_ROOM_AHEAD,
     lock: undefined,
     emit: options.emit,
+    ...(options.cleaner !== undefined && { cleaner: options.cleaner }),
   }
 }
 
