@@ -18,7 +18,7 @@ import {
   followedSize, type OpenedPartition, openFollowing, openNewSegments, openPartition, type PartitionOptions, removeSnapshots, replayProducers,
   writeSnapshot,
 } from './open-partition.ts'
-import { guarded, guardedAsync } from './io-error.ts'
+import { guardedAsync, ioError } from './io-error.ts'
 import { type MarkState } from './mark.ts'
 import { type AppendOrigin, type ProducerEntry } from './producer-state.ts'
 import { CommittedFilter } from './read-committed.ts'
@@ -41,13 +41,13 @@ export type Isolation = 'read_committed' | 'read_uncommitted'
 /** What to read. */
 export interface ReadOptions {
   /** First offset wanted. Default: the oldest kept. */
-  readonly from?: number
+  readonly from?: number | undefined
   /** Exclusive. Default: what `upTo` says. */
-  readonly to?: number
+  readonly to?: number | undefined
   /** Default `'read_committed'`. */
-  readonly isolation?: Isolation
+  readonly isolation?: Isolation | undefined
   /** `'appended'` shows a writer its own records before they are acknowledged: they may still be lost. Default `'watermark'`. */
-  readonly upTo?: 'watermark' | 'appended'
+  readonly upTo?: 'watermark' | 'appended' | undefined
 }
 
 /** A place between batches: the base offset of a segment, and where in its file. */
@@ -479,7 +479,12 @@ export class PartitionLog implements CursorSource {
 
   /** Runs what reads files for a reader. */
   #reading<T>(work: () => T): T {
-    return guarded(`reading ${this.topic}-${this.partition}`, work)
+    try {
+      return work()
+    } catch (error) {
+      // Here and not with `guarded`: reads by offset come this way, and would put the words together for each record.
+      throw ioError(`reading ${this.topic}-${this.partition}`, error)
+    }
   }
 
   #startWriter(): Writer {

@@ -18,6 +18,9 @@ import { checkStartPosition, resolveStart, type StartPosition } from './start-po
 /** Which records a reader gets: those of transactions that committed and all without a transaction, or all. */
 export const isolations = ['read_committed', 'read_uncommitted'] as const satisfies readonly Isolation[]
 
+const rangeOptions = ['from', 'to', 'isolation', 'upTo'] as const satisfies readonly (keyof ReadRange)[]
+const readEnds = ['watermark', 'appended'] as const satisfies readonly ReadRange['upTo'][]
+
 /** What to read of a partition. */
 export interface ReadRange {
   /** Where to begin. Default `'earliest'`. */
@@ -134,16 +137,13 @@ export class Partition<K, V> {
    */
   read(range: ReadRange = {}): IterableIterator<LogRecord<K, V>> {
     this.life.check()
-    checkOptions(range, ['from', 'to', 'isolation', 'upTo'], 'read')
+    checkOptions(range, rangeOptions, 'read')
     const { from = 'earliest', to, isolation, upTo } = range
     checkStartPosition(from, 'from')
     checkInteger(to, 'to', 0)
     checkOneOf(isolation, 'isolation', isolations)
-    checkOneOf(upTo, 'upTo', ['watermark', 'appended'])
-    return this.log.read(this.codecs, {
-      from: resolveStart(this.log, from, isolation),
-      ...(to !== undefined && { to }), ...(isolation !== undefined && { isolation }), ...(upTo !== undefined && { upTo }),
-    })
+    checkOneOf(upTo, 'upTo', readEnds)
+    return this.log.read(this.codecs, { from: resolveStart(this.log, from, isolation), to, isolation, upTo })
   }
 
   /** The first record at or after a time, ms since 1970, in the order of the log; undefined when there is none that such a reader gets. */
