@@ -23,6 +23,7 @@ import { type IndexPlace, SegmentIndexes } from './segment-indexes.ts'
 import { type TailBatch } from './tail.ts'
 import { type TimeIndex } from './time-index.ts'
 import { TxnIndex } from './txn-index.ts'
+import { type GroupTable } from './windows.ts'
 
 /** The names of a segment's files in its folder. They differ from the plain ones only while a folder of Kafka's is looked at read-only. */
 export interface SegmentFiles {
@@ -68,6 +69,8 @@ export class Segment {
   readonly createdMs: number
   /** More batches may come: nothing that depends on the end of the file is remembered. */
   growing = false
+  /** Its batches in memory, as segments.ts keeps them. */
+  groupTable: GroupTable | undefined = undefined
   /** It is not a part of the log any more: who stands in it goes on by offset. */
   gone = false
   /** Whether the folder's entry of the file is durable. */

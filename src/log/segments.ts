@@ -7,18 +7,10 @@ import { readFullySync } from '../files/write-fully.ts'
 import { BASE_OFFSET_AT, LAST_OFFSET_DELTA_AT, MAGIC, MAGIC_AT, RECORDS_AT } from '../format/batch.ts'
 import { guarded } from './io-error.ts'
 import { type Segment } from './segment.ts'
-import { BatchGroup, type WindowCache, Window } from './windows.ts'
+import { BatchGroup, type GroupTable, type WindowCache, Window } from './windows.ts'
 
 /** A group of batches larger than this is not cached: a scan reads it. */
 const LARGEST_GROUP = 2 * 1024 * 1024
-
-/** What is remembered of a segment's groups: the groups in memory and the first offset of each that was ever looked at. */
-interface GroupTable {
-  /** Of the index that it was made by. */
-  readonly generation: number
-  readonly groups: (BatchGroup | undefined)[]
-  readonly firstOffsets: (number | undefined)[]
-}
 
 /** Behind the last batch of a row of segments. */
 export function contentEnd(segments: readonly Segment[]): number {
@@ -29,9 +21,6 @@ export function contentEnd(segments: readonly Segment[]): number {
 export class Segments {
   readonly #windows: WindowCache
   #list: Segment[]
-  readonly #tables = new WeakMap<Segment, GroupTable>()
-  /** The table that was asked for last: reads in a row are mostly of one segment. */
-  #latest: { readonly segment: Segment; readonly table: GroupTable } | undefined
 
   constructor(windows: WindowCache, list: Segment[]) {
     this.#windows = windows
@@ -118,8 +107,7 @@ export class Segments {
 
   /** Forgets what is in memory of a segment's file: it was cut, or is gone. */
   forgetGroups(segment: Segment): void {
-    this.#tables.delete(segment)
-    this.#latest = undefined
+    segment.groupTable = undefined
   }
 
   /** The group in memory that holds `offset`: it was found by the index when it was read, and needs no other look at it. */
@@ -182,16 +170,13 @@ export class Segments {
   }
 
   #table(segment: Segment): GroupTable {
-    const latest = this.#latest
-    if (latest?.segment === segment && latest.table.generation === segment.generation) return latest.table
-    let table = this.#tables.get(segment)
+    let table = segment.groupTable
     if (table?.generation !== segment.generation) {
       // With their length from the start: arrays that are filled here and there first would become hash tables.
       const length = segment.offsetIndex.count + 1
       table = { generation: segment.generation, groups: new Array(length), firstOffsets: new Array(length) }
-      this.#tables.set(segment, table)
+      segment.groupTable = table
     }
-    this.#latest = { segment, table }
     return table
   }
 }

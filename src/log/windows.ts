@@ -54,6 +54,8 @@ export class BatchGroup {
   private readonly endOffset: number
   /** Hit since the cache last looked for something to let go. */
   used = true
+  /** The batch that was read from last: most groups are of one or two, and each step of a search may miss the processor's caches. */
+  private last: BatchPlace | undefined = undefined
   /** Batches that were checked and read from, in their order. */
   private readonly places: BatchPlace[] = []
   private readonly forget: () => void
@@ -75,13 +77,14 @@ export class BatchGroup {
 
   /** The batch that holds `offset`, when it was read from before. */
   known(offset: number): BatchPlace | undefined {
-    const { places } = this
+    const { last, places } = this
+    if (last !== undefined && last.baseOffset <= offset && last.lastOffset >= offset) return last
     for (let low = 0, high = places.length - 1; low <= high; ) {
       const middle = (low + high) >>> 1
       const place = places[middle]!
       if (place.lastOffset < offset) low = middle + 1
       else if (place.baseOffset > offset) high = middle - 1
-      else return place
+      else return (this.last = place)
     }
     return undefined
   }
@@ -96,6 +99,14 @@ export class BatchGroup {
   evict(): void {
     this.forget()
   }
+}
+
+/** What is remembered of a segment's groups: the groups in memory and the first offset of each that was ever looked at. */
+export interface GroupTable {
+  /** Of the index that it was made by. */
+  readonly generation: number
+  readonly groups: (BatchGroup | undefined)[]
+  readonly firstOffsets: (number | undefined)[]
 }
 
 /** All memory that a log uses for reading files. */
