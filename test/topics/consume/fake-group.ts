@@ -6,10 +6,15 @@ import { type Clock, systemClock } from '../../../src/base/clock.ts'
 import { seededRandom } from '../../../src/base/random.ts'
 import { type Codec, type Topic } from '../../../src/index.ts'
 import { type PartitionLog } from '../../../src/log/partition-log.ts'
+import { type RecordHeaders } from '../../../src/log/record.ts'
 import { bytes, string } from '../../../src/topics/codecs.ts'
-import { Lane, type Leaving } from '../../../src/topics/consume/lane.ts'
+import { readDeadLetter } from '../../../src/topics/consume/dead-letter-headers.ts'
+import { handOver } from '../../../src/topics/consume/hand-over.ts'
+import { Lane, type Leaving, type Order } from '../../../src/topics/consume/lane.ts'
 import { ConsumeLoop, type Handler, type LoopOptions } from '../../../src/topics/consume/loop.ts'
 import { type CommitEntry, type Membership, type MembershipEvents, type Place } from '../../../src/topics/consume/membership.ts'
+import { NOT_BEFORE_HEADER, RetryLane } from '../../../src/topics/consume/retry-lane.ts'
+import { encodedCodecs } from '../../../src/topics/held-record.ts'
 
 /** What was put aside, by the offset it had. */
 export interface Aside {
@@ -24,6 +29,9 @@ export class FakeGroup {
   readonly topic: Topic<string, string>
   readonly clock: Clock
   readonly committed = new Map<number, CommitEntry>()
+  /** A topic that long waits are spent in, and what was committed of it. */
+  retries: Topic<string, string> | undefined
+  readonly committedRetries = new Map<number, CommitEntry>()
   readonly aside: Aside[] = []
   readonly members: FakeMember[] = []
   /** How values are decoded. */
@@ -56,22 +64,59 @@ export class FakeGroup {
         this.members.push(member)
         return member
       },
-      open: (place) => [new Lane({
-        place, log: this.log(place.partition), codecs: { key: string, value: this.value }, order, maxInFlight,
-        committed: this.committed.get(place.partition), from: 0,
-      })],
+      open: (place) => this.#open(place, order, maxInFlight),
       putAside: (leaving, entry) => this.#putAside(leaving, entry),
       ...others,
     }, handler)
   }
 
+  /** Keeps a commit of either topic. */
+  keep(entry: CommitEntry): void {
+    ;(entry.topic === this.topic.name ? this.committed : this.committedRetries).set(entry.partition, entry)
+  }
+
+  #open(place: Place, order: Order, maxInFlight: number): Lane<string, string>[] {
+    const { partition } = place
+    const codecs = { key: string, value: this.value }
+    const lane = new Lane({ place, log: this.log(partition), codecs, order, maxInFlight, committed: this.committed.get(partition), from: 0 })
+    if (this.retries === undefined) return [lane]
+    const waiting = new RetryLane({
+      place: { topic: this.retries.name, partition }, log: this.retries.partition(partition)['log'], codecs, order, from: 0,
+      committed: this.committedRetries.get(partition), chains: lane.chains, now: () => this.clock.now(),
+    })
+    lane.mayBegin = () => waiting.isCaughtUp
+    return [lane, waiting]
+  }
+
   async #putAside(leaving: readonly Leaving<string, string>[], entry: CommitEntry): Promise<void> {
     await this.beforeAside()
+    if (this.retries !== undefined) return this.#putInTopics(leaving, entry)
     for (const { task, error, stage } of leaving) {
       const { partition, offset } = task.record
       this.aside.push({ partition, offset, stage, message: error instanceof Error ? error.message : String(error) })
     }
-    this.committed.set(entry.partition, entry)
+    this.keep(entry)
+  }
+
+  /** As it is done in a log, but for the transaction: nothing here fails in between. */
+  async #putInTopics(leaving: readonly Leaving<string, string>[], entry: CommitEntry): Promise<void> {
+    const taker = { parts: async () => ({ ...this.retries!.parts, codecs: encodedCodecs }) }
+    await handOver<string, string>({
+      group: 'g', retries: taker, deadLetters: taker, now: () => this.clock.now(),
+      store: async (records) => {
+        for (const { record } of records) {
+          const dead = !record.headers.some(([name]) => name === NOT_BEFORE_HEADER)
+          if (dead) {
+            const { partition, offset, stage, message } = readDeadLetter(record.headers as RecordHeaders)
+            this.aside.push({ partition: partition!, offset: offset!, stage: stage!, message: message! })
+          } else {
+            const log = this.retries!.partition(record.partition)['log']
+            await log.durable(log.append(encodedCodecs, record))
+          }
+        }
+        this.keep(entry)
+      },
+    })(leaving, entry)
   }
 }
 
@@ -102,11 +147,7 @@ export class FakeMember implements Membership {
 
   async commit(entries: readonly CommitEntry[]): Promise<void> {
     await this.group.beforeCommit()
-    for (const entry of entries) this.group.committed.set(entry.partition, entry)
-  }
-
-  committed({ partition }: Place): CommitEntry | undefined {
-    return this.group.committed.get(partition)
+    for (const entry of entries) this.group.keep(entry)
   }
 
   async leave(): Promise<void> {
