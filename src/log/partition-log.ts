@@ -176,6 +176,11 @@ export class PartitionLog implements CursorSource {
     this.#progressed()
   }
 
+  /** Whether its settings ask for compaction. */
+  get compacted(): boolean {
+    return this.#options.config.cleanupPolicy !== 'delete'
+  }
+
   get state(): WriterState {
     if (this.#closed) return 'closed'
     return this.#writer === undefined ? 'open' : this.#writer.state
@@ -319,7 +324,7 @@ export class PartitionLog implements CursorSource {
 
   /** How much a cleaning would have to look at, and whether one is due by the settings. A log that is not compacted has nothing to clean. */
   dirtiness(now: number): Pick<CleanRange, 'ratio' | 'cleanableBytes' | 'due'> {
-    if (this.#cleaner === undefined || this.#options.config.cleanupPolicy === 'delete') return { ratio: 0, cleanableBytes: 0, due: false }
+    if (this.#cleaner === undefined || !this.compacted) return { ratio: 0, cleanableBytes: 0, due: false }
     const cleaner = this.#cleaner
     return this.#reading(() => cleaner.range(now))
   }

@@ -13,6 +13,7 @@ import { diskFileSystem } from '../files/disk.ts'
 import { type FileSystem } from '../files/file-system.ts'
 import { MemoryFileSystem } from '../files/memory.ts'
 import { type TopicEntry } from './catalog.ts'
+import { checkCompactOptions, compactAllNow, type CompactOptions, type CompactReport } from './cleaning.ts'
 import { builtInCodec, bytes, msgpack, string } from './codecs.ts'
 import { checkedCodec, defineTopic, type TopicDefinition, type TopicOptions } from './define-topic.ts'
 import { type PortableLog } from './contract.ts'
@@ -34,6 +35,8 @@ export interface MemoryLogOptions extends TopicSettings {
   readonly bufferBytes?: number
   /** Bytes of files kept in memory for reads of single records. Default 64 MiB. */
   readonly windowBytes?: number
+  /** Bytes of memory for the keys of a compaction, which takes several turns when they are more. Default 128 MiB. */
+  readonly logCleanerDedupeBufferSize?: number
   // Listening
   /** Called with what happens in the log: rounds, syncs, recoveries, failures. Also told on channels of `node:diagnostics_channel`. */
   readonly onEvent?: LogListener
@@ -93,7 +96,7 @@ export interface LogStats {
 /** Where a log is in its life. */
 export type LogStatus = 'open' | 'closing' | 'closed'
 
-const memoryOptionNames = ['bufferBytes', 'windowBytes', 'onEvent', 'files', 'clock', 'random', ...settingNames]
+const memoryOptionNames = ['bufferBytes', 'windowBytes', 'logCleanerDedupeBufferSize', 'onEvent', 'files', 'clock', 'random', ...settingNames]
 const optionNames = ['readOnly', 'create', 'waitMs', 'signal', 'minFreeBytes', ...memoryOptionNames]
 
 const DEFAULT_BUFFER_BYTES = 32 * 1024 * 1024
@@ -135,7 +138,7 @@ export class CommitLog implements PortableLog {
       files: options.files ?? diskFileSystem, folder, clock: options.clock ?? systemClock, random: options.random ?? systemRandom,
       readOnly, create: options.create ?? true, waitMs, signal: options.signal, settings,
       bufferBytes: bufferBytes ?? DEFAULT_BUFFER_BYTES, windowBytes: windowBytes ?? DEFAULT_WINDOW_BYTES,
-      minFreeBytes: minFreeBytes ?? DEFAULT_MIN_FREE_BYTES,
+      minFreeBytes: minFreeBytes ?? DEFAULT_MIN_FREE_BYTES, ...cleanerOptions(options),
     }, { ...settings, bufferBytes, windowBytes, minFreeBytes })
     return new CommitLog(share, onEvent)
   }
@@ -148,6 +151,7 @@ export class CommitLog implements PortableLog {
       files: options.files ?? new MemoryFileSystem({ clock }), folder: '/memory', clock, random: options.random ?? systemRandom,
       readOnly: false, create: true, waitMs: 0, signal: undefined, settings,
       bufferBytes: options.bufferBytes ?? DEFAULT_BUFFER_BYTES, windowBytes: options.windowBytes ?? DEFAULT_WINDOW_BYTES, minFreeBytes: 0,
+      ...cleanerOptions(options),
     })
     return new CommitLog({ core, release: () => core.close() }, options.onEvent)
   }
@@ -246,6 +250,13 @@ export class CommitLog implements PortableLog {
     return this.#core.topics.map(({ name, partitions, key, value, settings, createdAt }) => ({ name, partitions, key, value, settings, createdAt }))
   }
 
+  /** Compacts the topics that are open and compacted, one partition after the other: see {@link Partition.compactNow}. */
+  async compactNow(options?: CompactOptions): Promise<CompactReport[]> {
+    this.#life.check()
+    checkCompactOptions(options)
+    return compactAllNow(this.#core.openTopics.flatMap(presentLogs), options)
+  }
+
   /** The log's numbers as they are now. */
   stats(): LogStats {
     const { env, openTopics, folder, clusterId, readOnly, sends } = this.#core
@@ -289,6 +300,10 @@ export class CommitLog implements PortableLog {
   }
 }
 
+function cleanerOptions({ logCleanerDedupeBufferSize }: MemoryLogOptions): { readonly cleanerBufferBytes?: number } {
+  return logCleanerDedupeBufferSize === undefined ? {} : { cleanerBufferBytes: logCleanerDedupeBufferSize }
+}
+
 /** Checks the options, and gives the settings among them. */
 function checkedOptions(options: LogOptions, known: readonly string[], where: string): TopicSettings {
   checkOptions(options, known, where)
@@ -296,6 +311,7 @@ function checkedOptions(options: LogOptions, known: readonly string[], where: st
   checkInteger(bufferBytes, 'bufferBytes', 1)
   checkInteger(windowBytes, 'windowBytes', 0)
   checkInteger(minFreeBytes, 'minFreeBytes', 0)
+  checkInteger(options.logCleanerDedupeBufferSize, 'logCleanerDedupeBufferSize', 1)
   checkInteger(waitMs, 'waitMs', 0)
   checkBoolean(options.readOnly, 'readOnly')
   checkBoolean(options.create, 'create')

@@ -18,6 +18,8 @@ import { encodeMetaProperties, META_PROPERTIES_FILE } from '../format/meta-prope
 import { partitionFolderName } from '../format/names.ts'
 import { newUuid, uuidText } from '../format/uuid.ts'
 import { BufferBudget } from '../log/buffer-budget.ts'
+import { DEFAULT_CLEANER_BUFFER_BYTES } from '../log/cleaner.ts'
+import { CleanerCheckpoint } from '../log/cleaner-checkpoint.ts'
 import { type LogConfig } from '../log/config.ts'
 import { DiskRoom } from '../log/disk-room.ts'
 import { type LogEnvironment } from '../log/environment.ts'
@@ -64,6 +66,8 @@ export interface CoreOptions {
   readonly settings: TopicSettings
   readonly bufferBytes: number
   readonly windowBytes: number
+  /** Bytes of keys that a compaction holds in memory; Kafka's default when absent. */
+  readonly cleanerBufferBytes?: number
   readonly minFreeBytes: number
   /** Ms after which committed offsets that nobody needs any more are forgotten. */
   readonly offsetsRetentionMs?: number
@@ -503,6 +507,7 @@ function environment(options: CoreOptions, mark: Mark, lock: FolderLock | undefi
     openFiles: new OpenFiles(files),
     syncs: new SyncGate(),
     windows: new WindowCache(windowBytes),
+    cleaner: { checkpoint: new CleanerCheckpoint(files, folder), bufferBytes: options.cleanerBufferBytes ?? DEFAULT_CLEANER_BUFFER_BYTES },
     buffer: new BufferBudget(bufferBytes),
     room: new DiskRoom(files, folder, clock, minFreeBytes),
     roomAheadBytes: DEFAULT_ROOM_AHEAD,

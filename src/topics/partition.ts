@@ -11,6 +11,7 @@ import { type RecordCodecs, type RecordInput } from '../log/record-input.ts'
 import { type RecoveryReport } from '../log/recovery-report.ts'
 import { type FoundTimestamp } from '../log/timestamps.ts'
 import { signalOf, unlessAborted, type WaitOptions } from './abort.ts'
+import { checkCompactOptions, compactNow, type CompactOptions, type CompactReport } from './cleaning.ts'
 import { appendsWatched, tellAppend } from './diagnostics.ts'
 import { type Life } from './life.ts'
 import { checkStartPosition, resolveStart, type StartPosition } from './start-position.ts'
@@ -165,6 +166,18 @@ export class Partition<K, V> {
   async roll(): Promise<void> {
     this.life.check()
     await this.log.roll()
+  }
+
+  /**
+   * Compacts the partition now, whatever there is to gain: of each key the last record stays, the others go; offsets and order never change.
+   * A new segment begins, so that everything up to now is looked at.
+   *
+   * @throws LogError `LOG_POLICY_VIOLATION` for a topic that is not compacted, `LOG_CORRUPT`, `LOG_READ_ONLY`; the reason of the signal
+   */
+  async compactNow(options?: CompactOptions): Promise<CompactReport> {
+    this.life.check()
+    checkCompactOptions(options)
+    return compactNow(this.log, options)
   }
 
   /**

@@ -6,6 +6,7 @@ import { type InspectOptions } from 'node:util'
 import { type Inspect, INSPECT, inspected } from '../base/inspect.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
 import { type WaitOptions } from './abort.ts'
+import { checkCompactOptions, compactNow, type CompactOptions, type CompactReport } from './cleaning.ts'
 import { Consumer, type ConsumerOptions } from './consumer.ts'
 import { type PortableTopic } from './contract.ts'
 import { type Life } from './life.ts'
@@ -85,6 +86,15 @@ export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
   async flush(): Promise<void> {
     this.#life.check()
     await Promise.all(presentLogs(this.#parts.core).map((log) => log.flush()))
+  }
+
+  /** Compacts its partitions now, one after the other: see {@link Partition.compactNow}. */
+  async compactNow(options?: CompactOptions): Promise<CompactReport[]> {
+    this.#life.check()
+    checkCompactOptions(options)
+    const reports: CompactReport[] = []
+    for (const log of presentLogs(this.#parts.core)) reports.push(await compactNow(log, options))
+    return reports
   }
 
   /** The numbers of each partition as they are now. */

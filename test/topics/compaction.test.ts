@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest'
+import { isLogError } from '../../src/base/errors.ts'
+import { CommitLog } from '../../src/topics/commit-log.ts'
+import { string } from '../../src/topics/codecs.ts'
+import { type Topic } from '../../src/topics/topic.ts'
+
+async function compacted(options: { readonly cleanupPolicy?: 'delete' | 'compact'; readonly partitions?: number } = {}): Promise<[CommitLog, Topic<string, string>]> {
+  const log = await CommitLog.memory()
+  const topic = await log.topic('state', { value: string, cleanupPolicy: 'compact', segmentBytes: 2000, batchSize: 200, ...options })
+  return [log, topic]
+}
+
+function all(topic: Topic<string, string>, partition = 0): string[] {
+  return [...topic.partition(partition).read()].map(({ offset, key, value }) => `${offset} ${key}=${value}`)
+}
+
+test('compactNow keeps the last record of each key, at its offset', async () => {
+  const [log, topic] = await compacted()
+  await topic.send(Array.from({ length: 1000 }, (_, index) => ({ key: `k${index % 10}`, value: `v${index}` })))
+  const [report] = await topic.compactNow()
+  expect(report).toMatchObject({ topic: 'state', partition: 0, to: 1000, recordsBefore: 1000, recordsAfter: 10, keys: 10 })
+  expect(all(topic)).toEqual(Array.from({ length: 10 }, (_, index) => `${990 + index} k${index}=v${990 + index}`))
+  expect(await log.compactNow()).toMatchObject([{ recordsBefore: 0 }])
+  await topic.send({ key: 'k1', value: 'later' })
+  expect(await topic.partition(0).compactNow()).toMatchObject({ to: 1001, recordsAfter: 10 })
+  expect(all(topic).at(-1)).toBe('1000 k1=later')
+  await log.close()
+})
+
+test('a topic that is not compacted refuses compactNow, and the whole log leaves it out', async () => {
+  const [log, topic] = await compacted({ cleanupPolicy: 'delete' })
+  await topic.send({ key: 'a', value: '1' })
+  const error = await topic.compactNow().catch((thrown: unknown) => thrown)
+  expect(isLogError(error, 'LOG_POLICY_VIOLATION')).toBe(true)
+  expect(await log.compactNow()).toEqual([])
+  await log.close()
+})
+
+test('a loop that is under way when its segments are compacted goes on by offset: nothing is skipped, nothing comes twice', async () => {
+  const [log, topic] = await compacted()
+  await topic.send(Array.from({ length: 3000 }, (_, index) => ({ key: `k${index % 500}`, value: `v${index}` })))
+  await topic.partition(0).roll()
+  const seen: number[] = []
+  const read = topic.partition(0).read()[Symbol.iterator]()
+  const consumed: number[] = []
+  const consuming = (async () => {
+    for await (const { offset } of topic.consumer({ until: 'end' })) {
+      consumed.push(offset)
+      if (consumed.length === 200) await topic.compactNow()
+    }
+  })()
+  for (let count = 0; count < 100; count++) seen.push(read.next().value!.offset)
+  await consuming
+  for (let next = read.next(); next.done !== true; next = read.next()) seen.push(next.value.offset)
+  for (const offsets of [seen, consumed]) {
+    expect(offsets.every((offset, index) => index === 0 || offset > offsets[index - 1]!)).toBe(true)
+    expect(offsets.slice(-500)).toEqual(Array.from({ length: 500 }, (_, index) => 2500 + index))
+  }
+  await log.close()
+})
+
+test('an aborted signal ends compactNow with its reason, and the log stays whole', async () => {
+  const [log, topic] = await compacted()
+  await topic.send(Array.from({ length: 1000 }, (_, index) => ({ key: `k${index % 10}`, value: `v${index}` })))
+  await expect(topic.compactNow({ signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough')
+  expect(all(topic)).toHaveLength(1000)
+  await log.close()
+})
