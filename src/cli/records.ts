@@ -31,7 +31,7 @@ export async function withLog<T>(folder: string, work: (log: CommitLog) => Promi
 
 /** The topics of a log by name: all, or the one that is asked for. A name that is not there is a UsageError with what comes close. */
 export async function chosenTopics(log: CommitLog, name: string | undefined): Promise<TopicInfo[]> {
-  const all = [...(await log.topics())].sort((one, other) => (one.name < other.name ? -1 : 1))
+  const all = [...(await log.topics({ internal: true }))].sort((one, other) => (one.name < other.name ? -1 : 1))
   if (name === undefined) return all
   const found = all.filter((topic) => topic.name === name)
   if (found.length === 0) throw unknownTopic(log.folder, name, all.map((topic) => topic.name))

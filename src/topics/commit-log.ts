@@ -18,8 +18,15 @@ import { builtInCodec, bytes, msgpack, string } from './codecs.ts'
 import { checkedCodec, defineTopic, type TopicDefinition, type TopicOptions } from './define-topic.ts'
 import { type PortableLog } from './contract.ts'
 import { type LogListener } from './diagnostics.ts'
+import { GroupConsumer } from './groups/group-consumer.ts'
+import { checkedGroupOptions } from './groups/group-options.ts'
+import {
+  type AnyDefinition, checkSubscribed, type KeyOf, type LogConsumerOptions, type SubscribedTopic, topicsSource, type ValueOf,
+} from './groups/group-sources.ts'
+import { type Place } from './groups/member.ts'
+import { isInternalTopic } from './internal-topics.ts'
 import { Life } from './life.ts'
-import { LogCore, type TopicRequest } from './log-core.ts'
+import { type CoreOptions, LogCore, type TopicRequest } from './log-core.ts'
 import { type LogShare, openShared } from './open-logs.ts'
 import { type PartitionStats, partitionStats } from './partition.ts'
 import { checkedSettings, settingNames, type TopicSettings } from './settings.ts'
@@ -37,6 +44,11 @@ export interface MemoryLogOptions extends TopicSettings {
   readonly windowBytes?: number
   /** Bytes of memory for the keys of a compaction, which takes several turns when they are more. Default 128 MiB. */
   readonly logCleanerDedupeBufferSize?: number
+  // Groups
+  /** Ms after which what a group without members has committed is forgotten. Default Infinity: nothing is, unless somebody asks for it. */
+  readonly offsetsRetentionMs?: number
+  /** Ms that the first rebalance of a group without members waits for more of them. Default 0. */
+  readonly groupInitialRebalanceDelayMs?: number
   // Listening
   /** Called with what happens in the log: rounds, syncs, recoveries, failures. Also told on channels of `node:diagnostics_channel`. */
   readonly onEvent?: LogListener
@@ -96,7 +108,9 @@ export interface LogStats {
 /** Where a log is in its life. */
 export type LogStatus = 'open' | 'closing' | 'closed'
 
-const memoryOptionNames = ['bufferBytes', 'windowBytes', 'logCleanerDedupeBufferSize', 'onEvent', 'files', 'clock', 'random', ...settingNames]
+const groupOptionNames = ['offsetsRetentionMs', 'groupInitialRebalanceDelayMs'] as const
+const memoryOptionNames = [
+  'bufferBytes', 'windowBytes', 'logCleanerDedupeBufferSize', ...groupOptionNames, 'onEvent', 'files', 'clock', 'random', ...settingNames]
 const optionNames = ['readOnly', 'create', 'waitMs', 'signal', 'minFreeBytes', ...memoryOptionNames]
 
 const DEFAULT_BUFFER_BYTES = 32 * 1024 * 1024
@@ -138,7 +152,7 @@ export class CommitLog implements PortableLog {
       files: options.files ?? diskFileSystem, folder, clock: options.clock ?? systemClock, random: options.random ?? systemRandom,
       readOnly, create: options.create ?? true, waitMs, signal: options.signal, settings,
       bufferBytes: bufferBytes ?? DEFAULT_BUFFER_BYTES, windowBytes: windowBytes ?? DEFAULT_WINDOW_BYTES,
-      minFreeBytes: minFreeBytes ?? DEFAULT_MIN_FREE_BYTES, ...cleanerOptions(options),
+      minFreeBytes: minFreeBytes ?? DEFAULT_MIN_FREE_BYTES, ...cleanerOptions(options), ...groupOptions(options),
     }, { ...settings, bufferBytes, windowBytes, minFreeBytes })
     return new CommitLog(share, onEvent)
   }
@@ -152,6 +166,7 @@ export class CommitLog implements PortableLog {
       readOnly: false, create: true, waitMs: 0, signal: undefined, settings,
       bufferBytes: options.bufferBytes ?? DEFAULT_BUFFER_BYTES, windowBytes: options.windowBytes ?? DEFAULT_WINDOW_BYTES, minFreeBytes: 0,
       ...cleanerOptions(options),
+      ...groupOptions(options),
     })
     return new CommitLog({ core, release: () => core.close() }, options.onEvent)
   }
@@ -200,7 +215,7 @@ export class CommitLog implements PortableLog {
     this.#life.check()
     const { clock, random } = this.#core.env
     return new Topic<K, V>({
-      core, clock, random, sends: this.#core.sends, folder: this.#core.folder,
+      core, log: this.#core, clock, random, sends: this.#core.sends, folder: this.#core.folder,
       codecs: {
         key: request.key === undefined ? codecOf(core.entry, 'key', definition.key) : definition.key,
         value: request.value === undefined ? codecOf(core.entry, 'value', definition.value) : definition.value,
@@ -243,11 +258,31 @@ export class CommitLog implements PortableLog {
     return transaction
   }
 
-  /** All topics of the log, in the order of their creation. */
-  async topics(): Promise<readonly TopicInfo[]> {
+  /**
+   * A member of a group that reads several topics: its records tell which topic they are of. Topics that it names are made when they are
+   * missing; a pattern also takes topics that are made later.
+   */
+  consumer<const T extends readonly SubscribedTopic[]>(options: LogConsumerOptions<T>): GroupConsumer<KeyOf<T[number]>, ValueOf<T[number]>, Place> {
     this.#life.check()
+    const checked = checkedGroupOptions<Place>(options, 'a consumer of several topics', ['topics'])
+    checkSubscribed(options.topics)
+    if (this.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${this.folder} was opened read-only: a group commits to it`)
+    type K = KeyOf<T[number]>
+    type V = ValueOf<T[number]>
+    const open = (topic: AnyDefinition | string, create: boolean): Promise<Topic<K, V>> => (
+      typeof topic === 'string' ? this.topic<K, V>(topic, { create }) : this.topic(topic as unknown as TopicDefinition<K, V>)
+    )
+    return new GroupConsumer<K, V, Place>(topicsSource({ core: this.#core, life: this.#life, open }, options.topics, checked.group), checked)
+  }
+
+  /** All topics of the log, in the order of their creation; those of its own, which hold groups and transactions, when `internal` is set. */
+  async topics(options: { readonly internal?: boolean } = {}): Promise<readonly TopicInfo[]> {
+    this.#life.check()
+    checkOptions(options, ['internal'], 'topics')
+    checkBoolean(options.internal, 'internal')
     this.#core.reload()
-    return this.#core.topics.map(({ name, partitions, key, value, settings, createdAt }) => ({ name, partitions, key, value, settings, createdAt }))
+    const shown = this.#core.topics.filter(({ name }) => options.internal === true || !isInternalTopic(name))
+    return shown.map(({ name, partitions, key, value, settings, createdAt }) => ({ name, partitions, key, value, settings, createdAt }))
   }
 
   /** Compacts the topics that are open and compacted, one partition after the other: see {@link Partition.compactNow}. */
@@ -300,6 +335,13 @@ export class CommitLog implements PortableLog {
   }
 }
 
+function groupOptions({ offsetsRetentionMs, groupInitialRebalanceDelayMs }: MemoryLogOptions): Pick<CoreOptions, (typeof groupOptionNames)[number]> {
+  return {
+    ...(offsetsRetentionMs !== undefined && { offsetsRetentionMs }),
+    ...(groupInitialRebalanceDelayMs !== undefined && { groupInitialRebalanceDelayMs }),
+  }
+}
+
 function cleanerOptions({ logCleanerDedupeBufferSize }: MemoryLogOptions): { readonly cleanerBufferBytes?: number } {
   return logCleanerDedupeBufferSize === undefined ? {} : { cleanerBufferBytes: logCleanerDedupeBufferSize }
 }
@@ -313,6 +355,8 @@ function checkedOptions(options: LogOptions, known: readonly string[], where: st
   checkInteger(minFreeBytes, 'minFreeBytes', 0)
   checkInteger(options.logCleanerDedupeBufferSize, 'logCleanerDedupeBufferSize', 1)
   checkInteger(waitMs, 'waitMs', 0)
+  checkInteger(options.offsetsRetentionMs, 'offsetsRetentionMs', 1, Infinity)
+  checkInteger(options.groupInitialRebalanceDelayMs, 'groupInitialRebalanceDelayMs', 0, 0x7fff_ffff)
   checkBoolean(options.readOnly, 'readOnly')
   checkBoolean(options.create, 'create')
   checkFunction(options.onEvent, 'onEvent')

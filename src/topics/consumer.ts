@@ -166,9 +166,6 @@ export class Consumer<K, V> implements PortableConsumer<K, V> {
 }
 
 function checkConsumerOptions(options: ConsumerOptions, where: string): void {
-  if ((options as { readonly group?: unknown } | null)?.group !== undefined) {
-    throw new TypeError(`${where}: groups come with the next release; without one a consumer keeps its own positions`)
-  }
   checkOptions(options, ['from', 'partitions', 'isolation', 'until', 'signal', 'ref'], where)
   const { from, partitions, isolation, until, signal, ref } = options
   if (from instanceof Map) for (const [partition, start] of from as ReadonlyMap<number, unknown>) checkStart(partition, start)

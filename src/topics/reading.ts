@@ -23,7 +23,8 @@ const KEEP_ALIVE_MS = 0x7fff_ffff
 
 /** What a {@link Reading} is told. */
 export interface ReadingOptions<K, V> {
-  readonly codecs: RecordCodecs<K, V>
+  /** Undefined where each partition brings its own. */
+  readonly codecs: RecordCodecs<K, V> | undefined
   readonly isolation: Isolation
   readonly clock: Clock
   readonly life: Life
@@ -112,11 +113,24 @@ export class Reading<K, V> {
     }
   }
 
-  /** What is in hand will not be marked as done; of these partitions only, when some are named. */
-  putDown(of?: readonly Assigned<K, V>[]): void {
-    if (this.held === undefined || of?.includes(this.held) === false) return
+  /** Marks what is in hand as done. */
+  finish(): void {
+    if (this.held === undefined) return
+    this.held.position = this.heldEnd
+    this.held = undefined
+    if (this.handFree !== undefined) this.tellHandFree()
+  }
+
+  /** What is in hand is not in hand any more, and not done. */
+  putDown(): void {
+    if (this.held === undefined) return
     this.held = undefined
     this.tellHandFree()
+  }
+
+  /** What is in hand of these partitions stays there, but will not be marked as done. */
+  disown(of: readonly Assigned<K, V>[]): void {
+    if (this.held !== undefined && of.includes(this.held)) this.heldEnd = this.held.position
   }
 
   /** Marks what is in hand as done and gives the next record; undefined when there is none at the moment: then `more` says what to do. */
@@ -171,7 +185,7 @@ export class Reading<K, V> {
 
   /** Goes on reading a partition at `offset`. */
   moveTo(assigned: Assigned<K, V>, offset: number): void {
-    this.putDown([assigned])
+    if (this.held === assigned) this.putDown()
     assigned.position = offset
     assigned.cursor?.close()
     assigned.cursor = undefined
@@ -190,11 +204,7 @@ export class Reading<K, V> {
 
   /** Marks what is in hand as done. False when the event loop is to turn before anything else is handed out. */
   private prepare(): boolean {
-    if (this.held !== undefined) {
-      this.held.position = this.heldEnd
-      this.held = undefined
-      if (this.handFree !== undefined) this.tellHandFree()
-    }
+    this.finish()
     if (this.turnRecords >= TURN_RECORDS) this.passTurn()
     return this.sinceLoopTurn < RECORDS_PER_LOOP_TURN
   }
@@ -229,7 +239,7 @@ export class Reading<K, V> {
 
   private openCursor(assigned: Assigned<K, V>): RecordCursor<K, V> {
     const { isolation } = this.options
-    const cursor = assigned.log.follow(assigned.codecs ?? this.options.codecs, { from: assigned.position, isolation })
+    const cursor = assigned.log.follow((assigned.codecs ?? this.options.codecs)!, { from: assigned.position, isolation })
     if (cursor.end > assigned.until) cursor.end = assigned.until
     assigned.cursor = cursor
     assigned.epoch = assigned.log.leaderEpoch

@@ -11,6 +11,7 @@ import { type PartitionLog } from '../log/partition-log.ts'
 import { type RecordCodecs } from '../log/record-input.ts'
 import { type TopicEntry } from './catalog.ts'
 import { type Life } from './life.ts'
+import { type LogCore } from './log-core.ts'
 import { type SendQueue } from './send-queue.ts'
 
 /** An open topic. */
@@ -43,6 +44,8 @@ export function logOf(core: TopicCore, partition: number): PartitionLog {
 /** What the producers and consumers of a topic's handle work with. */
 export interface TopicParts<K, V> {
   readonly core: TopicCore
+  /** The log that the topic is of. */
+  readonly log: LogCore
   readonly codecs: RecordCodecs<K, V>
   readonly life: Life
   readonly clock: Clock

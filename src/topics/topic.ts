@@ -3,12 +3,16 @@
  * belongs to opens and closes it.
  */
 import { type InspectOptions } from 'node:util'
+import { LogError } from '../base/errors.ts'
 import { type Inspect, INSPECT, inspected } from '../base/inspect.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
 import { type WaitOptions } from './abort.ts'
 import { checkCompactOptions, compactNow, type CompactOptions, type CompactReport } from './cleaning.ts'
 import { Consumer, type ConsumerOptions } from './consumer.ts'
 import { type PortableTopic } from './contract.ts'
+import { GroupConsumer } from './groups/group-consumer.ts'
+import { checkedGroupOptions, type GroupConsumerOptions } from './groups/group-options.ts'
+import { topicSource } from './groups/group-sources.ts'
 import { type Life } from './life.ts'
 import { Partition, partitionStats, type PartitionStats } from './partition.ts'
 import { Producer, type ProducerOptions, type SendRecord, type SendResult } from './producer.ts'
@@ -76,10 +80,13 @@ export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
     return new Producer(this.#parts, options)
   }
 
+  /** A member of a group: its members share the partitions, and the group remembers how far it is. */
+  consumer(options: GroupConsumerOptions<number>): GroupConsumer<K, V, number>
   /** A consumer with positions of its own. */
-  consumer(options?: ConsumerOptions): Consumer<K, V> {
+  consumer(options?: ConsumerOptions): Consumer<K, V>
+  consumer(options?: ConsumerOptions | GroupConsumerOptions<number>): Consumer<K, V> | GroupConsumer<K, V, number> {
     this.#life.check()
-    return new Consumer(this.#parts, options)
+    return isOfGroup(options) ? groupConsumer(this.#parts, options) : new Consumer(this.#parts, options)
   }
 
   /** Resolves when everything appended to the topic so far is synced, whatever the durability. */
@@ -121,4 +128,14 @@ export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
     const { codecs, folder } = this.#parts
     return (this.#partitions[log.partition] ??= new Partition(log, codecs, this.#life, folder))
   }
+}
+
+function groupConsumer<K, V>(parts: TopicParts<K, V>, options: GroupConsumerOptions<number>): GroupConsumer<K, V, number> {
+  const checked = checkedGroupOptions(options, `a consumer of topic "${parts.core.entry.name}" in a group`)
+  if (parts.log.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${parts.folder} was opened read-only: a group commits to it`)
+  return new GroupConsumer(topicSource(parts, checked.group), checked)
+}
+
+function isOfGroup(options: ConsumerOptions | GroupConsumerOptions<number> | undefined): options is GroupConsumerOptions<number> {
+  return options !== undefined && options !== null && 'group' in options && options.group !== undefined
 }

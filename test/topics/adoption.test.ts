@@ -44,7 +44,7 @@ function told(record: LogRecord<Uint8Array, Uint8Array>): Record<string, unknown
 
 async function everything(log: CommitLog, isolation: 'read_committed' | 'read_uncommitted'): Promise<Record<string, unknown>[]> {
   const found: Record<string, unknown>[] = []
-  for (const { name } of await log.topics()) {
+  for (const { name } of await log.topics({ internal: true })) {
     const topic = await log.topic(name, { key: bytes, value: bytes })
     for (const partition of topic.partitions) for (const record of partition.read({ isolation })) found.push(told(record))
   }
@@ -125,7 +125,7 @@ test('a topic of Kafka\'s has the codecs of who opens it first', async () => {
 
 test('internal topics of Kafka are compacted', async () => {
   const log = await diskLog(caseFolder('offsets'), { readOnly: true })
-  expect(await log.topics()).toMatchObject([{ name: '__consumer_offsets', partitions: 2, settings: { cleanupPolicy: 'compact' } }])
+  expect(await log.topics({ internal: true })).toMatchObject([{ name: '__consumer_offsets', partitions: 2, settings: { cleanupPolicy: 'compact' } }])
 })
 
 test('folders of a topic whose creation was interrupted are taken over by who creates it again', async () => {

@@ -102,7 +102,7 @@ test('an offset that is not kept is LOG_OFFSET_OUT_OF_RANGE', async () => {
   expect(await failure(() => topic.consumer().seek(1, 99))).toMatchObject({ code: 'LOG_OFFSET_OUT_OF_RANGE' })
 })
 
-test('wrong options are TypeErrors or RangeErrors; groups are announced', async () => {
+test('wrong options are TypeErrors or RangeErrors', async () => {
   const topic = await numbers(await memoryLog(), 3)
   for (const [options, message] of [
     [{ from: 'begin' }, 'from is an offset, \'earliest\', \'latest\' or { timestamp }, not the string "begin"'],
@@ -117,7 +117,6 @@ test('wrong options are TypeErrors or RangeErrors; groups are announced', async 
     [{ until: 'END' }, /^until is one of 'end'/],
     [{ isolation: 'serializable' }, /^isolation is one of/],
     [{ signal: {} }, /AbortSignal/],
-    [{ group: 'billing' }, /groups come with the next release/],
     [{ form: 5 }, 'unknown option "form" for a consumer of topic "numbers": did you mean "from"?'],
   ] as const) expect((await failure(() => topic.consumer(options as never))).message).toMatch(message)
 })

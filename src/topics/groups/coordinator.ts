@@ -18,6 +18,7 @@ import {
 import { commitRecord, FINISHED_HEADER, groupMetadata, type GroupMetadata, groupRecord, groupTombstone } from './group-records.ts'
 import { type CommittedOffset, type CommittedPlace, OffsetTable } from './offset-table.ts'
 import { type OfTransaction, OffsetsLog, type OffsetsLogRecord, type ReadOffsetsRecord } from './offsets-log.ts'
+import { validCommit } from './valid-commit.ts'
 
 /** Longest metadata of a commit in UTF-16 code units, as `offset.metadata.max.bytes` of Kafka. */
 export const MAX_METADATA = 4096
@@ -185,6 +186,13 @@ export class GroupCoordinator {
     return this.#table.get(groupId, topic, partition)
   }
 
+  /** What of it belongs to the log still, as far as its topic is open in this process. */
+  validCommitted(groupId: string, { topic, partition }: TopicPartition): CommittedOffset | undefined {
+    const stored = this.committed(groupId, topic, partition)
+    const log = this.#core.openTopics.find(({ entry }) => entry.name === topic)?.logs[partition]
+    return stored === undefined || log === undefined ? stored : validCommit(log, stored)
+  }
+
   /** All that a group committed, as it is stored. */
   committedOffsets(groupId: string): readonly CommittedPlace[] {
     return this.#table.all(groupId)
@@ -326,10 +334,10 @@ export class GroupCoordinator {
   /** Lets the members of this process leave and stores what is to be stored. */
   async close(): Promise<void> {
     if (this.#closed) return
-    this.#closed = true
     this.#unlisten()
     await Promise.allSettled([...this.#locals].map((local) => local.leave()))
     await this.settled()
+    this.#closed = true
     this.#deadlines.close()
   }
 
@@ -418,16 +426,23 @@ export class GroupCoordinator {
 
   /** Why nothing can be stored for a group; undefined when it can. */
   async #writable(groupId: string): Promise<KafkaErrorName | undefined> {
-    if (groupId === '') return 'INVALID_GROUP_ID'
-    if (this.#closed || this.#core.readOnly) return 'COORDINATOR_NOT_AVAILABLE'
+    const refused = this.#unwritable(groupId)
+    if (refused !== undefined || this.#log.isOpen) return refused
     await this.#log.create()
-    return this.#closed ? 'COORDINATOR_NOT_AVAILABLE' : undefined
+    return this.#unwritable(groupId)
+  }
+
+  #unwritable(groupId: string): KafkaErrorName | undefined {
+    if (groupId === '') return 'INVALID_GROUP_ID'
+    return this.#closed || this.#core.readOnly ? 'COORDINATOR_NOT_AVAILABLE' : undefined
   }
 
   async #commit(request: CommitRequest, transaction: OfTransaction | undefined): Promise<readonly CommitResult[]> {
     const { groupId, offsets } = request
-    const refused = (await this.#writable(groupId)) ?? this.#mayCommit(request, transaction !== undefined)
-    if (refused !== undefined && refused !== 'NONE') return offsets.map(({ topic, partition }) => ({ topic, partition, error: refused }))
+    // Without a wait where that is possible: who commits before a round is written goes with it.
+    const unwritable = this.#log.isOpen ? this.#unwritable(groupId) : await this.#writable(groupId)
+    const refused = unwritable ?? this.#mayCommit(request, transaction !== undefined)
+    if (refused !== 'NONE') return offsets.map(({ topic, partition }) => ({ topic, partition, error: refused }))
     const now = this.#core.env.clock.now()
     const short = offsets.filter(({ metadata }) => (metadata?.length ?? 0) <= MAX_METADATA)
     const accepted = short.map((offset) => ({ offset, stored: toStore(offset, now) }))

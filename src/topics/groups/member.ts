@@ -4,7 +4,6 @@
  *
  * What it owns is its own until `revoked` resolved, until it is `lost`, or until it left: nobody is given any of it before.
  */
-import { LogError } from '../../base/errors.ts'
 import { setInt32 } from '../../base/bytes.ts'
 import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from '../../format/consumer-protocol.ts'
 import { type KafkaErrorName } from '../../format/kafka-errors.ts'
@@ -16,7 +15,7 @@ import { groupError } from './group-error.ts'
 import { type GroupProtocol, IN_PROCESS_HOST, type JoinAnswer, type LocalMember } from './group-messages.ts'
 import { type CommittedOffset, placeKey } from './offset-table.ts'
 import { type Subscription, subscribedNames } from './subscription.ts'
-import { commitEpoch, inRange, validCommit } from './valid-commit.ts'
+import { checkCommit, commitEpoch } from './valid-commit.ts'
 
 /** The default of `rebalanceTimeoutMs`, as Kafka's `max.poll.interval.ms`. */
 export const DEFAULT_REBALANCE_TIMEOUT_MS = 300_000
@@ -138,7 +137,7 @@ export class GroupMember {
     for (const entry of entries) this.#checkMine(entry)
     const offsets = entries.map((entry) => {
       const log = this.#logOf(entry)
-      if (log !== undefined && !inRange(log, entry.offset)) throw commitOutOfRange(log, entry.offset)
+      if (log !== undefined) checkCommit(log, entry.offset)
       return { ...entry, leaderEpoch: entry.leaderEpoch >= 0 || log === undefined ? entry.leaderEpoch : commitEpoch(log, entry.offset) }
     })
     const { groupId, instanceId = null } = this.#options
@@ -155,9 +154,7 @@ export class GroupMember {
 
   /** What the group committed last, cut back to where it leaves the log's history; undefined for nothing. */
   committed(place: Place): CommittedOffset | undefined {
-    const stored = this.#groups?.committed(this.#options.groupId, place.topic, place.partition)
-    const log = this.#logOf(place)
-    return stored === undefined || log === undefined ? stored : validCommit(log, stored)
+    return this.#groups?.validCommitted(this.#options.groupId, place)
   }
 
   /** Gives back everything, `revoked` first, and leaves. Never rejects for what the group thinks of it. */
@@ -172,6 +169,8 @@ export class GroupMember {
 
   async #leave(): Promise<void> {
     try {
+      // What it is giving back already it is not asked for again.
+      if (this.#hanging !== undefined) await Promise.race([this.#hanging, this.#evicted.given])
       await this.#giveBack(this.assignment)
     } finally {
       this.#owned.clear()
@@ -444,9 +443,4 @@ function byTopic(places: readonly Place[]): { topic: string; partitions: number[
 
 function copied({ topic, partitions }: TopicPartitions): { topic: string; partitions: number[] } {
   return { topic, partitions: [...partitions] }
-}
-
-function commitOutOfRange({ topic, partition, startOffset: start, nextOffset: end }: PartitionLog, offset: number): LogError {
-  const message = `offset ${offset} cannot be committed for ${topic}-${partition}: it has ${start} to ${end}`
-  return new LogError('LOG_COMMIT_OUT_OF_RANGE', message, { topic, partition, offset, start, end })
 }

@@ -72,6 +72,11 @@ export class OffsetsLog {
     return internalPartition(group, known?.partitions ?? 1)
   }
 
+  /** It is there, and open. */
+  get isOpen(): boolean {
+    return this.#topic !== undefined
+  }
+
   /** Makes the topic when there is none. */
   async create(): Promise<void> {
     await this.#open()

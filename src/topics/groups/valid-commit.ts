@@ -1,6 +1,7 @@
 /*
  * Committed offsets held against the log that they are about: what is left of one after the log was cut, and which may be committed.
  */
+import { LogError } from '../../base/errors.ts'
 import { type PartitionLog } from '../../log/partition-log.ts'
 import { type CommittedOffset } from './offset-table.ts'
 
@@ -17,9 +18,15 @@ export function validCommit(log: PartitionLog, committed: CommittedOffset): Comm
   return { ...committed, offset: valid, finished: kept < offset ? undefined : committed.finished }
 }
 
-/** Whether a partition has a record at `offset`, or will get its next one there. */
-export function inRange(log: PartitionLog, offset: number): boolean {
-  return Number.isSafeInteger(offset) && offset >= log.startOffset && offset <= log.nextOffset
+/**
+ * Throws when a partition has no record at `offset` and will not get its next one there.
+ *
+ * @throws LogError `LOG_COMMIT_OUT_OF_RANGE`
+ */
+export function checkCommit({ topic, partition, startOffset: start, nextOffset: end }: PartitionLog, offset: number): void {
+  if (Number.isSafeInteger(offset) && offset >= start && offset <= end) return
+  const message = `offset ${offset} cannot be committed for ${topic}-${partition}: it has ${start} to ${end}`
+  throw new LogError('LOG_COMMIT_OUT_OF_RANGE', message, { topic, partition, offset, start, end })
 }
 
 /** The epoch of the record before `offset`. */
