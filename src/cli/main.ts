@@ -11,6 +11,7 @@ import { isLogError } from '../base/errors.ts'
 import { backup } from './backup.ts'
 import { type Command, columns, commandHelp, InputError, parseCall, suggestion, UsageError } from './command.ts'
 import { dump } from './dump.ts'
+import { exportRecords } from './export.ts'
 import { produce } from './produce.ts'
 import { repair } from './repair.ts'
 import { restore } from './restore.ts'
@@ -19,7 +20,7 @@ import { tail } from './tail.ts'
 import { topics } from './topics.ts'
 import { verify } from './verify.ts'
 
-const commands: readonly Command[] = [topics, dump, verify, repair, tail, produce, backup, restore]
+const commands: readonly Command[] = [topics, dump, verify, repair, tail, produce, exportRecords, backup, restore]
 
 const INTERRUPTED = 130
 

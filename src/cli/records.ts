@@ -29,9 +29,12 @@ export async function withLog<T>(folder: string, work: (log: CommitLog) => Promi
   }
 }
 
-/** The topics of a log by name: all, or the one that is asked for. A name that is not there is a UsageError with what comes close. */
-export async function chosenTopics(log: CommitLog, name: string | undefined): Promise<TopicInfo[]> {
-  const all = [...(await log.topics({ internal: true }))].sort((one, other) => (one.name < other.name ? -1 : 1))
+/**
+ * The topics of a log by name: all, but for those of the log's own when `users` is set, or the one that is asked for. A name that is not there
+ * is a UsageError with what comes close.
+ */
+export async function chosenTopics(log: CommitLog, name: string | undefined, users = false): Promise<TopicInfo[]> {
+  const all = [...(await log.topics({ internal: name !== undefined || !users }))].sort((one, other) => (one.name < other.name ? -1 : 1))
   if (name === undefined) return all
   const found = all.filter((topic) => topic.name === name)
   if (found.length === 0) throw unknownTopic(log.folder, name, all.map((topic) => topic.name))

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { commitlog } from '../tools/command.ts'
 
-const commands = ['topics', 'dump', 'verify', 'repair', 'tail', 'produce', 'backup', 'restore']
+const commands = ['topics', 'dump', 'verify', 'repair', 'tail', 'produce', 'export', 'backup', 'restore']
 let root: string
 let data: string
 
