@@ -176,9 +176,9 @@ export class Lane<K, V> {
   }
 
   /** What there is to commit now. */
-  commitEntry(also?: readonly number[]): CommitEntry {
+  commitEntry(also: readonly number[] = []): CommitEntry {
     const finished = this.tracker.finishedAbove(also)
-    const entry = { ...this.place, offset: this.tracker.committable, leaderEpoch: this.log.leaderEpoch }
+    const entry = { ...this.place, offset: this.tracker.committableWith(also), leaderEpoch: this.log.leaderEpoch }
     return finished === undefined ? entry : { ...entry, finished }
   }
 

@@ -110,21 +110,33 @@ export class Tracker {
     return offset - this.committable < MOST_FINISHED_SPAN
   }
 
+  /** As `committable`, when the slots of `also` are finished as well. */
+  committableWith(also: readonly number[]): number {
+    if (also.length === 0) return this.committable
+    const finished = new Set(also)
+    let slot = this.#first
+    while (slot < this.#next && (this.#finished[slot & this.#mask] === 1 || finished.has(slot))) slot++
+    return slot === this.#next ? this.position : this.#offsets[slot & this.#mask]!
+  }
+
   /**
-   * The finished offsets above `committable`, as they are stored; undefined when there are none.
+   * The finished offsets above `committableWith(also)`, as they are stored; undefined when there are none.
    *
    * @param also  slots that are to be told as finished although they are not yet
    */
   finishedAbove(also: readonly number[] = []): Buffer | undefined {
-    const base = this.committable
+    const base = this.committableWith(also)
     const writer = new FinishedSetWriter(base)
     for (let slot = this.#first; slot < this.#next; slot++) {
       const place = slot & this.#mask
       // Beyond what a set can tell nothing finished: who has no bound asks `reaches` before.
       if (this.#offsets[place]! - base >= MOST_FINISHED_SPAN) break
-      if (this.#finished[place] === 1) writer.add(this.#offsets[place]!)
+      if (this.#finished[place] === 1 && this.#offsets[place]! >= base) writer.add(this.#offsets[place]!)
     }
-    for (const slot of also) if (slot >= this.#first) writer.add(this.#offsets[slot & this.#mask]!)
+    for (const slot of also) {
+      const offset = this.#offsets[slot & this.#mask]!
+      if (slot >= this.#first && offset >= base) writer.add(offset)
+    }
     for (let offset = this.position; offset < this.#restored.end; offset++) if (this.#restored.has(offset)) writer.add(offset)
     return writer.finish()
   }

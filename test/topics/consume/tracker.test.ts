@@ -110,10 +110,15 @@ test('a gap moves what may be committed only when nothing is in hand', () => {
 
 test('slots can be told as finished before they are: what a transaction commits that hands them over', () => {
   const tracker = new Tracker({ position: 0, maxInFlight: 10 })
-  tracker.add(0)
+  const first = tracker.add(0)
   const second = tracker.add(1)
+  expect(tracker.committableWith([second])).toBe(0)
   expect(members(0, tracker.finishedAbove([second]))).toEqual([1])
   expect(tracker.finishedAbove()).toBeUndefined()
+  expect(tracker.committableWith([first])).toBe(1)
+  tracker.finish(second)
+  expect(tracker.committableWith([first])).toBe(2)
+  expect(tracker.finishedAbove([first])).toBeUndefined()
 })
 
 test('any set of offsets comes back as it was stored, and bytes of another kind are refused', () => {
