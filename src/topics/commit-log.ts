@@ -110,7 +110,8 @@ export type LogStatus = 'open' | 'closing' | 'closed'
 
 const groupOptionNames = ['offsetsRetentionMs', 'groupInitialRebalanceDelayMs'] as const
 const memoryOptionNames = [
-  'bufferBytes', 'windowBytes', 'logCleanerDedupeBufferSize', ...groupOptionNames, 'onEvent', 'files', 'clock', 'random', ...settingNames]
+  'bufferBytes', 'windowBytes', 'logCleanerDedupeBufferSize', ...groupOptionNames, 'onEvent', 'files', 'clock', 'random', ...settingNames,
+]
 const optionNames = ['readOnly', 'create', 'waitMs', 'signal', 'minFreeBytes', ...memoryOptionNames]
 
 const DEFAULT_BUFFER_BYTES = 32 * 1024 * 1024
@@ -171,6 +172,11 @@ export class CommitLog implements PortableLog {
     return new CommitLog({ core, release: () => core.close() }, options.onEvent)
   }
 
+  /** @internal What listeners and tools work with. */
+  get core(): LogCore {
+    return this.#core
+  }
+
   /** The folder, as it was given to the first open. */
   get folder(): string {
     return this.#core.folder
@@ -210,7 +216,9 @@ export class CommitLog implements PortableLog {
     const named = typeof given === 'string'
     if (!named) checkOptions(others, [], `topic "${given?.name}", which is defined already`)
     const definition = named ? defineTopic<K, V>(given, others) : checkedDefinition(given)
-    const request = requestOf(definition, { create, key: !named || others.key !== undefined, value: !named || others.value !== undefined })
+    // A topic of the log's own is made by who keeps something in it.
+    const mayMake = create && !isInternalTopic(definition.name)
+    const request = requestOf(definition, { create: mayMake, key: !named || others.key !== undefined, value: !named || others.value !== undefined })
     const core = await this.#core.openTopic(request)
     this.#life.check()
     const { clock, random } = this.#core.env

@@ -25,6 +25,7 @@ export class ProducerIds {
   #next = 0n
   #end = 0n
   #taking: Promise<void> | undefined
+  #first: bigint | undefined
 
   /** @param takeBlock  makes it durable that a block is taken, and gives its first id */
   constructor(takeBlock: () => Promise<bigint>) {
@@ -37,9 +38,15 @@ export class ProducerIds {
     return this.#next++
   }
 
+  /** Whether this process may have given out an id: it has no past then. */
+  mayHaveGiven(id: bigint): boolean {
+    return this.#first !== undefined && id >= this.#first
+  }
+
   async #take(): Promise<void> {
     try {
       const first = await this.#takeBlock()
+      this.#first ??= first
       this.#next = first
       this.#end = first + PRODUCER_ID_BLOCK
     } finally {

@@ -19,6 +19,7 @@ import { type LogCore } from '../log-core.ts'
 import { type TopicParts } from '../topic-core.ts'
 import { type ProducerSlots } from './producer-slots.ts'
 import { type StateLog, type TransactionInput } from './state-log.ts'
+import { byTopic } from './transaction-state.ts'
 import { keptCodes, Transaction, type TransactionEnder } from './transaction.ts'
 
 /** Transactions of one process that may be open at a time. */
@@ -71,7 +72,7 @@ export class LocalTransactions implements TransactionEnder {
     const taken = this.#slots.take()
     const slot = taken instanceof Promise ? await taken : taken
     this.#checkAlive()
-    const transaction = new Transaction(this, slot, { transactionalId, deadline: this.#core.env.clock.monotonic() + timeoutMs, life })
+    const transaction = new Transaction(this, slot, { transactionalId, timeoutMs, clock: this.#core.env.clock, life })
     this.#abortAtEndOf(life)
     this.#open.add(transaction)
     if (transactionalId !== undefined) this.#named.set(transactionalId, transaction)
@@ -228,7 +229,7 @@ export class LocalTransactions implements TransactionEnder {
     const complete = status === 'CompleteCommit' || status === 'CompleteAbort'
     return {
       producerId: slot.producerId, producerEpoch: slot.epoch + 1, transactionTimeoutMs: 0, transactionStatus: transactionStatuses.indexOf(status),
-      transactionPartitions: complete ? [] : partitionsOf(parts.keys()), transactionLastUpdateTimestampMs: now, transactionStartTimestampMs: now,
+      transactionPartitions: complete ? [] : byTopic(parts.keys()), transactionLastUpdateTimestampMs: now, transactionStartTimestampMs: now,
       clientTransactionVersion: 2,
     }
   }
@@ -285,16 +286,6 @@ export function localName(producerId: bigint): string {
 
 function nameOf({ slot }: Transaction): string {
   return localName(slot.producerId)
-}
-
-function partitionsOf(logs: Iterable<PartitionLog>): { topic: string; partitionIds: number[] }[] {
-  const topics = new Map<string, number[]>()
-  for (const { topic, partition } of logs) {
-    const numbers = topics.get(topic)
-    if (numbers === undefined) topics.set(topic, [partition])
-    else numbers.push(partition)
-  }
-  return Array.from(topics, ([topic, partitionIds]) => ({ topic, partitionIds }))
 }
 
 /** What `commit` rejects with. */

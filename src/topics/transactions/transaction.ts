@@ -5,6 +5,7 @@
  * lost like anything that is not acknowledged yet; then the transaction cannot be committed. How it ends is in ending.ts.
  */
 import { type InspectOptions } from 'node:util'
+import { type Clock } from '../../base/clock.ts'
 import { isLogError, LogError } from '../../base/errors.ts'
 import { type Inspect, INSPECT, inspected } from '../../base/inspect.ts'
 import { type PartitionLog } from '../../log/partition-log.ts'
@@ -49,6 +50,10 @@ export class Transaction {
   readonly slot: ProducerSlot
   /** @internal Monotonic time at which it is aborted. */
   readonly deadline: number
+  /** @internal */
+  readonly timeoutMs: number
+  /** @internal Ms since 1970. */
+  readonly startedAt: number
   /** @internal The handle that it was begun with. */
   readonly life: Life
   /** @internal What it has in each partition. */
@@ -64,13 +69,16 @@ export class Transaction {
   /** @internal */
   constructor(ender: TransactionEnder, slot: ProducerSlot, options: {
     readonly transactionalId: string | undefined
-    readonly deadline: number
+    readonly timeoutMs: number
+    readonly clock: Clock
     readonly life: Life
   }) {
     this.#ender = ender
     this.slot = slot
     this.transactionalId = options.transactionalId
-    this.deadline = options.deadline
+    this.timeoutMs = options.timeoutMs
+    this.deadline = options.clock.monotonic() + options.timeoutMs
+    this.startedAt = options.clock.now()
     this.life = options.life
   }
 
