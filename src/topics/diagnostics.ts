@@ -3,7 +3,8 @@
  * put together while nobody listens, and nothing is ever printed.
  *
  * Channels: `commitlog:append`, `commitlog:round`, `commitlog:sync`, `commitlog:slow-sync`, `commitlog:roll`, `commitlog:compaction`,
- * `commitlog:recovery`, `commitlog:fenced`, `commitlog:disk-full`. A message is the event with the log's folder as `log`; times are in ms, sizes in bytes.
+ * `commitlog:recovery`, `commitlog:fenced`, `commitlog:disk-full`. A message is the event with the log's folder as `log`; times are in ms,
+ * sizes in bytes.
  */
 import { channel, type Channel } from 'node:diagnostics_channel'
 import { type LogEvent } from '../log/environment.ts'
