@@ -1,102 +1,60 @@
 /*
  * Room ahead of the end of the active segment, for durability 'sync': as long as a write stays inside the file's length, its sync need not
- * journal a new length. A hole is enough for small rounds. Rounds that fill whole blocks gain from blocks that are written already, so
- * while they last the room is filled with zeros in the background, over a handle of its own (docs/benchmarks.md).
+ * journal a new length. A hole is enough for rounds smaller than a block, which find their block there but once in a while. Larger ones
+ * would have new blocks journaled by each sync: there one round in some thirty writes zeros behind itself, and the others find their blocks.
+ * Rounds of hundreds of KiB gain nothing from either.
  *
- * A fill under way and the rounds never touch the same bytes: it begins a margin ahead of the end, and a round that would reach it waits.
  * A tail of zeros is neither damage nor torn; it is cut off when the segment is sealed.
  */
-import { type FileHandle } from '../files/file-system.ts'
-import { writeFully } from '../files/write-fully.ts'
 import { type LogEnvironment } from './environment.ts'
 import { isRefusal } from './io-error.ts'
+import { ZEROS } from './scan.ts'
 import { type Segment } from './segment.ts'
 
-/** Bytes of room that are kept ahead of the end, unless the segment ends before. */
+/** Bytes of room that are kept ahead of the end at most, unless the segment ends before. */
 export const DEFAULT_ROOM_AHEAD = 4 * 1024 * 1024
 
-/** Rounds smaller than a block gain nothing from zeros. */
-const LARGE_ROUND = 4096
-const MOST_ZEROS_AT_ONCE = 256 * 1024
+const BLOCK = 4096
+/** Writes of so many bytes and more hide what zeros save. */
+const LARGE_WRITE = 128 * 1024
+/** So many writes share the zeros that one of them adds. */
+const WRITES_PER_FILL = 32
+/** The event loop stands still meanwhile. */
+const MOST_ZEROS = 1024 * 1024
 
 /** The room ahead of one partition's end. */
 export class RoomAhead {
   readonly #env: LogEnvironment
   readonly #config: { readonly segmentBytes: number }
-  /** How far ahead of the end a fill begins: no round that is not held up reaches it meanwhile. */
-  readonly #margin: number
+  #segment: Segment | undefined
+  /** Where the zeros written into `#segment` end. */
   #filled = 0
-  #fillFrom = Infinity
-  #filling: Promise<void> | undefined
 
   constructor(env: LogEnvironment, config: { readonly segmentBytes: number }) {
     this.#env = env
     this.#config = config
-    this.#margin = env.roomAheadBytes >> 2
   }
 
-  /** Makes the file long enough for a write of `bytes`, with room behind it, as far as the system lets it. */
+  /** Makes room in the file for a write of `bytes` at the segment's end, and behind it, as far as the system lets it. */
   makeFor(segment: Segment, bytes: number): void {
     const end = segment.size + bytes
-    if (end <= segment.fileSize) return
     try {
-      segment.extendTo(Math.max(end, Math.min(end + this.#env.roomAheadBytes, this.#config.segmentBytes)))
+      if (bytes >= BLOCK && bytes < LARGE_WRITE) this.#fill(segment, end, Math.min(WRITES_PER_FILL * bytes, MOST_ZEROS, this.#env.roomAheadBytes))
+      if (end > segment.fileSize) segment.extendTo(Math.max(end, Math.min(end + this.#env.roomAheadBytes, this.#config.segmentBytes)))
     } catch (error) {
       // The write may fit all the same, and says what is wrong if it does not.
       if (!isRefusal(error)) throw error
     }
   }
 
-  /** Whether a fill is under way. */
-  get filling(): boolean {
-    return this.#filling !== undefined
-  }
-
-  /** Whether a write that ends at `end` would come upon a fill under way. */
-  blocks(end: number): boolean {
-    return end > this.#fillFrom
-  }
-
-  /** A round of `bytes` is stored: fills more room when such rounds use it up. */
-  roundEnded(segment: Segment, bytes: number): void {
-    if (bytes < LARGE_ROUND || this.#filling !== undefined) return
-    if (this.#filled > segment.size + this.#env.roomAheadBytes / 2) return
-    const from = Math.max(this.#filled, segment.size + this.#margin)
-    const to = Math.min(segment.size + this.#env.roomAheadBytes, this.#config.segmentBytes)
-    if (to - from < this.#margin) return
-    this.#fillFrom = from
-    this.#filling = this.#fill(segment, from, to).finally(() => {
-      this.#filling = undefined
-      this.#fillFrom = Infinity
-    })
-  }
-
-  /** Waits for a fill under way; before the segment is cut, sealed or closed. */
-  async settle(): Promise<void> {
-    await this.#filling
-  }
-
-  /** Another segment is active now, or this one was cut. */
-  restart(): void {
-    this.#filled = 0
-  }
-
-  async #fill(segment: Segment, from: number, to: number): Promise<void> {
-    let file: FileHandle | undefined
-    try {
-      file = this.#env.openFiles.open(segment.path, 'write')
-      const zeros = Buffer.alloc(Math.min(MOST_ZEROS_AT_ONCE, to - from))
-      for (let at = from; at < to; at += zeros.length) {
-        await writeFully(file, zeros, 0, Math.min(zeros.length, to - at), at)
-        this.#filled = Math.min(at + zeros.length, to)
-        segment.fileSize = Math.max(segment.fileSize, this.#filled)
-      }
-    } catch (error) {
-      // Room ahead is a convenience: what stops it will stop an append, and be told there.
-      if (!isRefusal(error)) throw error
-      segment.fileSize = Math.max(segment.fileSize, to)
-    } finally {
-      file?.closeSync()
-    }
+  /** Writes zeros behind `end`, unless it lies in those that were written before. */
+  #fill(segment: Segment, end: number, bytes: number): void {
+    // One that was cut has lost its zeros.
+    if (segment !== this.#segment || segment.fileSize < this.#filled) this.#filled = 0
+    this.#segment = segment
+    if (end <= this.#filled) return
+    const to = Math.min(Math.ceil((end + bytes) / BLOCK) * BLOCK, this.#config.segmentBytes)
+    for (let at = end; at < to; at += ZEROS.length) segment.fill(ZEROS, Math.min(ZEROS.length, to - at), at)
+    this.#filled = Math.max(end, to)
   }
 }

@@ -211,6 +211,12 @@ export class Segment {
     this.fileSize = fileSize
   }
 
+  /** Writes zeros behind the batches, as room for what comes. */
+  fill(zeros: Buffer, bytes: number, position: number): void {
+    this.fileSize = Math.max(this.fileSize, position + bytes)       // also when it fails: some of it may be there, and is to be cut off
+    writeFullySync(this.handle, zeros, 0, bytes, position)
+  }
+
   /** Cuts the file to the end of its batches, after a failed write or before it is sealed. */
   cutToSize(): void {
     this.handle.truncateSync(this.size)

@@ -339,7 +339,6 @@ export class Writer {
   /** Waits until nothing of this writer is under way. */
   async settle(): Promise<void> {
     while (this.#busy !== undefined || this.#backgroundSync !== undefined) await (this.#busy ?? this.#backgroundSync)
-    await this.#ahead.settle()
   }
 
   /** Makes what is in the open batch visible to its writer (`upTo: 'appended'`). */
@@ -371,7 +370,6 @@ export class Writer {
     this.#state = 'open'
     this.#fenceCause = undefined
     this.#schedule.idle()           // what was due when the partition was fenced, or while the log was cut, has been dropped
-    this.#ahead.restart()
     this.#sealed.clear(this.#parts.segments.active)
     // Readers elsewhere are told at once that a new epoch began.
     this.#publishOrFence(false)
@@ -401,7 +399,6 @@ export class Writer {
     }
     await this.#busy
     await this.#backgroundSync
-    await this.#ahead.settle()
     this.#state = 'closed'
     this.#interval?.cancel()
     this.#schedule.cancel()
@@ -533,7 +530,6 @@ export class Writer {
       this.#schedule.running()
       this.#seal()
       const started = this.#parts.env.clock.monotonic()
-      if (this.#ahead.filling) await this.#roomForRound()
       // Also before the write: whoever took the lock while this process stood still has written to the same place.
       if (!this.#lockConfirmed && !(await this.#confirmLock())) break
       const end = this.#write()
@@ -542,22 +538,11 @@ export class Writer {
       if (this.#synchronous && !(await this.#sync())) break
       if (!this.#lockConfirmed && !(await this.#confirmLock())) break
       if (!this.#acknowledge(end)) break
-      if (this.#synchronous) this.#ahead.roundEnded(this.#parts.segments.active, bytes)
       this.#parts.env.emit?.({ type: 'round', ...this.#where, bytes, ms: this.#parts.env.clock.monotonic() - started })
       // Whoever was resolved goes on before the next round begins, so that it carries what they append.
       for (let hop = 0; hop < 3; hop++) await undefined
     } while (this.#pending)
     this.#schedule.idle()
-  }
-
-  /** A round that would reach a fill of the room ahead, or seal the segment, waits for it. */
-  async #roomForRound(): Promise<void> {
-    const { active } = this.#parts.segments
-    const next = this.#queue[0]
-    if (next === undefined) return
-    if (this.#ahead.blocks(active.size + Math.min(this.#queuedBytes, ROUND_BYTES + next.size)) || active.rollReason(next) !== undefined) {
-      await this.#ahead.settle()
-    }
   }
 
   /**
@@ -618,7 +603,6 @@ export class Writer {
     producers.expire(env.clock.now(), config.producerIdExpirationMs)
     if (producers.used) this.#parts.snapshot(baseOffset)
     segments.add(Segment.create(env, config, folder, baseOffset))
-    this.#ahead.restart()
     if (env.files.durable) this.#sealed.add(sealed)
     else sealed.release()
     if (!this.#synchronous) this.#syncSealed()
@@ -864,12 +848,14 @@ export class Writer {
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     while (this.#busy !== undefined) await this.#busy
     if (this.#state !== 'open') throw this.#fenceCause ?? this.#closedError()
-    const running = this.#ahead.settle().then(async () => {
-      if (!(await this.#confirmLock())) throw this.#fenceCause!
-      return work()
-    })
+    const running = this.#confirmed(work)
     this.#occupy(running)
     return running
+  }
+
+  async #confirmed<T>(work: () => Promise<T>): Promise<T> {
+    if (!(await this.#confirmLock())) throw this.#fenceCause!
+    return work()
   }
 
   /** Nothing else writes while `running` runs; what gathered meanwhile goes after it. */

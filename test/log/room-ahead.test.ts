@@ -1,0 +1,37 @@
+/*
+ * Room ahead of the end of the active segment (src/log/room-ahead.ts), as it lies on the disk.
+ */
+import { expect, test } from 'vitest'
+import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
+import { bytesCodecs, openLog } from './harness.ts'
+
+const LOG = '/data/t-0/00000000000000000000.log'
+
+async function opened(): Promise<{ disk: SimulatedDisk; log: Awaited<ReturnType<typeof openLog>> }> {
+  const disk = new SimulatedDisk()
+  disk.createFolderSync('/data')
+  return { disk, log: await openLog(disk, '/data', { durability: 'sync' }) }
+}
+
+test('a round that fills blocks writes zeros behind itself, and the rounds behind it go there', async () => {
+  const { disk, log } = await opened()
+  const append = (): Promise<void> => log.log.durable(log.log.append(bytesCodecs, { value: Buffer.alloc(7000, 1) }))
+  await append()
+  const room = disk.bytes(LOG).length
+  expect(room).toBeGreaterThan(20 * 7000)
+  for (let count = 0; count < 20; count++) await append()
+  expect(disk.bytes(LOG).length).toBe(room)
+  const { size } = log.log
+  await log.close()
+  expect(disk.bytes(LOG).length).toBe(size)
+})
+
+test('zeros that find no room are no failure, and what there is of them is cut off at the close', async () => {
+  const { disk, log } = await opened()
+  disk.inject({ verb: 'write', path: /\.log$/, nth: 3, times: 1, error: 'ENOSPC' })
+  await log.log.durable(log.log.append(bytesCodecs, { value: Buffer.alloc(7000, 1) }))
+  expect(log.log.state).toBe('open')
+  const { size } = log.log
+  await log.close()
+  expect(disk.bytes(LOG).length).toBe(size)
+})
