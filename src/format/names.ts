@@ -102,6 +102,12 @@ export function parseLeavingFolderName(name: string): (ParsedFolderName & { read
   return folder === undefined ? undefined : { ...folder, suffix: match![2] as FolderSuffix }
 }
 
+/** What the folder of a partition is called on its way out: `orders-0.<32 hex digits>-delete`, the topic cut short to at most 255 characters. */
+export function deletedFolderName(topic: string, partition: number, unique: string): string {
+  const rest = `-${partition}.${unique}-delete`
+  return topic.slice(0, 255 - rest.length) + rest
+}
+
 /** Whether a topic may have this name: 1 to 249 of the characters a–z A–Z 0–9 . _ - and not `.` or `..`. */
 export function isTopicName(name: string): boolean {
   return name.length <= MAX_TOPIC_NAME && name !== '.' && name !== '..' && /^[a-zA-Z0-9._-]+$/.test(name)

@@ -446,7 +446,8 @@ export class PartitionLog implements CursorSource {
 
   /** Throws what calls on a closed log get, when it is closed. */
   checkOpen(): void {
-    if (this.#closed) throw this.#closedBecause ?? new LogError('LOG_CLOSED', `${this.topic}-${this.partition} is closed`)
+    if (this.#closedBecause !== undefined) throw this.#closedBecause
+    if (this.#closed) throw new LogError('LOG_CLOSED', `${this.topic}-${this.partition} is closed`)
   }
 
   // What a cursor reads (CursorSource)
@@ -540,6 +541,7 @@ export class PartitionLog implements CursorSource {
   }
 
   #checkFrom(from: number): number {
+    this.checkOpen()
     const end = this.nextOffset
     if (from >= this.#startOffset && from <= end) return from
     const start = this.#startOffset

@@ -40,6 +40,8 @@ export interface TopicEntry {
   readonly adopted: boolean
   /** Numbers of partitions that the folder never had: a broker of a cluster holds some of a topic only. */
   readonly absent: readonly number[]
+  /** It was deleted: its folders are on their way out. */
+  readonly deleting?: true
 }
 
 /** What the catalog says. */
@@ -72,6 +74,7 @@ export function encodeCatalog(state: CatalogState): Buffer {
       createdAt: new Date(topic.createdAt).toISOString(),
       ...(topic.adopted ? { adopted: true } : {}),
       ...(topic.absent.length > 0 ? { absent: topic.absent } : {}),
+      ...(topic.deleting === true ? { deleting: true } : {}),
     })),
   }
   return Buffer.from(`${JSON.stringify({ ...body, crc32c: checksum(body) }, undefined, 2)}\n`)
@@ -127,7 +130,7 @@ function parseObject(bytes: Uint8Array, path: string): Record<string, unknown> {
 }
 
 function parseTopic(given: unknown, path: string): TopicEntry {
-  const { name, id, partitions, key, value, settings, createdAt, adopted, absent = [] } = (given ?? {}) as Record<string, unknown>
+  const { name, id, partitions, key, value, settings, createdAt, adopted, absent = [], deleting } = (given ?? {}) as Record<string, unknown>
   if (typeof name !== 'string' || !isTopicName(name)) throw corrupt(path, `the topic name ${JSON.stringify(name)}`)
   const uuid = typeof id === 'string' ? parseUuid(id) : undefined
   if (uuid === undefined) throw corrupt(path, `the id of topic ${name}`)
@@ -138,6 +141,7 @@ function parseTopic(given: unknown, path: string): TopicEntry {
   return {
     name, id: uuid, partitions, key: key as string | undefined, value: value as string | undefined,
     settings: parseSettings(settings, name, path), createdAt: parseTime(createdAt, path), adopted: adopted === true, absent,
+    ...(deleting === true && { deleting }),
   }
 }
 

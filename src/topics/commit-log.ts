@@ -12,6 +12,9 @@ import { type Random, systemRandom } from '../base/random.ts'
 import { diskFileSystem } from '../files/disk.ts'
 import { type FileSystem } from '../files/file-system.ts'
 import { MemoryFileSystem } from '../files/memory.ts'
+import { checkTopicName } from '../format/names.ts'
+import { uuidText } from '../format/uuid.ts'
+import { type LogConfig } from '../log/config.ts'
 import { type TopicEntry } from './catalog.ts'
 import { checkCompactOptions, compactAllNow, type CompactOptions, type CompactReport } from './cleaning.ts'
 import { builtInCodec, bytes, msgpack, string } from './codecs.ts'
@@ -24,7 +27,7 @@ import {
   type AnyDefinition, checkSubscribed, type KeyOf, type LogConsumerOptions, type SubscribedTopic, topicsSource, type ValueOf,
 } from './groups/group-sources.ts'
 import { type Place } from './groups/member.ts'
-import { isInternalTopic } from './internal-topics.ts'
+import { internalTopicError, isInternalTopic } from './internal-topics.ts'
 import { Life } from './life.ts'
 import { type CoreOptions, LogCore, type TopicRequest } from './log-core.ts'
 import { type LogShare, openShared } from './open-logs.ts'
@@ -78,6 +81,10 @@ export interface LogOptions extends MemoryLogOptions {
 /** What is told of a topic without opening it. */
 export interface TopicInfo {
   readonly name: string
+  /** As Kafka writes it: 22 characters. */
+  readonly id: string
+  /** The log keeps groups or transactions in it: everyone may read it, and only the log writes to it. */
+  readonly internal: boolean
   readonly partitions: number
   /** Names of the codecs; undefined in a folder that Kafka wrote. */
   readonly key: string | undefined
@@ -85,6 +92,14 @@ export interface TopicInfo {
   readonly settings: TopicSettings
   /** Ms since 1970. */
   readonly createdAt: number
+}
+
+/** What is told of one topic. */
+export interface TopicDescription extends TopicInfo {
+  /** All its settings as they hold: those that it was given, the log's, and the defaults. */
+  readonly config: LogConfig
+  /** The numbers of its partitions. */
+  readonly stats: readonly PartitionStats[]
 }
 
 /** The numbers of a log. */
@@ -198,8 +213,8 @@ export class CommitLog implements PortableLog {
   /**
    * Opens a topic by its definition, and creates it when there is none.
    *
-   * Partitions are added when the definition has more than there are. Settings that it gives replace those that the topic had; a topic that
-   * is open in this process takes them when the log is opened next.
+   * Partitions are added when the definition has more than there are. Settings that it gives replace those that the topic had, also while it
+   * is open.
    *
    * @throws LogError `LOG_TOPIC_MISMATCH` when it has other codecs or more partitions; `LOG_NOT_FOUND` with `create: false` or read-only
    */
@@ -219,7 +234,54 @@ export class CommitLog implements PortableLog {
     // A topic of the log's own is made by who keeps something in it.
     const mayMake = create && !isInternalTopic(definition.name)
     const request = requestOf(definition, { create: mayMake, key: !named || others.key !== undefined, value: !named || others.value !== undefined })
+    return this.#opened(request, definition)
+  }
+
+  /**
+   * Creates a topic and opens it; `topic` does so too, when there is none, and else opens the one that is there.
+   *
+   * @throws LogError `LOG_TOPIC_EXISTS`, `LOG_TOPIC_INTERNAL`, `LOG_READ_ONLY`, and those of {@link topic}
+   */
+  createTopic<K, V>(definition: TopicDefinition<K, V>): Promise<Topic<K, V>>
+  /** Creates a topic by its name. */
+  createTopic<K = string, V = unknown>(name: string, options?: TopicOptions<K, V>): Promise<Topic<K, V>>
+  async createTopic<K, V>(given: TopicDefinition<K, V> | string, options: TopicOptions<K, V> = {}): Promise<Topic<K, V>> {
+    this.#life.check()
+    checkObject(options, 'the options for a topic are an object')
+    const definition = typeof given === 'string' ? defineTopic<K, V>(given, options) : checkedDefinition(given)
+    if (isInternalTopic(definition.name)) throw internalTopicError(definition.name)
+    if (this.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${this.folder} was opened read-only`)
+    return this.#opened({ ...requestOf(definition, { create: true, key: true, value: true }), fresh: true }, definition)
+  }
+
+  /**
+   * Deletes a topic with all its records and settings, for good. Handles, producers and consumers of it, also those of other opens of the log,
+   * get LOG_NOT_FOUND from then on. What remains after a crash is removed by the next open.
+   *
+   * @throws LogError `LOG_NOT_FOUND`, `LOG_TOPIC_INTERNAL`, `LOG_READ_ONLY`
+   */
+  async deleteTopic(name: string): Promise<void> {
+    this.#life.check()
+    checkTopicName(name)
+    await this.#core.admin.delete(name)
+  }
+
+  /**
+   * All that is to be told of a topic: its settings with those that it was not given, and the numbers of its partitions, which are opened.
+   *
+   * @throws LogError `LOG_NOT_FOUND`, and those of {@link topic}
+   */
+  async describeTopic(name: string): Promise<TopicDescription> {
+    this.#life.check()
+    checkTopicName(name)
+    const { entry, config, logs } = await this.#core.openTopic({ ...requestOf(defineTopic(name), { create: false, key: false, value: false }) })
+    this.#life.check()
+    return { ...infoOf(entry), config: { ...config }, stats: logs.filter((log) => log !== undefined).map(partitionStats) }
+  }
+
+  async #opened<K, V>(request: TopicRequest, definition: TopicDefinition<K, V>): Promise<Topic<K, V>> {
     const core = await this.#core.openTopic(request)
+    await this.#core.admin.settle(core)
     this.#life.check()
     const { clock, random } = this.#core.env
     return new Topic<K, V>({
@@ -283,14 +345,17 @@ export class CommitLog implements PortableLog {
     return new GroupConsumer<K, V, Place>(topicsSource({ core: this.#core, life: this.#life, open }, options.topics, checked.group), checked)
   }
 
-  /** All topics of the log, in the order of their creation; those of its own, which hold groups and transactions, when `internal` is set. */
+  /**
+   * All topics of the log, in the order of their creation.
+   *
+   * @param options  `internal: true` tells of those too in which the log keeps groups and transactions
+   */
   async topics(options: { readonly internal?: boolean } = {}): Promise<readonly TopicInfo[]> {
     this.#life.check()
     checkOptions(options, ['internal'], 'topics')
     checkBoolean(options.internal, 'internal')
     this.#core.reload()
-    const shown = this.#core.topics.filter(({ name }) => options.internal === true || !isInternalTopic(name))
-    return shown.map(({ name, partitions, key, value, settings, createdAt }) => ({ name, partitions, key, value, settings, createdAt }))
+    return this.#core.topics.filter(({ name }) => options.internal === true || !isInternalTopic(name)).map(infoOf)
   }
 
   /** Compacts the topics that are open and compacted, one partition after the other: see {@link Partition.compactNow}. */
@@ -352,6 +417,10 @@ function groupOptions({ offsetsRetentionMs, groupInitialRebalanceDelayMs }: Memo
 
 function cleanerOptions({ logCleanerDedupeBufferSize }: MemoryLogOptions): { readonly cleanerBufferBytes?: number } {
   return logCleanerDedupeBufferSize === undefined ? {} : { cleanerBufferBytes: logCleanerDedupeBufferSize }
+}
+
+function infoOf({ name, id, partitions, key, value, settings, createdAt }: TopicEntry): TopicInfo {
+  return { name, id: uuidText(id), internal: isInternalTopic(name), partitions, key, value, settings, createdAt }
 }
 
 /** Checks the options, and gives the settings among them. */

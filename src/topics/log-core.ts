@@ -40,6 +40,8 @@ import { PRODUCER_ID_BLOCK, producerIdsSeen } from './producer-ids.ts'
 import { SendQueue } from './send-queue.ts'
 import { resolveSettings, type TopicSettings } from './settings.ts'
 import { presentLogs, type TopicCore } from './topic-core.ts'
+import { TopicAdmin } from './topic-admin.ts'
+import { removeLeavingFolders, removeTopicFolders } from './topic-deletion.ts'
 import { TransactionCoordinator } from './transactions/coordinator.ts'
 import { Markers } from './transactions/markers.ts'
 import { resolveTransactions } from './transactions/resolve.ts'
@@ -87,6 +89,8 @@ export interface TopicRequest {
   /** Names of the codecs of a topic that is created when the request names none. */
   readonly newKey: string
   readonly newValue: string
+  /** It must not be there yet. */
+  readonly fresh?: boolean
 }
 
 /** An open folder. */
@@ -102,6 +106,7 @@ export class LogCore {
   readonly #kafka: KafkaState
   readonly #topics = new Map<string, TopicCore>()
   #catalog: CatalogState
+  #admin: TopicAdmin | undefined
   #changes: Promise<unknown> = Promise.resolve()
   #unwatch: () => void = () => {}
   #transactions: TransactionCoordinator | undefined
@@ -181,7 +186,12 @@ export class LogCore {
 
   /** All topics of the log, opened or not, in the order of their creation. */
   get topics(): readonly TopicEntry[] {
-    return this.#catalog.topics
+    return this.#catalog.topics.filter(({ deleting }) => deleting !== true)
+  }
+
+  /** Deletes and alters topics. */
+  get admin(): TopicAdmin {
+    return (this.#admin ??= this.#makeAdmin())
   }
 
   /** The topics opened so far. */
@@ -344,6 +354,23 @@ export class LogCore {
     return producerIdsSeen(files, this.folder, topics.filter(({ adopted }) => adopted), [...here, ...stored])
   }
 
+  #makeAdmin(): TopicAdmin {
+    const { files, folder, random, readOnly, settings } = this.options
+    return new TopicAdmin({
+      files, folder, random, readOnly, settings, open: this.#topics,
+      inTurn: (work) => this.#inTurn(async () => {
+        await this.#checkLock()
+        return work()
+      }),
+      find: (name) => this.#catalog.topics.find((entry) => entry.name === name),
+      grow: (name, partitions) => this.openTopic({
+        name, partitions, key: undefined, value: undefined, settings: {}, create: false, newKey: 'bytes', newValue: 'bytes',
+      }),
+      store: (entry) => this.#store(entry),
+      drop: (name) => this.#storeTopics(this.#catalog.topics.filter((entry) => entry.name !== name)),
+    })
+  }
+
   #newEntry(request: TopicRequest): TopicEntry {
     const { clock, random } = this.options
     return {
@@ -402,7 +429,8 @@ export class LogCore {
 
   async #openPartition(entry: TopicEntry, partition: number, create: boolean, config: LogConfig): Promise<PartitionLog> {
     const { files, folder } = this.options
-    const logStartOffset = this.#kafka.logStart(entry.name, partition)
+    // What Kafka said of a topic that had this name before means nothing for a new one.
+    const logStartOffset = create ? undefined : this.#kafka.logStart(entry.name, partition)
     const options = {
       folder: files.join(folder, partitionFolderName(entry.name, partition)), topic: entry.name, partition, topicId: entry.id, config, create,
       ...(logStartOffset !== undefined && { logStartOffset }), ...(entry.adopted && { foreign: this.#kafka.foreign(entry.name, partition) }),
@@ -422,7 +450,11 @@ export class LogCore {
   async #store(entry: TopicEntry): Promise<void> {
     const topics = this.#catalog.topics.filter(({ name }) => name !== entry.name)
     const place = this.#catalog.topics.findIndex(({ name }) => name === entry.name)
-    const catalog = { ...this.#catalog, topics: topics.toSpliced(place < 0 ? topics.length : place, 0, entry) }
+    await this.#storeTopics(topics.toSpliced(place < 0 ? topics.length : place, 0, entry))
+  }
+
+  async #storeTopics(topics: readonly TopicEntry[]): Promise<void> {
+    const catalog = { ...this.#catalog, topics }
     await writeCatalog(this.env.files, this.folder, catalog)
     this.#catalog = catalog
     for (const listener of this.#topicListeners) listener()
@@ -434,7 +466,27 @@ export class LogCore {
     const catalog = withSystemErrors(this.folder, () => readCatalog(this.env.files, this.folder))
     if (catalog === undefined) return
     const named = new Set(catalog.topics.map(({ name }) => name))
-    this.#catalog = { ...catalog, topics: [...catalog.topics, ...this.#catalog.topics.filter(({ name }) => !named.has(name))] }
+    const found = this.#catalog.topics.filter((entry) => !named.has(entry.name) && this.#isThere(entry))
+    this.#catalog = { ...catalog, topics: [...catalog.topics.filter(({ deleting }) => deleting !== true), ...found] }
+    this.#closeGone()
+  }
+
+  #isThere({ name, partitions }: TopicEntry): boolean {
+    const { files } = this.env
+    return Array.from({ length: partitions }).some((_, partition) => {
+      return files.statSync(files.join(this.folder, partitionFolderName(name, partition))) !== undefined
+    })
+  }
+
+  /** For a read-only log: topics that the writer deleted end here too, and one that it made anew with the same name is another one. */
+  #closeGone(): void {
+    for (const [name, topic] of this.#topics) {
+      const entry = this.#catalog.topics.find((one) => one.name === name)
+      if (entry !== undefined && Buffer.compare(entry.id, topic.entry.id) === 0) continue
+      this.#topics.delete(name)
+      const reason = new LogError('LOG_NOT_FOUND', `topic "${name}" was deleted`, { path: this.folder, topic: name })
+      for (const log of presentLogs(topic)) log.close(reason).catch(() => {})
+    }
   }
 
   /** For a read-only log: what the writer published since. */
@@ -481,7 +533,10 @@ function catalogOf(options: CoreOptions, contents: FolderContents, kafka: KafkaS
   // Beside a writer folders without a topic are those of one that it is just making.
   const making = options.readOnly && contents.catalog !== undefined && files.lockHolderSync(folder) !== undefined
   const found = making ? [] : unknownTopics(files, folder, contents, { now, random })
-  if (contents.catalog !== undefined) return { ...contents.catalog, topics: [...contents.catalog.topics, ...found] }
+  if (contents.catalog !== undefined) {
+    const kept = contents.catalog.topics.filter(({ deleting }) => deleting !== true)
+    return { ...contents.catalog, topics: [...kept, ...found] }
+  }
   return { clusterId: kafka.meta?.clusterId ?? uuidText(newUuid(random)), nodeId: kafka.meta?.nodeId ?? 1, createdAt: now, topics: found }
 }
 
@@ -493,7 +548,11 @@ async function settleFolder(options: CoreOptions, contents: FolderContents, kafk
     await writeFileAtomically(files, files.join(folder, META_PROPERTIES_FILE), meta)
   }
   const cleanShutdown = files.join(folder, CLEAN_SHUTDOWN_FILE)
-  if (contents.catalog?.topics.length !== catalog.topics.length) await writeCatalog(files, folder, catalog)
+  // Deletions of topics that were interrupted are finished before the catalog forgets them.
+  const deleted = contents.catalog?.topics.filter(({ deleting }) => deleting === true) ?? []
+  for (const topic of deleted) await removeTopicFolders(files, folder, random, topic)
+  await removeLeavingFolders(files, folder)
+  if (deleted.length > 0 || contents.catalog?.topics.length !== catalog.topics.length) await writeCatalog(files, folder, catalog)
   if (files.statSync(cleanShutdown) !== undefined) {
     files.removeSync(cleanShutdown)
     if (files.durable) await files.syncFolder(folder)
@@ -520,6 +579,10 @@ function environment(options: CoreOptions, mark: Mark, lock: FolderLock | undefi
 /** Throws LOG_TOPIC_MISMATCH when a topic is not what is asked for and cannot become it. */
 function checkAgrees(entry: TopicEntry, request: TopicRequest, readOnly: boolean): void {
   const { name } = entry
+  if (request.fresh === true) throw new LogError('LOG_TOPIC_EXISTS', `topic "${name}" is there already`, { topic: name })
+  if (entry.deleting === true) {
+    throw new LogError('LOG_NOT_FOUND', `topic "${name}" was deleted and could not be removed yet: delete it again`, { topic: name })
+  }
   for (const part of ['key', 'value'] as const) {
     const [has, wants] = [entry[part], request[part]]
     if (has === undefined || wants === undefined || has === wants) continue

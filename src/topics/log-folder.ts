@@ -58,7 +58,8 @@ export function inspectFolder(files: FileSystem, folder: string): FolderContents
     // The catalog first: beside a writer, the folders of each topic that it names are there already.
     const catalog = readCatalog(files, folder)
     const names = files.listSync(folder)
-    const topics = foundTopics(files, folder, names, catalog)
+    const leaving = new Set(catalog?.topics.filter(({ deleting }) => deleting === true).map(({ name }) => name))
+    const topics = foundTopics(files, folder, names, catalog).filter(({ name }) => !leaving.has(name))
     if (catalog !== undefined) checkComplete(folder, catalog, topics)
     else if (topics.length === 0) checkNotForeign(folder, names)
     return { catalog, topics }
@@ -181,7 +182,8 @@ function isUnused(files: FileSystem, folder: string): boolean {
 
 function checkComplete(folder: string, catalog: CatalogState, found: readonly FoundTopic[]): void {
   const folders = new Map(found.map((topic) => [topic.name, topic.partitions]))
-  for (const { name, partitions, absent } of catalog.topics) {
+  for (const { name, partitions, absent, deleting } of catalog.topics) {
+    if (deleting === true) continue
     for (let partition = 0; partition < partitions; partition++) {
       if (folders.get(name)?.includes(partition) === true || absent.includes(partition)) continue
       const missing = partitionFolderName(name, partition)

@@ -181,6 +181,19 @@ export class Partition<K, V> {
   }
 
   /**
+   * Deletes the records below an offset, whatever their age: readers below it get LOG_OFFSET_OUT_OF_RANGE. Resolves to the start that the
+   * partition has then, once it is durable. The room of whole segments is given back; an offset at or below the start does nothing.
+   *
+   * @param before  an offset up to the watermark, or `'latest'`: all that consumers can see
+   * @throws LogError `LOG_OFFSET_OUT_OF_RANGE`, `LOG_POLICY_VIOLATION` when the topic is only compacted, `LOG_FENCED`, `LOG_READ_ONLY`
+   */
+  async deleteRecords(before: number | 'latest'): Promise<number> {
+    this.life.check()
+    if (before !== 'latest') checkInteger(before ?? null, 'the offset before which records are deleted', 0)
+    return this.log.deleteRecords(before === 'latest' ? this.log.highWatermark : before)
+  }
+
+  /**
    * Removes every record from `offset` on, whole batches at a time: a batch that holds it goes whole. Consumers past that place get
    * LOG_OFFSET_OUT_OF_RANGE. At or past the end it does nothing.
    */

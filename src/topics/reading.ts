@@ -177,6 +177,7 @@ export class Reading<K, V> {
     const { life, signal, clock } = this.options
     signal?.throwIfAborted()
     if (!life.alive || (this.toEnd && this.assigned.every((assigned) => this.isOver(assigned)))) return false
+    for (const { log } of this.assigned) log.checkOpen()       // a topic that was deleted closes its partitions
     if (this.sinceLoopTurn >= RECORDS_PER_LOOP_TURN) await new Promise<void>((resolve) => clock.defer(resolve))
     else await (this.fills() ?? this.progress())
     this.sinceLoopTurn = 0

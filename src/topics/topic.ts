@@ -5,6 +5,7 @@
 import { type InspectOptions } from 'node:util'
 import { LogError } from '../base/errors.ts'
 import { type Inspect, INSPECT, inspected } from '../base/inspect.ts'
+import { checkInteger, checkObject, checkOptions } from '../base/options.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
 import { type WaitOptions } from './abort.ts'
 import { checkCompactOptions, compactNow, type CompactOptions, type CompactReport } from './cleaning.ts'
@@ -16,7 +17,8 @@ import { topicSource } from './groups/group-sources.ts'
 import { type Life } from './life.ts'
 import { Partition, partitionStats, type PartitionStats } from './partition.ts'
 import { Producer, type ProducerOptions, type SendRecord, type SendResult } from './producer.ts'
-import { type TopicSettings } from './settings.ts'
+import { settingNames, type TopicSettings } from './settings.ts'
+import { type TopicChanges } from './topic-admin.ts'
 import { logOf, presentLogs, type TopicParts } from './topic-core.ts'
 
 /** A topic of an open log. */
@@ -87,6 +89,45 @@ export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
   consumer(options?: ConsumerOptions | GroupConsumerOptions<number>): Consumer<K, V> | GroupConsumer<K, V, number> {
     this.#life.check()
     return isOfGroup(options) ? groupConsumer(this.#parts, options) : new Consumer(this.#parts, options)
+  }
+
+  /**
+   * Deletes records of partitions, in each those below an offset: see {@link Partition.deleteRecords}.
+   *
+   * @param before  `'latest'` for all that consumers can see in every partition, or an offset, or `'latest'`, by partition: `{ 0: 1000 }`
+   * @returns the start of each partition that was named
+   */
+  async deleteRecords(before: 'latest' | { readonly [partition: number]: number | 'latest' }): Promise<Readonly<Record<number, number>>> {
+    this.#life.check()
+    if (before !== 'latest') checkObject(before ?? null, 'deleteRecords takes \'latest\' or offsets by partition')
+    const all = (): [number, 'latest'][] => this.partitions.map(({ partition }) => [partition, 'latest'])
+    const asked = before === 'latest' ? all() : Object.entries(before).map(([number, offset]) => [Number(number), offset] as const)
+    for (const [number] of asked) this.partition(number)       // before anything is deleted
+    const starts = await Promise.all(asked.map(async ([number, offset]) => [number, await this.partition(number).deleteRecords(offset)] as const))
+    return Object.fromEntries(starts)
+  }
+
+  /**
+   * Adds partitions behind those that there are. Records that are sent from then on may go there: equal keys no longer go where they went.
+   *
+   * @throws LogError `LOG_TOPIC_INTERNAL`, `LOG_READ_ONLY`
+   */
+  async addPartitions(count: number): Promise<void> {
+    this.#life.check()
+    checkInteger(count ?? null, 'the number of partitions to add', 1)
+    await this.#parts.log.admin.addPartitions(this.name, count)
+  }
+
+  /**
+   * Changes settings while the topic is open: they are stored, and hold for what is appended from then on, for all handles. `null` takes one
+   * back to what the log says, or to its default.
+   *
+   * @throws LogError `LOG_TOPIC_INTERNAL`, `LOG_READ_ONLY`; TypeError and RangeError for what no setting can be
+   */
+  async alter(settings: TopicChanges): Promise<void> {
+    this.#life.check()
+    checkOptions(settings, settingNames, 'alter')
+    await this.#parts.log.admin.alter(this.name, settings)
   }
 
   /** Resolves when everything appended to the topic so far is synced, whatever the durability. */

@@ -67,8 +67,8 @@ test('settings that change while a log is open hold for what is appended next', 
     await log.durable(log.nextOffset - 1)
   }
   await append('x'.repeat(1000))
-  const changes = { segmentBytes: 500, compressionType: 'gzip', cleanupPolicy: 'compact', messageTimestampType: 'LogAppendTime', maxMessageBytes: 2000 }
-  Object.assign(config, changes)
+  Object.assign(config, { segmentBytes: 500, compressionType: 'gzip', cleanupPolicy: 'compact', maxMessageBytes: 2000 })
+  Object.assign(config, { messageTimestampType: 'LogAppendTime' })
   await log.reconfigure()
   expect(() => log.append(textCodecs, { value: 'no key' })).toThrow(expect.objectContaining({ code: 'LOG_RECORD_INVALID' }))
   const before = log.size
