@@ -3,12 +3,10 @@
  * so nothing is copied on the way. Batches lie back to back in a chunk; what is published in a chunk is never rewritten, and when a
  * chunk is full the open batch moves to the next one.
  *
- * Byte layout: docs/format.md#batch and #record. Sizes first and then plain writes where the codecs tell sizes; where they cannot, the
- * width of each length is guessed from the record before, and moved in the rare case that the guess was wrong.
+ * Byte layout: docs/format.md#batch and #record. Where codecs tell sizes, lengths are written as they come; where they cannot, and for
+ * the length of the whole record, the width is guessed from the record before, and what is behind moved where the guess was wrong.
  */
-import {
-  ByteWriter, putUvarint, putVarlong, setBigInt64, setInt16, setInt32, setInt64, uvarintSize, varintSize, varlongSize,
-} from '../base/bytes.ts'
+import { ByteWriter, putUvarint, putVarlong, setBigInt64, setInt16, setInt32, setInt64, varintSize } from '../base/bytes.ts'
 import { type Codec } from '../base/codec.ts'
 import { crc32c } from '../base/crc32c.ts'
 import { describe } from '../base/options.ts'
@@ -26,6 +24,8 @@ const FIRST_CHUNK = 64 * 1024
 const MAX_LENGTH_WIDTH = 5
 /** Room for what stands in front of a key: length, attributes, time and offset. */
 const MOST_BEFORE_KEY = 32
+/** Room for all of a record but its key and value, either of which may be −1, and its headers. */
+const MOST_AROUND_PARTS = MOST_BEFORE_KEY + 2 * MAX_LENGTH_WIDTH + 1
 /** Varints: −1, the length of a null, and 0. */
 const NULL_LENGTH = 1
 const NO_HEADERS = 0
@@ -194,39 +194,43 @@ export class BatchBuilder extends ByteWriter {
     this.#start = 0
   }
 
+  /** Only the width of the record's own length is guessed: from the record before. */
   #addSized<K, V>(codecs: RecordCodecs<K, V>, key: K | null, value: V | null, timestamp: number): void {
     const keySize = key === null ? -1 : codecs.key.size!(key)
     const valueSize = value === null ? -1 : codecs.value.size!(value)
-    const delta = timestamp - this.#baseTimestamp
-    const offsetBits = this.count * 2
-    const keyBits = key === null ? NULL_LENGTH : keySize * 2
-    const valueBits = value === null ? NULL_LENGTH : valueSize * 2
-    let bodySize = 2 + (delta === 0 ? 1 : varlongSize(delta)) + uvarintSize(offsetBits) + uvarintSize(keyBits) + uvarintSize(valueBits)
-    if (key !== null) bodySize += keySize
-    if (value !== null) bodySize += valueSize
-    if (this.at + MAX_LENGTH_WIDTH + bodySize > this.buffer.length) this.grow(MAX_LENGTH_WIDTH + bodySize)
+    const room = MOST_AROUND_PARTS + keySize + valueSize
+    if (this.at + room > this.buffer.length) this.grow(room)
     const { buffer } = this
-    let at = putBits(buffer, this.at, bodySize * 2)
+    const lengthAt = this.at
+    const width = this.#lengthWidth
+    const delta = timestamp - this.#baseTimestamp
+    let at = lengthAt + width
     buffer[at++] = 0
     if (delta === 0) buffer[at++] = 0
     else at = putVarlong(buffer, at, delta)
-    at = putBits(buffer, at, offsetBits)
-    at = putBits(buffer, at, keyBits)
-    if (key !== null) {
-      this.at = at
+    at = putBits(buffer, at, this.count * 2)
+    if (key === null) buffer[at++] = NULL_LENGTH
+    else {
+      this.at = putBits(buffer, at, keySize * 2)
+      at = this.at + keySize
       codecs.key.encode(key, this)
-      at += keySize
       if (this.at !== at) throw wrongSize(codecs.key, keySize, this.at - at + keySize)
     }
-    at = putBits(buffer, at, valueBits)
-    if (value !== null) {
-      this.at = at
+    if (value === null) buffer[at++] = NULL_LENGTH
+    else {
+      this.at = putBits(buffer, at, valueSize * 2)
+      at = this.at + valueSize
       codecs.value.encode(value, this)
-      at += valueSize
       if (this.at !== at) throw wrongSize(codecs.value, valueSize, this.at - at + valueSize)
     }
-    buffer[at] = 0
-    this.at = at + 1
+    buffer[at++] = NO_HEADERS
+    this.at = at
+    const size = at - lengthAt - width
+    // Two bytes hold nearly every length: not worth a call.
+    if (width === 2 && size >= 0x40 && size < 0x2000) {
+      buffer[lengthAt] = ((size << 1) & 0x7f) | 0x80
+      buffer[lengthAt + 1] = size >>> 6
+    } else this.#lengthWidth = this.#putLength(lengthAt - this.#start, width)
   }
 
   #addGuessed<K, V>(codecs: RecordCodecs<K, V>, key: K | null, value: V | null, headers: HeadersInput | undefined, timestamp: number): void {
