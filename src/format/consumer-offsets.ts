@@ -4,6 +4,7 @@
  *
  * Names and layouts are Kafka's (group-coordinator's message definitions, 4.1); a tagged field of a later Kafka is marked with its KIP.
  */
+import { getInt16, getInt32, getInt64 } from '../base/bytes.ts'
 import { coordinatorRecords, type CoordinatorRecord, type CoordinatorRecordInput, type UnknownRecord } from './coordinator-records.ts'
 import { array, bigint64, bytes, int32, int64, int8, message, string, struct, uuid } from './schema.ts'
 
@@ -182,4 +183,44 @@ export function encodeOffsetsRecord(record: OffsetsRecordInput): { key: Buffer; 
  */
 export function decodeOffsetsRecord(key: Uint8Array, value: Uint8Array | null): OffsetsRecord | UnknownRecord {
   return codec.decode(key, value)
+}
+
+/** A committed offset with where it belongs: what {@link readOffsetCommit} reads. */
+export interface OffsetCommitFields {
+  readonly group: string
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly leaderEpoch: number
+  readonly metadata: string
+  readonly commitTimestamp: number
+}
+
+/**
+ * Reads a committed offset as Kafka writes it since 2.1 (versions 3 and 4), some times faster than {@link decodeOffsetsRecord}: of these
+ * there are many. Undefined for every other record, and for bytes that are not exactly that: ask there.
+ */
+export function readOffsetCommit(key: Buffer, value: Buffer): OffsetCommitFields | undefined {
+  if (key.length < 10 || key[0] !== 0 || key[1]! > 1 || value.length < 23 || value[0] !== 0) return undefined
+  const version = value[1]!
+  const groupEnd = 4 + getInt16(key, 2)
+  if (groupEnd < 4 || groupEnd + 6 > key.length) return undefined
+  const topicEnd = groupEnd + 2 + getInt16(key, groupEnd)
+  if (topicEnd < groupEnd + 2 || topicEnd + 4 !== key.length) return undefined
+  if (version !== 3 && (version !== 4 || value[14]! === 0 || value[14]! >= 0x80)) return undefined
+  const metadataAt = version === 3 ? 16 : 15
+  const size = version === 3 ? getInt16(value, 14) : value[14]! - 1
+  const metadataEnd = metadataAt + size
+  if (size < 0 || metadataEnd + (version === 3 ? 8 : 9) !== value.length || (version === 4 && value[value.length - 1] !== 0)) return undefined
+  const offset = getInt64(value, 2)
+  const commitTimestamp = getInt64(value, metadataEnd)
+  if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(commitTimestamp)) return undefined
+  return {
+    group: text(key, 4, groupEnd), topic: text(key, groupEnd + 2, topicEnd), partition: getInt32(key, topicEnd), offset,
+    leaderEpoch: getInt32(value, 10), metadata: text(value, metadataAt, metadataEnd), commitTimestamp,
+  }
+}
+
+function text(buffer: Buffer, from: number, to: number): string {
+  return from === to ? '' : buffer.toString('utf8', from, to)
 }

@@ -13,6 +13,7 @@ import { type FoundTimestamp } from '../log/timestamps.ts'
 import { signalOf, unlessAborted, type WaitOptions } from './abort.ts'
 import { checkCompactOptions, compactNow, type CompactOptions, type CompactReport } from './cleaning.ts'
 import { appendsWatched, tellAppend } from './diagnostics.ts'
+import { internalTopicError, isInternalTopic } from './internal-topics.ts'
 import { type Life } from './life.ts'
 import { checkStartPosition, resolveStart, type StartPosition } from './start-position.ts'
 
@@ -60,6 +61,8 @@ export class Partition<K, V> {
   private readonly codecs: RecordCodecs<K, V>
   private readonly life: Life
   private readonly folder: string
+  /** One of the log's own. */
+  private readonly internal: boolean
 
   /** @internal */
   constructor(log: PartitionLog, codecs: RecordCodecs<K, V>, life: Life, folder: string) {
@@ -69,6 +72,7 @@ export class Partition<K, V> {
     this.codecs = codecs
     this.life = life
     this.folder = folder
+    this.internal = isInternalTopic(log.topic)
   }
 
   /** The oldest offset kept. */
@@ -106,6 +110,7 @@ export class Partition<K, V> {
    */
   append(record: RecordInput<K, V>): number {
     if (!this.life.alive) throw this.life.closedError()
+    if (this.internal) throw internalTopicError(this.topic)
     if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record)
     const offset = this.log.append(this.codecs, record)
     if (appendsWatched()) tellAppend({ log: this.folder, topic: this.topic, partition: this.partition, offset })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isLogError } from '../../src/base/errors.ts'
-import { decodeOffsetsRecord, encodeOffsetsRecord, type OffsetsRecord, type OffsetsRecordInput } from '../../src/format/consumer-offsets.ts'
+import { decodeOffsetsRecord, encodeOffsetsRecord, readOffsetCommit, type OffsetsRecord, type OffsetsRecordInput } from '../../src/format/consumer-offsets.ts'
 import { shareGroupState } from '../../src/format/share-group-state.ts'
 import { decodeTransactionRecord, encodeTransactionRecord, transactionStatuses } from '../../src/format/transaction-state.ts'
 import { fixture, fixtureRecords } from '../tools/fixtures.ts'
@@ -186,3 +186,28 @@ function code(act: () => unknown): string {
     return isLogError(error) ? error.code : String(error)
   }
 }
+
+// The short way -------------------------------------------------------------------------------------------------------------------------
+
+test('committed offsets read the same the short way, and what is not one, or is damaged, is left to the long one', () => {
+  let short = 0
+  const check = (key: Buffer, value: Buffer): void => {
+    const read = readOffsetCommit(key, value)
+    if (read === undefined) return
+    short++
+    const { group, topic, partition, ...rest } = read
+    expect(decodeOffsetsRecord(key, value)).toMatchObject({ kind: 'offsetCommit', key: { group, topic, partition }, value: rest })
+  }
+  const records = fixtureRecords('offsets').flatMap(({ record: { key, value } }) => (value === null ? [] : [{ key: key!, value }]))
+  for (const { key, value } of records) check(key, value)
+  expect(short).toBeGreaterThan(20)
+  fc.assert(fc.property(fc.constantFrom(...records), damages, fc.boolean(), ({ key, value }, changes, inKey) => {
+    check(inKey ? damaged(key, changes) : key, inKey ? value : damaged(value, changes))
+  }))
+  for (const version of [0, 1, 2, 3, 4]) {
+    const value = { offset: 7, leaderEpoch: version < 3 ? -1 : 2, metadata: 'm\u00fc', commitTimestamp: 5, expireTimestamp: -1 }
+    const record = encodeOffsetsRecord({ kind: 'offsetCommit', key: { group: 'g', topic: 't', partition: 3 }, value, version })
+    expect(readOffsetCommit(record.key, record.value!) !== undefined).toBe(version >= 3)
+    check(record.key, record.value!)
+  }
+})

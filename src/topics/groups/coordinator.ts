@@ -4,7 +4,7 @@
  * (member.ts) and clients of the wire speak to the same one.
  */
 import { isLogError } from '../../base/errors.ts'
-import { decodeOffsetsRecord } from '../../format/consumer-offsets.ts'
+import { decodeOffsetsRecord, readOffsetCommit } from '../../format/consumer-offsets.ts'
 import { decodeSubscription } from '../../format/consumer-protocol.ts'
 import { type KafkaErrorName } from '../../format/kafka-errors.ts'
 import { OFFSETS_TOPIC } from '../internal-topics.ts'
@@ -352,17 +352,22 @@ export class GroupCoordinator {
   }
 
   #loadRecord(record: ReadOffsetsRecord): void {
-    const key = record.key
+    const { key, value } = record
     if (key === null) return
+    const commit = value === null ? undefined : readOffsetCommit(key, value)
+    if (commit !== undefined) {
+      const { group, topic, partition, offset, leaderEpoch, metadata, commitTimestamp } = commit
+      const finished = finishedOf(record)
+      return this.#table.put(group, topic, partition, {
+        offset, leaderEpoch, metadata, commitTimestamp, expireTimestamp: -1, finished, at: record.offset,
+      })
+    }
     const decoded = this.#decode(key, record)
     if (decoded === undefined) return
     if (decoded.kind === 'offsetCommit') {
       const { group, topic, partition } = decoded.key
       if (decoded.value === null) return this.#table.remove(group, topic, partition)
-      const finished = record.header(FINISHED_HEADER)
-      this.#table.put(group, topic, partition, {
-        ...decoded.value, at: record.offset, finished: finished === undefined || finished === null ? undefined : Buffer.from(finished),
-      })
+      this.#table.put(group, topic, partition, { ...decoded.value, at: record.offset, finished: finishedOf(record) })
     } else if (decoded.kind === 'groupMetadata') {
       const { group } = decoded.key
       if (decoded.value === null) this.#stored.delete(group)
@@ -569,6 +574,11 @@ function waiting(): Waiting {
   let settle: (as: Promise<void>) => void = () => {}
   const done = new Promise<void>((resolve) => { settle = resolve })
   return { record: () => { throw new Error('nothing waits') }, done, settle }
+}
+
+function finishedOf(record: ReadOffsetsRecord): Buffer | undefined {
+  const finished = record.header(FINISHED_HEADER)
+  return finished === undefined || finished === null ? undefined : Buffer.from(finished)
 }
 
 function throwCause({ error, cause }: { readonly error: KafkaErrorName; readonly cause?: unknown }): void {

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { CommitLog, defineTopic, type GroupConsumer, json, type LogRecord, type Topic } from '../../../src/index.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { collect, diskLog, failure, freshFolder, kinds, memoryLog } from '../harness.ts'
+import { turns } from './harness.ts'
 
 const Numbers = defineTopic('numbers', { partitions: 3, value: json<number>() })
 
@@ -13,7 +14,6 @@ async function numbers(log: CommitLog, count: number): Promise<Topic<string, num
 
 const valuesOf = (records: readonly LogRecord<string, number>[]): number[] => records.map(({ value }) => value!).sort((a, b) => a - b)
 const upTo = (count: number, from = 0): number[] => Array.from({ length: count - from }, (_, index) => from + index)
-const turns = async (count = 30): Promise<void> => { for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve)) }
 
 for (const { kind, open } of kinds) {
   test(`${kind}: a group goes on where it was`, async () => {

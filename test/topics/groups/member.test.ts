@@ -1,25 +1,9 @@
 import { expect, test } from 'vitest'
-import { LogCore } from '../../../src/topics/log-core.ts'
+import { type LogCore } from '../../../src/topics/log-core.ts'
 import { GroupMember, type GroupMemberOptions, type MemberEvents, type Place } from '../../../src/topics/groups/member.ts'
-import { MemoryFileSystem } from '../../../src/files/memory.ts'
-import { seededRandom } from '../../../src/base/random.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
-import { afterwards, failure } from '../harness.ts'
-
-/** A folder in memory with topics of so many partitions. */
-async function folder(topics: Record<string, number>, clock = new ManualClock()): Promise<LogCore> {
-  const core = await LogCore.open({
-    files: new MemoryFileSystem({ clock }), folder: '/memory', clock, random: seededRandom(1), readOnly: false, create: true, waitMs: 0,
-    signal: undefined, settings: {}, bufferBytes: 1 << 20, windowBytes: 1 << 20, minFreeBytes: 0,
-  })
-  afterwards(() => core.close())
-  for (const [name, partitions] of Object.entries(topics)) await addTopic(core, name, partitions)
-  return core
-}
-
-const addTopic = (core: LogCore, name: string, partitions: number): Promise<unknown> => core.openTopic({
-  name, partitions, key: undefined, value: undefined, settings: {}, create: true, newKey: 'string', newValue: 'bytes',
-})
+import { failure } from '../harness.ts'
+import { addTopic, folder, turns } from './harness.ts'
 
 const names = (places: readonly Place[]): string => places.map(({ topic, partition }) => `${topic}-${partition}`).sort().join(' ')
 
@@ -34,8 +18,6 @@ function member(core: LogCore, options: Partial<GroupMemberOptions> = {}, events
   })
   return Object.assign(one, { told })
 }
-
-const turns = async (count = 30): Promise<void> => { for (let turn = 0; turn < count; turn++) await new Promise((resolve) => setImmediate(resolve)) }
 
 test('one member gets everything; a second one gets its share, of which the first keeps what it keeps', async () => {
   const core = await folder({ t: 4 })
