@@ -79,6 +79,11 @@ export class Reading<K, V> {
     this.options = options
   }
 
+  /** What was handed out and is not done: its partition, and the position once it is done. */
+  get inHand(): { readonly assigned: Assigned<K, V>; readonly end: number } | undefined {
+    return this.held === undefined ? undefined : { assigned: this.held, end: this.heldEnd }
+  }
+
   /** Begins a loop that goes on for ever, or to the end as it is now. */
   begin(toEnd: boolean): void {
     this.toEnd = toEnd

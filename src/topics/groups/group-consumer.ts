@@ -19,6 +19,7 @@ import { presentLogs, type TopicParts } from '../topic-core.ts'
 import { type Committing, toEntries } from './commit-entries.ts'
 import { type GroupCoordinator } from './coordinator.ts'
 import { groupError } from './group-error.ts'
+import { type CommitRequest } from './group-messages.ts'
 import { type CheckedGroupOptions } from './group-options.ts'
 import { type CommitEntry, GroupMember, type Place } from './member.ts'
 import { placeKey } from './offset-table.ts'
@@ -166,6 +167,19 @@ export class GroupConsumer<K, V, P> {
     if (entries.length === 0) return
     if (this.#member !== undefined) return this.#commitMine(this.#member, entries)
     await this.#commitAlone(entries)
+  }
+
+  /** @internal What a transaction commits for this consumer: up to and with what is named, or else all that was handed out, in hand or done. */
+  async toCommit(what?: Committing<P>): Promise<CommitRequest> {
+    this.#life.check()
+    if (this.#options.autoCommit) {
+      throw new TypeError(`${this.#source.what} commits by itself: make it with autoCommit: false, and let transactions commit for it`)
+    }
+    const entries = what === undefined ? this.#handedOut() : toEntries(what, undefined, (given: P): Place => this.#source.toPlace(given))
+    const member = this.#member
+    const offsets = await this.#checked(entries)
+    const groupInstanceId = this.#options.instanceId ?? null
+    return { groupId: this.group, memberId: member?.memberId ?? '', generation: member?.generation ?? -1, groupInstanceId, offsets }
   }
 
   /** What the group has committed for a partition, as far as it belongs to the log still; undefined for nothing. */
@@ -440,6 +454,14 @@ export class GroupConsumer<K, V, P> {
   /** For a group without members anybody may commit. */
   async #commitAlone(entries: readonly CommitEntry[]): Promise<void> {
     const groups = await this.#source.core.groups()
+    const offsets = await this.#checked(entries)
+    const results = await groups.commitOffsets({ groupId: this.group, memberId: '', generation: -1, offsets })
+    const refused = results.find(({ error }) => error !== 'NONE')
+    if (refused !== undefined) throw refused.cause ?? groupError(refused.error, this.group, refused)
+  }
+
+  /** Entries of offsets that there are, with their epochs. */
+  async #checked(entries: readonly CommitEntry[]): Promise<CommitEntry[]> {
     const offsets: CommitEntry[] = []
     for (const entry of entries) {
       const { core } = await this.#source.parts(entry.topic)
@@ -447,9 +469,18 @@ export class GroupConsumer<K, V, P> {
       if (log !== undefined) checkCommit(log, entry.offset)
       offsets.push(log === undefined ? entry : { ...entry, leaderEpoch: commitEpoch(log, entry.offset) })
     }
-    const results = await groups.commitOffsets({ groupId: this.group, memberId: '', generation: -1, offsets })
-    const refused = results.find(({ error }) => error !== 'NONE')
-    if (refused !== undefined) throw refused.cause ?? groupError(refused.error, this.group, refused)
+    return offsets
+  }
+
+  /** Everything that was handed out, done or in hand. */
+  #handedOut(): CommitEntry[] {
+    const hand = this.#reading.inHand
+    const entries = [...this.#mine.values()].map((mine) => ({
+      ...mine.place, offset: hand?.assigned === mine ? hand.end : mine.position, leaderEpoch: -1, at: mine,
+    }))
+    return entries.filter(({ offset, at }) => offset !== at.committed).map(({ topic, partition, offset, leaderEpoch }) => (
+      { topic, partition, offset, leaderEpoch }
+    ))
   }
 
   #find(partition: P): Mine<K, V> {

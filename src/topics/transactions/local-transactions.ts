@@ -14,6 +14,8 @@ import { isLogError, LogError } from '../../base/errors.ts'
 import { transactionStatuses, type TransactionStatus } from '../../format/transaction-state.ts'
 import { type PartitionLog } from '../../log/partition-log.ts'
 import { type TransactionPart } from '../../log/transaction-part.ts'
+import { groupError } from '../groups/group-error.ts'
+import { type CommitRequest } from '../groups/group-messages.ts'
 import { type Life } from '../life.ts'
 import { type LogCore } from '../log-core.ts'
 import { type TopicParts } from '../topic-core.ts'
@@ -100,6 +102,21 @@ export class LocalTransactions implements TransactionEnder {
     parts.life.check()
   }
 
+  async commitOffsets(transaction: Transaction, request: CommitRequest): Promise<void> {
+    const groups = await this.#core.groups()
+    const { topic, partition } = groups.offsetsPartition(request.groupId)
+    transaction.groups = groups
+    try {
+      const results = await groups.appendTransactionalOffsets(transaction.slot.producerId, transaction.slot.epoch, request)
+      const refused = results.find(({ error }) => error !== 'NONE')
+      if (refused !== undefined) throw refused.cause ?? groupError(refused.error, request.groupId, refused)
+    } finally {
+      // Also what failed may be there, and must be ended.
+      const log = this.#core.openTopics.find(({ entry }) => entry.name === topic)?.logs[partition]
+      if (log !== undefined) transaction.partOf(log).lastOffset = Math.max(0, log.durableOffset - 1)
+    }
+  }
+
   async commit(transaction: Transaction): Promise<void> {
     transaction.status_ = 'committing'
     await this.#track(this.#commit(transaction))
@@ -142,6 +159,7 @@ export class LocalTransactions implements TransactionEnder {
   async #commitOne(transaction: Transaction, [log, part]: readonly [PartitionLog, TransactionPart]): Promise<void> {
     if (part.lost !== undefined) throw part.lost
     await log.durable(log.endTransaction(endOf(transaction, 'COMMIT')))
+    transaction.groups?.transactionEnded(transaction.slot.producerId, true)
     transaction.slot.epoch++
     this.#ended(transaction, 'committed', true)
   }
@@ -162,6 +180,7 @@ export class LocalTransactions implements TransactionEnder {
     }
     // Nobody gets a turn in between: whoever reads sees all of it from here on.
     for (const [log] of parts) log.decideTransaction(transaction.slot.producerId)
+    transaction.groups?.transactionEnded(transaction.slot.producerId, true)
     const stored = parts.map(([log]) => this.#core.markers.store(log, endOf(transaction, 'COMMIT')))
     this.#ended(transaction, 'committed', false)
     for (const [log] of parts) log.tellProgress()
@@ -184,6 +203,7 @@ export class LocalTransactions implements TransactionEnder {
 
   async #abort(transaction: Transaction): Promise<void> {
     while (transaction.underWay.size > 0) await Promise.allSettled(transaction.underWay)
+    transaction.groups?.transactionEnded(transaction.slot.producerId, false)
     const logs = [...transaction.parts.keys()]
     const stored = await Promise.all(logs.map((log) => this.#core.markers.tryToStore(log, endOf(transaction, 'ABORT'))))
     const left = logs.filter((_, index) => !stored[index])
@@ -207,6 +227,7 @@ export class LocalTransactions implements TransactionEnder {
   /** Takes back a `PrepareCommit` of which it is not known whether it is stored, and then aborts. */
   async #takeBack(transaction: Transaction): Promise<void> {
     this.#ended(transaction, 'aborted', false)
+    transaction.groups?.transactionEnded(transaction.slot.producerId, false)
     while (!(await this.#stored(transaction, 'PrepareAbort'))) {
       if (this.#closed) return
       await new Promise<void>((resolve) => this.#core.env.clock.setTimer(resolve, RETRY_MS, { ref: false }))

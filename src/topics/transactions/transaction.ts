@@ -8,10 +8,14 @@ import { type InspectOptions } from 'node:util'
 import { type Clock } from '../../base/clock.ts'
 import { isLogError, LogError } from '../../base/errors.ts'
 import { type Inspect, INSPECT, inspected } from '../../base/inspect.ts'
+import { checkInteger, describe } from '../../base/options.ts'
 import { type PartitionLog } from '../../log/partition-log.ts'
 import { type RecordCodecs, type RecordInput } from '../../log/record-input.ts'
 import { TransactionPart } from '../../log/transaction-part.ts'
 import { appendsWatched, tellAppend } from '../diagnostics.ts'
+import { type Committing } from '../groups/commit-entries.ts'
+import { type GroupCoordinator } from '../groups/coordinator.ts'
+import { type CommitRequest } from '../groups/group-messages.ts'
 import { encodedCodecs, type HeldRecord, heldSize, holdRecord } from '../held-record.ts'
 import { internalTopicError, isInternalTopic } from '../internal-topics.ts'
 import { type Life } from '../life.ts'
@@ -35,8 +39,23 @@ export type TransactionStatus = 'open' | 'committing' | 'committed' | 'aborting'
 export interface TransactionEnder {
   /** Throws unless the topic is one of the log's. */
   checkTopic(parts: Pick<TopicParts<never, never>, 'sends' | 'life'>): void
+  commitOffsets(transaction: Transaction, request: CommitRequest): Promise<void>
   commit(transaction: Transaction): Promise<void>
   abort(transaction: Transaction): Promise<void>
+}
+
+/** A consumer of a group whose offsets a transaction commits. */
+export interface CommittingConsumer<P> {
+  /** @internal */
+  toCommit(what?: Committing<P>): Promise<CommitRequest>
+}
+
+/** An offset to commit for a group: of the next record to read. */
+export interface GroupOffset {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly metadata?: string
 }
 
 /** Choosers of partitions, one for all transactions over a handle of a topic. */
@@ -64,6 +83,8 @@ export class Transaction {
   failure: unknown
   /** @internal Sends and offset commits under way. */
   readonly underWay = new Set<Promise<unknown>>()
+  /** @internal Told how it ends, when it commits offsets. */
+  groups: GroupCoordinator | undefined
   readonly #ender: TransactionEnder
 
   /** @internal */
@@ -107,6 +128,35 @@ export class Transaction {
   }
 
   /**
+   * Commits offsets of a group with the transaction: what its consumer was handed so far, what is in hand included, or up to and with the
+   * records or positions that are named. The consumer has `autoCommit: false`. Resolves when they are stored; they count once the transaction
+   * is committed.
+   *
+   * @throws LogError `LOG_MEMBER_UNKNOWN`, `LOG_GENERATION_STALE`, `LOG_MEMBER_FENCED` when the partitions are somebody else's by now;
+   *   `LOG_COMMIT_OUT_OF_RANGE`, and what `send` throws
+   */
+  commitOffsets<P>(consumer: CommittingConsumer<P>, what?: Committing<P>): Promise<void>
+  /** Commits offsets, each of the next record to read, for a group without members. */
+  commitOffsets(group: string, offsets: readonly GroupOffset[]): Promise<void>
+  commitOffsets<P>(of: CommittingConsumer<P> | string, what?: Committing<P> | readonly GroupOffset[]): Promise<void> {
+    const committed = this.#commitOffsets(of, what)
+    // Whoever does not await it hears of it from `commit`.
+    committed.catch(() => {})
+    return committed
+  }
+
+  /** @internal As `commitOffsets`, for a request that is made already. */
+  async commitRequest(request: CommitRequest): Promise<void> {
+    try {
+      this.#checkOpen('commitOffsets')
+      if (request.offsets.length > 0) await this.#until(this.#ender.commitOffsets(this, request))
+    } catch (error) {
+      if (this.status_ === 'open') this.failure ??= error
+      throw error
+    }
+  }
+
+  /**
    * Makes everything of the transaction count, and resolves when no crash can undo that.
    *
    * @throws LogError `LOG_TXN_ABORTED` when something of it was lost: then nothing of it counts; `LOG_TXN_TIMED_OUT`, `LOG_PRODUCER_FENCED`,
@@ -138,6 +188,17 @@ export class Transaction {
     let part = this.parts.get(log)
     if (part === undefined) this.parts.set(log, (part = new TransactionPart(this.slot.producerId, this.slot.epoch)))
     return part
+  }
+
+  async #commitOffsets<P>(of: CommittingConsumer<P> | string, what?: Committing<P> | readonly GroupOffset[]): Promise<void> {
+    try {
+      this.#checkOpen('commitOffsets')
+      const request = typeof of === 'string' ? groupRequest(of, what as readonly GroupOffset[]) : of.toCommit(what as Committing<P> | undefined)
+      await this.commitRequest(request instanceof Promise ? await this.#until(request) : request)
+    } catch (error) {
+      if (this.status_ === 'open') this.failure ??= error
+      throw error
+    }
   }
 
   async #submit<K, V>(topic: Topic<K, V>, input: SendRecord<K, V> | readonly SendRecord<K, V>[]): Promise<SendResult | SendResult[]> {
@@ -233,6 +294,17 @@ export class Transaction {
   #checkOpen(what: string): void {
     if (this.status_ !== 'open') throw endedError(this, what)
   }
+}
+
+function groupRequest(groupId: string, given: readonly GroupOffset[]): CommitRequest {
+  if (!Array.isArray(given)) throw new TypeError(`the offsets of a group are an array, not ${describe(given)}`)
+  const offsets = given.map(({ topic, partition, offset, metadata }: GroupOffset) => {
+    checkInteger(partition ?? null, 'the partition of an offset', 0)
+    checkInteger(offset ?? null, 'an offset to commit', 0)
+    if (typeof topic !== 'string') throw new TypeError(`the topic of an offset is a name, not ${describe(topic)}`)
+    return { topic, partition, offset, leaderEpoch: -1, ...(metadata !== undefined && { metadata }) }
+  })
+  return { groupId, memberId: '', generation: -1, groupInstanceId: null, offsets }
 }
 
 /** What somebody gets who goes on with a transaction that has ended. */
