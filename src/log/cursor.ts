@@ -60,6 +60,9 @@ export interface CursorOptions {
   readonly nonBlocking?: boolean
 }
 
+/** A writer in another process may replace a segment while it is looked for, but not many times in a row. */
+const ATTEMPTS = 8
+
 const RECORD_DONE = { done: true, value: undefined } as const
 
 /** A walk over the records of one partition; also what its records find their bytes by after its memory was used again. */
@@ -205,7 +208,8 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     const position = this.filePosition
     const { growing } = segment
     const window = this.source.windows.take(Math.max(SCAN_WINDOW_BYTES, needed))
-    const pinned = guarded(`opening ${segment.path}`, () => this.source.pin(segment))
+    const pinned = this.pinned(segment)
+    if (pinned === undefined) return
     try {
       const length = Math.min(window.buffer.length, segment.size - position)
       const count = await guardedAsync(`reading ${segment.path}`, () => readFully(pinned.handle, window.buffer, 0, length, position))
@@ -214,6 +218,17 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
       this.setWindow(window, count, growing)
     } finally {
       pinned.release()
+    }
+  }
+
+  /** The file of a segment; undefined when a writer in another process has replaced it: the next take looks for its place again. */
+  private pinned(segment: Segment): PinnedFile | undefined {
+    try {
+      return guarded(`opening ${segment.path}`, () => this.source.pin(segment))
+    } catch (error) {
+      if (!segment.gone) throw error
+      this.source.lookAgain()
+      return undefined
     }
   }
 
@@ -255,18 +270,29 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
   }
 
   private enterNextBatch(): boolean {
-    if (this.nonBlocking) return this.findNextBatch()       // whose owner looks after cuts, before each record
-    if (this.epoch !== this.source.leaderEpoch) this.goOnAfterCut()
-    try {
-      return this.findNextBatch()
-    } catch (error) {
-      if (!isLogError(error, 'LOG_CORRUPT') && !isLogError(error, 'LOG_IO')) throw error
-      // Beside a writer in another process a file may end where it does because that just cut it, or be gone because that removed it.
-      this.source.lookAgain()
-      if (this.epoch !== this.source.leaderEpoch) this.goOnAfterCut()
-      else if (this.segment?.gone !== true) throw error
-      return this.findNextBatch()
+    for (let attempt = 1; ; attempt++) {
+      // Who must not hold the event loop looks after cuts before each record.
+      if (!this.nonBlocking && this.epoch !== this.source.leaderEpoch) this.goOnAfterCut()
+      try {
+        return this.findNextBatch()
+      } catch (error) {
+        if (!isLogError(error, 'LOG_CORRUPT') && !isLogError(error, 'LOG_IO')) throw error
+        if (attempt === ATTEMPTS || (this.nonBlocking && this.segment?.gone !== true)) throw error
+        // Beside a writer in another process a file may end where it does because that just cut it, or be another one because that has
+        // compacted it, or be gone.
+        this.source.lookAgain()
+        const cut = this.epoch !== this.source.leaderEpoch
+        if (!cut && this.segment?.gone !== true) throw error
+        if (cut && this.nonBlocking) return this.standBack()
+      }
     }
+  }
+
+  /** Leaves what comes next to the owner, who is told that a file must be read first: `fill` has nothing to do then. */
+  private standBack(): false {
+    this.leave()
+    this.blocked = true
+    return false
   }
 
   /** The log was cut since: goes on if what was read is still its history, and ends where that does. */

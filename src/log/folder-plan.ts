@@ -71,8 +71,13 @@ export async function applyPlan(files: FileSystem, folder: string, plan: FolderP
   for (const name of plan.obsolete) files.removeSync(files.join(folder, name))
   if (plan.renames.length === 0) return
   if (files.durable) await files.syncFolder(folder)
-  for (const [from, to] of plan.renames) files.renameSync(files.join(folder, from), files.join(folder, to))
-  if (files.durable) await files.syncFolder(folder)
+  // The logs first: as long as one is called `.swap`, what has a plain name counts as replaced by it.
+  for (const logs of [true, false]) {
+    for (const [from, to] of plan.renames) {
+      if (to.endsWith('.log') === logs) files.renameSync(files.join(folder, from), files.join(folder, to))
+    }
+    if (files.durable) await files.syncFolder(folder)
+  }
 }
 
 /** The base offset of the last segment that begins at or below `startOffset`, or else of the first one. */

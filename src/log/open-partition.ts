@@ -5,7 +5,8 @@
  * from the mark on (recovery.ts). A folder that Kafka wrote has no mark: its clean-shutdown file and recovery point stand in for it.
  */
 import { allDone } from '../base/all-done.ts'
-import { LogError } from '../base/errors.ts'
+import { isLogError, LogError } from '../base/errors.ts'
+import { systemCode } from '../files/system-error.ts'
 import { createFolderDurably, readFileSync, writeFileAtomically, writeFullySync } from '../files/write-fully.ts'
 import { type BatchHeader } from '../format/batch.ts'
 import { encodeLeaderEpochs, LEADER_EPOCH_FILE, parseLeaderEpochs } from '../format/leader-epoch-checkpoint.ts'
@@ -27,6 +28,8 @@ import { Segment, type SegmentFiles, segmentFiles } from './segment.ts'
 import { contentEnd } from './segments.ts'
 
 const MAX_SIDE_FILE_BYTES = 256 * 1024 * 1024
+/** How often a reader looks again at files that its writer changes. */
+const ATTEMPTS = 10
 
 /** What a folder that Kafka wrote says about one partition, in files beside it. */
 export interface ForeignState {
@@ -127,11 +130,33 @@ async function finishOpening(
  * is in the folder besides, the mark will speak of later or never.
  */
 export function openFollowing(env: LogEnvironment, options: PartitionOptions, slot: MarkSlot, state: MarkState): OpenedPartition {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const before = env.files.listSync(options.folder)
+      const opened = followOnce(env, options, slot, state)
+      // A name that changes while names are listed may be seen twice, or not at all.
+      const settled = attempt >= ATTEMPTS || sameNames(before, env.files.listSync(options.folder))
+      if (settled && opened.segments.every((segment) => segment.isThere())) return opened
+    } catch (error) {
+      // The writer compacts or deletes: files go and get other names between a look at the folder and one at them.
+      const surprised = systemCode(error) === 'ENOENT' || isLogError(error, 'LOG_IO') || isLogError(error, 'LOG_CORRUPT')
+      if (!surprised || attempt >= ATTEMPTS) throw error
+    }
+    if (attempt >= 2 * ATTEMPTS) {
+      const { folder } = options
+      throw new LogError('LOG_IO', `the files in ${folder} change faster than they can be looked at`, { path: folder })
+    }
+  }
+}
+
+function sameNames(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && some.every((name, index) => name === others[index])
+}
+
+function followOnce(env: LogEnvironment, options: PartitionOptions, slot: MarkSlot, state: MarkState): OpenedPartition {
   const stored = storedStart(env, options)
   const plan = planFolder(env.files, options.folder, stored)
-  // A segment that is gone since the folder was listed was cut away by the writer.
-  const there = plan.segments.filter(({ files }) => env.files.statSync(env.files.join(options.folder, files.log)) !== undefined)
-  const segments = there.map(({ baseOffset, files }) => openSegment(env, options, baseOffset, files))
+  const segments = plan.segments.map(({ baseOffset, files }) => openSegment(env, options, baseOffset, files))
   if (segments.length === 0) {
     if (state.position > 0) throw missing(options, `segment ${state.baseOffset}`)
     segments.push(firstSegment(env, options, stored))
@@ -145,6 +170,8 @@ export function openFollowing(env: LogEnvironment, options: PartitionOptions, sl
   const nothing = { sawProducers: false, scannedEpoch: -1, certainOffset: Infinity, changed: new Set<Segment>() }
   const end = { segments, nextOffset: state.watermark, keptEnd: state.watermark, report: CLEAN_REPORT, ...nothing }
   const producers = readProducers(env, options, plan, end, state)
+  // Now, while they are certainly of these files: compaction takes the records of aborted transactions, and then they are not named any more.
+  if (state.producers) for (const segment of segments) segment.txnIndex
   return { segments, slot, state, epochs, epoch: state.epoch, producers, startOffset, nextOffset: state.watermark, report: CLEAN_REPORT }
 }
 
@@ -223,7 +250,7 @@ function openSegment(env: LogEnvironment, options: PartitionOptions, baseOffset:
   const path = env.files.join(options.folder, names.log)
   const stat = env.files.statSync(path)
   if (stat === undefined) throw missing(options, path)
-  return Segment.open(env, options.config, options.folder, baseOffset, names, stat.size)
+  return Segment.open(env, options.config, options.folder, baseOffset, names, stat.size, env.readOnly ? stat.identity : undefined)
 }
 
 /** The oldest offset kept, as our file says, or Kafka's: a broker that had the folder meanwhile may have deleted more. */

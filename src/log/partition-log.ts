@@ -409,11 +409,15 @@ export class PartitionLog implements CursorSource {
     return true
   }
 
-  /** For a read-only log: as `refresh`, for who cannot wait until the mark is read again. Does nothing for a writer. */
+  /**
+   * For a read-only log: as `refresh`, for who cannot wait until the mark is read again, and for who met a segment that the writer has replaced
+   * or removed. Does nothing for a writer.
+   */
   lookAgain(): void {
     if (this.#writer !== undefined || this.#closed) return
     this.#env.mark.refresh()
     this.refresh()
+    if (this.#followed !== undefined && this.#segments.all.some(({ gone }) => gone)) this.#openAgain(this.#followed)
   }
 
   /** The settings of the topic, the object that this log was opened with, changed: a writer takes them from here on. */
@@ -470,7 +474,7 @@ export class PartitionLog implements CursorSource {
   }
 
   pin(segment: Segment): PinnedFile {
-    return this.#env.openFiles.pin(segment.path)
+    return segment.pin()
   }
 
   filter(from: number, to: number): CommittedFilter | undefined {
@@ -488,9 +492,17 @@ export class PartitionLog implements CursorSource {
     try {
       return work()
     } catch (error) {
+      if (this.#writer === undefined && this.#segments.all.some(({ gone }) => gone)) return this.#readingAgain(work, error)
       // Here and not with `guarded`: reads by offset come this way, and would put the words together for each record.
       throw ioError(`reading ${this.topic}-${this.partition}`, error)
     }
+  }
+
+  /** As `#reading`, after the writer in another process has replaced or removed a segment. */
+  #readingAgain<T>(work: () => T, error: unknown): T {
+    this.lookAgain()
+    if (this.#segments.all.some(({ gone }) => gone)) throw error
+    return this.#reading(work)
   }
 
   #startWriter(): Writer {
@@ -627,6 +639,7 @@ export class PartitionLog implements CursorSource {
   /** The log grew: the last segment is longer now, and others may be behind it. */
   #refreshSegments(state: MarkState): void {
     const last = this.#segments.active
+    if (!last.isThere()) return this.#openAgain(state)
     const opened = openNewSegments(this.#env, this.#options, this.#env.files.listSync(this.#options.folder), last.baseOffset)
     last.refresh(opened.length === 0)
     this.#segments.forgetGroups(last)

@@ -4,7 +4,7 @@
  *   `.cleaned` are durable, names included     undone by the next open
  *   → `.swap`, and the folder is synced        from here on finished by the next open
  *   old files → `.deleted`, synced             none of them comes back beside the new one; first the logs
- *   `.swap` → plain names, synced
+ *   `.swap` → plain names, synced              first the log
  *
  * Runs while nothing else changes the log (Writer.exclusively). What fails after the second step is half done and goes forward only: the
  * partition is fenced, and whoever reopens it calls `finish` first.
@@ -90,6 +90,8 @@ export class SegmentSwap {
         this.#rename(swap.log, plain.log)
         fresh.renamed(plain)
       },
+      // As long as the log is called `.swap`, whoever opens the folder takes what has a plain name for what it replaces.
+      () => this.#syncFolder(),
       ...kinds.slice(1).map((kind) => () => this.#rename(swap[kind], plain[kind])),
       () => this.#syncFolder(),
     ]

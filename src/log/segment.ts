@@ -7,9 +7,10 @@
  * write of them only makes them shorter, and one that contradicts the log is rebuilt from it.
  */
 import { getInt32, getInt64 } from '../base/bytes.ts'
-import { isLogError } from '../base/errors.ts'
+import { isLogError, LogError } from '../base/errors.ts'
 import { type FileHandle } from '../files/file-system.ts'
 import { type PinnedFile } from '../files/open-files.ts'
+import { systemCode } from '../files/system-error.ts'
 import { readFullySync, writeFullySync } from '../files/write-fully.ts'
 import { BASE_OFFSET_AT, type BatchHeader, LAST_OFFSET_DELTA_AT, MAGIC, MAGIC_AT, RECORDS_AT } from '../format/batch.ts'
 import { indexFileName, logFileName, snapshotFileName, timeIndexFileName, txnIndexFileName } from '../format/names.ts'
@@ -91,8 +92,12 @@ export class Segment {
   #firstTimestamp: number | undefined
   #checked: Uint32Array | undefined
   #generation = 0
+  /** For readers beside a writer: of the `.log` file. */
+  readonly #identity: string | undefined
 
-  private constructor(env: LogEnvironment, config: LogConfig, folder: string, baseOffset: number, names: SegmentFiles, size: number) {
+  private constructor(
+    env: LogEnvironment, config: LogConfig, folder: string, baseOffset: number, names: SegmentFiles, size: number, identity?: string,
+  ) {
     this.#env = env
     this.#config = config
     this.#folder = folder
@@ -105,6 +110,7 @@ export class Segment {
     this.nextOffset = baseOffset
     this.maxTimestampOffset = baseOffset
     this.createdMs = env.clock.now()
+    this.#identity = identity
   }
 
   /** Starts a segment: an empty file with empty indexes, over stale ones of the same name. Its folder entry is not durable yet. */
@@ -132,9 +138,15 @@ export class Segment {
     return segment
   }
 
-  /** A segment that exists; `size` is where its batches end, as far as the caller knows. Reads nothing. */
-  static open(env: LogEnvironment, config: LogConfig, folder: string, baseOffset: number, names: SegmentFiles, size: number): Segment {
-    return new Segment(env, config, folder, baseOffset, names, size)
+  /**
+   * A segment that exists; `size` is where its batches end, as far as the caller knows. Reads nothing.
+   *
+   * @param identity  of its `.log` file, for readers beside a writer who may replace it
+   */
+  static open(
+    env: LogEnvironment, config: LogConfig, folder: string, baseOffset: number, names: SegmentFiles, size: number, identity?: string,
+  ): Segment {
+    return new Segment(env, config, folder, baseOffset, names, size, identity)
   }
 
   /** The handle for writing; opens it, and loads the indexes, when the segment becomes the active one. */
@@ -155,8 +167,10 @@ export class Segment {
   }
 
   get txnIndex(): TxnIndex {
-    this.#txnIndex ??= TxnIndex.load(this.#files.read(this.#names.txnIndex) ?? Buffer.alloc(0), this.baseOffset)
-    return this.#txnIndex
+    if (this.#txnIndex !== undefined) return this.#txnIndex
+    const bytes = this.#files.read(this.#names.txnIndex) ?? Buffer.alloc(0)
+    if (!this.isThere()) throw this.#replaced()
+    return (this.#txnIndex = TxnIndex.load(bytes, this.baseOffset))
   }
 
   /** Changes whenever the entries of the offset index may have become others. */
@@ -427,6 +441,16 @@ export class Segment {
     return this.offsetIndex.lookup(offset)
   }
 
+  /**
+   * Whether the files of its names are still its own. Only readers beside a writer can tell, and need to: of a segment that is not there any
+   * more nothing else is to be read, neither by an open file nor by name, since its indexes may be others by now.
+   */
+  isThere(): boolean {
+    if (this.#identity === undefined) return true
+    if (!this.gone && this.#env.files.statSync(this.path)?.identity !== this.#identity) this.gone = true
+    return !this.gone
+  }
+
   /** Its files are called so by now. */
   renamed(names: SegmentFiles): void {
     this.#names = names
@@ -447,12 +471,36 @@ export class Segment {
 
   /** The file, open until it is released: for asynchronous reads. */
   pin(): PinnedFile {
+    if (this.#identity !== undefined) this.reader()
     return this.#env.openFiles.pin(this.path)
   }
 
   /** A handle to read from, for use at once. */
   reader(): FileHandle {
-    return this.#handle ?? this.#env.openFiles.read(this.path)
+    if (this.#handle !== undefined) return this.#handle
+    return this.#identity === undefined ? this.#env.openFiles.read(this.path) : this.#ownReader(this.#identity)
+  }
+
+  /** The file that had the name when the segment was found, which another may have by now. */
+  #ownReader(identity: string): FileHandle {
+    const { openFiles } = this.#env
+    for (let attempt = 0; attempt < 2 && !this.gone; attempt++) {
+      try {
+        const file = openFiles.read(this.path)
+        if (file.identitySync() === identity) return file
+        // One that is open since before this segment was found.
+        openFiles.forget(this.path)
+      } catch (error) {
+        if (systemCode(error) !== 'ENOENT') throw error
+      }
+    }
+    throw this.#replaced()
+  }
+
+  /** The writer in another process has compacted or deleted it. */
+  #replaced(): LogError {
+    this.gone = true
+    return new LogError('LOG_IO', `${this.path} was replaced or removed by the writer of the log`, { path: this.path })
   }
 
   /** Whether the batch at `position` was found whole before; that is remembered when its window goes. */
@@ -497,6 +545,7 @@ export class Segment {
     // Where the end is known, an entry past it is damage: the entries to come would fall behind it.
     const endKnown = !this.#env.readOnly && this.nextOffset > this.baseOffset
     const found = SegmentIndexes.load(this.#place, { size: this.size, nextOffset: endKnown ? this.nextOffset : Infinity })
+    if (!this.isThere()) throw this.#replaced()
     if (found === undefined || !this.#entryHolds(found.offsets, found.offsets.count - 1) || !this.#beginsWith(found.times)) {
       this.remakeIndexes()
       return this.#indexes!

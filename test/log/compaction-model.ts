@@ -2,6 +2,7 @@
  * A compacted log next to a naive model of it: every record that was ever appended, and which of them readers must, may and must not see.
  * What the cleaner does to bytes is not looked at here, only what readers get.
  */
+import { createFolderDurably } from '../../src/files/write-fully.ts'
 import { type BatchRecord, encodeBatch } from '../../src/format/batch.ts'
 import { type CompressionName } from '../../src/format/compression.ts'
 import { encodeEndTransactionMarker } from '../../src/format/control.ts'
@@ -61,13 +62,21 @@ export class CompactedLog {
     this.config = { ...settings, ...options.config }
   }
 
+  /** The same records on what a crash left of the disk. */
+  after(disk: SimulatedDisk): CompactedLog {
+    const next = new CompactedLog(() => disk, { bufferBytes: this.#bufferBytes, config: this.config })
+    next.entries = this.entries.map((entry) => ({ ...entry }))
+    next.clock.setNow(this.clock.now())
+    return next
+  }
+
   get log(): PartitionLog {
     return this.opened.log
   }
 
   async open(disk = this.disk): Promise<void> {
     this.disk = disk
-    if (disk.statSync('/log') === undefined) disk.createFolderSync('/log')
+    await createFolderDurably(disk, '/log')
     this.opened = await openLog(disk, '/log', this.config, {
       clock: this.clock, cleaner: { checkpoint: new CleanerCheckpoint(disk, '/log'), bufferBytes: this.#bufferBytes },
     })
