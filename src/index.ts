@@ -19,6 +19,15 @@ export { bytes, json, msgpack, string } from './topics/codecs.ts'
 export {
   CommitLog, type LogOptions, type LogStats, type LogStatus, type MemoryLogOptions, type TopicInfo,
 } from './topics/commit-log.ts'
+export { Consumption, type StopOptions } from './topics/consume/consume.ts'
+export type { DeadLetterInfo, DeadLetterStage } from './topics/consume/dead-letter-headers.ts'
+export { DeadLetters } from './topics/consume/dead-letters.ts'
+export type { Delivery } from './topics/consume/delivery.ts'
+export type { Order } from './topics/consume/lane.ts'
+export type { Handler, HandlingFailure, LoopStats } from './topics/consume/loop.ts'
+export type { ConsumeOptions, RetryOptions } from './topics/consume/options.ts'
+export type { DeadLetter, DeadLetterRange, ReplayOptions, ReplayReport } from './topics/consume/replay.ts'
+export { exponential, type ExponentialOptions, type RetryDelay } from './topics/consume/retry.ts'
 export { Consumer, type ConsumerOptions } from './topics/consumer.ts'
 export type {
   PortableConsumer, PortableConsumerOptions, PortableLog, PortablePartitioner, PortableProducer, PortableProducerOptions, PortableRecord,
@@ -31,6 +40,10 @@ export type { Committing, CommitPosition, CommittedRecord } from './topics/group
 export { type Committed, GroupConsumer } from './topics/groups/group-consumer.ts'
 export type { GroupConsumerOptions } from './topics/groups/group-options.ts'
 export type { KeyOf, LogConsumerOptions, SubscribedTopic, ValueOf } from './topics/groups/group-sources.ts'
+export {
+  type GroupDetails, type GroupInfo, type GroupMemberDetails, Groups, type PartitionLag, type PartitionReset, type ResetOptions,
+} from './topics/groups/groups-admin.ts'
+export type { GroupState } from './topics/groups/group-messages.ts'
 export type { Place } from './topics/groups/member.ts'
 export { Partition, type PartitionStats, type ReadRange } from './topics/partition.ts'
 export type { Partitioner } from './topics/partitioner.ts'

@@ -10,6 +10,10 @@ import { type PartitionLog } from '../log/partition-log.ts'
 import { type WaitOptions } from './abort.ts'
 import { checkCompactOptions, compactNow, type CompactOptions, type CompactReport } from './cleaning.ts'
 import { Consumer, type ConsumerOptions } from './consumer.ts'
+import { Consumption } from './consume/consume.ts'
+import { DeadLetters } from './consume/dead-letters.ts'
+import { type Handler } from './consume/loop.ts'
+import { type ConsumeOptions } from './consume/options.ts'
 import { type PortableTopic } from './contract.ts'
 import { GroupConsumer } from './groups/group-consumer.ts'
 import { checkedGroupOptions, type GroupConsumerOptions } from './groups/group-options.ts'
@@ -128,6 +132,23 @@ export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
     this.#life.check()
     checkOptions(settings, settingNames, 'alter')
     await this.#parts.log.admin.alter(this.name, settings)
+  }
+
+  /**
+   * Hands the records of the topic to `handler`, as a member of a group, from now on until it is stopped: several at a time, in the order that
+   * is asked for. What fails is tried again, and goes to the dead letters in the end; what finished is committed, in whatever order it did.
+   *
+   * @throws TypeError, RangeError for options that make no sense; LogError `LOG_DEAD_LETTER_TOPIC`, `LOG_READ_ONLY`, `LOG_CLOSED`
+   * @see docs/consume.md
+   */
+  consume(options: ConsumeOptions, handler: Handler<K, V>): Consumption<K, V> {
+    return new Consumption(this.#parts, options, handler)
+  }
+
+  /** The records of the topic that a group gave up, in the topic that `consume` puts them in, or another one. */
+  deadLetters(group: string, options?: { readonly topic?: string }): DeadLetters<K, V> {
+    this.#life.check()
+    return new DeadLetters(this.#parts, group, options)
   }
 
   /** Resolves when everything appended to the topic so far is synced, whatever the durability. */

@@ -132,7 +132,8 @@ export function checkConsumeOptions(topic: string, options: ConsumeOptions): Che
   checkInteger(autoCommitIntervalMs ?? null, 'autoCommitIntervalMs', 0, MOST_MS)
   const aside = deadLetterTopic(topic, group, deadLetter)
   checkOptions(retry, ['attempts', 'delay', 'retryable', 'topic', 'withinMs'], `retry of ${where}`)
-  const { attempts = aside === undefined ? Infinity : DEFAULT_ATTEMPTS, delay, retryable = () => true, topic: later = false, withinMs = 10_000 } = retry
+  const { attempts = aside === undefined ? Infinity : DEFAULT_ATTEMPTS, delay, retryable = () => true } = retry
+  const { topic: later = false, withinMs = 10_000 } = retry
   const retryTopic = asideName(topic, group, later, { ending: 'retry', option: 'retry.topic' })
   if (retryTopic !== undefined && order === 'partition') {
     throw new TypeError('a retry topic gives up the order of partitions: retry.topic goes with order \'key\' or \'none\'')

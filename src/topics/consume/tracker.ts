@@ -41,7 +41,8 @@ export class Tracker {
   /** Whether a record may be added that lies at the position or behind it; ask again when something finished. */
   get hasRoom(): boolean {
     const count = this.#next - this.#first
-    return count === 0 || this.#maxInFlight === Infinity || (count < this.#maxInFlight && this.position - this.#offsets[this.#first & this.#mask]! < MOST_FINISHED_SPAN - 1)
+    if (count === 0 || this.#maxInFlight === Infinity) return true
+    return count < this.#maxInFlight && this.position - this.#offsets[this.#first & this.#mask]! < MOST_FINISHED_SPAN - 1
   }
 
   /** How many records were added and are not finished. */

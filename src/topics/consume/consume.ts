@@ -1,0 +1,114 @@
+/*
+ * Managed consumption as a user holds it: a loop over the partitions that a group gives this process, which runs from the moment it is made
+ * until it is stopped. The loop is in loop.ts; here it is joined to a member of a group and to transactions.
+ */
+import { LogError } from '../../base/errors.ts'
+import { checkFunction, checkInteger, checkOptions } from '../../base/options.ts'
+import { Life } from '../life.ts'
+import { resolveStart } from '../start-position.ts'
+import { logOf, type TopicParts } from '../topic-core.ts'
+import { AsideTopic } from './aside-topic.ts'
+import { GroupMembership } from './group-membership.ts'
+import { handOver } from './hand-over.ts'
+import { Lane } from './lane.ts'
+import { ConsumeLoop, type Handler, type LoopStats } from './loop.ts'
+import { type CheckedConsumeOptions, checkConsumeOptions, type ConsumeOptions } from './options.ts'
+import { RetryLane } from './retry-lane.ts'
+import { storeTogether } from './store-together.ts'
+
+/** How a consumption is stopped. */
+export interface StopOptions {
+  /** Milliseconds that records in hand have to be finished. Default 30 s. */
+  readonly deadlineMs?: number
+}
+
+const DEFAULT_DEADLINE_MS = 30_000
+const MOST_MS = 0x7fff_ffff
+
+/** Records of a topic are being handled, as a member of a group. */
+export class Consumption<K, V> {
+  /** Name of the topic. */
+  readonly topic: string
+  readonly group: string
+  /** Resolves when it has stopped, also because the topic or the log was closed; rejects with what ended it otherwise. */
+  readonly done: Promise<void>
+  readonly #loop: ConsumeLoop<K, V>
+
+  /** @internal */
+  constructor(parts: TopicParts<K, V>, options: ConsumeOptions, handler: Handler<K, V>) {
+    const { name } = parts.core.entry
+    const checked = checkConsumeOptions(name, options)
+    checkFunction(handler ?? null, `what consume of topic "${name}" is to do with a record`)
+    parts.life.check()
+    if (parts.log.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${parts.folder} was opened read-only: a group commits to it`)
+    this.topic = name
+    this.group = checked.group
+    this.#loop = loopOf(parts, checked, handler)
+    this.done = this.#loop.done
+    const { signal } = checked
+    const life = new Life(`the consumption of topic "${name}"`, parts.life)
+    const ends = [life.onEnd(() => void this.#loop.stop(0))]
+    if (signal !== undefined) {
+      const stop = (): void => void this.#loop.stop(DEFAULT_DEADLINE_MS)
+      signal.addEventListener('abort', stop)
+      ends.push(() => signal.removeEventListener('abort', stop))
+    }
+    // Who looks at `done` gets what it rejects with; this one only cleans up.
+    this.done.finally(() => { for (const end of ends) end() }).catch(() => {})
+    this.#loop.start()
+    if (signal?.aborted === true) void this.#loop.stop(0)
+  }
+
+  /**
+   * Hands out nothing more, waits for what handlers have in hand, commits what they finished and leaves the group. It resolves soon after
+   * `deadlineMs` whatever handlers do: records that are not finished by then come again, to whoever consumes next. A second call may make the
+   * time shorter.
+   */
+  async stop(options: StopOptions = {}): Promise<void> {
+    checkOptions(options, ['deadlineMs'], 'stop')
+    const { deadlineMs = DEFAULT_DEADLINE_MS } = options
+    checkInteger(deadlineMs ?? null, 'deadlineMs', 0, MOST_MS)
+    await this.#loop.stop(deadlineMs)
+  }
+
+  /** Its numbers as they are now. */
+  stats(): LoopStats {
+    return this.#loop.stats
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+}
+
+function loopOf<K, V>(parts: TopicParts<K, V>, options: CheckedConsumeOptions, handler: Handler<K, V>): ConsumeLoop<K, V> {
+  const { log, clock, random, core, codecs } = parts
+  const { group, order, from, maxInFlight } = options
+  const topic = core.entry.name
+  const source = parts as unknown as TopicParts<never, never>
+  const retries = options.retryTopic === undefined ? undefined : new AsideTopic(log, source, options.retryTopic)
+  const deadLetters = options.deadLetter === undefined ? undefined : new AsideTopic(log, source, options.deadLetter)
+  let member!: GroupMembership
+  const now = (): number => clock.now()
+  return new ConsumeLoop<K, V>({
+    ...options, clock, random, commitIntervalMs: options.autoCommitIntervalMs, laterThanMs: retries === undefined ? Infinity : options.withinMs,
+    join: (events) => (member = new GroupMembership(log, { group, topic, instanceId: options.instanceId }, events)),
+    async open(place) {
+      const of = logOf(core, place.partition)
+      const lane = new Lane<K, V>({
+        place, log: of, codecs, order, maxInFlight, committed: await member.committed(place), from: resolveStart(of, from),
+      })
+      if (retries === undefined) return [lane]
+      const waiting = logOf(await retries.get(true), place.partition)
+      const away = { topic: retries.name, partition: place.partition }
+      const retryLane = new RetryLane<K, V>({
+        place: away, log: waiting, codecs, order, committed: await member.committed(away), from: waiting.startOffset, chains: lane.chains, now,
+      })
+      lane.mayBegin = () => retryLane.isCaughtUp
+      return [lane, retryLane]
+    },
+    putAside: deadLetters === undefined ? undefined : handOver({
+      group, deadLetters, retries, now, store: (records, entry) => storeTogether(parts, records, member.request([entry])),
+    }),
+  }, handler)
+}

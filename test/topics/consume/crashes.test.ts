@@ -1,0 +1,83 @@
+/*
+ * A crash at every call to the disk while records are handled, given up, handed to the dead letters and committed: the process is killed, or
+ * the power cut, and the next one goes on. No record is lost, none is among the dead letters twice, and none that was committed comes again.
+ *
+ * SEED=<seed> repeats a run.
+ */
+import { expect, test } from 'vitest'
+import { seededRandom } from '../../../src/base/random.ts'
+import { CommitLog, string, type Topic } from '../../../src/index.ts'
+import { type DiskCall } from '../../../src/testing/disk-faults.ts'
+import { ManualClock } from '../../../src/testing/manual-clock.ts'
+import { SimulatedDisk } from '../../../src/testing/simulated-disk.ts'
+import { type ConsumeOptions } from '../../../src/topics/consume/options.ts'
+import { collect } from '../harness.ts'
+import { ended, quiet } from '../simulated-log.ts'
+
+const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const VALUES = ['a', '-1', 'b', 'c', '-2', 'd', '-3', 'e']
+const READS: readonly string[] = ['stat', 'list', 'read', 'readAsync', 'size', 'free', 'lock', 'lockHolder']
+
+interface Opened {
+  readonly log: CommitLog
+  readonly clock: ManualClock
+  readonly topic: Topic<string, string>
+}
+
+async function opened(disk: SimulatedDisk): Promise<Opened> {
+  const clock = new ManualClock({ settle: () => quiet(disk) })
+  const log = await ended(CommitLog.open('/log', { files: disk, clock, random: seededRandom(disk.seed) }))
+  return { log, clock, topic: await ended(log.topic<string, string>('t', { partitions: 2, key: string, value: string })) }
+}
+
+const options: ConsumeOptions = { group: 'g', order: 'key', retry: { attempts: 2, delay: 50 }, autoCommitIntervalMs: 20 }
+
+/** Consumes until everything ended somewhere, and stops. */
+async function consumed({ topic, clock }: Opened, handled: Set<string>, again: ReadonlySet<string> = new Set()): Promise<void> {
+  const running = topic.consume(options, async ({ value, attempt }) => {
+    expect(again.has(value!), `${value} was committed as finished and comes again, attempt ${attempt}`).toBe(false)
+    if (value!.startsWith('-')) throw new Error('never')
+    handled.add(value!)
+  })
+  for (let step = 0; step < 30; step++) await ended(clock.advance(20))
+  const stopped = running.stop()
+  await ended(clock.advance(100))
+  await ended(stopped)
+  await running.done
+}
+
+/** The values of the dead letters. */
+async function dead({ topic }: Opened): Promise<(string | null)[]> {
+  return (await collect(topic.deadLetters('g').list())).map(({ record }) => record.value).sort()
+}
+
+test('whichever call to the disk a crash comes at, nothing is lost and nothing is there twice', async () => {
+  const left: { readonly disk: SimulatedDisk; readonly what: string; readonly handled: ReadonlySet<string> }[] = []
+  const handled = new Set<string>()
+  let watching = false
+  const onCall = ({ number, verb, path }: DiskCall, disk: SimulatedDisk): void => {
+    if (!watching || disk !== first || READS.includes(verb)) return
+    const power = number % 2 === 0
+    const what = `SEED=${SEED}, call ${number}: ${verb} ${path}, ${power ? 'power cut' : 'killed'}`
+    left.push({ disk: disk.fork(SEED + number, { power }), what, handled: new Set(handled) })
+  }
+  const first: SimulatedDisk = new SimulatedDisk({ seed: SEED, onCall })
+  const log = await opened(first)
+  await ended(log.topic.send(VALUES.map((value, index) => ({ key: `k${index}`, value, partition: index % 2 }))))
+  watching = true
+  await consumed(log, handled)
+  watching = false
+  expect(await dead(log)).toEqual(['-1', '-2', '-3'])
+  await ended(log.log.close())
+  expect(left.length).toBeGreaterThan(20)
+  for (const { disk, what, handled: before } of left) {
+    const next = await opened(disk)
+    const all = new Set(before)
+    await consumed(next, all)
+    expect([...all].sort(), what).toEqual(['a', 'b', 'c', 'd', 'e'])
+    expect(await dead(next), what).toEqual(['-1', '-2', '-3'])
+    // And everything is committed: nothing comes again.
+    await consumed(next, new Set(), new Set(VALUES))
+    await ended(next.log.close())
+  }
+}, 240_000)
