@@ -44,6 +44,10 @@ export {
   type GroupDetails, type GroupInfo, type GroupMemberDetails, Groups, type PartitionLag, type PartitionReset, type ResetOptions,
 } from './topics/groups/groups-admin.ts'
 export type { GroupState } from './topics/groups/group-messages.ts'
+export {
+  type GroupDetails, type GroupInfo, type GroupMemberDetails, Groups, type PartitionLag, type PartitionReset, type ResetOptions,
+} from './topics/groups/groups-admin.ts'
+export type { GroupState } from './topics/groups/group-messages.ts'
 export type { Place } from './topics/groups/member.ts'
 export { Partition, type PartitionStats, type ReadRange } from './topics/partition.ts'
 export type { Partitioner } from './topics/partitioner.ts'

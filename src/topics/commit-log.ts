@@ -26,6 +26,7 @@ import { checkedGroupOptions } from './groups/group-options.ts'
 import {
   type AnyDefinition, checkSubscribed, type KeyOf, type LogConsumerOptions, type SubscribedTopic, topicsSource, type ValueOf,
 } from './groups/group-sources.ts'
+import { Groups } from './groups/groups-admin.ts'
 import { type Place } from './groups/member.ts'
 import { internalTopicError, isInternalTopic } from './internal-topics.ts'
 import { Life } from './life.ts'
@@ -139,6 +140,7 @@ export class CommitLog implements PortableLog {
   readonly #core: LogCore
   readonly #life: Life
   readonly #stopListening: () => void
+  #groups: Groups | undefined
   #status: LogStatus = 'open'
   #closing: Promise<void> | undefined
 
@@ -326,6 +328,11 @@ export class CommitLog implements PortableLog {
     const transaction = await this.#core.transactions.begin(begin, this.#life)
     this.#life.check()
     return transaction
+  }
+
+  /** The groups of consumers: to list, describe, set back and delete them, and to see how far they are behind. */
+  get groups(): Groups {
+    return (this.#groups ??= new Groups(this.#core, this.#life))
   }
 
   /**

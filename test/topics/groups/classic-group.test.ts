@@ -41,7 +41,8 @@ const beat = (groups: GroupCoordinator, { memberId, generation }: JoinAnswer, gr
 
 test('members that join together are one generation; the leader hears of all and says what each gets', async () => {
   const { groups } = await world()
-  const joined = await Promise.all([0, 1, 2].map((index) => groups.join(joining('', { protocols: [{ name: 'range', metadata: bytes(`m${index}`) }] }))))
+  const offering = (name: string): JoinRequest => joining('', { protocols: [{ name: 'range', metadata: bytes(name) }] })
+  const joined = await Promise.all(['m0', 'm1', 'm2'].map((name) => groups.join(offering(name))))
   expect(joined.map(({ generation, protocolName, error }) => [generation, protocolName, error])).toEqual(Array(3).fill([1, 'range', 'NONE']))
   const [leader, ...others] = joined
   expect(leader!.members.map(({ metadata }) => metadata.toString())).toEqual(['m0', 'm1', 'm2'])
@@ -169,8 +170,9 @@ test('a static member that comes back takes its place without a rebalance; its o
 
 test('offsets are committed by members of this generation, and by anybody while the group has none', async () => {
   const { groups } = await world()
+  const offsets = [{ topic: 't', partition: 0, offset: 1, leaderEpoch: -1 }]
   const commit = async (memberId: string, generation: number): Promise<string> => (
-    (await groups.commitOffsets({ groupId: 'g', memberId, generation, offsets: [{ topic: 't', partition: 0, offset: 1, leaderEpoch: -1 }] }))[0]!.error
+    (await groups.commitOffsets({ groupId: 'g', memberId, generation, offsets }))[0]!.error
   )
   expect(await commit('m', 3)).toBe('ILLEGAL_GENERATION')
   expect(await commit('', -1)).toBe('NONE')
