@@ -105,7 +105,9 @@ export class PartitionLog implements CursorSource {
   static async open(env: LogEnvironment, options: PartitionOptions): Promise<PartitionLog> {
     const opened = await openPartition(env, options)
     try {
-      return new PartitionLog(env, options, opened, opened.segments.some((segment) => segment.hasAborted))
+      // Where no producer with an id ever wrote there is no list to look for, in any of the segments.
+      const { producers, segments } = opened
+      return new PartitionLog(env, options, opened, producers.used && segments.some((segment) => segment.hasAborted))
     } catch (error) {
       for (const segment of opened.segments) segment.release()
       throw error
