@@ -22,6 +22,10 @@ export type LogEvent = { readonly topic: string; readonly partition: number } & 
   | { readonly type: 'recovery'; readonly report: RecoveryReport }
   /** A compacted partition was cleaned. */
   | { readonly type: 'compaction'; readonly report: CleanReport }
+  /** Segments were deleted, by age, by size, or because all their records had been deleted. */
+  | { readonly type: 'retention'; readonly segments: number; readonly startOffset: number }
+  /** Something that the log does by itself now and then failed; it is tried again. */
+  | { readonly type: 'housekeeping-failed'; readonly task: string; readonly cause: unknown }
   /** Appends are refused until a reopen. Records from `from` up to `end` were not acknowledged and are lost. */
   | { readonly type: 'fenced'; readonly from: number; readonly end: number; readonly cause: unknown }
   /** Records from `from` up to `end` did not find room. */

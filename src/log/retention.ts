@@ -210,6 +210,7 @@ export class Retention {
       for (const path of segment.paths()) this.#leave(path)
     }
     for (const name of snapshots) this.#leave(env.files.join(folder, name))
+    env.emit?.({ type: 'retention', ...this.#where, segments: gone.length, startOffset: this.#parts.startOffset() })
     if (config.fileDeleteDelayMs === 0) this.close()
     else this.#timer ??= env.clock.setTimer(() => this.#removeLater(), config.fileDeleteDelayMs, { ref: false })
   }

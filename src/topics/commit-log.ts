@@ -48,6 +48,11 @@ export interface MemoryLogOptions extends TopicSettings {
   readonly windowBytes?: number
   /** Bytes of memory for the keys of a compaction, which takes several turns when they are more. Default 128 MiB. */
   readonly logCleanerDedupeBufferSize?: number
+  // Housekeeping
+  /** Ms between two looks for segments that `retentionMs` and `retentionBytes` ask to delete. Default five minutes. */
+  readonly logRetentionCheckIntervalMs?: number
+  /** Ms between two looks for what is to be compacted. Default 15 seconds. */
+  readonly logCleanerBackoffMs?: number
   // Groups
   /** Ms after which what a group without members has committed is forgotten. Default Infinity: nothing is, unless somebody asks for it. */
   readonly offsetsRetentionMs?: number
@@ -125,8 +130,9 @@ export interface LogStats {
 export type LogStatus = 'open' | 'closing' | 'closed'
 
 const groupOptionNames = ['offsetsRetentionMs', 'groupInitialRebalanceDelayMs'] as const
+const intervalNames = ['logRetentionCheckIntervalMs', 'logCleanerBackoffMs'] as const
 const memoryOptionNames = [
-  'bufferBytes', 'windowBytes', 'logCleanerDedupeBufferSize', ...groupOptionNames, 'onEvent', 'files', 'clock', 'random', ...settingNames,
+  'bufferBytes', 'windowBytes', 'logCleanerDedupeBufferSize', ...groupOptionNames, ...intervalNames, 'onEvent', 'files', 'clock', 'random', ...settingNames,
 ]
 const optionNames = ['readOnly', 'create', 'waitMs', 'signal', 'minFreeBytes', ...memoryOptionNames]
 
@@ -170,7 +176,7 @@ export class CommitLog implements PortableLog {
       files: options.files ?? diskFileSystem, folder, clock: options.clock ?? systemClock, random: options.random ?? systemRandom,
       readOnly, create: options.create ?? true, waitMs, signal: options.signal, settings,
       bufferBytes: bufferBytes ?? DEFAULT_BUFFER_BYTES, windowBytes: windowBytes ?? DEFAULT_WINDOW_BYTES,
-      minFreeBytes: minFreeBytes ?? DEFAULT_MIN_FREE_BYTES, ...cleanerOptions(options), ...groupOptions(options),
+      minFreeBytes: minFreeBytes ?? DEFAULT_MIN_FREE_BYTES, ...cleanerOptions(options), ...groupOptions(options), ...intervals(options),
     }, { ...settings, bufferBytes, windowBytes, minFreeBytes })
     return new CommitLog(share, onEvent)
   }
@@ -184,7 +190,7 @@ export class CommitLog implements PortableLog {
       readOnly: false, create: true, waitMs: 0, signal: undefined, settings,
       bufferBytes: options.bufferBytes ?? DEFAULT_BUFFER_BYTES, windowBytes: options.windowBytes ?? DEFAULT_WINDOW_BYTES, minFreeBytes: 0,
       ...cleanerOptions(options),
-      ...groupOptions(options),
+      ...groupOptions(options), ...intervals(options),
     })
     return new CommitLog({ core, release: () => core.close() }, options.onEvent)
   }
@@ -422,6 +428,13 @@ function groupOptions({ offsetsRetentionMs, groupInitialRebalanceDelayMs }: Memo
   }
 }
 
+function intervals({ logRetentionCheckIntervalMs, logCleanerBackoffMs }: MemoryLogOptions): Pick<CoreOptions, (typeof intervalNames)[number]> {
+  return {
+    ...(logRetentionCheckIntervalMs !== undefined && { logRetentionCheckIntervalMs }),
+    ...(logCleanerBackoffMs !== undefined && { logCleanerBackoffMs }),
+  }
+}
+
 function cleanerOptions({ logCleanerDedupeBufferSize }: MemoryLogOptions): { readonly cleanerBufferBytes?: number } {
   return logCleanerDedupeBufferSize === undefined ? {} : { cleanerBufferBytes: logCleanerDedupeBufferSize }
 }
@@ -439,6 +452,7 @@ function checkedOptions(options: LogOptions, known: readonly string[], where: st
   checkInteger(minFreeBytes, 'minFreeBytes', 0)
   checkInteger(options.logCleanerDedupeBufferSize, 'logCleanerDedupeBufferSize', 1)
   checkInteger(waitMs, 'waitMs', 0)
+  for (const name of intervalNames) checkInteger(options[name], name, 1, 0x7fff_ffff)
   checkInteger(options.offsetsRetentionMs, 'offsetsRetentionMs', 1, Infinity)
   checkInteger(options.groupInitialRebalanceDelayMs, 'groupInitialRebalanceDelayMs', 0, 0x7fff_ffff)
   checkBoolean(options.readOnly, 'readOnly')

@@ -40,6 +40,8 @@ import { PRODUCER_ID_BLOCK, producerIdsSeen } from './producer-ids.ts'
 import { SendQueue } from './send-queue.ts'
 import { resolveSettings, type TopicSettings } from './settings.ts'
 import { presentLogs, type TopicCore } from './topic-core.ts'
+import { housekeepingOf } from './house-tasks.ts'
+import { type Housekeeping } from './housekeeping.ts'
 import { TopicAdmin } from './topic-admin.ts'
 import { removeLeavingFolders, removeTopicFolders } from './topic-deletion.ts'
 import { TransactionCoordinator } from './transactions/coordinator.ts'
@@ -73,6 +75,9 @@ export interface CoreOptions {
   readonly minFreeBytes: number
   /** Ms after which committed offsets that nobody needs any more are forgotten. */
   readonly offsetsRetentionMs?: number
+  /** Ms between two looks for old segments, and between two for what is to be compacted. */
+  readonly logRetentionCheckIntervalMs?: number
+  readonly logCleanerBackoffMs?: number
   /** Ms that the first rebalance of an empty group waits for more members. */
   readonly groupInitialRebalanceDelayMs?: number
 }
@@ -107,6 +112,7 @@ export class LogCore {
   readonly #topics = new Map<string, TopicCore>()
   #catalog: CatalogState
   #admin: TopicAdmin | undefined
+  readonly #housekeeping: Housekeeping | undefined
   #changes: Promise<unknown> = Promise.resolve()
   #unwatch: () => void = () => {}
   #transactions: TransactionCoordinator | undefined
@@ -123,6 +129,7 @@ export class LogCore {
     this.events = opened.events
     this.sends = new SendQueue(opened.env.buffer)
     this.markers = new Markers(opened.env.clock)
+    this.#housekeeping = options.readOnly ? undefined : housekeepingOf(this)
     if (options.readOnly) this.#unwatch = options.files.watch(options.folder, () => this.#refresh())
   }
 
@@ -222,7 +229,21 @@ export class LogCore {
 
   /** Coordinates the transactions of this folder. */
   get transactions(): TransactionCoordinator {
-    return (this.#transactions ??= new TransactionCoordinator(this))
+    if (this.#transactions === undefined) {
+      this.#transactions = new TransactionCoordinator(this)
+      this.#housekeeping?.look()
+    }
+    return this.#transactions
+  }
+
+  /** Whether somebody asked for them since the log was opened. */
+  get hasTransactions(): boolean {
+    return this.#transactions !== undefined
+  }
+
+  /** As `hasTransactions`. */
+  get hasGroups(): boolean {
+    return this.#groups !== undefined
   }
 
   /** Coordinates the groups of this folder; loaded when it is first asked for. */
@@ -232,6 +253,7 @@ export class LogCore {
     this.#groups = opening
     // Whoever asks next tries again.
     opening.catch(() => { this.#groups = undefined })
+    this.#housekeeping?.look()
     return opening
   }
 
@@ -257,6 +279,7 @@ export class LogCore {
   /** Closes everything. Throws the first thing that could not be stored, after all was tried. */
   async close(): Promise<void> {
     this.#unwatch()
+    await this.#housekeeping?.close()
     await this.#transactions?.close()
     this.markers.close()
     const groups = await this.#groups?.catch(() => undefined)
@@ -328,6 +351,7 @@ export class LogCore {
     topic.entry = entry
     topic.logs.push(...added)
     this.#topics.set(entry.name, topic)
+    this.#housekeeping?.look()
     return topic
   }
 
@@ -360,7 +384,9 @@ export class LogCore {
       files, folder, random, readOnly, settings, open: this.#topics,
       inTurn: (work) => this.#inTurn(async () => {
         await this.#checkLock()
-        return work()
+        const result = await work()
+        this.#housekeeping?.look()
+        return result
       }),
       find: (name) => this.#catalog.topics.find((entry) => entry.name === name),
       grow: (name, partitions) => this.openTopic({
