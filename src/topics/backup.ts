@@ -31,7 +31,7 @@ import { hintedLogStart } from '../log/retention.ts'
 import { scanBatches } from '../log/scan.ts'
 import { Segment, segmentFiles, type SegmentFiles } from '../log/segment.ts'
 import { type Leg, planLegs, type SegmentLegs } from '../log/segment-legs.ts'
-import { CATALOG_FILE, encodeCatalog } from './catalog.ts'
+import { CATALOG_FILE, type CatalogState, encodeCatalog } from './catalog.ts'
 import { asLogError } from './log-folder.ts'
 import { resolveSettings } from './settings.ts'
 import { toolEnvironment } from './tool-environment.ts'
@@ -49,6 +49,8 @@ export interface CopyLogOptions {
   /** Check every batch of the copy before it gets its name. False copies damage too, as it is. Default true. */
   readonly check?: boolean
   readonly signal?: AbortSignal
+  /** The catalog of the copy. Default: that of the original. */
+  readonly catalog?: CatalogState
   /** Called now and then with bytes copied and bytes to copy. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined
 }
@@ -76,7 +78,8 @@ export interface CopiedPartition {
  *   the original; `LOG_NOT_FOUND`, `LOG_ACCESS_DENIED`, `LOG_DISK_FULL`. The reason of `signal`. Nothing is left behind then
  */
 export async function copyLog(files: FileSystem, folder: string, target: string, options: CopyLogOptions): Promise<CopyReport> {
-  const found = findLog(files, folder, options)
+  const original = findLog(files, folder, { clock: options.clock })
+  const found = { ...original, catalog: options.catalog ?? original.catalog }
   checkTarget(files, target)
   // What is damaged beside the partitions, the catalog for one, is not copied, and so the copy would not show it.
   if (options.check !== false) refuseDamage(found.findings)
