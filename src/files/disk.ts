@@ -22,6 +22,7 @@ export const diskFileSystem: FileSystem = {
   createFolderSync: (folder) => void fs.mkdirSync(folder, { recursive: true }),
   renameSync: (from, to) => fs.renameSync(from, to),
   removeSync: (path) => fs.unlinkSync(path),
+  removeFile,
   freeBytesSync,
   sync: syncAll,
   syncFolder,
@@ -127,6 +128,10 @@ function freeBytesSync(folder: string): number {
     if (systemCode(error) === 'ENOENT') throw error
     return Infinity       // some network and user-space file systems do not tell
   }
+}
+
+function removeFile(path: string): Promise<void> {
+  return new Promise((resolve, reject) => fs.unlink(path, (error) => (error === null ? resolve() : reject(error))))
 }
 
 async function syncAll(files: readonly FileHandle[]): Promise<void> {

@@ -97,6 +97,8 @@ export interface FileSystem {
   renameSync(from: string, to: string): void
   /** Removes a file. */
   removeSync(path: string): void
+  /** As `removeSync`, without holding the event loop: the room of a large file takes its time to be given back. */
+  removeFile(path: string): Promise<void>
   /** Bytes that this process may still write in `folder`; Infinity when unknown. */
   freeBytesSync(folder: string): number
 

@@ -97,6 +97,10 @@ export class MemoryFileSystem implements FileSystem {
     this.#tree.remove(path, 'unlink').contents.detach()
   }
 
+  async removeFile(path: string): Promise<void> {
+    this.removeSync(path)
+  }
+
   freeBytesSync(folder: string): number {
     this.#tree.folder(folder, 'statfs')
     return this.#budget.free

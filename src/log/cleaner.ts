@@ -258,7 +258,7 @@ export class Cleaner {
       return true
     })
     // Nobody waits for it; what cannot be removed now is removed when the log is opened again.
-    for (const path of swap.deleted) await env.files.remove(path).catch(() => {})
+    for (const path of swap.deleted) await env.files.removeFile(path).catch(() => {})
     return swapped
   }
 

@@ -4,7 +4,7 @@
 import { type Clock } from '../base/clock.ts'
 
 /** Milliseconds that a slice takes when nobody says otherwise. */
-export const SLICE_MS = 4
+export const SLICE_MS = 2
 
 /** The slices of one piece of work. */
 export class Pace {

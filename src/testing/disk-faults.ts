@@ -6,7 +6,7 @@ import { type Random } from '../base/random.ts'
 /** The verbs of a FileSystem and of its handles, as the journal names them. `…Async` are those that return a promise where both exist. */
 export type DiskVerb =
   | 'open' | 'stat' | 'list' | 'createFolder' | 'rename' | 'remove' | 'free' | 'read' | 'readAsync' | 'write' | 'writeAsync' | 'truncate'
-  | 'size' | 'sync' | 'syncFolder' | 'lock' | 'lockHolder' | 'copy' | 'move' | 'removeAll'
+  | 'size' | 'sync' | 'syncFolder' | 'lock' | 'lockHolder' | 'copy' | 'move' | 'removeAsync' | 'removeAll'
 
 /** One call, as the journal remembers it. */
 export interface DiskCall {

@@ -259,6 +259,14 @@ export class SimulatedDisk implements FileSystem {
     this.#tellOf(path)
   }
 
+  async removeFile(path: string): Promise<void> {
+    const run = (): void => {
+      this.#state.tree.remove(path, 'unlink').cache.detach()
+      this.#tellOf(path)
+    }
+    return this.#calls.later('removeAsync', path, '', { run })
+  }
+
   freeBytesSync(folder: string): number {
     return this.#calls.now('free', folder, '', {
       run: () => {

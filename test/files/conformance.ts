@@ -136,6 +136,13 @@ export function fileSystemSuite(name: string, enter: () => Promise<Place> | Plac
       expect(files.statSync(place.folder)).toMatchObject({ kind: 'folder' })
     })
 
+    test('a file is removed without holding the event loop; one that is not there is an error', async () => {
+      put('a', 'text')
+      await files.removeFile(at('a'))
+      expect(files.statSync(at('a'))).toBeUndefined()
+      await expect(files.removeFile(at('a'))).rejects.toMatchObject({ code: 'ENOENT' })
+    })
+
     test('a file has an identity that stays with it when its name changes, and that no file in its place has', () => {
       put('a', 'text')
       const file = files.openSync(at('a'), 'read')

@@ -4,7 +4,7 @@ import { CommitLog } from '../../src/topics/commit-log.ts'
 import { string } from '../../src/topics/codecs.ts'
 import { type Topic } from '../../src/topics/topic.ts'
 
-async function compacted(options: { readonly cleanupPolicy?: 'delete' | 'compact'; readonly partitions?: number } = {}): Promise<[CommitLog, Topic<string, string>]> {
+async function compacted(options: { readonly cleanupPolicy?: 'delete' } = {}): Promise<[CommitLog, Topic<string, string>]> {
   const log = await CommitLog.memory()
   const topic = await log.topic('state', { value: string, cleanupPolicy: 'compact', segmentBytes: 2000, batchSize: 200, ...options })
   return [log, topic]
