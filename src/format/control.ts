@@ -5,9 +5,13 @@
  *   key     int16 version 0, int16 type
  *   value   int16 version 0, int32 coordinator epoch          (of ABORT and COMMIT)
  */
-import { getInt16, getInt32, setInt16, setInt32 } from '../base/bytes.ts'
+import { getInt16, getInt32, setBigInt64, setInt16, setInt32, setInt64 } from '../base/bytes.ts'
+import { crc32c } from '../base/crc32c.ts'
 import { LogError } from '../base/errors.ts'
-import { encodeBatch } from './batch.ts'
+import {
+  ATTRIBUTES_AT, BASE_OFFSET_AT, BASE_TIMESTAMP_AT, CRC_AT, encodeBatch, LEADER_EPOCH_AT, MAX_TIMESTAMP_AT, PRODUCER_EPOCH_AT, PRODUCER_ID_AT,
+  RECORDS_AT,
+} from './batch.ts'
 
 /** The types, each at the index that a control record's key holds (on disk, so forever). */
 export const controlTypes = ['ABORT', 'COMMIT', 'LEADER_CHANGE', 'SNAPSHOT_HEADER', 'SNAPSHOT_FOOTER', 'KRAFT_VERSION', 'KRAFT_VOTERS'] as const
@@ -40,6 +44,30 @@ const VERSION_AT = 0
 const TYPE_AT = 2
 const COORDINATOR_EPOCH_AT = 2
 const CURRENT_VERSION = 0
+
+/** Bytes of the batch that ends a transaction. */
+export const END_TRANSACTION_MARKER_SIZE = 78
+/** Where in it the marker says what it is. */
+const MARKER_TYPE_AT = RECORDS_AT + 7
+const MARKER_COORDINATOR_EPOCH_AT = RECORDS_AT + 12
+
+/** A marker without the fields that differ; made when it is first needed. */
+let template: Buffer | undefined
+
+/** Writes the batch that ends a transaction, {@link END_TRANSACTION_MARKER_SIZE} bytes, and its checksum. */
+export function writeEndTransactionMarker(buffer: Buffer, at: number, marker: EndTransactionMarkerFields): void {
+  template ??= encodeEndTransactionMarker({ type: 'ABORT', coordinatorEpoch: 0, timestamp: 0, producerId: 0n, producerEpoch: 0 })
+  buffer.set(template, at)
+  setInt64(buffer, at + BASE_OFFSET_AT, marker.offset ?? 0)
+  setInt32(buffer, at + LEADER_EPOCH_AT, marker.leaderEpoch ?? -1)
+  setInt64(buffer, at + BASE_TIMESTAMP_AT, marker.timestamp)
+  setInt64(buffer, at + MAX_TIMESTAMP_AT, marker.timestamp)
+  setBigInt64(buffer, at + PRODUCER_ID_AT, marker.producerId)
+  setInt16(buffer, at + PRODUCER_EPOCH_AT, marker.producerEpoch)
+  setInt16(buffer, at + MARKER_TYPE_AT, controlTypes.indexOf(marker.type))
+  setInt32(buffer, at + MARKER_COORDINATOR_EPOCH_AT, marker.coordinatorEpoch)
+  setInt32(buffer, at + CRC_AT, crc32c(buffer, at + ATTRIBUTES_AT, at + END_TRANSACTION_MARKER_SIZE))
+}
 
 /** The batch that ends a transaction: one record, 78 bytes. */
 export function encodeEndTransactionMarker(marker: EndTransactionMarkerFields): Buffer {

@@ -154,6 +154,16 @@ export class BatchBuilder extends ByteWriter {
     return { window: this.#chunk, buffer: this.buffer, at }
   }
 
+  /** Makes room for a ready batch of `size` bytes behind what is sealed, to be written there by the caller. No batch may be open. */
+  takePlace(size: number): { readonly window: Window; readonly buffer: Buffer; readonly at: number } {
+    this.#checkIdle()
+    if (size > this.buffer.length - this.at) this.#newChunk(size)
+    const at = this.at
+    this.at += size
+    this.#start = this.at
+    return { window: this.#chunk, buffer: this.buffer, at }
+  }
+
   /** Forgets the open batch. */
   discard(): void {
     this.at = this.#start

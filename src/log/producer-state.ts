@@ -160,6 +160,16 @@ export class ProducerState {
     return checkData(known, batch, baseOffset, origin)
   }
 
+  /**
+   * Whether a producer may write with this epoch, whatever it is.
+   *
+   * @throws LogError `LOG_PRODUCER_FENCED`
+   */
+  checkEpoch(producerId: bigint, producerEpoch: number): void {
+    const known = this.#pendingProducers.get(producerId) ?? this.#producers.get(producerId)
+    if (known !== undefined && producerEpoch < known.epoch) refuseEpoch(known, producerEpoch)
+  }
+
   /** As {@link check}; what may be appended is pending from now on, so call it last before what cannot fail. */
   prepare(batch: ProducerBatch, baseOffset: number, origin: AppendOrigin, marker?: EndTransactionMarker): CheckedBatch {
     const checked = this.check(batch, baseOffset, origin, marker)
@@ -414,7 +424,11 @@ function duplicateOf({ lastOffset, offsetDelta, timestamp }: RetainedBatch): Che
 
 function checkEpoch(known: ProducerEntry, batch: ProducerBatch): void {
   if (batch.producerEpoch >= known.epoch) return
-  refuse('LOG_PRODUCER_FENCED', `epoch ${batch.producerEpoch} is older than its epoch ${known.epoch}`, known, batch)
+  refuseEpoch(known, batch.producerEpoch, batch.baseSequence)
+}
+
+function refuseEpoch(known: ProducerEntry, producerEpoch: number, baseSequence = -1): never {
+  refuse('LOG_PRODUCER_FENCED', `epoch ${producerEpoch} is older than its epoch ${known.epoch}`, known, { producerEpoch, baseSequence })
 }
 
 /** A sequence continues the one before it, or starts an epoch with 0. After a marker of a new epoch there is no batch: 0 again. */
@@ -441,7 +455,9 @@ function checkCoordinatorEpoch(known: ProducerEntry, marker: EndTransactionMarke
   })
 }
 
-function refuse(code: LogErrorCode, reason: string, known: ProducerEntry, batch: ProducerBatch): never {
+function refuse(
+  code: LogErrorCode, reason: string, known: ProducerEntry, batch: Pick<ProducerBatch, 'producerEpoch' | 'baseSequence'>,
+): never {
   throw new LogError(code, `producer ${known.producerId}: ${reason}`, {
     producerId: String(known.producerId),
     producerEpoch: batch.producerEpoch,

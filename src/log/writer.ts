@@ -20,7 +20,7 @@ import { LogError } from '../base/errors.ts'
 import { systemCode } from '../files/system-error.ts'
 import { assignAppendTime, assignOffsets } from '../format/batch.ts'
 import { type CompressionName } from '../format/compression.ts'
-import { encodeEndTransactionMarker } from '../format/control.ts'
+import { END_TRANSACTION_MARKER_SIZE, writeEndTransactionMarker } from '../format/control.ts'
 import { bufferFull, checkReadyBatch, checkTimestamp, diskFull, keyMissing, recordTooLarge } from './append-checks.ts'
 import { BatchBuilder } from './batch-builder.ts'
 import { type LogConfig } from './config.ts'
@@ -256,9 +256,26 @@ export class Writer {
       this.#open.delete(marker.producerId)
       return -1
     }
-    const { baseOffset } = this.appendBatch(encodeEndTransactionMarker({ timestamp: this.#parts.env.clock.now(), ...marker }), 'coordinator')
-    this.#open.delete(marker.producerId)
-    return baseOffset
+    if (this.#state !== 'open') this.#refuse()
+    const { clock } = this.#parts.env
+    const offset = this.#nextOffset
+    const timestamp = clock.now()
+    const { producerId, producerEpoch } = marker
+    const batch = { producerId, producerEpoch, baseSequence: -1, lastOffsetDelta: 0, transactional: true, control: true, maxTimestamp: timestamp }
+    this.#parts.producers.prepare(batch, offset, 'coordinator', marker)
+    const place = this.#builder.takePlace(END_TRANSACTION_MARKER_SIZE)
+    const { buffer, at } = place
+    writeEndTransactionMarker(buffer, at, { ...marker, offset, leaderEpoch: this.#epoch, timestamp })
+    if (this.#appendTime) assignAppendTime(buffer, at, timestamp)
+    this.#enqueue({
+      ...place, size: END_TRANSACTION_MARKER_SIZE, baseOffset: offset, lastOffset: offset, maxTimestamp: timestamp, recordCount: 1,
+      transactional: true, position: -1,
+    })
+    this.#nextOffset = offset + 1
+    this.#open.delete(producerId)
+    if (this.#schedule.dueMs > 0) this.#schedule.within(0)
+    this.#relieve()
+    return offset
   }
 
   /** Resolves when `offset` is acknowledged; rejects when it is lost. */
@@ -442,7 +459,7 @@ export class Writer {
     const part = this.#part
     if (part !== undefined) {
       if (part.lost !== undefined) throw part.lost
-      producers.check({ ...headerOf(part), lastOffsetDelta: 0, maxTimestamp: -1 }, this.#nextOffset, 'coordinator')
+      producers.checkEpoch(part.producerId, part.producerEpoch)
       this.#open.set(part.producerId, part)
     }
     if (env.buffer.full) throw bufferFull(env.buffer.limit)
@@ -477,15 +494,16 @@ export class Writer {
   /** Seals the open batch, whose last record is the one before `end`. */
   #sealUpTo(end: number): void {
     const part = this.#part
-    const producer = part === undefined ? undefined : headerOf(part)
+    const producer = part === undefined ? undefined : new PartHeader(part)
     const batch = this.#builder.seal({
       baseOffset: end - this.#builder.count, leaderEpoch: this.#epoch, compression: this.#compression,
       appendTime: this.#appendTime ? this.#parts.env.clock.now() : undefined, producer,
     })
     if (part !== undefined) {
-      const { baseOffset, lastOffset, maxTimestamp, recordCount } = batch
-      this.#parts.producers.prepare({ ...producer!, lastOffsetDelta: lastOffset - baseOffset, maxTimestamp }, baseOffset, 'coordinator')
-      part.sealed += recordCount
+      producer!.lastOffsetDelta = batch.recordCount - 1
+      producer!.maxTimestamp = batch.maxTimestamp
+      this.#parts.producers.prepare(producer!, batch.baseOffset, 'coordinator')
+      part.sealed += batch.recordCount
     }
     this.#enqueue(batch)
   }
@@ -540,7 +558,7 @@ export class Writer {
       if (!this.#acknowledge(end)) break
       this.#parts.env.emit?.({ type: 'round', ...this.#where, bytes, ms: this.#parts.env.clock.monotonic() - started })
       // Whoever was resolved goes on before the next round begins, so that it carries what they append.
-      for (let hop = 0; hop < 3; hop++) await undefined
+      for (let hop = 0; hop < 8; hop++) await undefined
     } while (this.#pending)
     this.#schedule.idle()
   }
@@ -869,8 +887,20 @@ export class Writer {
 }
 
 /** What the header of the next batch of a transaction says of its producer. */
-function headerOf({ producerId, producerEpoch, sealed }: TransactionPart): Omit<ProducerBatch, 'lastOffsetDelta' | 'maxTimestamp'> {
-  return { producerId, producerEpoch, baseSequence: sealed, transactional: true, control: false }
+class PartHeader implements ProducerBatch {
+  readonly producerId: bigint
+  readonly producerEpoch: number
+  readonly baseSequence: number
+  lastOffsetDelta = 0
+  maxTimestamp = -1
+  readonly transactional = true
+  readonly control = false
+
+  constructor({ producerId, producerEpoch, sealed }: TransactionPart) {
+    this.producerId = producerId
+    this.producerEpoch = producerEpoch
+    this.baseSequence = sealed
+  }
 }
 
 function compressionOf({ compressionType }: LogConfig): CompressionName {

@@ -36,7 +36,7 @@ import { type PartitionStats, partitionStats } from './partition.ts'
 import { checkedSettings, settingNames, type TopicSettings } from './settings.ts'
 import { presentLogs } from './topic-core.ts'
 import { Topic } from './topic.ts'
-import { checkedTransactionOptions, type TransactionOptions } from './transactions/options.ts'
+import { checkedTransactionOptions, defaultTransactionOptions, type TransactionOptions } from './transactions/options.ts'
 import { type Transaction } from './transactions/transaction.ts'
 
 /** What `CommitLog.memory` and `CommitLog.open` may be told. Settings of topics count for those that are not given their own. */
@@ -310,7 +310,8 @@ export class CommitLog implements PortableLog {
    */
   async transaction<T>(work: (transaction: Transaction) => Promise<T> | T, options?: TransactionOptions): Promise<T> {
     checkFunction(work ?? null, 'what is done in a transaction')
-    const transaction = await this.beginTransaction(options)
+    const begun = this.#begin(options)
+    const transaction = begun instanceof Promise ? await begun : begun
     let result: T
     try {
       result = await work(transaction)
@@ -327,13 +328,15 @@ export class CommitLog implements PortableLog {
    *
    * @throws LogError `LOG_TXN_CONCURRENT` when too many are open, `LOG_READ_ONLY`, `LOG_CLOSED`, `LOG_DISK_FULL`
    */
-  async beginTransaction(options: TransactionOptions = {}): Promise<Transaction> {
+  async beginTransaction(options?: TransactionOptions): Promise<Transaction> {
+    return this.#begin(options)
+  }
+
+  #begin(options: TransactionOptions | undefined): Transaction | Promise<Transaction> {
     this.#life.check()
-    const begin = checkedTransactionOptions(options)
+    const begin = options === undefined ? defaultTransactionOptions : checkedTransactionOptions(options)
     if (this.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${this.folder} was opened read-only`)
-    const transaction = await this.#core.transactions.begin(begin, this.#life)
-    this.#life.check()
-    return transaction
+    return this.#core.transactions.begin(begin, this.#life)
   }
 
   /** The groups of consumers: to list, describe, set back and delete them, and to see how far they are behind. */

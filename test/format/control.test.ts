@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import { decodeBatch } from '../../src/format/batch.ts'
-import { encodeEndTransactionMarker, readControlType, readEndTransactionMarker } from '../../src/format/control.ts'
+import {
+  encodeEndTransactionMarker, END_TRANSACTION_MARKER_SIZE, readControlType, readEndTransactionMarker, writeEndTransactionMarker,
+} from '../../src/format/control.ts'
 import { golden } from '../tools/golden.ts'
 
 const marker = { offset: 9, leaderEpoch: 3, timestamp: 1_700_000_000_000, producerId: 7n, producerEpoch: 1, coordinatorEpoch: 4 }
@@ -10,6 +12,9 @@ const goldenMarkers = [['COMMIT', 'commit-marker'], ['ABORT', 'abort-marker']] a
 test.each(goldenMarkers)("a %s marker is written and read as Kafka's classes do", (type, name) => {
   const bytes = encodeEndTransactionMarker({ ...marker, type })
   expect(bytes.toString('hex')).toBe(golden('batch-v2', name).toString('hex'))
+  const written = Buffer.alloc(100, 1)
+  writeEndTransactionMarker(written, 11, { ...marker, type })
+  expect(written.subarray(11, 11 + END_TRANSACTION_MARKER_SIZE)).toEqual(bytes)
   const { header, records } = decodeBatch(bytes, 0, bytes.length)
   expect(header).toMatchObject({ control: true, transactional: true, producerId: 7n, producerEpoch: 1, baseSequence: -1, recordCount: 1 })
   expect(readEndTransactionMarker(records[0]!.key, records[0]!.value)).toEqual({ type, coordinatorEpoch: 4 })

@@ -61,13 +61,13 @@ export class TransactionCoordinator {
   }
 
   /**
-   * Begins a transaction of this process.
+   * Begins a transaction of this process; at once where nothing has to be waited for.
    *
    * @throws LogError `LOG_TXN_CONCURRENT`, `LOG_CLOSED`, `LOG_DISK_FULL`
    */
-  async begin(options: BeginOptions, life: Life): Promise<Transaction> {
-    if (options.transactionalId !== undefined) await this.#claim(options.transactionalId)
-    return this.#local.begin(options, life)
+  begin(options: BeginOptions, life: Life): Transaction | Promise<Transaction> {
+    if (options.transactionalId === undefined) return this.#local.begin(options, life)
+    return this.#claim(options.transactionalId).then(() => this.#local.begin(options, life))
   }
 
   /** Aborts the transactions of this process that are open, and waits for those that are ending. */

@@ -19,7 +19,7 @@ import { type CommitRequest } from '../groups/group-messages.ts'
 import { type Life } from '../life.ts'
 import { type LogCore } from '../log-core.ts'
 import { type TopicParts } from '../topic-core.ts'
-import { type ProducerSlots } from './producer-slots.ts'
+import { type ProducerSlot, type ProducerSlots } from './producer-slots.ts'
 import { type StateLog, type TransactionInput } from './state-log.ts'
 import { byTopic } from './transaction-state.ts'
 import { keptCodes, Transaction, type TransactionEnder } from './transaction.ts'
@@ -65,14 +65,21 @@ export class LocalTransactions implements TransactionEnder {
     return this.#named.get(transactionalId)
   }
 
-  /** @throws LogError `LOG_TXN_CONCURRENT` when too many are open; `LOG_CLOSED`, `LOG_DISK_FULL` */
-  async begin({ transactionalId, timeoutMs }: BeginOptions, life: Life): Promise<Transaction> {
+  /**
+   * Begins a transaction; at once when a producer is free.
+   *
+   * @throws LogError `LOG_TXN_CONCURRENT` when too many are open; `LOG_CLOSED`, `LOG_DISK_FULL`
+   */
+  begin(options: BeginOptions, life: Life): Transaction | Promise<Transaction> {
     if (this.#open.size >= MOST_OPEN_TRANSACTIONS) {
       const message = `${this.#open.size} transactions are open already: end some first`
       throw new LogError('LOG_TXN_CONCURRENT', message, { open: this.#open.size, limit: MOST_OPEN_TRANSACTIONS })
     }
-    const taken = this.#slots.take()
-    const slot = taken instanceof Promise ? await taken : taken
+    const slot = this.#slots.take()
+    return slot instanceof Promise ? slot.then((taken) => this.#begin(taken, options, life)) : this.#begin(slot, options, life)
+  }
+
+  #begin(slot: ProducerSlot, { transactionalId, timeoutMs }: BeginOptions, life: Life): Transaction {
     this.#checkAlive()
     const transaction = new Transaction(this, slot, { transactionalId, timeoutMs, clock: this.#core.env.clock, life })
     this.#abortAtEndOf(life)
@@ -117,9 +124,12 @@ export class LocalTransactions implements TransactionEnder {
     }
   }
 
-  async commit(transaction: Transaction): Promise<void> {
+  commit(transaction: Transaction): Promise<void> {
     transaction.status_ = 'committing'
-    await this.#track(this.#commit(transaction))
+    const { parts, underWay, failure } = transaction
+    const simple = parts.size === 1 && underWay.size === 0 && failure === undefined
+    const ending = simple ? this.#commitAtOnce(transaction) : this.#commit(transaction)
+    return (transaction.ending = ending)
   }
 
   async abort(transaction: Transaction): Promise<void> {
@@ -134,6 +144,7 @@ export class LocalTransactions implements TransactionEnder {
     this.#timer?.cancel()
     const reason = new LogError('LOG_CLOSED', `the log ${this.#core.folder} is closed: its transaction was aborted`)
     for (const transaction of this.#open) void this.fence(transaction, reason)
+    await Promise.allSettled([...this.#open].map(({ ending }) => ending))
     await Promise.allSettled(this.#ending)
   }
 
@@ -142,26 +153,50 @@ export class LocalTransactions implements TransactionEnder {
       while (transaction.underWay.size > 0) await Promise.allSettled(transaction.underWay)
       if (transaction.failure !== undefined) throw transaction.failure
       const parts = [...transaction.parts].filter(([, part]) => part.lastOffset >= 0)
-      if (parts.length === 1) await this.#commitOne(transaction, parts[0]!)
-      else if (parts.length > 1) await this.#commitSeveral(transaction, parts)
-      else this.#ended(transaction, 'committed', true)
+      if (parts.length > 1) return await this.#commitSeveral(transaction, parts)
+      if (parts.length === 1) await this.#storeEnd(transaction, ...parts[0]!)
+      this.#committed(transaction)
     } catch (error) {
-      if (transaction.status_ === 'committing') {
-        transaction.failure = error
-        transaction.status_ = 'aborting'
-        // It waits for the disk that has just failed, and the caller need not.
-        void this.#track(this.#abort(transaction))
-      }
-      throw abortedError(error)
+      throw this.#notCommitted(transaction, error)
     }
   }
 
-  async #commitOne(transaction: Transaction, [log, part]: readonly [PartitionLog, TransactionPart]): Promise<void> {
+  /** The way of most: one partition, and nothing to wait for before its marker. */
+  #commitAtOnce(transaction: Transaction): Promise<void> {
+    try {
+      for (const [log, part] of transaction.parts) {
+        if (part.lastOffset < 0) continue
+        const stored = this.#storeEnd(transaction, log, part)
+        return stored.then(() => this.#committed(transaction), (error: unknown) => { throw this.#notCommitted(transaction, error) })
+      }
+      this.#committed(transaction)
+      return Promise.resolve()
+    } catch (error) {
+      return Promise.reject(this.#notCommitted(transaction, error))
+    }
+  }
+
+  /** Appends the marker that commits what is in the only partition; resolves when it is stored, and with it all before. */
+  #storeEnd(transaction: Transaction, log: PartitionLog, part: TransactionPart): Promise<void> {
     if (part.lost !== undefined) throw part.lost
-    await log.durable(log.endTransaction(endOf(transaction, 'COMMIT')))
-    transaction.groups?.transactionEnded(transaction.slot.producerId, true)
-    transaction.slot.epoch++
+    return log.durable(log.endTransaction(endOf(transaction, 'COMMIT')))
+  }
+
+  #committed(transaction: Transaction): void {
+    const { groups, slot, parts } = transaction
+    groups?.transactionEnded(slot.producerId, true)
+    if (parts.size > 0) slot.epoch++
     this.#ended(transaction, 'committed', true)
+  }
+
+  /** What `commit` rejects with; the abort waits for the disk that has just failed, and the caller need not. */
+  #notCommitted(transaction: Transaction, error: unknown): unknown {
+    if (transaction.status_ === 'committing') {
+      transaction.failure = error
+      transaction.status_ = 'aborting'
+      void this.#track(this.#abort(transaction))
+    }
+    return abortedError(error)
   }
 
   async #commitSeveral(transaction: Transaction, parts: readonly (readonly [PartitionLog, TransactionPart])[]): Promise<void> {

@@ -18,6 +18,9 @@ export interface TransactionOptions {
 const DEFAULT_TIMEOUT_MS = 60_000
 const LONGEST_TIMEOUT_MS = 0x7fff_ffff
 
+/** How a transaction is begun of which nothing is said. */
+export const defaultTransactionOptions: BeginOptions = { transactionalId: undefined, timeoutMs: DEFAULT_TIMEOUT_MS }
+
 /** The options, checked and whole. */
 export function checkedTransactionOptions(options: TransactionOptions): BeginOptions {
   checkOptions(options, ['transactionalId', 'timeoutMs'], 'a transaction')

@@ -83,6 +83,8 @@ export class Transaction {
   failure: unknown
   /** @internal Sends and offset commits under way. */
   readonly underWay = new Set<Promise<unknown>>()
+  /** @internal Its commit. */
+  ending: Promise<void> | undefined
   /** @internal Told how it ends, when it commits offsets. */
   groups: GroupCoordinator | undefined
   readonly #ender: TransactionEnder
@@ -121,10 +123,19 @@ export class Transaction {
   /** Appends records in their order, and resolves with the place of each. */
   send<K, V>(topic: Topic<K, V>, records: readonly SendRecord<K, V>[]): Promise<SendResult[]>
   send<K, V>(topic: Topic<K, V>, input: SendRecord<K, V> | readonly SendRecord<K, V>[]): Promise<SendResult | SendResult[]> {
-    const sent = this.#submit(topic, input)
-    // Whoever does not await it hears of it from `commit`.
-    sent.catch(() => {})
-    return sent
+    try {
+      const results = this.#submit(topic, input)
+      if (!(results instanceof Promise)) return Promise.resolve(Array.isArray(input) ? results : results[0]!)
+      const sent = this.#later(results, Array.isArray(input))
+      // Whoever does not await it hears of it from `commit`.
+      sent.catch(() => {})
+      return sent
+    } catch (error) {
+      if (this.status_ === 'open') this.failure ??= error
+      const failed = Promise.reject(error)
+      failed.catch(() => {})
+      return failed
+    }
   }
 
   /**
@@ -162,9 +173,8 @@ export class Transaction {
    * @throws LogError `LOG_TXN_ABORTED` when something of it was lost: then nothing of it counts; `LOG_TXN_TIMED_OUT`, `LOG_PRODUCER_FENCED`,
    *   `LOG_CLOSED`. After a failed sync or write, `cause` says which, a crash before the next open of the partition may still bring all of it back
    */
-  async commit(): Promise<void> {
-    this.#checkOpen('commit')
-    await this.#ender.commit(this)
+  commit(): Promise<void> {
+    return this.status_ === 'open' ? this.#ender.commit(this) : Promise.reject(endedError(this, 'commit'))
   }
 
   /** Makes nothing of the transaction count. One that has been aborted already is left alone. */
@@ -201,16 +211,19 @@ export class Transaction {
     }
   }
 
-  async #submit<K, V>(topic: Topic<K, V>, input: SendRecord<K, V> | readonly SendRecord<K, V>[]): Promise<SendResult | SendResult[]> {
+  /** A promise only when something has to wait. */
+  #submit<K, V>(topic: Topic<K, V>, input: SendRecord<K, V> | readonly SendRecord<K, V>[]): SendResult[] | Promise<SendResult[]> {
+    this.#checkOpen('send')
+    const { parts } = topic
+    this.#ender.checkTopic(parts)
+    const { name } = parts.core.entry
+    if (isInternalTopic(name)) throw internalTopicError(name)
+    return this.#sendAll(parts, Array.isArray(input) ? input : [input as SendRecord<K, V>])
+  }
+
+  async #later(results: Promise<SendResult[]>, many: boolean): Promise<SendResult | SendResult[]> {
     try {
-      this.#checkOpen('send')
-      const parts = topic.parts
-      this.#ender.checkTopic(parts)
-      const { name } = parts.core.entry
-      if (isInternalTopic(name)) throw internalTopicError(name)
-      const many = Array.isArray(input)
-      const results = this.#sendAll(parts, many ? input : [input as SendRecord<K, V>])
-      const sent = results instanceof Promise ? await this.#until(results) : results
+      const sent = await this.#until(results)
       return many ? sent : sent[0]!
     } catch (error) {
       if (this.status_ === 'open') this.failure ??= error
@@ -218,7 +231,6 @@ export class Transaction {
     }
   }
 
-  /** A promise only when something has to wait. */
   #sendAll<K, V>(parts: TopicParts<K, V>, records: readonly SendRecord<K, V>[]): SendResult[] | Promise<SendResult[]> {
     const now = parts.clock.now()
     const ownTimes = timesKnown(parts)
