@@ -24,7 +24,7 @@ export type { DeadLetterInfo, DeadLetterStage } from './topics/consume/dead-lett
 export { DeadLetters } from './topics/consume/dead-letters.ts'
 export type { Delivery } from './topics/consume/delivery.ts'
 export type { Order } from './topics/consume/lane.ts'
-export type { Handler, HandlingFailure, LoopStats } from './topics/consume/loop.ts'
+export type { Handler, HandlingFailure, LoopStats } from './topics/consume/loop-options.ts'
 export type { ConsumeOptions, RetryOptions } from './topics/consume/options.ts'
 export type { DeadLetter, DeadLetterRange, ReplayOptions, ReplayReport } from './topics/consume/replay.ts'
 export { exponential, type ExponentialOptions, type RetryDelay } from './topics/consume/retry.ts'
@@ -40,10 +40,6 @@ export type { Committing, CommitPosition, CommittedRecord } from './topics/group
 export { type Committed, GroupConsumer } from './topics/groups/group-consumer.ts'
 export type { GroupConsumerOptions } from './topics/groups/group-options.ts'
 export type { KeyOf, LogConsumerOptions, SubscribedTopic, ValueOf } from './topics/groups/group-sources.ts'
-export {
-  type GroupDetails, type GroupInfo, type GroupMemberDetails, Groups, type PartitionLag, type PartitionReset, type ResetOptions,
-} from './topics/groups/groups-admin.ts'
-export type { GroupState } from './topics/groups/group-messages.ts'
 export {
   type GroupDetails, type GroupInfo, type GroupMemberDetails, Groups, type PartitionLag, type PartitionReset, type ResetOptions,
 } from './topics/groups/groups-admin.ts'

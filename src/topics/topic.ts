@@ -12,7 +12,7 @@ import { checkCompactOptions, compactNow, type CompactOptions, type CompactRepor
 import { Consumer, type ConsumerOptions } from './consumer.ts'
 import { Consumption } from './consume/consume.ts'
 import { DeadLetters } from './consume/dead-letters.ts'
-import { type Handler } from './consume/loop.ts'
+import { type Handler } from './consume/loop-options.ts'
 import { type ConsumeOptions } from './consume/options.ts'
 import { type PortableTopic } from './contract.ts'
 import { GroupConsumer } from './groups/group-consumer.ts'

@@ -103,3 +103,11 @@ export class Delivery<K, V> implements PortableRecord<K, V> {
     return this.decided
   }
 }
+
+/** What becomes of a record: what the handler said, else what it did. */
+export function outcomeOf<K, V>(delivery: Delivery<K, V>, failure: { readonly error: unknown } | undefined): Outcome & { readonly error?: unknown } {
+  const said = delivery.outcome
+  if (said === undefined) return failure === undefined ? ACCEPT : { type: 'release', delayMs: undefined, error: failure.error }
+  if (said.type === 'release') return { ...said, error: failure?.error ?? new Error('the handler released the record') }
+  return said
+}

@@ -6,73 +6,16 @@
  * Who handles a record is one of `concurrency` hands: an asynchronous function that takes one record after the other, so that a record costs
  * no promise but its handler's. A hand that finds nothing to do ends; whatever may bring something (`wake`) starts hands again.
  */
-import { type Clock, type Timer } from '../../base/clock.ts'
-import { isLogError, LogError } from '../../base/errors.ts'
-import { type Random } from '../../base/random.ts'
-import { Delivery, type Outcome } from './delivery.ts'
-import { Lane, type Leaving, type Order, Task } from './lane.ts'
-import { type CommitEntry, type Membership, type MembershipEvents, type Place } from './membership.ts'
-import { delayOf, DueHeap, type RetryDelay } from './retry.ts'
+import { type Timer } from '../../base/clock.ts'
+import { LogError } from '../../base/errors.ts'
+import { Commits, mayGoOn, TRY_AGAIN_MS } from './commits.ts'
+import { Delivery, type Outcome, outcomeOf } from './delivery.ts'
+import { type Lane, type Leaving, type Task } from './lane.ts'
+import { type Handler, type HandlingFailure, type LoopOptions, type LoopStats } from './loop-options.ts'
+import { type Membership, type Place } from './membership.ts'
+import { delayOf } from './retry.ts'
 import { RetryLane } from './retry-lane.ts'
-
-/** Handles a record. Returning accepts it, throwing releases it to be tried again. */
-export type Handler<K, V> = (record: Delivery<K, V>) => unknown
-
-/** What is told of an attempt that failed. */
-export interface HandlingFailure {
-  readonly topic: string
-  readonly partition: number
-  readonly offset: number
-  readonly error: unknown
-  /** How often the record was tried so far. */
-  readonly attempt: number
-  /** What happens now: it is tried again, goes to the dead letters, or the consumption ends with it. */
-  readonly next: 'retry' | 'dead-letter' | 'stop'
-}
-
-/** What a {@link ConsumeLoop} is told; everything is checked. */
-export interface LoopOptions<K, V> {
-  readonly clock: Clock
-  readonly random: Random
-  readonly order: Order
-  readonly concurrency: number
-  readonly attempts: number
-  readonly delay: RetryDelay
-  readonly retryable: (error: unknown) => boolean
-  /** A wait that is longer is spent in the retry topic; Infinity when there is none. */
-  readonly laterThanMs: number
-  readonly handlerTimeoutMs: number
-  /** How long a partition that is revoked waits for what is in hand. */
-  readonly drainMs: number
-  readonly commitIntervalMs: number
-  /** Waiting keeps the process alive. */
-  readonly ref: boolean
-  readonly join: (events: MembershipEvents) => Membership
-  /** The lanes of an assigned partition. */
-  readonly open: (place: Place) => readonly Lane<K, V>[] | Promise<readonly Lane<K, V>[]>
-  /**
-   * Stores records elsewhere and commits in the same step. Rejects when neither was done. Undefined: a record that cannot be handled ends
-   * the loop.
-   */
-  readonly putAside: ((records: readonly Leaving<K, V>[], entry: CommitEntry) => Promise<void>) | undefined
-  readonly onFailure: ((failure: HandlingFailure) => void) | undefined
-}
-
-/** The numbers of a loop. */
-export interface LoopStats {
-  /** Partitions that are assigned. */
-  readonly partitions: number
-  /** Records that handlers have in hand. */
-  readonly handling: number
-  /** Records that were read and are not finished: in hand, waiting for another attempt, or behind one of their key. */
-  readonly unfinished: number
-  /** Records that wait for another attempt. */
-  readonly waiting: number
-  readonly handled: number
-  /** Attempts that failed. */
-  readonly failures: number
-  readonly deadLetters: number
-}
+import { Waits } from './waits.ts'
 
 /** After so many records the event loop is let turn, even if all of them were in memory and no handler waited. */
 const RECORDS_PER_LOOP_TURN = 1024
@@ -80,8 +23,6 @@ const RECORDS_PER_LOOP_TURN = 1024
 const RECORDS_PER_LANE_TURN = 128
 /** Records put aside in one step. */
 const MOST_LEAVING = 100
-/** Before what failed and may succeed later, a commit or a hand-over, is tried again. */
-const TRY_AGAIN_MS = 1000
 /** The wall clock is looked at so often while records of the retry topic wait. */
 const MOST_DUE_WAIT_MS = 60_000
 const KEEP_ALIVE_MS = 0x7fff_ffff
@@ -111,15 +52,10 @@ export class ConsumeLoop<K, V> {
   private woken = false
   private turning = false
   // What waits for time
-  private readonly delayed = new DueHeap()
-  private readonly delayedTasks = new Map<number, Task<K, V>>()
-  private delayedCount = 0
-  private delayTimer: Timer | undefined
-  private delayTimerAt = Infinity
+  private readonly waits: Waits<Task<K, V>>
   private dueTimer: Timer | undefined
   private dueTimerAt = Infinity
-  private commitTimer: Timer | undefined
-  private committing: Promise<void> | undefined
+  private readonly commits: Commits<K, V>
   private timeoutTimer: Timer | undefined
   private keepAlive: Timer | undefined
   private readonly drains = new Set<() => void>()
@@ -129,6 +65,14 @@ export class ConsumeLoop<K, V> {
     this.options = options
     this.handler = handler
     this.done = new Promise((resolve, reject) => { this.settle = { resolve, reject } })
+    this.waits = new Waits(options.clock, (due) => {
+      for (const task of due) if (task.lane.state === 'open') this.ready.push(task)
+      this.wake()
+    })
+    this.commits = new Commits({
+      clock: options.clock, intervalMs: options.commitIntervalMs, commit: (entries) => this.member.commit(entries), lanes: () => this.allLanes(),
+      failed: (error) => this.crash(error),
+    })
     this.member = options.join({
       assigned: (places) => this.assigned(places),
       revoked: (places) => this.revoked(places),
@@ -175,7 +119,7 @@ export class ConsumeLoop<K, V> {
       unfinished += lane.tracker.unfinished
       handling += lane.inHand.size
     }
-    return { partitions: this.lanes.size, handling, unfinished, waiting: this.delayedTasks.size, ...this.counts }
+    return { partitions: this.lanes.size, handling, unfinished, waiting: this.waits.size, ...this.counts }
   }
 
   // Partitions come and go
@@ -213,7 +157,7 @@ export class ConsumeLoop<K, V> {
     const deadline = this.options.clock.monotonic() + this.options.drainMs
     // A stop has waited already.
     if (this.state === 'running') await this.drain(lanes, () => deadline)
-    await this.commitNow(lanes)
+    await this.commits.now(lanes)
     this.drop(lanes, tooLate('its partition was given to another member'))
   }
 
@@ -267,7 +211,7 @@ export class ConsumeLoop<K, V> {
     for (const lane of lanes) this.hands -= lane.abandonHands(reason)
     // Even a disk that never answers must not hold whoever stops.
     await this.withinTime(async () => {
-      await this.commitNow(lanes)
+      await this.commits.now(lanes)
       await this.member.leave()
     })
     if (this.isEnded) return
@@ -294,9 +238,9 @@ export class ConsumeLoop<K, V> {
   private finish(reason: unknown): void {
     this.state = 'ended'
     this.drop(this.allLanes(), reason)
-    for (const timer of [this.keepAlive, this.commitTimer, this.delayTimer, this.timeoutTimer, this.dueTimer]) timer?.cancel()
-    this.delayed.clear()
-    this.delayedTasks.clear()
+    for (const timer of [this.keepAlive, this.timeoutTimer, this.dueTimer]) timer?.cancel()
+    this.commits.end()
+    this.waits.clear()
     this.ready.length = 0
     this.look()
   }
@@ -384,7 +328,7 @@ export class ConsumeLoop<K, V> {
         this.laneTurn = 0
         lane.active = false
         this.row.shift()
-        if (lane.dirty) this.commitLater()
+        if (lane.dirty) this.commits.soon()
         if (lane.state === 'open') this.waitFor(lane)
         continue
       }
@@ -458,7 +402,7 @@ export class ConsumeLoop<K, V> {
   private completed(task: Task<K, V>, away = false): Task<K, V> | undefined {
     const { lane } = task
     const next = lane.finish(task, away)
-    if (this.commitTimer === undefined) this.commitLater()
+    this.commits.soon()
     if (!lane.active) this.activate(lane)
     if (next === undefined || lane.state !== 'open') return undefined
     if (this.sinceLoopTurn < RECORDS_PER_LOOP_TURN) return next
@@ -477,35 +421,7 @@ export class ConsumeLoop<K, V> {
     this.tell(task, error, 'retry')
     const delayMs = outcome.delayMs ?? delayOf(delay, task.attempts, random)
     if (delayMs > laterThanMs) this.leave(task, { task, error, stage: 'handle', due: clock.now() + delayMs })
-    else this.tryLater(task, delayMs)
-  }
-
-  private tryLater(task: Task<K, V>, delayMs: number): void {
-    const id = this.delayedCount++
-    this.delayedTasks.set(id, task)
-    this.delayed.add(id, this.options.clock.monotonic() + delayMs)
-    this.setDelayTimer()
-  }
-
-  private setDelayTimer(): void {
-    const { nextDue } = this.delayed
-    if (nextDue >= this.delayTimerAt) return
-    const { clock } = this.options
-    this.delayTimer?.cancel()
-    this.delayTimerAt = nextDue
-    this.delayTimer = clock.setTimer(() => this.wakeDelayed(), Math.max(0, nextDue - clock.monotonic()))
-  }
-
-  private wakeDelayed(): void {
-    this.delayTimerAt = Infinity
-    const now = this.options.clock.monotonic()
-    for (let id = this.delayed.take(now); id !== undefined; id = this.delayed.take(now)) {
-      const task = this.delayedTasks.get(id)!
-      this.delayedTasks.delete(id)
-      if (task.lane.state === 'open') this.ready.push(task)
-    }
-    if (this.delayed.size > 0) this.setDelayTimer()
-    this.wake()
+    else this.waits.add(task, delayMs)
   }
 
   /** The record is not tried any more. */
@@ -533,7 +449,7 @@ export class ConsumeLoop<K, V> {
     lane.handing = true
     try {
       // A commit that was made before must not come after.
-      while (this.committing !== undefined) await this.committing.catch(() => {})
+      await this.commits.settled()
       while (lane.leaving.length > 0 && lane.state !== 'closed') {
         const leaving = lane.leaving.slice(0, MOST_LEAVING)
         try {
@@ -614,55 +530,6 @@ export class ConsumeLoop<K, V> {
     this.failed(task, { type: 'release', delayMs: undefined, error })
     this.look()
   }
-
-  // Commits
-
-  private commitLater(): void {
-    if (this.commitTimer !== undefined || this.state !== 'running') return
-    this.commitTimer = this.options.clock.setTimer(() => {
-      this.commitTimer = undefined
-      void this.commitAll()
-    }, this.options.commitIntervalMs)
-  }
-
-  /** Commits what finished since; one such commit at a time, and none of a lane of which something is just put aside. */
-  private async commitAll(): Promise<void> {
-    if (this.committing !== undefined) return this.commitLater()
-    const lanes = this.allLanes().filter((lane) => lane.dirty && !lane.handing)
-    if (lanes.length === 0) return
-    try {
-      await this.commitAlone(lanes)
-    } catch (error) {
-      if (mayGoOn(error)) this.options.clock.setTimer(() => this.commitLater(), TRY_AGAIN_MS)
-      else if (lanes.some((lane) => !this.isClosed(lane))) this.crash(error)
-    }
-  }
-
-  private async commitAlone(lanes: readonly Lane<K, V>[]): Promise<void> {
-    try {
-      await (this.committing = this.commit(lanes))
-    } finally {
-      this.committing = undefined
-    }
-  }
-
-  private async commitNow(lanes: readonly Lane<K, V>[]): Promise<void> {
-    while (this.committing !== undefined) await this.committing.catch(() => {})
-    const dirty = lanes.filter((lane) => lane.dirty && !lane.handing && lane.state !== 'closed')
-    // What fails here was finished and comes again, as after a crash.
-    if (dirty.length > 0) await this.commitAlone(dirty).catch(() => {})
-  }
-
-  private async commit(lanes: readonly Lane<K, V>[]): Promise<void> {
-    const entries = lanes.map((lane) => lane.commitEntry())
-    for (const lane of lanes) lane.dirty = false
-    try {
-      await this.member.commit(entries)
-    } catch (error) {
-      for (const lane of lanes) lane.dirty = true
-      throw error
-    }
-  }
 }
 
 /** The record may wait for long: it must not keep the memory of all records that were read with it, nor need its file again. */
@@ -678,26 +545,9 @@ function nameOf({ topic, partition }: Place): string {
   return `${partition} ${topic}`
 }
 
-/** Whether what failed may succeed later: the disk is full, or the member is just losing what it commits for. */
-function mayGoOn(error: unknown): boolean {
-  if (!isLogError(error)) return false
-  if (error.retriable || error.code === 'LOG_GENERATION_STALE' || error.code === 'LOG_MEMBER_UNKNOWN') return true
-  return error.code === 'LOG_TXN_ABORTED' && isLogError(error.cause) && mayGoOn(error.cause)
-}
-
 function tooLate(why: string): LogError {
   return new LogError('LOG_HANDLER_TIMED_OUT', `what the handler does is not waited for any longer: ${why}`)
 }
-
-/** What becomes of a record: what the handler said, else what it did. */
-function outcomeOf<K, V>(delivery: Delivery<K, V>, failure: { readonly error: unknown } | undefined): Outcome & { readonly error?: unknown } {
-  const said = delivery.outcome
-  if (said === undefined) return failure === undefined ? ACCEPTED : { type: 'release', delayMs: undefined, error: failure.error }
-  if (said.type === 'release') return { ...said, error: failure?.error ?? new Error('the handler released the record') }
-  return said
-}
-
-const ACCEPTED: Outcome = { type: 'accept' }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'

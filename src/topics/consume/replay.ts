@@ -12,7 +12,7 @@ import { type DeadLetterInfo, originalHeaders, readDeadLetter } from './dead-let
 import { Delivery } from './delivery.ts'
 import { type FinishedSet } from './finished-set.ts'
 import { type AsidePlace } from './hand-over.ts'
-import { type Handler } from './loop.ts'
+import { type Handler } from './loop-options.ts'
 import { type CommitEntry } from './membership.ts'
 import { NOT_BEFORE_HEADER, originOf } from './retry-lane.ts'
 import { storeTogether } from './store-together.ts'

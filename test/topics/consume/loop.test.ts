@@ -9,7 +9,7 @@ import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { string } from '../../../src/topics/codecs.ts'
 import { type Delivery } from '../../../src/topics/consume/delivery.ts'
 import { FinishedSet } from '../../../src/topics/consume/finished-set.ts'
-import { type HandlingFailure } from '../../../src/topics/consume/loop.ts'
+import { type HandlingFailure } from '../../../src/topics/consume/loop-options.ts'
 import { failure, memoryLog } from '../harness.ts'
 import { appendRaw, FakeGroup } from './fake-group.ts'
 
