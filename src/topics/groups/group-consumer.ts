@@ -286,6 +286,9 @@ export class GroupConsumer<K, V, P> {
         failed: (error) => this.#failed(error),
       })
       await this.#unlessAborted(this.#member.start(), signal)
+    } catch (error) {
+      // Closed meanwhile: then the loop just ends.
+      if (this.#life.alive) throw error
     } finally {
       keepAlive?.cancel()
     }
