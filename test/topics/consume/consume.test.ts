@@ -2,9 +2,10 @@
  * Managed consumption as a user has it: over a log, with groups.
  */
 import { expect, test } from 'vitest'
-import { type CommitLog, type Delivery, string, type Topic } from '../../../src/index.ts'
+import { seededRandom } from '../../../src/base/random.ts'
+import { type CommitLog, type Consumption, type Delivery, string, type Topic } from '../../../src/index.ts'
 import { MemoryFileSystem } from '../../../src/files/memory.ts'
-import { failure, kinds, memoryLog } from '../harness.ts'
+import { collect, failure, kinds, memoryLog } from '../harness.ts'
 
 type Record = Delivery<string, string>
 
@@ -86,6 +87,70 @@ test('a restart hands out exactly what was not finished, however far above the c
   await until(() => handled.length >= 10)
   await second.stop()
   expect(handled).toEqual([3, 13, 23, 33, 43, 53, 63, 73, 83, 93])
+})
+
+test('a long wait survives a restart in the retry topic, with its attempts, and those of its key wait for it', async () => {
+  const files = new MemoryFileSystem()
+  const log = await memoryLog({ files })
+  const topic = await filled(log, 0)
+  await topic.send([{ key: 'a', value: 'fails' }, { key: 'a', value: 'behind' }, { key: 'b', value: 'beside' }])
+  const options = { group: 'g', order: 'key', retry: { attempts: 3, delay: 100, topic: true, withinMs: 10 } } as const
+  const seen: string[] = []
+  const handler = async ({ topic: from, value, attempt }: Record): Promise<void> => {
+    seen.push(`${from} ${value} ${attempt}`)
+    if (value === 'fails') throw new Error('no')
+  }
+  const running = topic.consume(options, handler)
+  await until(() => seen.length >= 2 && running.stats().handled === 1)
+  await until(() => log.stats().topics.find(({ name }) => name === 't.g.retry')!.partitions.some(({ nextOffset }) => nextOffset > 0))
+  await running.stop()
+  await log.close()
+  const again = await memoryLog({ files })
+  const next = (await again.topic<string, string>('t')).consume(options, handler)
+  await until(() => next.stats().deadLetters === 1 && seen.at(-1)!.includes('behind'))
+  await next.stop()
+  expect(seen.filter((one) => !one.includes('beside'))).toEqual(['t fails 1', 't fails 2', 't fails 3', 't behind 1'])
+})
+
+test('whoever joins and leaves when, every record is finished once, poison dies once, and keys keep their order', async () => {
+  for (let seed = 1; seed <= 4; seed++) {
+    const random = seededRandom(seed)
+    const log = await memoryLog()
+    const topic = await log.topic<string, string>('t', { partitions: 5, key: string, value: string })
+    const count = 400
+    const isPoison = (): string => (random.int(20) === 0 ? '-' : '')
+    await topic.send(Array.from({ length: count }, (_, index) => ({ key: `k${random.int(30)}`, value: `${isPoison()}${index}` })))
+    const times = new Map<string, number>()
+    const last = new Map<string, number>()
+    const handler = async ({ key, value }: Record): Promise<void> => {
+      for (let turn = random.int(3); turn >= 0; turn--) await new Promise<void>((resolve) => setImmediate(resolve))
+      if (value!.startsWith('-')) throw new Error('poison')
+      times.set(value!, (times.get(value!) ?? 0) + 1)
+      expect(Number(value)).toBeGreaterThan(last.get(key!) ?? -1)
+      last.set(key!, Number(value))
+    }
+    const members: Consumption<string, string>[] = []
+    const handled = (): number => times.size + [...dead].reduce((sum, [, one]) => sum + one.stats().deadLetters, 0)
+    const dead = new Map<number, Consumption<string, string>>()
+    const join = (): void => {
+      const member = topic.consume({ group: 'g', order: 'key', concurrency: 1 + random.int(6), retry: { attempts: 2, delay: 1 } }, handler)
+      dead.set(dead.size, member)
+      members.push(member)
+    }
+    join()
+    for (const end = Date.now() + 60_000; handled() < count && Date.now() < end;) {
+      for (let turn = random.int(40); turn >= 0; turn--) await new Promise<void>((resolve) => setImmediate(resolve))
+      if (members.length < 4 && random.int(2) === 0) join()
+      else if (members.length > 1) await members.splice(random.int(members.length), 1)[0]!.stop()
+    }
+    await Promise.all(members.map((member) => member.stop()))
+    const values = topic.partitions.flatMap((partition) => [...partition.read()].map(({ value }) => value))
+    const poison = values.filter((value) => value!.startsWith('-'))
+    const letters = (await collect(topic.deadLetters('g').list())).map(({ record }) => record.value)
+    expect(letters.toSorted(), `seed ${seed}`).toEqual(poison.toSorted())
+    expect(times.size, `seed ${seed}`).toBe(count - poison.length)
+    expect([...times.values()].every((one) => one === 1), `seed ${seed}`).toBe(true)
+  }
 })
 
 test('closing the log ends a consumption, and what finished is committed', async () => {

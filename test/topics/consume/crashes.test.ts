@@ -30,10 +30,19 @@ async function opened(disk: SimulatedDisk): Promise<Opened> {
   return { log, clock, topic: await ended(log.topic<string, string>('t', { partitions: 2, key: string, value: string })) }
 }
 
-const options: ConsumeOptions = { group: 'g', order: 'key', retry: { attempts: 2, delay: 50 }, autoCommitIntervalMs: 20 }
+/** Waits in memory, and waits in a retry topic. */
+const kinds: readonly { readonly name: string; readonly options: ConsumeOptions }[] = [
+  { name: 'a wait in memory', options: { group: 'g', order: 'key', retry: { attempts: 2, delay: 50 }, autoCommitIntervalMs: 20 } },
+  {
+    name: 'a wait in the retry topic',
+    options: { group: 'g', order: 'key', retry: { attempts: 2, delay: 50, topic: true, withinMs: 10 }, autoCommitIntervalMs: 20 },
+  },
+]
 
 /** Consumes until everything ended somewhere, and stops. */
-async function consumed({ topic, clock }: Opened, handled: Set<string>, again: ReadonlySet<string> = new Set()): Promise<void> {
+async function consumed(
+  { topic, clock }: Opened, options: ConsumeOptions, handled: Set<string>, again: ReadonlySet<string> = new Set(),
+): Promise<void> {
   const running = topic.consume(options, async ({ value, attempt }) => {
     expect(again.has(value!), `${value} was committed as finished and comes again, attempt ${attempt}`).toBe(false)
     if (value!.startsWith('-')) throw new Error('never')
@@ -51,33 +60,35 @@ async function dead({ topic }: Opened): Promise<(string | null)[]> {
   return (await collect(topic.deadLetters('g').list())).map(({ record }) => record.value).sort()
 }
 
-test('whichever call to the disk a crash comes at, nothing is lost and nothing is there twice', async () => {
-  const left: { readonly disk: SimulatedDisk; readonly what: string; readonly handled: ReadonlySet<string> }[] = []
-  const handled = new Set<string>()
-  let watching = false
-  const onCall = ({ number, verb, path }: DiskCall, disk: SimulatedDisk): void => {
-    if (!watching || disk !== first || READS.includes(verb)) return
-    const power = number % 2 === 0
-    const what = `SEED=${SEED}, call ${number}: ${verb} ${path}, ${power ? 'power cut' : 'killed'}`
-    left.push({ disk: disk.fork(SEED + number, { power }), what, handled: new Set(handled) })
-  }
-  const first: SimulatedDisk = new SimulatedDisk({ seed: SEED, onCall })
-  const log = await opened(first)
-  await ended(log.topic.send(VALUES.map((value, index) => ({ key: `k${index}`, value, partition: index % 2 }))))
-  watching = true
-  await consumed(log, handled)
-  watching = false
-  expect(await dead(log)).toEqual(['-1', '-2', '-3'])
-  await ended(log.log.close())
-  expect(left.length).toBeGreaterThan(20)
-  for (const { disk, what, handled: before } of left) {
-    const next = await opened(disk)
-    const all = new Set(before)
-    await consumed(next, all)
-    expect([...all].sort(), what).toEqual(['a', 'b', 'c', 'd', 'e'])
-    expect(await dead(next), what).toEqual(['-1', '-2', '-3'])
-    // And everything is committed: nothing comes again.
-    await consumed(next, new Set(), new Set(VALUES))
-    await ended(next.log.close())
-  }
-}, 240_000)
+for (const { name, options } of kinds) {
+  test(`with ${name}, whichever call to the disk a crash comes at, nothing is lost and nothing is there twice`, async () => {
+    const left: { readonly disk: SimulatedDisk; readonly what: string; readonly handled: ReadonlySet<string> }[] = []
+    const handled = new Set<string>()
+    let watching = false
+    const onCall = ({ number, verb, path }: DiskCall, disk: SimulatedDisk): void => {
+      if (!watching || disk !== first || READS.includes(verb)) return
+      const power = number % 2 === 0
+      const what = `SEED=${SEED}, call ${number}: ${verb} ${path}, ${power ? 'power cut' : 'killed'}`
+      left.push({ disk: disk.fork(SEED + number, { power }), what, handled: new Set(handled) })
+    }
+    const first: SimulatedDisk = new SimulatedDisk({ seed: SEED, onCall })
+    const log = await opened(first)
+    await ended(log.topic.send(VALUES.map((value, index) => ({ key: `k${index}`, value, partition: index % 2 }))))
+    watching = true
+    await consumed(log, options, handled)
+    watching = false
+    expect(await dead(log)).toEqual(['-1', '-2', '-3'])
+    await ended(log.log.close())
+    expect(left.length).toBeGreaterThan(20)
+    for (const { disk, what, handled: before } of left) {
+      const next = await opened(disk)
+      const all = new Set(before)
+      await consumed(next, options, all)
+      expect([...all].sort(), what).toEqual(['a', 'b', 'c', 'd', 'e'])
+      expect(await dead(next), what).toEqual(['-1', '-2', '-3'])
+      // And everything is committed: nothing comes again.
+      await consumed(next, options, new Set(), new Set(VALUES))
+      await ended(next.log.close())
+    }
+  }, 240_000)
+}
