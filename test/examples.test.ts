@@ -13,6 +13,7 @@ const examples = readdirSync(join(root, 'examples')).filter((name) => name.endsW
 /** What an example is run with, to be quick, and what it must print. */
 const told: Record<string, { readonly parameters?: string[]; readonly prints?: RegExp[] }> = {
   'beside.ts': { prints: [/the child cannot write/, /the child reads job 1\n(?:.*\n)*.*job 5/] },
+  'consume.ts': { prints: [/dead: eve is blocked, tried 3 times/, /3 replayed\nand what was dead:\n {2}mail 1 to eve/] },
   'follow.ts': { prints: [/kitchen 18.5 °C at offset 0/, /again, from the second minute on:\n {2}kitchen 19.2 °C\n {2}kitchen 18.9 °C/] },
   'quickstart.ts': {
     parameters: ['--records', '20000'],
