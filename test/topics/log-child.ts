@@ -68,6 +68,14 @@ const verbs: Record<string, (order: Order) => unknown> = {
   },
   /** Goes on until the process ends, and says how far it is acknowledged. */
   write: (order) => void write(order),
+  /** Goes on until it is told to stop: 50 keys in turn, and a compaction after each round of them. */
+  rewrite: (order) => void (rewriting = rewrite(order)),
+  stopRewriting: async () => {
+    stopped = true
+    await rewriting
+  },
+  /** All that a partition holds, as offsets and keys. */
+  scan: (order) => [...partitionOf(order).read()].map(({ offset, key }) => [offset, key]),
   follow: ({ topic, from = 'earliest' }) => void follow(topic, from),
   stats: (order) => partitionOf(order).stats(),
   truncate: (order) => partitionOf(order).truncate(order.offset),
@@ -101,6 +109,22 @@ async function write(order: Order): Promise<void> {
     for (let more = turn % 4; more > 0; more--) last = append(order)
     await partitionOf(order).durable(last)
     say({ event: 'acknowledged', partition: order.partition, end: last + 1 })
+  }
+}
+
+let rewriting: Promise<void> | undefined
+let stopped = false
+
+async function rewrite(order: Order): Promise<void> {
+  const partition = partitionOf(order)
+  while (!stopped) {
+    let last = -1
+    for (let count = 0; count < 150; count++) {
+      last = partition.append({ key: `k${partition.nextOffset % 50}`, value: `${order.partition}/${partition.nextOffset}/${process.pid}` })
+    }
+    await partition.durable(last)
+    say({ event: 'acknowledged', partition: order.partition, end: last + 1 })
+    await partition.compactNow()
   }
 }
 

@@ -147,6 +147,32 @@ test('a reader beside a writer is handed every acknowledged record in order, whi
   }
 })
 
+test('readers beside a writer that compacts all the time skip nothing that stays, read nothing twice, and meet no damage', async () => {
+  const folder = freshFolder()
+  const busy = await workshop.start()
+  await busy.open(folder, 't', { settings: { ...small, cleanupPolicy: 'compact' } })
+  await busy.tell('rewrite', { topic: 't', partition: 0 })
+  await busy.until(() => busy.acknowledged(0) > 300)
+  const following = await follower(folder)
+  const scanning = await workshop.start()
+  await scanning.open(folder, 't', { readOnly: true })
+  for (let round = 0; round < 60; round++) {
+    const records = (await scanning.tell('scan', { topic: 't', partition: 0 })) as [number, string][]
+    // Each key is written once in 50 offsets, and its last record stays.
+    const end = records.at(-1)![0] + 1
+    expect(records.slice(-50).map(([offset]) => offset)).toEqual(Array.from({ length: 50 }, (_, index) => end - 50 + index))
+    expect(records.every(([offset, key], index) => key === `k${offset % 50}` && (index === 0 || offset > records[index - 1]![0]))).toBe(true)
+  }
+  await busy.tell('stopRewriting')
+  const end = busy.acknowledged(0)
+  await reaches(following, end)
+  expect(following.said.filter(({ event }) => event === 'ended')).toEqual([])
+  const offsets = following.records(0).map(({ offset }) => offset)
+  expect(offsets.slice(-50)).toEqual(Array.from({ length: 50 }, (_, index) => end - 50 + index))
+  expect(offsets.every((offset, index) => index === 0 || offset > offsets[index - 1]!)).toBe(true)
+  expect(following.records(0).every(({ offset, value }) => value === `0/${offset}/${busy.pid}`)).toBe(true)
+})
+
 test('a reader sees topics and partitions that are made later', async () => {
   const folder = freshFolder()
   const busy = await writer(folder)
