@@ -6,6 +6,7 @@ import { type Job, type Subject } from './job.ts'
 
 const loaders: Readonly<Record<string, () => Promise<Subject>>> = {
   commitlog: async () => (await import('./subjects/commitlog.ts')).commitlog,
+  consume: async () => (await import('./subjects/consume.ts')).consume,
   raw: async () => (await import('./subjects/raw.ts')).raw,
   'node:sqlite': async () => (await import('./subjects/sqlite.ts')).nodeSqlite,
   'better-sqlite3': async () => (await import('./subjects/sqlite.ts')).betterSqlite3,

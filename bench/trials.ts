@@ -249,6 +249,17 @@ export const trials: readonly Trial[] = [
     goals: [{ of: 'batches', least: 15 * MB }, { of: 'records', least: 6 * MB }],
   },
   {
+    name: 'consume', what: 'managed consumption: an asynchronous handler that does nothing, concurrency 64',
+    conditions: `values of 100 B as bytes, 10,007 keys over 4 partitions, closed log opened anew, system cache warm, durability os, ${WASM}`,
+    work: 'consume', figure: 'perSecond', unit: 'records/s', records: 1_000_000, bytes: 100,
+    contestants: [
+      { name: 'by key', kind: 'ours', subject: 'consume', how: 'key', means: 'order key: records of a key one after the other' },
+      { name: 'by partition', kind: 'reference', subject: 'consume', how: 'partition', means: 'order partition: one record of each at a time' },
+      { name: 'no order', kind: 'reference', subject: 'consume', how: 'none', means: 'order none' },
+    ],
+    goals: [{ of: 'by key', least: 300_000 }],
+  },
+  {
     name: 'open-clean', what: 'open after a clean close, 1 GiB in 16 segments',
     conditions: 'values of 1 KiB, durability sync, loaded before, until the topic is there; system cache warm',
     work: 'open', figure: 'ms', unit: 'ms', records: GIB_OF_1K, bytes: 1024, fill: GIB_OF_1K, diskGiB: 4, job: { durability: 'sync' },
