@@ -16,7 +16,7 @@ export const copyOptions: Readonly<Record<string, Option>> = {
 
 /** Copies the log in one folder to another and says what was copied. */
 export async function copy(call: Call, from: string, to: string): Promise<number> {
-  if (isInside(to, from) || isInside(from, to)) throw new UsageError(`${to} and ${from} lie inside each other`)
+  checkApart(from, to)
   const { screen, terminal } = call
   const report = await copyLog(diskFileSystem, from, to, {
     clock: systemClock, random: systemRandom, check: !call.flag('unchecked'), signal: terminal.signal,
@@ -25,6 +25,11 @@ export async function copy(call: Call, from: string, to: string): Promise<number
   screen.clearBar()
   for (const line of call.json ? jsonLines(report) : [summary(report, to)]) await screen.print(line)
   return 0
+}
+
+/** Throws a UsageError when one folder lies inside the other. */
+export function checkApart(from: string, to: string): void {
+  if (isInside(to, from) || isInside(from, to)) throw new UsageError(`${to} and ${from} lie inside each other`)
 }
 
 function jsonLines({ partitions }: CopyReport): string[] {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { commitlog } from '../tools/command.ts'
 
-const commands = ['topics', 'dump', 'verify', 'repair', 'tail', 'produce', 'export', 'backup', 'restore']
+const commands = ['topics', 'dump', 'verify', 'repair', 'tail', 'produce', 'export', 'import', 'backup', 'restore']
 let root: string
 let data: string
 
@@ -112,8 +112,8 @@ test('a log that cannot be opened is one clear line with the error\'s code, and 
   const catalog = join(folder, 'commitlog.json')
   const text = readFileSync(catalog, 'utf8')
   for (const [content, code, names] of [
-    [text.replace('"version": "1.0"', '"version": "2.0"'), 'LOG_VERSION_UNSUPPORTED', commands],
-    [text.slice(0, 100), 'LOG_FILE_CORRUPT', ['topics', 'tail', 'produce']],
+    [text.replace('"version": "1.0"', '"version": "2.0"'), 'LOG_VERSION_UNSUPPORTED', commands.filter((name) => name !== 'import')],
+    [text.slice(0, 100), 'LOG_FILE_CORRUPT', ['topics', 'tail', 'produce', 'export']],
     [text.slice(0, 100), 'LOG_CORRUPT', ['backup', 'restore']],
   ] as const) {
     writeFileSync(catalog, content)

@@ -3,9 +3,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { diskFileSystem } from '../../src/files/disk.ts'
+import { commitlog as inThisProcess } from '../tools/command.ts'
 import { type Outside, outsideProject, type Ran, run } from '../tools/outside.ts'
 import { flip } from '../tools/small-log.ts'
 
@@ -136,3 +138,38 @@ test.runIf(process.platform !== 'win32')('Ctrl-C ends following with 0, and prod
   expect(await ended(following)).toBe(0)
   expect((await commitlog('verify', folder)).stdout).toContain('2 records')
 })
+
+test('an import that is killed again and again stores every record once', async () => {
+  const [source, folder] = [join(outside.folder, 'lines'), join(outside.folder, 'imported')]
+  const count = 60_000
+  const lines = Array.from({ length: count }, (_, number) => {
+    const topic = number < count / 2 ? 'a' : 'b'
+    return JSON.stringify({ topic, partition: number % 2, offset: number, ts: number, key: null, payload: `value ${number}` })
+  })
+  writeFileSync(source, `${lines.join('\n')}\n`)
+  for (const killAt of [1, 5_000, 20_000, 35_000, 50_000]) {
+    const importing = start('import', source, folder, '--wait', '60')
+    const end = ended(importing)
+    while (importing.exitCode === null && (await stored(folder)) < killAt) await new Promise((resolve) => setImmediate(resolve))
+    expect(importing.exitCode).toBeNull()
+    importing.kill('SIGKILL')
+    await end
+  }
+  const whole = await commitlog('import', source, folder, '--wait', '60', '--json')
+  expect(whole).toMatchObject({ code: 0, stderr: '' })
+  const { records, there } = JSON.parse(whole.stdout) as { records: number; there: number }
+  expect(records + there).toBe(count)
+  expect(there).toBeGreaterThan(0)
+  const found = (await inThisProcess(['export', folder, '--format', 'kcat'])).lines.map((line) => (JSON.parse(line) as { payload: string }).payload)
+  expect(found).toHaveLength(count)
+  expect(new Set(found).size).toBe(count)
+  expect((await commitlog('verify', folder)).code).toBe(0)
+}, 120_000)
+
+/** How many offsets readers of a log that may not be there yet can see. */
+async function stored(folder: string): Promise<number> {
+  const { lines } = await inThisProcess(['topics', folder, '--json'])
+  const topics = lines.map((line) => JSON.parse(line) as { topic: string; partitions: { highWatermark: number }[] })
+  return topics.filter(({ topic }) => !topic.startsWith('__'))
+    .reduce((sum, { partitions }) => sum + partitions.reduce((inner, { highWatermark }) => inner + highWatermark, 0), 0)
+}
