@@ -76,6 +76,7 @@ export class PartitionLog implements CursorSource {
   /** Of a read-only log: what the mark said when it was last looked at. */
   #followed: MarkState | undefined
   #closed = false
+  #reopening: Promise<void> | undefined
   #closedBecause: LogError | undefined
   #hasAborted: boolean
   #listeners: (() => void)[] = []
@@ -363,7 +364,14 @@ export class PartitionLog implements CursorSource {
     const writer = this.#writer
     if (writer === undefined) throw this.#readOnlyError()
     if (writer.state !== 'fenced') return
-    await guardedAsync(`reopening ${this.topic}-${this.partition}`, () => this.#reopen(writer))
+    // Whoever asks meanwhile waits for the same: a second one would cut what was appended since.
+    const reopening = this.#reopening ?? guardedAsync(`reopening ${this.topic}-${this.partition}`, () => this.#reopen(writer))
+    this.#reopening = reopening
+    try {
+      await reopening
+    } finally {
+      if (this.#reopening === reopening) this.#reopening = undefined
+    }
   }
 
   async #reopen(writer: Writer): Promise<void> {

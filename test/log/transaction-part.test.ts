@@ -148,6 +148,20 @@ test('a fence loses what was not acknowledged: what was may go on after a reopen
   await one.close()
 })
 
+test('a partition that several reopen at once is opened again once', async () => {
+  const one = await place()
+  one.disk.inject({ verb: 'sync', path: /\.log$/, error: 'EIO', times: 1 })
+  add(one, undefined, 'lost')
+  await one.log.flush().catch(() => {})
+  const reopened = [one.log.reopen(), one.log.reopen()]
+  await reopened[0]
+  const [offset] = add(one, undefined, 'kept')
+  await one.log.flush()
+  await reopened[1]
+  expect([values(one), offset, one.log.leaderEpoch]).toEqual([['kept'], 1, 1])
+  await one.close()
+})
+
 test('a cut into it loses it', async () => {
   const one = await place()
   const part = new TransactionPart(5n, 0)

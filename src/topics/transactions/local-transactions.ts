@@ -33,9 +33,6 @@ export interface BeginOptions {
   readonly timeoutMs: number
 }
 
-/** Milliseconds after which a record that could not be stored is tried again. */
-const RETRY_MS = 1000
-
 /** The transactions of one folder in this process. */
 export class LocalTransactions implements TransactionEnder {
   readonly #core: LogCore
@@ -145,6 +142,8 @@ export class LocalTransactions implements TransactionEnder {
     const reason = new LogError('LOG_CLOSED', `the log ${this.#core.folder} is closed: its transaction was aborted`)
     for (const transaction of this.#open) void this.fence(transaction, reason)
     await Promise.allSettled([...this.#open].map(({ ending }) => ending))
+    // What cannot be stored now is told by the next open.
+    this.#core.markers.close()
     await Promise.allSettled(this.#ending)
   }
 
@@ -265,7 +264,7 @@ export class LocalTransactions implements TransactionEnder {
     transaction.groups?.transactionEnded(transaction.slot.producerId, false)
     while (!(await this.#stored(transaction, 'PrepareAbort'))) {
       if (this.#closed) return
-      await new Promise<void>((resolve) => this.#core.env.clock.setTimer(resolve, RETRY_MS, { ref: false }))
+      await this.#core.markers.pause()
     }
     const logs = [...transaction.parts.keys()]
     await this.#complete(transaction, logs.map((log) => this.#core.markers.store(log, endOf(transaction, 'ABORT'))), 'CompleteAbort')

@@ -24,7 +24,7 @@ export class Markers {
   async store(log: PartitionLog, marker: TransactionEnd): Promise<boolean> {
     while (!this.#closed && log.state !== 'closed') {
       if (await this.tryToStore(log, marker)) return true
-      if (!this.#closed) await this.#change(log)
+      if (!this.#closed) await this.pause(log)
     }
     return false
   }
@@ -36,7 +36,9 @@ export class Markers {
       const offset = log.endTransaction(marker)
       // Nothing is open: it never was, or a marker is on its way, which must be stored as well.
       const last = offset < 0 ? log.nextOffset - 1 : offset
-      if (last >= log.durableOffset) await log.durable(last)
+      if (last < log.durableOffset) return true
+      log.hurry()
+      await log.durable(last)
       return true
     } catch {
       return false
@@ -49,17 +51,18 @@ export class Markers {
     for (const wake of [...this.#waiting]) wake()
   }
 
-  /** Waits for the partition to change, or for a while. */
-  #change(log: PartitionLog): Promise<void> {
+  /** Waits for a while, at most until the partition changes, or nothing is tried any more. */
+  pause(log?: PartitionLog): Promise<void> {
+    if (this.#closed) return Promise.resolve()
     return new Promise((resolve) => {
       const wake = (): void => {
         timer.cancel()
-        ignore()
+        ignore?.()
         this.#waiting.delete(wake)
         resolve()
       }
       const timer = this.#clock.setTimer(wake, RETRY_MS, { ref: false })
-      const ignore = log.onProgress(wake)
+      const ignore = log?.onProgress(wake)
       this.#waiting.add(wake)
     })
   }
