@@ -62,7 +62,7 @@ const lifeOfWorker = `
 async function built(fault: PlantedFault | undefined): Promise<string> {
   const target = mkdtempSync(join(folder, 'built-'))
   const bundle = await rolldown({
-    input: fileURLToPath(new URL('simulate.ts', import.meta.url)),
+    input: fileURLToPath(new URL(fault?.lives ?? 'simulate.ts', import.meta.url)),
     platform: 'node',
     external: (id) => !id.startsWith('.') && !id.startsWith('/'),
     plugins: [{ name: 'planted-fault', load: (id) => (fault !== undefined && id === join(source, fault.file) ? planted(id, fault) : undefined) }],

@@ -9,6 +9,8 @@ export interface PlantedFault {
   readonly file: string
   readonly find: string
   readonly replace: string
+  /** Whose lives find it: the file of the simulation. Default `simulate.ts`. */
+  readonly lives?: 'transactions.ts' | 'compacting.ts'
 }
 
 export const plantedFaults: readonly PlantedFault[] = [
@@ -155,5 +157,89 @@ export const plantedFaults: readonly PlantedFault[] = [
     file: 'log/segment.ts',
     find: 'writeFullySync(this.handle, buffer, from, to, this.size)',
     replace: 'writeFullySync(this.handle, buffer, from, to, this.size === 77 ? (undefined as unknown as { at: number }).at : this.size)',
+  },
+  {
+    mistake: 'a commit is decided before its records are stored',
+    file: 'topics/transactions/local-transactions.ts',
+    find: '      await log.durable(part.lastOffset)\n',
+    replace: '      log.durable(part.lastOffset).catch(() => {})\n',
+    lives: 'transactions.ts',
+  },
+  {
+    mistake: 'that a commit is decided is not stored',
+    file: 'topics/transactions/state-log.ts',
+    find: 'await log.durable(appended(',
+    replace: 'void (appended(',
+    lives: 'transactions.ts',
+  },
+  {
+    mistake: 'what a crash left open is not aborted at open',
+    file: 'topics/transactions/resolve.ts',
+    find: 'if (unresolved.length === 0) return',
+    replace: 'return',
+    lives: 'transactions.ts',
+  },
+  {
+    mistake: 'what was decided is aborted at open',
+    file: 'topics/transactions/resolve.ts',
+    find: 'listed === true && ',
+    replace: 'false && ',
+    lives: 'transactions.ts',
+  },
+  {
+    mistake: 'a commit that may be stored is aborted before it is taken back',
+    file: 'topics/transactions/local-transactions.ts',
+    find: 'void this.#track(this.#takeBack(transaction))',
+    replace: 'void this.#track(this.#abort(transaction))',
+    lives: 'transactions.ts',
+  },
+  {
+    mistake: 'a transaction that lost records is committed',
+    file: 'topics/transactions/local-transactions.ts',
+    find: 'if (part.lost !== undefined) throw part.lost\n    return log.durable',
+    replace: 'return log.durable',
+    lives: 'transactions.ts',
+  },
+  {
+    mistake: 'segments of a cleaning count before their names are durable',
+    file: 'log/segment-swap.ts',
+    find: 'this.#rename(cleaned[kind], swap[kind])\n    await this.#syncFolder()',
+    replace: 'this.#rename(cleaned[kind], swap[kind])',
+    lives: 'compacting.ts',
+  },
+  {
+    mistake: 'segments of a cleaning take the place of others before they are synced',
+    file: 'log/cleaned-segment.ts',
+    find: 'if (this.#env.files.durable) for (const file of files) await this.#env.syncs.run(() => file.sync())',
+    replace: '',
+    lives: 'compacting.ts',
+  },
+  {
+    mistake: 'the mark speaks of segments that a cleaning takes away',
+    file: 'log/cleaner.ts',
+    find: 'await writer.settleMark()',
+    replace: '',
+    lives: 'compacting.ts',
+  },
+  {
+    mistake: 'tombstones go before anybody could see them',
+    file: 'log/cleaner-filter.ts',
+    find: 'this.#tombstonesStay = !horizonPassed',
+    replace: 'this.#tombstonesStay = false',
+    lives: 'compacting.ts',
+  },
+  {
+    mistake: 'records of aborted transactions take the place of others',
+    file: 'log/cleaner.ts',
+    find: 'else if (!transactions.data(header) && header.recordCount > 0)',
+    replace: 'else if (header.recordCount > 0)',
+    lives: 'compacting.ts',
+  },
+  {
+    mistake: 'new segments get their names before those of the old ones are durably gone',
+    file: 'log/segment-swap.ts',
+    find: 'this.#delete(source.path)),\n      () => this.#syncFolder(),',
+    replace: 'this.#delete(source.path)),',
+    lives: 'compacting.ts',
   },
 ]

@@ -36,7 +36,8 @@ function endOf(log: PartitionLog, open: ProducerEntry, committed: StoredTransact
   const listed = committed?.transactionPartitions?.some(({ topic, partitionIds }) => topic === log.topic && partitionIds.includes(log.partition))
   const epochs = { producerId, coordinatorEpoch: Math.max(0, coordinatorEpoch) }
   // With the protocol's second version the record has the epoch behind that of the data; with the first, the same.
-  if (listed === true && committed!.producerEpoch >= epoch && committed!.producerEpoch <= epoch + 1) {
+  const decided = committed === undefined || committed.clientTransactionVersion < 2 ? epoch : epoch + 1
+  if (listed === true && committed!.producerEpoch === decided) {
     return { ...epochs, producerEpoch: committed!.producerEpoch, type: 'COMMIT' }
   }
   return { ...epochs, producerEpoch: Math.min(epoch + 1, MAX_EPOCH), type: 'ABORT' }
