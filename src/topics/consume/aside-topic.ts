@@ -13,6 +13,8 @@ import { type TopicCore, type TopicParts } from '../topic-core.ts'
 /** Room for what is said of a record beside its own headers. */
 const ROOM_FOR_HEADERS = 64 * 1024
 
+const MOST_MESSAGE_BYTES = 0x7fff_ffff
+
 /** A topic beside another. */
 export class AsideTopic {
   readonly name: string
@@ -57,9 +59,17 @@ export class AsideTopic {
     const { entry, config, logs } = this.#source.core
     const known = this.#known
     const partitions = known === undefined || (alike && known.partitions < logs.length) ? logs.length : undefined
-    const settings: TopicSettings = known === undefined ? { maxMessageBytes: config.maxMessageBytes + ROOM_FOR_HEADERS } : {}
+    const settings = known === undefined ? settingsFor(config.maxMessageBytes) : {}
     return (this.#core = await this.#log.openTopic({
       name: this.name, create, partitions, key: undefined, value: undefined, settings, newKey: entry.key ?? 'bytes', newValue: entry.value ?? 'bytes',
     }))
+  }
+}
+
+/** Whatever the log's own settings are: nothing is deleted here that nobody asked to delete, nothing is compacted, and times stay. */
+function settingsFor(maxMessageBytes: number): TopicSettings {
+  return {
+    maxMessageBytes: Math.min(maxMessageBytes + ROOM_FOR_HEADERS, MOST_MESSAGE_BYTES), cleanupPolicy: 'delete', retentionMs: Infinity,
+    retentionBytes: Infinity, messageTimestampType: 'CreateTime',
   }
 }

@@ -54,8 +54,8 @@ export class Consumption<K, V> {
       signal.addEventListener('abort', stop)
       ends.push(() => signal.removeEventListener('abort', stop))
     }
-    // Who looks at `done` gets what it rejects with; this one only cleans up.
-    this.done.finally(() => { for (const end of ends) end() }).catch(() => {})
+    // Not by `done`: what it rejects with is for who made this, and must not pass for handled.
+    void this.#loop.ended.then(() => { for (const end of ends) end() })
     this.#loop.start()
     if (signal?.aborted === true) void this.#loop.stop(0)
   }

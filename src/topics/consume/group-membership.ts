@@ -36,6 +36,10 @@ export class GroupMembership implements Membership {
     return this.#member.leave()
   }
 
+  owns(place: Place): boolean {
+    return this.#member.owns(place)
+  }
+
   /** What is committed when it counts: by itself, or within a transaction. */
   request(entries: readonly CommitEntry[]): CommitRequest {
     const { group, instanceId = null } = this.#options

@@ -34,6 +34,8 @@ type LoopState = 'running' | 'stopping' | 'ended'
 export class ConsumeLoop<K, V> {
   /** Resolves when the loop has ended after a stop; rejects with what ended it otherwise. */
   readonly done: Promise<void>
+  /** Resolves when the loop has ended, in whatever way. */
+  readonly ended: Promise<void>
   private readonly options: LoopOptions<K, V>
   private readonly handler: Handler<K, V>
   private readonly member: Membership
@@ -64,7 +66,20 @@ export class ConsumeLoop<K, V> {
   constructor(options: LoopOptions<K, V>, handler: Handler<K, V>) {
     this.options = options
     this.handler = handler
-    this.done = new Promise((resolve, reject) => { this.settle = { resolve, reject } })
+    let tellEnded = (): void => {}
+    this.ended = new Promise((resolve) => { tellEnded = resolve })
+    this.done = new Promise((resolve, reject) => {
+      this.settle = {
+        resolve: () => {
+          resolve()
+          tellEnded()
+        },
+        reject: (error) => {
+          reject(error)
+          tellEnded()
+        },
+      }
+    })
     this.waits = new Waits(options.clock, (due) => {
       for (const task of due) if (task.lane.state === 'open') this.ready.push(task)
       this.wake()
@@ -136,7 +151,8 @@ export class ConsumeLoop<K, V> {
   }
 
   private add(place: Place, lanes: readonly Lane<K, V>[]): void {
-    if (this.state !== 'running') {
+    // It may have been lost while it was opened.
+    if (this.state !== 'running' || !this.member.owns(place)) {
       for (const lane of lanes) lane.close()
       return
     }

@@ -39,6 +39,8 @@ export interface MembershipEvents {
 /** Being a member of a group. */
 export interface Membership {
   start(): Promise<void>
+  /** Whether a partition is assigned at this moment. */
+  owns(place: Place): boolean
   /** Resolves when it is durable. */
   commit(entries: readonly CommitEntry[]): Promise<void>
   leave(): Promise<void>

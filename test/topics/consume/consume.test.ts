@@ -187,6 +187,24 @@ test('an aborted signal stops it, also one that was aborted before', async () =>
   expect(handled).toBe(5)
 })
 
+test('what ends it is told by done, and handled by nobody else', async () => {
+  const topic = await filled(await memoryLog(), 3, 1)
+  const running = topic.consume({ group: 'g', deadLetter: false, retry: { attempts: 1 } }, async ({ value }) => {
+    if (value === '1') throw new Error('no')
+  })
+  expect(await failure(() => running.done)).toMatchObject({ code: 'LOG_HANDLER_FAILED', detail: { offset: 1 } })
+  await running.stop()
+  const unhandled: unknown[] = []
+  const listener = (reason: unknown): void => void unhandled.push(reason)
+  const others = process.listeners('unhandledRejection')
+  process.removeAllListeners('unhandledRejection').on('unhandledRejection', listener)
+  topic.consume({ group: 'g', deadLetter: false, retry: { attempts: 1 } }, async () => { throw new Error('no') })
+  await until(() => unhandled.length > 0)
+  process.off('unhandledRejection', listener)
+  for (const other of others) process.on('unhandledRejection', other)
+  expect(unhandled).toEqual([expect.objectContaining({ code: 'LOG_HANDLER_FAILED' })])
+})
+
 test('what is wrong with a call is said at once', async () => {
   const topic = await filled(await memoryLog(), 0)
   expect(() => topic.consume({ group: 'g' }, undefined as never)).toThrow(TypeError)

@@ -164,6 +164,16 @@ test('bytes that nobody can decode go to the dead letters and back as they are',
   expect([...topic.partition(0).read({ from: 2 })].map(({ valueBytes }) => valueBytes!.toString())).toEqual(['{"no'])
 })
 
+test('a topic of dead letters keeps them all with their times, whatever the settings of the log are', async () => {
+  const log = await memoryLog({ cleanupPolicy: 'compact', retentionMs: 1, messageTimestampType: 'LogAppendTime', maxMessageBytes: 300 })
+  const topic = await filled(log, [])
+  await topic.send([{ key: 'k', value: `-${'x'.repeat(150)}` }, { key: 'k', value: '-y' }])
+  await consumed(topic, 2)
+  const letters = await collect(topic.deadLetters('g').list())
+  expect(letters).toHaveLength(2)
+  expect((await log.topic('t.g.dlq')).settings).toMatchObject({ cleanupPolicy: 'delete', retentionMs: Infinity })
+})
+
 test('where nothing died there is nothing to list, and nothing is made', async () => {
   const log = await memoryLog()
   const topic = await filled(log, ['a'])

@@ -65,7 +65,7 @@ export class FakeGroup {
         this.members.push(member)
         return member
       },
-      open: (place) => this.#open(place, order, maxInFlight),
+      open: async (place) => this.#open(place, order, maxInFlight),
       putAside: (leaving, entry) => this.#putAside(leaving, entry),
       ...others,
     }, handler)
@@ -126,6 +126,7 @@ export class FakeMember implements Membership {
   readonly group: FakeGroup
   readonly events: MembershipEvents
   left = false
+  readonly owned = new Set<number>()
 
   constructor(group: FakeGroup, events: MembershipEvents) {
     this.group = group
@@ -134,15 +135,22 @@ export class FakeMember implements Membership {
 
   async start(): Promise<void> {}
 
+  owns({ partition }: Place): boolean {
+    return this.owned.has(partition)
+  }
+
   async assign(...partitions: number[]): Promise<void> {
+    for (const partition of partitions) this.owned.add(partition)
     await this.events.assigned(this.#places(partitions))
   }
 
   async revoke(...partitions: number[]): Promise<void> {
     await this.events.revoked(this.#places(partitions))
+    for (const partition of partitions) this.owned.delete(partition)
   }
 
   lose(...partitions: number[]): void {
+    for (const partition of partitions) this.owned.delete(partition)
     this.events.lost(this.#places(partitions))
   }
 

@@ -378,6 +378,20 @@ test('a partition that was lost is not committed', async () => {
   expect(group.committed.size).toBe(0)
 })
 
+test('a partition that is lost while it is opened is not read', async () => {
+  const { group } = await filled(numbered(3, (index) => `k${index}`))
+  const handled: string[] = []
+  const loop = group.loop(({ value }) => void handled.push(value!))
+  loop.start()
+  const assigning = group.members[0]!.assign(0)
+  group.members[0]!.owned.clear()
+  await assigning
+  await turns()
+  expect(handled).toEqual([])
+  expect(loop.stats.partitions).toBe(0)
+  await loop.stop(0)
+})
+
 test('reading waits when too much is unfinished, and goes on by itself', async () => {
   const { group } = await filled(numbered(100, (index) => (index % 10 === 0 ? 'slow' : `k${index}`)))
   const doors = new Doors()
