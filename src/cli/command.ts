@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util'
 import { closest } from '../base/options.ts'
+import { type StartPosition } from '../topics/start-position.ts'
 import { type Screen, type Terminal } from './screen.ts'
 
 /** A mistake in how the command was called. */
@@ -16,6 +17,8 @@ export class InputError extends Error {}
 export interface Option {
   /** Stands for the value in the help; undefined for an option that is only there or not. */
   readonly value?: string
+  /** It may be given several times. */
+  readonly many?: boolean
   /** A letter for short. */
   readonly short?: string
   readonly help: string
@@ -35,14 +38,16 @@ export interface Command {
   run(call: Call): Promise<number>
 }
 
+type Values = Readonly<Record<string, string | boolean | readonly string[]>>
+
 /** One call of a subcommand: what it was given, and where it prints. */
 export class Call {
   readonly screen: Screen
   readonly terminal: Terminal
-  readonly #values: Readonly<Record<string, string | boolean>>
+  readonly #values: Values
   readonly #positionals: ReadonlyMap<string, string>
 
-  constructor(parts: { screen: Screen; terminal: Terminal; values: Record<string, string | boolean>; positionals: ReadonlyMap<string, string> }) {
+  constructor(parts: { screen: Screen; terminal: Terminal; values: Values; positionals: ReadonlyMap<string, string> }) {
     this.screen = parts.screen
     this.terminal = parts.terminal
     this.#values = parts.values
@@ -67,6 +72,11 @@ export class Call {
     return this.#values[name] as string | undefined
   }
 
+  /** The values of an option that may be given several times. */
+  texts(name: string): readonly string[] {
+    return (this.#values[name] as readonly string[] | undefined) ?? []
+  }
+
   /** The value of an option that is a whole number of at least `least`. */
   number(name: string, least = 0): number | undefined {
     const text = this.text(name)
@@ -74,6 +84,16 @@ export class Call {
     const value = /^\d{1,16}$/.test(text) ? Number(text) : NaN
     if (Number.isSafeInteger(value) && value >= least) return value
     throw new UsageError(`--${name} takes a whole number of at least ${least}, not "${text}"`)
+  }
+
+  /** The value of an option that is a place in a partition: an offset, "earliest", "latest" or a time. */
+  position(name: string): StartPosition | undefined {
+    const text = this.text(name)
+    if (text === undefined || text === 'earliest' || text === 'latest') return text
+    if (/^\d{1,16}$/.test(text)) return Number(text)
+    const timestamp = Date.parse(text)
+    if (Number.isNaN(timestamp)) throw new UsageError(`--${name} takes an offset, "earliest", "latest" or a time, not "${text}"`)
+    return { timestamp }
   }
 
   /** The value of an option that is one of a few words. */
@@ -95,15 +115,15 @@ export function parseCall(command: Command, words: readonly string[], screen: Sc
   const options: Record<string, Option> = { ...command.options, ...commonOptions }
   const { values, positionals, tokens } = parseArgs({
     args: [...words], strict: false, allowPositionals: true, tokens: true,
-    options: Object.fromEntries(Object.entries(options).map(([name, { value, short }]) => [
-      name, { type: value === undefined ? 'boolean' as const : 'string' as const, ...(short !== undefined && { short }) },
+    options: Object.fromEntries(Object.entries(options).map(([name, { value, short, many = false }]) => [
+      name, { type: value === undefined ? 'boolean' as const : 'string' as const, multiple: many, ...(short !== undefined && { short }) },
     ])),
   })
   for (const token of tokens) if (token.kind === 'option') checkOption(token, options)
   if (values['help'] === true) return undefined
   checkPositionals(command, positionals)
   const named = new Map(command.positionals.map((name, index) => [name, positionals[index]!]))
-  return new Call({ screen, terminal, values: values as Record<string, string | boolean>, positionals: named })
+  return new Call({ screen, terminal, values: values as Values, positionals: named })
 }
 
 /** The help of a subcommand. */

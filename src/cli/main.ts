@@ -12,6 +12,7 @@ import { backup } from './backup.ts'
 import { type Command, columns, commandHelp, InputError, parseCall, suggestion, UsageError } from './command.ts'
 import { dump } from './dump.ts'
 import { exportRecords } from './export.ts'
+import { groups } from './groups.ts'
 import { importRecords } from './import.ts'
 import { produce } from './produce.ts'
 import { repair } from './repair.ts'
@@ -21,7 +22,7 @@ import { tail } from './tail.ts'
 import { topics } from './topics.ts'
 import { verify } from './verify.ts'
 
-const commands: readonly Command[] = [topics, dump, verify, repair, tail, produce, exportRecords, importRecords, backup, restore]
+const commands: readonly Command[] = [topics, groups, dump, verify, repair, tail, produce, exportRecords, importRecords, backup, restore]
 
 const INTERRUPTED = 130
 

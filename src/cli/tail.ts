@@ -5,7 +5,7 @@ import { type Isolation } from '../log/partition-log.ts'
 import { type CommitLog } from '../topics/commit-log.ts'
 import { type Partition } from '../topics/partition.ts'
 import { type StartPosition } from '../topics/start-position.ts'
-import { type Call, type Command, UsageError } from './command.ts'
+import { type Call, type Command } from './command.ts'
 import { chosenPartitions, chosenTopics, openPlain, plainRecord, type PlainTopic, unknownPartition, withLog } from './records.ts'
 import { type CodecNames, recordLine } from './record-line.ts'
 import { type PlainRecord, recordJson } from './text.ts'
@@ -34,20 +34,11 @@ async function show(call: Call, log: CommitLog): Promise<number> {
   const partitions = chosenPartitions(topic, call.number('partition')).map(({ partition }) => partition)
   if (partitions.length === 0) throw unknownPartition(log.folder, call.number('partition')!, { name, count: topic.partitionCount })
   const printer = new Printer(call, info!, Math.max(...partitions))
-  const from = startOf(call)
+  const from = call.position('from')
   const starts = new Map(partitions.map((number): [number, StartPosition] => [number, within(topic.partition(number), from ?? 'latest')]))
   if (from === undefined) await printLast(topic, starts, printer, call)
   await printOn(topic, starts, printer, call)
   return 0
-}
-
-function startOf(call: Call): StartPosition | undefined {
-  const text = call.text('from')
-  if (text === undefined || text === 'earliest' || text === 'latest') return text
-  if (/^\d{1,16}$/.test(text)) return Number(text)
-  const timestamp = Date.parse(text)
-  if (Number.isNaN(timestamp)) throw new UsageError(`--from takes an offset, "earliest", "latest" or a time, not "${text}"`)
-  return { timestamp }
 }
 
 /** Partitions are of different lengths: an offset outside one means its nearest end. */

@@ -6,6 +6,7 @@ import { type CommitLog, type TopicInfo } from '../topics/commit-log.ts'
 import { type PartitionStats } from '../topics/partition.ts'
 import { type Call, type Command } from './command.ts'
 import { chosenTopics, openPlain, withLog } from './records.ts'
+import { printTable, type Table } from './table.ts'
 import { count, jsonLine, size } from './text.ts'
 
 /** The subcommand. */
@@ -53,8 +54,6 @@ function json({ info, partitions }: Row): string {
   })
 }
 
-type Table = readonly (readonly string[])[]
-
 function topicTable(rows: readonly Row[]): Table {
   const lines = rows.map(({ info: { name, key = '-', value = '-' }, partitions }) => [
     name, count(partitions.length), count(sum(partitions, offsets)), size(sum(partitions, ({ bytes }) => bytes)), key, value,
@@ -72,17 +71,6 @@ function partitionTable({ partitions }: Row): Table {
 /** Compaction and failed appends leave gaps, so this is the most records that there can be. */
 function offsets({ startOffset, highWatermark }: PartitionStats): number {
   return highWatermark - startOffset
-}
-
-/** Columns of text to the left, of numbers to the right. */
-async function printTable(call: Call, table: Table): Promise<void> {
-  const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)))
-  const numeric = table[0]!.map((_, column) => table.length > 1 && table.slice(1).every((row) => /^[\d,.]+( \w+)?$/.test(row[column]!)))
-  for (const [number, row] of table.entries()) {
-    const cells = row.map((cell, column) => (numeric[column] === true ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
-    const line = cells.join('  ').trimEnd()
-    await call.screen.print(number === 0 ? call.screen.paint('bold', line) : line)
-  }
 }
 
 function sum<T>(list: readonly T[], of: (item: T) => number): number {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { commitlog } from '../tools/command.ts'
 
-const commands = ['topics', 'dump', 'verify', 'repair', 'tail', 'produce', 'export', 'import', 'backup', 'restore']
+const commands = ['topics', 'groups', 'dump', 'verify', 'repair', 'tail', 'produce', 'export', 'import', 'backup', 'restore']
 let root: string
 let data: string
 
@@ -90,7 +90,8 @@ describe('a wrong command, option or folder is one clear line and code 2', () =>
     expect(await commitlog(words.split(' ').map(put))).toMatchObject({ code: 2, out: '', err: `commitlog${put(line)}\n` })
   })
 
-  for (const name of ['topics', 'dump', 'verify', 'repair', 'tail', 'backup', 'restore']) test(`${name} of what is no log`, async () => {
+  const ofFolders = ['topics', 'groups', 'dump', 'verify', 'repair', 'tail', 'export', 'backup', 'restore']
+  for (const name of ofFolders) test(`${name} of what is no log`, async () => {
     const foreign = join(root, 'foreign')
     mkdirSync(foreign, { recursive: true })
     writeFileSync(join(foreign, 'letter.txt'), 'hello')
@@ -113,7 +114,7 @@ test('a log that cannot be opened is one clear line with the error\'s code, and 
   const text = readFileSync(catalog, 'utf8')
   for (const [content, code, names] of [
     [text.replace('"version": "1.0"', '"version": "2.0"'), 'LOG_VERSION_UNSUPPORTED', commands.filter((name) => name !== 'import')],
-    [text.slice(0, 100), 'LOG_FILE_CORRUPT', ['topics', 'tail', 'produce', 'export']],
+    [text.slice(0, 100), 'LOG_FILE_CORRUPT', ['topics', 'groups', 'tail', 'produce', 'export']],
     [text.slice(0, 100), 'LOG_CORRUPT', ['backup', 'restore']],
   ] as const) {
     writeFileSync(catalog, content)
@@ -147,7 +148,7 @@ describe('colours', () => {
 
 test('--json prints JSON and nothing else', async () => {
   const more = { tail: ['orders'], backup: [join(root, 'json')] }
-  for (const name of ['topics', 'dump', 'verify', 'tail', 'repair', 'backup'] as const) {
+  for (const name of ['topics', 'groups', 'dump', 'verify', 'tail', 'export', 'repair', 'backup'] as const) {
     const words = [name, data, ...(name in more ? more[name as 'tail'] : [])]
     const { code, lines, err } = await commitlog([...words, '--json'])
     expect({ words, code, err }).toEqual({ words, code: 0, err: '' })
