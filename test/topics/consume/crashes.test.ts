@@ -92,3 +92,36 @@ for (const { name, options } of kinds) {
     }
   }, 240_000)
 }
+
+test('whichever call to the disk a crash comes at while dead letters are replayed, each goes back once', async () => {
+  const left: { readonly disk: SimulatedDisk; readonly what: string }[] = []
+  let watching = false
+  const onCall = ({ number, verb, path }: DiskCall, disk: SimulatedDisk): void => {
+    if (!watching || disk !== first || READS.includes(verb)) return
+    const power = number % 2 === 0
+    const what = `SEED=${SEED}, call ${number}: ${verb} ${path}, ${power ? 'power cut' : 'killed'}`
+    left.push({ disk: disk.fork(SEED + number, { power }), what })
+  }
+  const first: SimulatedDisk = new SimulatedDisk({ seed: SEED, onCall })
+  const log = await opened(first)
+  await ended(log.topic.send(VALUES.map((value, index) => ({ key: `k${index}`, value, partition: index % 2 }))))
+  await consumed(log, kinds[0]!.options, new Set())
+  watching = true
+  await ended(log.topic.deadLetters('g').replay({ where: ({ record }) => record.value !== '-1' }))
+  await ended(log.topic.deadLetters('g').replay())
+  watching = false
+  expect(backOf(log)).toEqual(['-1', '-2', '-3'])
+  await ended(log.log.close())
+  expect(left.length).toBeGreaterThan(5)
+  for (const { disk, what } of left) {
+    const next = await opened(disk)
+    await ended(next.topic.deadLetters('g').replay())
+    expect(backOf(next), what).toEqual(['-1', '-2', '-3'])
+    await ended(next.log.close())
+  }
+}, 240_000)
+
+/** What lies behind the records that were there at first. */
+function backOf({ topic }: Opened): (string | null)[] {
+  return [0, 1].flatMap((partition) => [...topic.partition(partition).read({ from: VALUES.length / 2 })].map(({ value }) => value)).sort()
+}
