@@ -33,8 +33,9 @@ export interface FolderPlan {
  * Reads the names in `folder` and says what they are. Changes nothing.
  *
  * @param startOffset  the oldest offset kept: segments wholly below it are on their way out
+ * @param marked       what the mark says, if it knows the partition: the segment that it speaks of is not one of them
  */
-export function planFolder(files: FileSystem, folder: string, startOffset = 0): FolderPlan {
+export function planFolder(files: FileSystem, folder: string, startOffset = 0, marked?: { readonly baseOffset: number }): FolderPlan {
   const named: Named[] = []
   for (const name of files.listSync(folder)) {
     const parsed = parseFileName(name)
@@ -44,7 +45,7 @@ export function planFolder(files: FileSystem, folder: string, startOffset = 0): 
   const swaps = named.filter((file) => file.suffix === 'swap' && file.baseOffset < firstUnfinished)
   const replaced = swaps.length > 0 ? replacedRange(files, folder, swaps) : { from: Infinity, to: -Infinity }
   const plain = named.filter((file) => file.suffix === '' && !(file.baseOffset >= replaced.from && file.baseOffset < replaced.to))
-  const first = firstKept([...plain, ...swaps], startOffset)
+  const first = firstKept([...plain, ...swaps], Math.min(startOffset, marked?.baseOffset ?? Infinity))
   const kept = [...plain, ...swaps].filter((file) => file.baseOffset >= first)
   const stays = new Set(kept)
   const bases = new Set(kept.filter((file) => file.kind === 'log').map((file) => file.baseOffset))

@@ -83,7 +83,7 @@ export async function openPartition(env: LogEnvironment, options: PartitionOptio
   if (options.create) await createFolder(env, options)
   // 2 Where it begins, and what the files are. Leftovers of interrupted changes are cleared away, or, read-only, looked through.
   const startOffset = storedStart(env, options)
-  const plan = planFolder(env.files, options.folder, startOffset)
+  const plan = planFolder(env.files, options.folder, startOffset, state)
   if (!env.readOnly) await applyPlan(env.files, options.folder, plan)
   // 3 The segments.
   const segments = plan.segments.map(({ baseOffset, files }) => openSegment(env, options, baseOffset, files))
@@ -111,17 +111,15 @@ async function finishOpening(
   const startOffset = Math.max(storedStartOffset, end.segments[0]!.baseOffset)
   epochs.truncateFromEnd(nextOffset + 1)
   epochs.truncateFromStart(startOffset)
+  // Of Kafka's word for the start there may soon be nothing left.
+  const inside = !env.readOnly && startOffset > end.segments[0]!.baseOffset
+  if (inside && startOffset > readLogStart(env.files, options.folder)) await writeLogStart(env.files, options.folder, startOffset)
   // 5 The producers.
   const producers = readProducers(env, options, plan, end, state)
   // 6 A new epoch, unless the last writer closed in good order: whoever read past what is left can tell.
   const { epoch, stored } = startEpoch(env, options, epochs, end, state)
-  // 7 What the folder says now is durable before it is served. Of Kafka's word for the start there may soon be nothing left.
-  if (!env.readOnly) {
-    if (startOffset > end.segments[0]!.baseOffset && startOffset > readLogStart(env.files, options.folder)) {
-      await writeLogStart(env.files, options.folder, startOffset)
-    }
-    await settleFolder(env, options, slot, end, epoch, producers, stored)
-  }
+  // 7 What the folder says now is durable before it is served.
+  if (!env.readOnly) await settleFolder(env, options, slot, end, epoch, producers, stored)
   return { segments: end.segments, slot, state, epochs, epoch, producers, startOffset, nextOffset, report: end.report }
 }
 
@@ -155,7 +153,7 @@ function sameNames(some: readonly string[], others: readonly string[]): boolean 
 
 function followOnce(env: LogEnvironment, options: PartitionOptions, slot: MarkSlot, state: MarkState): OpenedPartition {
   const stored = storedStart(env, options)
-  const plan = planFolder(env.files, options.folder, stored)
+  const plan = planFolder(env.files, options.folder, stored, state)
   const segments = plan.segments.map(({ baseOffset, files }) => openSegment(env, options, baseOffset, files))
   if (segments.length === 0) {
     if (state.position > 0) throw missing(options, `segment ${state.baseOffset}`)

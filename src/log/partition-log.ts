@@ -632,8 +632,10 @@ export class PartitionLog implements CursorSource {
   async #restart(acknowledged: number, nextOffset: number): Promise<void> {
     const { producers } = this.#opened
     if (!producers.truncate(acknowledged)) {
-      producers.reset(this.#startOffset)
-      replayProducers(producers, this.#segments.all, this.#startOffset, acknowledged)
+      // From the first batch there is, deleted or not: a transaction that began there may still be open.
+      const { baseOffset } = this.#segments.first
+      producers.reset(baseOffset)
+      replayProducers(producers, this.#segments.all, baseOffset, acknowledged)
       producers.onHighWatermark(acknowledged)
     }
     this.#hasAborted = this.#segments.all.some((segment) => segment.hasAborted)

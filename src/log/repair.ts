@@ -110,7 +110,7 @@ class Planning {
 
   run(): PartitionRepair {
     const { folder } = this.#options
-    const plan = planFolder(this.#files, folder, hintedLogStart(this.#files, folder))
+    const plan = planFolder(this.#files, folder, hintedLogStart(this.#files, folder), this.#options.state)
     const { segments, segmentMissing, certainOffset } = planLegs(this.#files, folder, plan, this.#options)
     this.#planSideFiles(segments)
     for (const { name } of plan.snapshots) {
@@ -368,7 +368,7 @@ function rebuildIndexes(env: LogEnvironment, config: LogConfig, { options, rebui
   if (rebuilt.length === 0) return
   const { files } = env
   const { folder } = options
-  const segments = planFolder(files, folder, hintedLogStart(files, folder)).segments.map(({ baseOffset, files: names }) => {
+  const segments = planFolder(files, folder, hintedLogStart(files, folder), options.state).segments.map(({ baseOffset, files: names }) => {
     const paths = [names.index, names.timeIndex, names.txnIndex].map((name) => files.join(folder, name))
     if (rebuilt.includes(baseOffset)) for (const path of paths) if (files.statSync(path) !== undefined) files.removeSync(path)
     return Segment.open(env, config, folder, baseOffset, names, files.statSync(files.join(folder, names.log))!.size)

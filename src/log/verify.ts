@@ -103,7 +103,7 @@ class Verification {
     this.#options = options
     const startPath = this.#path(LOG_START_FILE)
     const stored = this.#read(startPath, (bytes) => decodeLogStart(bytes, startPath)) ?? 0
-    this.#plan = planFolder(files, folder, stored)
+    this.#plan = planFolder(files, folder, stored, options.state)
     this.#legs = planLegs(files, folder, this.#plan, options)
     const first = this.#legs.segments[0]?.baseOffset ?? 0
     this.#startOffset = Math.max(first, stored, logStartOffset)

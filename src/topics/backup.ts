@@ -228,7 +228,7 @@ class Copying {
       await this.#copyBytes(this.#files.join(folder, names.log), this.#files.join(target, own.log), bytes)
       await this.#copyTxnIndex(this.#files.join(folder, names.txnIndex), this.#files.join(target, own.txnIndex), baseOffset, nextOffset)
     }
-    for (const { name, offset } of planFolder(this.#files, folder, start).snapshots) {
+    for (const { name, offset } of planFolder(this.#files, folder, start, state).snapshots) {
       const bytes = offset > nextOffset ? undefined : wholeSnapshot(this.#files, this.#files.join(folder, name))
       if (bytes !== undefined) await this.#write(this.#files.join(target, snapshotFileName(offset)), bytes)
     }
@@ -306,7 +306,7 @@ function wholeSnapshot(files: FileSystem, path: string): Buffer | undefined {
 /** How much of each segment consumers can see at this moment. */
 function extentsOf(files: FileSystem, { folder, foreign }: FoundPartition, state: MarkState | undefined, following: boolean): Extents {
   const end = following ? (state?.watermark ?? 0) : Infinity
-  const { segments } = planLegs(files, folder, planFolder(files, folder, hintedLogStart(files, folder)), { state, foreign, following: false })
+  const { segments } = planLegs(files, folder, planFolder(files, folder, hintedLogStart(files, folder), state), { state, foreign, following: false })
   const extents: Extent[] = []
   let nextOffset = segments[0]?.baseOffset ?? 0
   for (const segment of segments) {

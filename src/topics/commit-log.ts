@@ -132,7 +132,8 @@ export type LogStatus = 'open' | 'closing' | 'closed'
 const groupOptionNames = ['offsetsRetentionMs', 'groupInitialRebalanceDelayMs'] as const
 const intervalNames = ['logRetentionCheckIntervalMs', 'logCleanerBackoffMs'] as const
 const memoryOptionNames = [
-  'bufferBytes', 'windowBytes', 'logCleanerDedupeBufferSize', ...groupOptionNames, ...intervalNames, 'onEvent', 'files', 'clock', 'random', ...settingNames,
+  'bufferBytes', 'windowBytes', 'logCleanerDedupeBufferSize', ...groupOptionNames, ...intervalNames, 'onEvent', 'files', 'clock', 'random',
+  ...settingNames,
 ]
 const optionNames = ['readOnly', 'create', 'waitMs', 'signal', 'minFreeBytes', ...memoryOptionNames]
 

@@ -39,7 +39,7 @@ export function waitForOne(process: Process, partition: Partition): void {
 export function sendBatch(process: Process, partition: Partition): void {
   const id = BigInt(FIRST_IDEMPOTENT + process.world.draw.int(PRODUCERS))
   const producer = partition.producer(id)
-  partition.appendBatch({ id, epoch: producer?.epoch ?? 0, baseSequence: nextSequence(producer), transactional: false }, newValues(process))
+  partition.appendBatch({ id, ...goesOn(partition, producer), transactional: false }, newValues(process))
 }
 
 /** Sends a batch that came before once more: it is a duplicate, or too old to be known, and never appended again. */
@@ -83,13 +83,23 @@ export function transact(process: Process, partition: Partition): void {
     // A coordinator that ends a transaction on its own takes a new epoch, so that the producer cannot go on with it.
     partition.endTransaction({ id, epoch: draw.once(4) ? epoch + 1 : epoch }, type)
     counts.transactions++
-  } else partition.appendBatch({ id, epoch, baseSequence: nextSequence(producer), transactional: true }, newValues(process))
+  } else partition.appendBatch({ id, ...goesOn(partition, producer), transactional: true }, newValues(process))
 }
 
 function anyProducer(process: Process, partition: Partition): ProducerModel | undefined {
   const { draw } = process.world
-  const known = [...partition.model.producers().producers.values()].filter(({ lastSequence }) => lastSequence >= 0)
+  const { model } = partition
+  // Of a producer whose records were all deleted the log may have forgotten what it was.
+  const known = [...model.producers().producers.values()].filter(({ lastSequence, lastOffset }) => lastSequence >= 0 && lastOffset >= model.starting)
   return known.length === 0 ? undefined : known[draw.int(known.length)]
+}
+
+/** How a producer goes on. One whose last batch was deleted begins an epoch: the log may have forgotten its sequence, or know it. */
+function goesOn({ model }: Partition, producer: ProducerModel | undefined): { readonly epoch: number; readonly baseSequence: number } {
+  const last = producer?.batches.at(-1)
+  const mayBeForgotten = producer !== undefined && producer.openFrom < 0 && last !== undefined && last.baseOffset < model.starting
+  if (mayBeForgotten) return { epoch: producer.epoch + 1, baseSequence: 0 }
+  return { epoch: producer?.epoch ?? 0, baseSequence: nextSequence(producer) }
 }
 
 function nextSequence(producer: ProducerModel | undefined): number {

@@ -3,7 +3,7 @@
  */
 import { type Partition } from './partition.ts'
 import { compare } from './compare.ts'
-import { folderOf, type Process } from './process.ts'
+import { folderOf, type Outcome, type Process } from './process.ts'
 import { storedBatches } from './stored-batches.ts'
 
 /** Makes everything appended so far durable, while other things go on. */
@@ -29,9 +29,11 @@ export function roll(process: Process, partition: Partition): void {
 export async function cut(process: Process, partition: Partition): Promise<void> {
   const { world } = process
   const { log, model } = partition
-  if (log.state !== 'open' || log.nextOffset === 0 || process.robbed) return
-  const offset = Math.max(0, log.nextOffset - world.draw.int(world.draw.pick(3, 20, log.nextOffset + 1)))
+  if (log.state !== 'open' || log.nextOffset === log.startOffset || process.robbed) return
+  const offset = Math.max(log.startOffset, log.nextOffset - world.draw.int(world.draw.pick(3, 20, log.nextOffset + 1)))
   const keeps = batchStart(process, partition, offset)
+  // Of a transaction that the cut opens again and whose records were deleted, nobody knows how much is left.
+  if ([...model.producers(offset).producers.values()].some(({ openFrom }) => openFrom >= 0 && openFrom < model.starting)) return
   world.note(`  cut to ${offset}`)
   world.counts.cuts++
   const epoch = log.leaderEpoch
@@ -49,6 +51,43 @@ export async function cut(process: Process, partition: Partition): Promise<void>
   partition.seenFrom = log.nextOffset
   if (!process.whileAlive(() => compare(process, partition, { keeps, endsBelow: offset }))) return
   partition.check(log.nextOffset === offset, () => `after a cut to ${offset} the next offset is ${log.nextOffset}`)
+}
+
+/** Deletes records up to anywhere that readers see, but no transaction that is open. */
+export async function deleteRecords(process: Process, partition: Partition): Promise<void> {
+  const { log } = partition
+  if (log.state !== 'open' || partition.loss !== 'none') return
+  const end = Math.min(log.highWatermark, log.lastStableOffset)
+  const offset = process.world.draw.int(process.world.draw.pick(5, end + 1, end + 1))
+  if (offset <= end) await startsAt(process, partition, offset, () => log.deleteRecords(offset))
+}
+
+/** Looks for segments that are too old or too many. Where transactions are open their records may go, and nobody knows who wrote them. */
+export async function retain(process: Process, partition: Partition): Promise<void> {
+  const { log } = partition
+  const settled = log.lastStableOffset === log.highWatermark && log.nextOffset === log.highWatermark
+  if (log.state !== 'open' || !settled || partition.loss !== 'none') return
+  await startsAt(process, partition, log.nextOffset, () => log.applyRetention(process.world.clock.now()))
+}
+
+/** Runs what may raise the start of the log, at most to `most`. */
+async function startsAt(process: Process, partition: Partition, most: number, work: () => Promise<number>): Promise<void> {
+  const { log, model } = partition
+  const before = log.startOffset
+  model.starting = Math.max(model.starting, most)
+  let outcome: Outcome<number>
+  // What was lost before is told by it, as by a flush.
+  await partition.everything(async () => {
+    outcome = await process.settled(work())
+    if (outcome !== undefined && 'error' in outcome) throw outcome.error
+  })
+  if (outcome === undefined || !process.alive) return
+  const { startOffset } = log
+  partition.check(startOffset >= before && startOffset <= Math.max(before, most), () => `the log began at ${before}, and begins at ${startOffset}`)
+  model.start = startOffset
+  if ('value' in outcome) model.starting = startOffset
+  process.world.note(`  begins at ${startOffset}, ${log.segmentCount} segments`)
+  process.world.counts.deletions++
 }
 
 /** Opens a fenced partition again, at first perhaps while the disk still fails. */

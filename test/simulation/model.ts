@@ -45,6 +45,8 @@ export interface ProducerModel {
   lastSequence: number
   /** First offset of the transaction that is open; −1 when none is. */
   openFrom: number
+  /** The last offset of its last batch or marker. */
+  lastOffset: number
   /** The batches of this epoch, oldest first. */
   batches: Unit[]
 }
@@ -67,6 +69,12 @@ export class PartitionModel {
   cutting = Infinity
   /** Offsets below were given out by this process, and not taken back by a cut. */
   given = 0
+  /** Records below were deleted on request, or by retention: that was acknowledged. */
+  start = 0
+  /** Records below may have been deleted: by a deletion that failed, or that the process did not live to see the end of. */
+  starting = 0
+  /** What was deleted, as far as it was there: what it made of producers stays. */
+  deleted: Unit[] = []
   /** The leader epoch that was served last; −1 before the first open. */
   epoch = -1
   /** What was acknowledged once and is gone, by a cut or a power cut that was allowed to take it. */
@@ -90,7 +98,9 @@ export class PartitionModel {
   become(units: Unit[], { acknowledged, given }: { readonly acknowledged: number; readonly given: number }): void {
     const kept = new Set(units)
     for (const unit of this.units) {
-      if (!kept.has(unit) && unit.lastOffset < this.acknowledged && !unit.refused) this.gone.push(unit)
+      if (kept.has(unit) || unit.refused) continue
+      if (unit.lastOffset < this.start) this.deleted.push(unit)
+      else if (unit.lastOffset < this.acknowledged) this.gone.push(unit)
     }
     this.units = units
     for (const unit of units) unit.refused = false
@@ -107,19 +117,19 @@ export class PartitionModel {
 
   /** The records that a reader of everything gets in [from, end). */
   records(from: number, end: number): ModelRecord[] {
-    return within(this.live(), from, end)
+    return within(this.live(), Math.max(from, this.start), end)
   }
 
   /** The records that a reader of what is committed gets in [from, end), when readers see everything below `watermark`. */
   committed(from: number, end: number, watermark: number): ModelRecord[] {
     const { aborted } = this.producers(watermark)
-    return within(this.live().filter((unit) => !aborted.has(unit)), from, Math.min(end, this.lastStable(watermark)))
+    return within(this.live().filter((unit) => !aborted.has(unit)), Math.max(from, this.start), Math.min(end, this.lastStable(watermark)))
   }
 
   /** Where the first transaction begins that is open when readers see everything below `watermark`; or else the watermark. */
   lastStable(watermark: number): number {
     const open = [...this.producers(watermark).producers.values()].map(({ openFrom }) => openFrom).filter((offset) => offset >= 0)
-    return Math.min(watermark, ...open)
+    return Math.min(watermark, ...open.map((offset) => Math.max(offset, this.start)))
   }
 
   /** What the batches below `end` make of their producers. */
@@ -127,11 +137,12 @@ export class PartitionModel {
     const producers = new Map<bigint, ProducerModel>()
     const open = new Map<bigint, Unit[]>()
     const aborted = new Set<Unit>()
-    for (const unit of this.live(end)) {
+    for (const unit of [...this.deleted, ...this.live(end)]) {
       if (unit.producer === undefined) continue
       const { id } = unit.producer
-      const producer = producers.get(id) ?? { id, epoch: -1, lastSequence: -1, openFrom: -1, batches: [] }
+      const producer = producers.get(id) ?? { id, epoch: -1, lastSequence: -1, openFrom: -1, lastOffset: -1, batches: [] }
       producers.set(id, producer)
+      producer.lastOffset = unit.lastOffset
       if (unit.marker === undefined) {
         continueProducer(producer, unit, unit.producer)
         if (unit.producer.transactional) open.set(id, [...(open.get(id) ?? []), unit])
@@ -149,8 +160,9 @@ export class PartitionModel {
     const clone = new PartitionModel()
     clone.units = this.units.map((unit) => ({ ...unit, records: unit.records.map((record) => ({ ...record })) }))
     clone.gone.push(...this.gone)
-    const { acknowledged, flushed, cutting, given, epoch } = this
-    return Object.assign(clone, { acknowledged, flushed, cutting, given, epoch })
+    clone.deleted = this.deleted.slice()
+    const { acknowledged, flushed, cutting, given, epoch, start, starting } = this
+    return Object.assign(clone, { acknowledged, flushed, cutting, given, epoch, start, starting })
   }
 }
 

@@ -242,4 +242,16 @@ export const plantedFaults: readonly PlantedFault[] = [
     replace: 'this.#delete(source.path)),',
     lives: 'compacting.ts',
   },
+  {
+    mistake: 'the start of the log is acknowledged before it is durable',
+    file: 'log/retention.ts',
+    find: 'await writeLogStart(env.files, folder, offset)',
+    replace: 'void writeLogStart(env.files, folder, offset).catch(() => {})',
+  },
+  {
+    mistake: 'segments go that the mark still speaks of',
+    file: 'log/retention.ts',
+    find: 'await writer.settleMark()',
+    replace: '',
+  },
 ]

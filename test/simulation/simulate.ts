@@ -10,7 +10,7 @@
  * Everything is drawn from one seed: the same seed is the same life, call by call.
  */
 import { append, burst, sendAgain, sendBatch, sendWrong, transact, waitForOne } from './appending.ts'
-import { cut, flush, passTime, reopen, roll } from './changing.ts'
+import { cut, deleteRecords, flush, passTime, reopen, retain, roll } from './changing.ts'
 import { type Choice, type Draw } from './draw.ts'
 import { History } from './history.ts'
 import { type Partition } from './partition.ts'
@@ -25,7 +25,7 @@ type Action = (process: Process, partition: Partition) => void | Promise<void>
 /** What may happen, and how often. */
 const actions: readonly Choice<Action>[] = [
   [24, append], [8, burst], [8, sendBatch], [3, sendAgain], [2, sendWrong], [8, transact], [6, waitForOne],
-  [4, flush], [3, roll], [2, cut], [4, reopen], [3, passTime],
+  [4, flush], [3, roll], [2, cut], [4, reopen], [3, passTime], [2, deleteRecords], [2, retain],
   [4, readRange], [3, readSingles], [4, consume], [1, lookOn],
   [3, fail], [1, failMark], [1, heal], [1, doubt], [1, rob],
 ]

@@ -26,6 +26,7 @@ export interface Counts {
   faults: number
   reopens: number
   cuts: number
+  deletions: number
 }
 
 /** Turns of the event loop without a call to the disk after which nothing is taken to come any more. */
@@ -39,7 +40,7 @@ export class World {
   readonly models: PartitionModel[]
   readonly clock: ManualClock
   readonly counts: Counts = {
-    appends: 0, batches: 0, duplicates: 0, transactions: 0, reads: 0, powerCuts: 0, kills: 0, closes: 0, faults: 0, reopens: 0, cuts: 0,
+    appends: 0, batches: 0, duplicates: 0, transactions: 0, reads: 0, powerCuts: 0, kills: 0, closes: 0, faults: 0, reopens: 0, cuts: 0, deletions: 0,
   }
   /** The disk of the process that runs, or of the next one. */
   disk: SimulatedDisk
