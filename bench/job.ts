@@ -6,6 +6,7 @@
 /** What a subject can be asked to do. */
 export type Work =
   | 'append' | 'appendObjects' | 'sync' | 'fill' | 'scan' | 'random' | 'tail' | 'handOver' | 'consume' | 'open' | 'openKilled' | 'memory' | 'start'
+  | 'compact'
 
 /** One piece of work for one subject, in a process of its own. */
 export interface Job {

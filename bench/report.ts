@@ -50,7 +50,7 @@ export function concludeTrial(trial: Trial, rounds: readonly (readonly Figures[]
 
 function judge(trial: Trial, goal: Goal, results: readonly ContestantResult[]): Verdict {
   const figure = goal.figure ?? trial.figure
-  const less = trial.unit !== 'records/s'
+  const less = trial.unit !== 'records/s' && trial.unit !== 'MB/s'
   const mine = results.find(({ contestant }) => contestant.name === goal.of)?.figures[figure]
   const rival = goal.against === undefined ? undefined : findRival(goal.against, results, figure, less)
   if (mine === undefined || (goal.against !== undefined && rival === undefined)) {

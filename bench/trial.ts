@@ -13,6 +13,7 @@ const loaders: Readonly<Record<string, () => Promise<Subject>>> = {
   lmdb: async () => (await import('./subjects/lmdb.ts')).lmdb,
   'classic-level': async () => (await import('./subjects/classic-level.ts')).classicLevel,
   'event-storage': async () => (await import('./subjects/event-storage.ts')).eventStorage,
+  compaction: async () => (await import('./subjects/compaction.ts')).compaction,
   node: async () => (await import('./subjects/node.ts')).node,
 }
 
