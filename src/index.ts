@@ -30,8 +30,8 @@ export type { DeadLetter, DeadLetterRange, ReplayOptions, ReplayReport } from '.
 export { exponential, type ExponentialOptions, type RetryDelay } from './topics/consume/retry.ts'
 export { Consumer, type ConsumerOptions } from './topics/consumer.ts'
 export type {
-  PortableConsumer, PortableConsumerOptions, PortableLog, PortablePartitioner, PortableProducer, PortableProducerOptions, PortableRecord,
-  PortableSendRecord, PortableSendResult, PortableTopic,
+  PortableConsumer, PortableConsumerOptions, PortableGroupConsumer, PortableGroupConsumerOptions, PortableGroups, PortableLog,
+  PortablePartitioner, PortableProducer, PortableProducerOptions, PortableRecord, PortableSendRecord, PortableSendResult, PortableTopic, PortableTransaction,
 } from './topics/contract.ts'
 export { defineTopic, type TopicDefinition, type TopicOptions } from './topics/define-topic.ts'
 export type { AppendNotice, LogListener, LogNotice } from './topics/diagnostics.ts'
@@ -52,3 +52,7 @@ export type { TopicSettings } from './topics/settings.ts'
 export type { SchemaIssue, SchemaResult, StandardSchema } from './topics/standard-schema.ts'
 export type { StartPosition } from './topics/start-position.ts'
 export { Topic } from './topics/topic.ts'
+export type { TransactionOptions } from './topics/transactions/options.ts'
+export {
+  type CommittingConsumer, type GroupOffset, Transaction, type TransactionStatus,
+} from './topics/transactions/transaction.ts'

@@ -1,12 +1,18 @@
 /*
  * What a log does wherever it lives: in this process, or on a Kafka cluster behind `commitlog/cluster`. Code that is written against these
  * interfaces runs on both; what only a local log can do (partitions as objects, synchronous appends and reads, durable offsets) is not
- * here. Each grows by what both can do: groups, offsets and transactions come with the releases that bring them.
+ * here. Each grows by what both can do.
  *
  * test/types/ compiles every portable example against the local log and against a stub.
  */
 import { type HeadersInput } from '../log/record-input.ts'
 import { type TopicDefinition } from './define-topic.ts'
+import { type Committing } from './groups/commit-entries.ts'
+import { type Committed } from './groups/group-consumer.ts'
+import { type GroupConsumerOptions } from './groups/group-options.ts'
+import { type KeyOf, type LogConsumerOptions, type SubscribedTopic, type ValueOf } from './groups/group-sources.ts'
+import { type Groups } from './groups/groups-admin.ts'
+import { type Place } from './groups/member.ts'
 import { type StartPosition } from './start-position.ts'
 
 /** A record to send. */
@@ -57,7 +63,36 @@ export interface PortableConsumerOptions {
 export interface PortableLog extends AsyncDisposable {
   topic<K, V>(definition: TopicDefinition<K, V>, options?: { readonly create?: boolean }): Promise<PortableTopic<K, V>>
   topics(): Promise<readonly { readonly name: string; readonly partitions: number }[]>
+  readonly groups: PortableGroups
+  consumer<const T extends readonly SubscribedTopic[]>(
+    options: Omit<LogConsumerOptions<T>, 'ref'>,
+  ): PortableGroupConsumer<KeyOf<T[number]>, ValueOf<T[number]>, Place>
+  /** Runs `work` with a transaction and commits it; when `work` throws, nothing of it counts. */
+  transaction<T>(work: (transaction: PortableTransaction) => Promise<T> | T, options?: PortableTransactionOptions): Promise<T>
+  /** Begins a transaction, to be ended by its `commit` or `abort`. */
+  beginTransaction(options?: PortableTransactionOptions): Promise<PortableTransaction>
   close(): Promise<void>
+}
+
+/** How a transaction is begun. */
+export interface PortableTransactionOptions {
+  /** Makes it the only open transaction of its name. A cluster needs one and makes one up. */
+  readonly transactionalId?: string
+  /** Milliseconds after which it is aborted. */
+  readonly timeoutMs?: number
+}
+
+/** Records, and offsets of groups, that count together or not at all. */
+export interface PortableTransaction extends AsyncDisposable {
+  /** Resolves with the place of the record, which counts once the transaction is committed. One that fails makes `commit` fail. */
+  send<K, V>(topic: PortableTopic<K, V>, record: PortableSendRecord<K, V>): Promise<PortableSendResult>
+  send<K, V>(topic: PortableTopic<K, V>, records: readonly PortableSendRecord<K, V>[]): Promise<readonly PortableSendResult[]>
+  /** Commits offsets, each of the next record to read, for a group without members. */
+  commitOffsets(
+    group: string, offsets: readonly { readonly topic: string; readonly partition: number; readonly offset: number; readonly metadata?: string }[],
+  ): Promise<void>
+  commit(): Promise<void>
+  abort(): Promise<void>
 }
 
 /** A topic. */
@@ -67,9 +102,32 @@ export interface PortableTopic<K, V> extends AsyncDisposable {
   send(record: PortableSendRecord<K, V>, options?: { readonly signal?: AbortSignal }): Promise<PortableSendResult>
   send(records: readonly PortableSendRecord<K, V>[], options?: { readonly signal?: AbortSignal }): Promise<readonly PortableSendResult[]>
   producer(options?: PortableProducerOptions<K, V>): PortableProducer<K, V>
+  consumer(options: PortableGroupConsumerOptions<number>): PortableGroupConsumer<K, V, number>
   consumer(options?: PortableConsumerOptions): PortableConsumer<K, V>
   close(): Promise<void>
 }
+
+/** What a member of a group may be told. `P` names a partition: its number, or `{ topic, partition }`. */
+export type PortableGroupConsumerOptions<P> = Omit<GroupConsumerOptions<P>, 'ref'>
+
+/** Reads as a member of a group. Asking for the next record marks the one before as done. */
+export interface PortableGroupConsumer<K, V, P> extends AsyncIterable<PortableRecord<K, V>>, AsyncDisposable {
+  readonly group: string
+  readonly assignment: readonly P[]
+  /** Records as they are stored together. */
+  batches(): AsyncIterable<readonly PortableRecord<K, V>[]>
+  /** Offset of the next record that is not done. */
+  position(partition: P): number
+  seek(partition: P, to: StartPosition): void
+  pause(...partitions: readonly P[]): void
+  resume(...partitions: readonly P[]): void
+  commit(what?: Committing<P>, options?: { readonly metadata?: string }): Promise<void>
+  committed(partition: P): Promise<Committed | undefined>
+  close(): Promise<void>
+}
+
+/** The groups of a log. */
+export type PortableGroups = Pick<Groups, 'list' | 'describe' | 'lag' | 'delete' | 'resetOffsets'>
 
 /** What a producer may be told. */
 export interface PortableProducerOptions<K, V> {

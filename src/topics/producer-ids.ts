@@ -14,6 +14,12 @@ import { isLogError } from '../base/errors.ts'
 /** Ids that are taken at once. */
 export const PRODUCER_ID_BLOCK = 1000n
 
+/**
+ * The first id that is ever taken. Brokers count from 0 on: one that takes our folder over, or had it before, gives out ids that we have not
+ * used, and nobody's producer is taken for one of ours.
+ */
+export const FIRST_PRODUCER_ID = 1n << 40n
+
 const MAX_FILE_BYTES = 256 * 1024 * 1024
 /** The partition of a broker's metadata, and the type of its records that say which producer ids are taken. */
 const METADATA_FOLDER = '__cluster_metadata-0'
@@ -68,6 +74,7 @@ export function producerIdsSeen(
     for (let partition = 0; partition < partitions; partition++) seeSnapshots(files, files.join(folder, partitionFolderName(name, partition)), see)
   }
   for (const id of others) see(id)
+  if (end < FIRST_PRODUCER_ID) return FIRST_PRODUCER_ID
   return end % PRODUCER_ID_BLOCK === 0n ? end : (end / PRODUCER_ID_BLOCK + 1n) * PRODUCER_ID_BLOCK
 }
 

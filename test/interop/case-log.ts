@@ -79,6 +79,12 @@ export class WrittenPartition {
     })
   }
 
+  /** What was open when the log was left is aborted when it is opened for writing. */
+  abortOpen(): void {
+    for (const offsets of this.openTransactions.values()) for (const offset of offsets) this.aborted.add(offset)
+    this.openTransactions.clear()
+  }
+
   /** Forgets records that were lost or cut. */
   forget(from: number, to = Infinity): void {
     this.records = this.records.filter(({ offset }) => offset < from || offset >= to)
@@ -149,16 +155,19 @@ export class CaseLog {
   }
 
   /** Opens, and creates or recovers, the log in `root` with its topic. */
-  static async open(root: string, written: readonly WrittenPartition[], files: FileSystem = diskFileSystem): Promise<CaseLog> {
+  static async open(
+    root: string, written: readonly WrittenPartition[], files: FileSystem = diskFileSystem, { readOnly = false } = {},
+  ): Promise<CaseLog> {
     const core = await LogCore.open({
-      files, folder: root, clock, random: systemRandom, readOnly: false, create: true, waitMs: 0, signal: undefined, settings: {},
+      files, folder: root, clock, random: systemRandom, readOnly, create: !readOnly, waitMs: 0, signal: undefined, settings: {},
       bufferBytes: 32 * MIB, windowBytes: 16 * MIB, minFreeBytes: 0,
     })
     const { topic, config } = written[0]!
     const { logs } = await core.openTopic({
-      name: topic, partitions: written.length, settings: config, create: true, key: undefined, value: undefined,
+      name: topic, partitions: written.length, settings: config, create: !readOnly, key: undefined, value: undefined,
       newKey: bytes.name, newValue: bytes.name,
     })
+    if (!readOnly) for (const one of written) one.abortOpen()
     return new CaseLog(core, logs.map((log, partition) => new PartitionWriter(log!, written[partition]!)))
   }
 

@@ -159,6 +159,38 @@ export const cases: readonly Case[] = [
     write: opened(({ first }) => transactions(first)),
   },
   {
+    name: 'our-transactions',
+    partitions: 2,
+    config: { segmentBytes: 4000, indexIntervalBytes: 300 },
+    async write(root, written) {
+      // As a user does: of one partition and of both, committed and aborted, side by side, with plain records between.
+      const log = await CommitLog.open(root)
+      const topic = await log.topic('our-transactions', { ...this.config, partitions: written.length, key: string, value: string })
+      for (let round = 0; round < 60; round++) {
+        const transactions = await Promise.all([log.beginTransaction(), log.beginTransaction()])
+        for (const [number, transaction] of transactions.entries()) {
+          const partitions = number === 0 ? [round % 2] : [0, 1, 0]
+          const records = partitions.map((partition, index) => ({
+            partition, key: `key ${index}`, value: `round ${round} transaction ${number}`, timestamp: FIRST_TIMESTAMP + round * 10 + number,
+          }))
+          const abort = (round + number) % 4 === 0
+          for (const [index, { partition, offset }] of (await transaction.send(topic, records)).entries()) {
+            written[partition]!.remember(records[index]!, { offset, leaderEpoch: 0 })
+            if (abort) written[partition]!.aborted.add(offset)
+          }
+          if (round % 3 === 0) {
+            const plain = { partition: 0, key: 'plain', value: `round ${round}`, timestamp: FIRST_TIMESTAMP + round }
+            const { offset } = await topic.send(plain)
+            written[0]!.remember(plain, { offset, leaderEpoch: 0 })
+          }
+          if (abort) await transaction.abort()
+          else await transaction.commit()
+        }
+      }
+      await log.close()
+    },
+  },
+  {
     name: 'reopened',
     config: { segmentBytes: 5000, indexIntervalBytes: 200 },
     async write(root, written) {

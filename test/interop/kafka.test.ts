@@ -8,6 +8,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { murmur2 } from '../../src/base/murmur2.ts'
 import { seededRandom } from '../../src/base/random.ts'
+import { diskFileSystem } from '../../src/files/disk.ts'
+import { decodeTransactionRecord, transactionStatuses } from '../../src/format/transaction-state.ts'
 import { bytes } from '../../src/topics/codecs.ts'
 import { CommitLog } from '../../src/topics/commit-log.ts'
 import { partitionOfKey } from '../../src/topics/partitioner.ts'
@@ -45,7 +47,7 @@ describe.each(cases)('$name', (one) => {
   })
 
   test('holds what was written, for ourselves', async () => {
-    const log = await CaseLog.open(join(folder, 'logs', one.name), partitionsOf(one))
+    const log = await CaseLog.open(join(folder, 'logs', one.name), partitionsOf(one), diskFileSystem, { readOnly: true })
     for (const { log: partition, written: expected } of log.partitions) {
       expect(partition.recovery.clean).toBe(true)
       expect(Array.from(partition.read(bytesCodecs, { isolation: 'read_uncommitted' }), asWritten)).toEqual(expected.records)
@@ -66,6 +68,30 @@ describe.each(cases)('$name', (one) => {
       if (partition.aborted.size > 0) expect(dump.aborted.length).toBeGreaterThan(3)
     }
   })
+})
+
+test('Kafka decodes the states of our transactions', async () => {
+  const root = join(folder, 'logs', 'our-transactions')
+  const log = await CommitLog.open(root, { readOnly: true })
+  const records = [...(await log.topic('__transaction_state', { key: bytes, value: bytes })).partition(0).read()]
+  const ours = records.map(({ keyBytes, valueBytes }) => {
+    const record = decodeTransactionRecord(keyBytes!, valueBytes)
+    if (record.kind !== 'transaction' || record.value === null) throw new Error('a record of another kind')
+    const { producerId, producerEpoch, transactionStatus, transactionPartitions } = record.value
+    return { id: record.key.transactionalId, producerId: Number(producerId), producerEpoch, transactionStatus, transactionPartitions }
+  })
+  await log.close()
+  const { stdout } = await probe.ask('dump', {
+    arguments: ['--transaction-log-decoder', '--files', join(root, '__transaction_state-0', '00000000000000000000.log')],
+  })
+  const lines = [...stdout.matchAll(/key: (\{.*?\}\}) payload: (\{.*\})/g)]
+  const theirs = lines.map(([, key, payload]) => {
+    const { producerId, producerEpoch, transactionStatus, transactionPartitions } = JSON.parse(payload!).data
+    return { id: JSON.parse(key!).data.transactionalId, producerId, producerEpoch, transactionStatus, transactionPartitions }
+  })
+  expect(theirs).toEqual(ours)
+  expect(new Set(ours.map(({ transactionStatus }) => transactionStatuses[transactionStatus])))
+    .toEqual(new Set(['PrepareCommit', 'CompleteCommit']))
 })
 
 test('Kafka hashes keys as we do, and sends them to the same partitions', async () => {

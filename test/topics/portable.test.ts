@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { lists, positions, produces, reads, readsBatches, sends } from '../types/portable-examples.ts'
+import { groups, lists, positions, produces, reads, readsBatches, sends, transacts } from '../types/portable-examples.ts'
 import { kinds } from './harness.ts'
 
 for (const { kind, open } of kinds) {
@@ -10,6 +10,8 @@ for (const { kind, open } of kinds) {
     expect(await readsBatches(log)).toBe(7)
     expect(await positions(log)).toEqual([expect.any(Number), expect.any(Number)])
     expect(await produces(log)).toBe(1)
+    expect(await groups(log)).toEqual(['portable-group', '0', '0', '0', expect.any(String)])
+    expect(await transacts(log)).toEqual(['1'])
     expect(await lists(log)).toEqual(['orders 3'])
   })
 }

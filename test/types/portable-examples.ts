@@ -62,13 +62,43 @@ export async function produces(log: PortableLog): Promise<number> {
   return partition
 }
 
+/** Several records that count together; then some that do not. */
+export async function transacts(log: PortableLog): Promise<readonly string[]> {
+  const orders = await log.topic(Orders)
+  const sent = await log.transaction(async (tx) => {
+    void tx.send(orders, { key: 't-1', value: { total: 1 } })
+    void tx.commitOffsets('portable', [{ topic: 'orders', partition: 0, offset: 0, metadata: 'm' }])
+    return (await tx.send(orders, [{ key: 't-2', value: { total: 2 }, partition: 1 }])).map(({ partition }) => `${partition}`)
+  })
+  const other = await log.beginTransaction({ transactionalId: 'mine', timeoutMs: 1000 })
+  await other.send(orders, { key: 't-3', value: null })
+  await other.abort()
+  return sent
+}
+
+/** A group shares partitions and knows how far it is. */
+export async function groups(log: PortableLog): Promise<readonly string[]> {
+  const orders = await log.topic(Orders)
+  await orders.send([{ key: 'g-1', value: { total: 1 } }, { key: 'g-2', value: { total: 2 } }])
+  const consumer = orders.consumer({
+    group: 'portable-group', autoCommit: false, until: 'end', onAssigned: (partitions) => void partitions.length, onRevoked: async () => {},
+  })
+  for await (const record of consumer) await consumer.commit(record, { metadata: 'done' })
+  const committed = await consumer.committed(0)
+  for await (const { topic } of log.consumer({ group: 'portable-all', topics: [Orders, /^none-/], until: 'end' })) if (topic !== 'orders') break
+  await log.groups.resetOffsets('portable-group', { topic: 'orders', partitions: [0], to: 'earliest', dryRun: true })
+  const lags = await log.groups.lag('portable-group')
+  await log.groups.delete('portable-all')
+  return [...(await log.groups.list()).map(({ group }) => group), ...lags.map(({ lag }) => `${lag}`), committed?.metadata ?? '']
+}
+
 /** What there is. */
 export async function lists(log: PortableLog): Promise<readonly string[]> {
   return (await log.topics()).map(({ name, partitions }) => `${name} ${partitions}`)
 }
 
 /** Every example, by name. */
-export const examples = { sends, reads, readsBatches, positions, produces, lists } as const
+export const examples = { sends, reads, readsBatches, positions, produces, groups, transacts, lists } as const
 
 function total({ value, header }: PortableRecord<string, Order>): number {
   void header

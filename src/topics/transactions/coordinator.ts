@@ -8,6 +8,7 @@
  */
 import { LogError } from '../../base/errors.ts'
 import { type KafkaErrorName } from '../../format/kafka-errors.ts'
+import { transactionStatuses } from '../../format/transaction-state.ts'
 import { type PartitionLog } from '../../log/partition-log.ts'
 import { Deadlines } from '../groups/deadlines.ts'
 import { type Life } from '../life.ts'
@@ -29,7 +30,6 @@ import {
   withPartitions,
 } from './transaction-state.ts'
 import { TransactionEnds } from './transaction-ends.ts'
-import { transactionStatuses } from '../../format/transaction-state.ts'
 
 /** The longest time-out that a producer may ask for, ms: as Kafka's `transaction.max.timeout.ms`. */
 const MAX_TIMEOUT_MS = 900_000
@@ -322,7 +322,7 @@ export class TransactionCoordinator {
   }
 
   /** What fails inside is an answer too: the client tries again. */
-  async #answered<T extends object>(rest: T, work: () => Promise<T & { readonly error: KafkaErrorName }>): Promise<T & { readonly error: KafkaErrorName }> {
+  async #answered<T extends object>(rest: T, work: () => Promise<Answer<T>>): Promise<Answer<T>> {
     try {
       if (this.#core.readOnly) return { ...rest, error: 'NOT_COORDINATOR' }
       return await work()
@@ -351,8 +351,8 @@ export class TransactionCoordinator {
   async #fenceLocal(transactionalId: string): Promise<void> {
     const open = this.#local.named(transactionalId)
     if (open === undefined) return
-    const reason = new LogError('LOG_PRODUCER_FENCED', `another transaction of "${transactionalId}" has begun: this one was aborted`, { transactionalId })
-    await this.#local.fence(open, reason)
+    const message = `another transaction of "${transactionalId}" has begun: this one was aborted`
+    await this.#local.fence(open, new LogError('LOG_PRODUCER_FENCED', message, { transactionalId }))
   }
 
   #describe(transactionalId: string): TransactionDescription {
@@ -370,6 +370,8 @@ export class TransactionCoordinator {
     return { error: 'NONE', transactionalId, state: status, timeoutMs, startedAt, producerId, producerEpoch, partitions }
   }
 }
+
+type Answer<T> = T & { readonly error: KafkaErrorName }
 
 /** The producer as it goes on. */
 function producerOf({ producerId, producerEpoch, nextProducerId }: TransactionState): ProducerAnswer {

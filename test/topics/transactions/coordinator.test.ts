@@ -8,6 +8,7 @@ import { encodeBatch } from '../../../src/format/batch.ts'
 import { type KafkaErrorName } from '../../../src/format/kafka-errors.ts'
 import { CommitLog, isLogError, string, type Topic } from '../../../src/index.ts'
 import { type LogCore } from '../../../src/topics/log-core.ts'
+import { FIRST_PRODUCER_ID } from '../../../src/topics/producer-ids.ts'
 import { type TransactionCoordinator } from '../../../src/topics/transactions/coordinator.ts'
 import { StateLog } from '../../../src/topics/transactions/state-log.ts'
 import { newTransactionState, recordOf } from '../../../src/topics/transactions/transaction-state.ts'
@@ -15,6 +16,7 @@ import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { SimulatedDisk } from '../../../src/testing/simulated-disk.ts'
 import { afterwards, failure } from '../harness.ts'
 
+const FIRST = FIRST_PRODUCER_ID
 const A0 = { topic: 'a', partition: 0 }
 const B0 = { topic: 'b', partition: 0 }
 
@@ -126,7 +128,7 @@ for (const version of [1, 2]) {
     test('commits and aborts, one transaction after the other', async () => {
       const one = await place()
       const client = new Client(one, version)
-      expect([await client.init(), client.producerId, client.producerEpoch]).toEqual(['NONE', 0n, 0])
+      expect([await client.init(), client.producerId, client.producerEpoch]).toEqual(['NONE', FIRST, 0])
       for (const [round, committed] of [true, false, true].entries()) {
         expect(await client.add(A0, B0)).toEqual(['NONE', 'NONE'])
         expect([await client.produce('a', `a${round}`), await client.produce('a', `x${round}`), await client.produce('b', `b${round}`)])
@@ -178,7 +180,7 @@ for (const version of [1, 2]) {
       await zombie.add(A0)
       await zombie.produce('a', 'never')
       const next = new Client(one, version)
-      expect([await next.init(), next.producerId, next.producerEpoch > 0]).toEqual(['NONE', 0n, true])
+      expect([await next.init(), next.producerId, next.producerEpoch > 0]).toEqual(['NONE', FIRST, true])
       expect(await zombie.produce('a', 'late')).toBe('LOG_PRODUCER_FENCED')
       expect(await zombie.add(A0)).toEqual(['PRODUCER_FENCED'])
       expect([await zombie.end(true), await zombie.end(false)]).toEqual(['PRODUCER_FENCED', 'PRODUCER_FENCED'])
@@ -253,12 +255,13 @@ test('with version 2 an abort of nothing raises the epoch, and epochs that are u
   expect([await client.init(), client.producerId, client.producerEpoch]).toEqual(['NONE', id, 0x7ff1])
   expect([await client.end(false), client.producerEpoch]).toEqual(['NONE', 0x7ff2])
   for (let round = 0; client.producerEpoch < 0x7ffe && round < 0x8000; round++) await client.end(false)
-  expect([client.producerId, client.producerEpoch]).toEqual([0n, 0x7ffe])
+  expect([client.producerId, client.producerEpoch]).toEqual([FIRST, 0x7ffe])
   await client.add(A0)
   expect(await client.produce('a', 'last of its epochs')).toBe('NONE')
   const last = client.who
-  expect([await client.end(true), client.producerId, client.producerEpoch]).toEqual(['NONE', 1000n, 0])
-  expect(await one.coordinator.endTransaction({ ...last, committed: true, version: 2 })).toEqual({ error: 'NONE', producerId: 1000n, producerEpoch: 0 })
+  expect([await client.end(true), client.producerId, client.producerEpoch]).toEqual(['NONE', FIRST + 1000n, 0])
+  const again = await one.coordinator.endTransaction({ ...last, committed: true, version: 2 })
+  expect(again).toEqual({ error: 'NONE', producerId: FIRST + 1000n, producerEpoch: 0 })
   await client.add(A0)
   expect([await client.produce('a', 'first'), await client.end(true)]).toEqual(['NONE', 'NONE'])
   await one.clock.advance(0)
@@ -272,10 +275,11 @@ test('a producer that goes on after an error keeps its id while nobody took it o
   const before = client.who
   expect([await client.init({ keep: true }), client.producerEpoch]).toEqual(['NONE', 1])
   // It asks again with the epoch before: the answer was lost.
-  expect(await one.coordinator.initProducerId({ ...before, timeoutMs: 60_000 })).toEqual({ error: 'NONE', producerId: 0n, producerEpoch: 1 })
+  expect(await one.coordinator.initProducerId({ ...before, timeoutMs: 60_000 })).toEqual({ error: 'NONE', producerId: FIRST, producerEpoch: 1 })
   await new Client(one, 1).init()
   expect(await client.init({ keep: true })).toBe('PRODUCER_FENCED')
-  expect((await one.coordinator.initProducerId({ transactionalId: 'tx', timeoutMs: 1, producerId: 77n, producerEpoch: 0 })).error).toBe('PRODUCER_FENCED')
+  const foreign = await one.coordinator.initProducerId({ transactionalId: 'tx', timeoutMs: 1, producerId: 77n, producerEpoch: 0 })
+  expect(foreign.error).toBe('PRODUCER_FENCED')
 })
 
 test('what nobody may ask is refused by name', async () => {
@@ -307,19 +311,19 @@ test('transactions and producers are listed and described, those of this process
   await one.b.flush()
   const { transactions } = await one.coordinator.list()
   expect(transactions).toEqual([
-    { transactionalId: 'tx', producerId: 0n, state: 'Ongoing' }, { transactionalId: 'mine', producerId: 1n, state: 'Ongoing' },
+    { transactionalId: 'tx', producerId: FIRST, state: 'Ongoing' }, { transactionalId: 'mine', producerId: FIRST + 1n, state: 'Ongoing' },
   ])
   expect((await one.coordinator.list({ states: ['Empty', 'Lost'] }))).toEqual({ error: 'NONE', unknownStates: ['Lost'], transactions: [] })
-  expect((await one.coordinator.list({ producerIds: [1n] })).transactions.length).toBe(1)
+  expect((await one.coordinator.list({ producerIds: [FIRST + 1n] })).transactions.length).toBe(1)
   expect((await one.coordinator.list({ durationMs: 1000 })).transactions.length).toBe(0)
   expect((await one.coordinator.list({ pattern: /^t/ })).transactions.length).toBe(1)
   expect(await one.coordinator.describe(['tx', 'mine', 'nobody', ''])).toMatchObject([
-    { error: 'NONE', state: 'Ongoing', producerId: 0n, partitions: [A0, B0], timeoutMs: 60_000 },
-    { error: 'NONE', state: 'Ongoing', producerId: 1n, partitions: [B0], timeoutMs: 60_000 },
+    { error: 'NONE', state: 'Ongoing', producerId: FIRST, partitions: [A0, B0], timeoutMs: 60_000 },
+    { error: 'NONE', state: 'Ongoing', producerId: FIRST + 1n, partitions: [B0], timeoutMs: 60_000 },
     { error: 'TRANSACTIONAL_ID_NOT_FOUND' }, { error: 'INVALID_REQUEST' },
   ])
   expect(one.coordinator.describeProducers(one.a.partition(0)['log'])).toMatchObject([
-    { producerId: 0n, producerEpoch: 0, lastSequence: 0, currentTransactionStartOffset: 0 },
+    { producerId: FIRST, producerEpoch: 0, lastSequence: 0, currentTransactionStartOffset: 0 },
   ])
 })
 

@@ -3,6 +3,7 @@ import { seededRandom } from '../../../src/base/random.ts'
 import { CommitLog, isLogError, type LogOptions, string, type Topic, type TopicSettings } from '../../../src/index.ts'
 import { MemoryFileSystem } from '../../../src/files/memory.ts'
 import { type FileSystem } from '../../../src/files/file-system.ts'
+import { FIRST_PRODUCER_ID } from '../../../src/topics/producer-ids.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { SimulatedDisk } from '../../../src/testing/simulated-disk.ts'
 import { afterwards, diskLog, failure, memoryLog } from '../harness.ts'
@@ -303,13 +304,13 @@ test('producer ids are never given out twice, whatever crashes', async () => {
     const topic = await texts(current)
     await current.transaction((tx) => void tx.send(topic, { value: `${round}` }))
     for (const id of new Set([...topic.partition(0)['log'].producers].map(({ producerId }) => producerId))) {
-      expect([round, id, seen.has(id)]).toEqual([round, id, round > 0 && id < BigInt(round) * 1000n])
+      expect([round, id, seen.has(id)]).toEqual([round, id, round > 0 && id < FIRST_PRODUCER_ID + BigInt(round) * 1000n])
       seen.add(id)
     }
     files = files.fork(round, { power: true })
     current = await opened(files)
   }
-  expect([...seen]).toEqual([0n, 1000n, 2000n, 3000n])
+  expect([...seen]).toEqual([0n, 1000n, 2000n, 3000n].map((id) => FIRST_PRODUCER_ID + id))
 })
 
 test('isLogError narrows what a transaction fails with', async () => {
