@@ -4,8 +4,6 @@
  *
  * Loaded when it is first needed: most logs never are compacted.
  */
-import { createRequire } from 'node:module'
-
 /** Hashes bytes to an unsigned 32-bit integer, the same one in every process. */
 export type BytesHash = (bytes: Uint8Array) => number
 
@@ -17,7 +15,7 @@ export function loadHash(): Promise<BytesHash> {
 }
 
 async function load(): Promise<BytesHash> {
-  const library = createRequire(import.meta.url)('xxhash-wasm') as () => Promise<{ h32Raw(bytes: Uint8Array, seed?: number): number }>
+  const { default: library } = await import('xxhash-wasm')
   const { h32Raw } = await library()
   return (bytes) => h32Raw(bytes)
 }

@@ -94,8 +94,9 @@ export class CleanedSegment {
     if (this.#maxTimestamp >= 0) this.#times.maybeAppend(this.#maxTimestamp, this.#maxTimestampOffset, { seal: true })
     const files = [this.#file]
     try {
-      files.push(this.#writeIndex('index', this.#offsets.takePending()), this.#writeIndex('timeIndex', this.#times.takePending()))
-      if (this.#aborted.count > 0) files.push(this.#writeIndex('txnIndex', this.#aborted.takePending()))
+      this.#writeIndex(files, 'index', this.#offsets.takePending())
+      this.#writeIndex(files, 'timeIndex', this.#times.takePending())
+      if (this.#aborted.count > 0) this.#writeIndex(files, 'txnIndex', this.#aborted.takePending())
       if (this.#env.files.durable) for (const file of files) await this.#env.syncs.run(() => file.sync())
     } finally {
       for (const file of files) file.closeSync()
@@ -145,10 +146,10 @@ export class CleanedSegment {
     this.#buffered = 0
   }
 
-  #writeIndex(kind: keyof SegmentFiles, bytes: Buffer | undefined): FileHandle {
+  #writeIndex(files: FileHandle[], kind: keyof SegmentFiles, bytes: Buffer | undefined): void {
     const file = this.#env.openFiles.open(this.#path(kind), 'create')
+    files.push(file)
     if (bytes !== undefined) writeFullySync(file, bytes, 0, bytes.length, 0)
-    return file
   }
 
   #removeFiles(): void {

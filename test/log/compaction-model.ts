@@ -34,6 +34,8 @@ export type Step =
   | { readonly do: 'roll' | 'reopen' }
   | { readonly do: 'clean'; readonly whole: boolean }
   | { readonly do: 'wait'; readonly ms: number }
+  /** The process ends, or a call to the disk fails, so many calls after a cleaning began. */
+  | { readonly do: 'disturbed'; readonly calls: number; readonly by: 'kill' | 'power cut' | 'failure' }
 
 export const DELETE_RETENTION_MS = 1000
 
@@ -95,6 +97,7 @@ export class CompactedLog {
       }
       case 'clean': return this.clean(step.whole)
       case 'wait': return this.clock.advance(step.ms)
+      case 'disturbed': return step.by === 'failure' ? this.#failing(step.calls) : this.#crashing(step.calls, step.by === 'power cut')
     }
   }
 
@@ -108,6 +111,36 @@ export class CompactedLog {
       for (const entry of this.entries) if (entry.value === null && (entry.offset < report.to || !report.complete)) entry.metAt ??= now
       if (report.complete || !whole) return
     }
+  }
+
+  /** A cleaning meets a disk that fails once; what became of it is told by a reopen. */
+  async #failing(calls: number): Promise<void> {
+    const heal = this.disk.failCall(1 + calls)
+    const now = this.clock.now()
+    await this.log.clean({ now }).catch(() => {})
+    heal()
+    this.#met(now)
+    // A mark that could not be stored is told by the next append.
+    if (this.log.state === 'open') await this.#append('k0', 'after a failure').catch(() => {})
+    if (this.log.state === 'fenced') await this.log.reopen()
+  }
+
+  /** The process ends in the middle of a cleaning. */
+  async #crashing(calls: number, power: boolean): Promise<void> {
+    const now = this.clock.now()
+    const cleaning = this.log.clean({ now }).catch(() => {})
+    const end = this.disk.callCount + calls
+    let over = false
+    void cleaning.then(() => { over = true })
+    while (!over && this.disk.callCount < end) await new Promise((resolve) => setImmediate(resolve))
+    this.#met(now)
+    this.clock.forgetTimers()
+    await this.open(this.disk.crash({ power }))
+  }
+
+  /** A cleaning that nobody knows the end of may have met every tombstone. */
+  #met(now: number): void {
+    for (const entry of this.entries) if (entry.value === null) entry.metAt ??= now
   }
 
   /** What readers of committed records get. */
@@ -153,8 +186,8 @@ export class CompactedLog {
 
   async #append(key: string, value: string | null): Promise<void> {
     const offset = this.log.append(textCodecs, { key, value, timestamp: this.clock.now() })
-    this.entries.push({ offset, key, value, transaction: undefined, metAt: undefined })
     await this.log.durable(offset)
+    this.entries.push({ offset, key, value, transaction: undefined, metAt: undefined })
   }
 
   async #batch(keys: readonly number[], how: { compression: CompressionName; producer: number; transactional?: boolean }): Promise<void> {

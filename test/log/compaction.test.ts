@@ -58,9 +58,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('reopen' as const) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('clean' as const), whole: fc.boolean() }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('wait' as const), ms: fc.nat(1500) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('disturbed' as const), calls: fc.nat(60), by: fc.constantFrom('kill' as const, 'power cut' as const, 'failure' as const),
+    }),
+  },
 )
 
-test('whatever is appended, aborted, reopened and cleaned in between, readers get what a naive model keeps', async () => {
+test('whatever is appended, aborted, cleaned and disturbed in between, readers get what a naive model keeps', async () => {
   await fc.assert(fc.asyncProperty(
     fc.array(step, { minLength: 20, maxLength: 120, size: 'max' }), fc.constantFrom(Infinity, Infinity, 1500, 5000), fc.nat(),
     async (steps, bufferBytes, seed) => {

@@ -64,7 +64,7 @@ async function built(fault: PlantedFault | undefined): Promise<string> {
   const bundle = await rolldown({
     input: fileURLToPath(new URL(fault?.lives ?? 'simulate.ts', import.meta.url)),
     platform: 'node',
-    external: (id) => !id.startsWith('.') && !id.startsWith('/'),
+    external: (id) => !id.startsWith('.') && !id.startsWith('/') && id !== 'xxhash-wasm',
     plugins: [{ name: 'planted-fault', load: (id) => (fault !== undefined && id === join(source, fault.file) ? planted(id, fault) : undefined) }],
   })
   await bundle.write({ dir: target, format: 'esm', entryFileNames: 'simulate.mjs' })
