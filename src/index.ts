@@ -31,7 +31,8 @@ export { exponential, type ExponentialOptions, type RetryDelay } from './topics/
 export { Consumer, type ConsumerOptions } from './topics/consumer.ts'
 export type {
   PortableConsumer, PortableConsumerOptions, PortableGroupConsumer, PortableGroupConsumerOptions, PortableGroups, PortableLog,
-  PortablePartitioner, PortableProducer, PortableProducerOptions, PortableRecord, PortableSendRecord, PortableSendResult, PortableTopic, PortableTransaction,
+  PortablePartitioner, PortableProducer, PortableProducerOptions, PortableRecord, PortableSendRecord, PortableSendResult,
+  PortableTopic, PortableTransaction,
 } from './topics/contract.ts'
 export { defineTopic, type TopicDefinition, type TopicOptions } from './topics/define-topic.ts'
 export type { AppendNotice, LogListener, LogNotice } from './topics/diagnostics.ts'
