@@ -1,23 +1,28 @@
 /*
- * `commitlog topics`: what a log holds.
+ * `commitlog topics`: what a log holds; what it changes is in topic-changes.ts.
  */
 import { isLogError } from '../base/errors.ts'
 import { type CommitLog, type TopicInfo } from '../topics/commit-log.ts'
+import { kafkaSettingName, settingText } from '../topics/kafka-settings.ts'
 import { type PartitionStats } from '../topics/partition.ts'
+import { settingNames, type TopicSettings } from '../topics/settings.ts'
 import { type Call, type Command } from './command.ts'
 import { chosenTopics, openPlain, withLog } from './records.ts'
 import { printTable, type Table } from './table.ts'
 import { count, jsonLine, size } from './text.ts'
+import { changeOptions, changeTopic } from './topic-changes.ts'
 
 /** The subcommand. */
 export const topics: Command = {
   name: 'topics',
-  summary: 'the topics of a log, with their partitions, codecs and sizes',
+  summary: 'the topics of a log, with their partitions, codecs and sizes; makes, alters and deletes them',
   positionals: ['folder'],
   options: {
-    topic: { value: 'NAME', help: 'only this topic, with its partitions' },
+    topic: { value: 'NAME', help: 'only this topic, with its partitions and settings' },
+    ...changeOptions,
   },
-  run: (call) => withLog(call.argument('folder'), (log) => list(call, log)),
+  notes: ['Without one of --create, --alter and --delete nothing is changed.'],
+  run: async (call) => (await changeTopic(call)) ?? withLog(call.argument('folder'), (log) => list(call, log)),
 }
 
 interface Row {
@@ -41,6 +46,7 @@ async function list(call: Call, log: CommitLog): Promise<number> {
   if (call.json) for (const row of rows) await call.screen.print(json(row))
   else if (rows.length > 0) await printTable(call, name === undefined ? topicTable(rows) : partitionTable(rows[0]!))
   else if (damaged === 0) await call.screen.print('no topics')
+  if (!call.json && name !== undefined && rows.length > 0) await printSettings(call, rows[0]!.info.settings)
   return damaged === 0 ? 0 : 1
 }
 
@@ -66,6 +72,12 @@ function partitionTable({ partitions }: Row): Table {
     ...[partition, startOffset, highWatermark, lastStableOffset, leaderEpoch, segments].map(count), size(bytes),
   ])
   return [['partition', 'start', 'end', 'stable', 'epoch', 'segments', 'size'], ...lines]
+}
+
+/** Those that the topic was given, as Kafka writes them. */
+async function printSettings(call: Call, settings: TopicSettings): Promise<void> {
+  const given = settingNames.filter((name) => settings[name] !== undefined)
+  for (const name of given) await call.screen.print(call.screen.paint('dim', `${kafkaSettingName(name)}=${settingText(settings[name]!)}`))
 }
 
 /** Compaction and failed appends leave gaps, so this is the most records that there can be. */

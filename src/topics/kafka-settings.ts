@@ -20,6 +20,18 @@ export function settingNamed(name: string): keyof LogConfig | undefined {
   return settingNames.find((known) => known === camel)
 }
 
+/**
+ * As {@link settingNamed}, of a name that must be one.
+ *
+ * @throws TypeError with what comes close
+ */
+export function knownSetting(name: string): keyof LogConfig {
+  const known = settingNamed(name)
+  if (known !== undefined) return known
+  const meant = closest(name, name.includes('.') ? settingNames.map(kafkaSettingName) : settingNames)
+  throw new TypeError(`there is no setting "${name}"${meant === undefined ? '' : `: did you mean "${meant}"?`}`)
+}
+
 /** A value as Kafka writes it; no limit is −1. */
 export function settingText(value: LogConfig[keyof LogConfig]): string {
   return value === Infinity ? '-1' : String(value)
@@ -31,11 +43,7 @@ export function settingText(value: LogConfig[keyof LogConfig]): string {
  * @throws TypeError or RangeError for a name that there is not and a value that cannot be
  */
 export function settingFromText(name: string, text: string, where: string): TopicSettings {
-  const known = settingNamed(name)
-  if (known === undefined) {
-    const meant = closest(name, settingNames.flatMap((one) => [one, kafkaSettingName(one)]))
-    throw new TypeError(`there is no setting "${name}"${meant === undefined ? '' : `: did you mean "${meant}"?`}`)
-  }
+  const known = knownSetting(name)
   return checkedSettings({ [known]: valueOf(known, text) }, where)
 }
 
