@@ -236,10 +236,10 @@ export const plantedFaults: readonly PlantedFault[] = [
     lives: 'compacting.ts',
   },
   {
-    mistake: 'new segments get their names before those of the old ones are durably gone',
+    mistake: 'names that a cleaning changes are not synced',
     file: 'log/segment-swap.ts',
-    find: 'this.#delete(source.path)),\n      () => this.#syncFolder(),',
-    replace: 'this.#delete(source.path)),',
+    find: 'if (env.files.durable) await env.syncs.run(() => env.files.syncFolder(folder))',
+    replace: '',
     lives: 'compacting.ts',
   },
   {
