@@ -6,7 +6,9 @@ import { type Job, type Subject } from './job.ts'
 
 const loaders: Readonly<Record<string, () => Promise<Subject>>> = {
   commitlog: async () => (await import('./subjects/commitlog.ts')).commitlog,
+  groups: async () => (await import('./subjects/groups.ts')).groups,
   consume: async () => (await import('./subjects/consume.ts')).consume,
+  transactions: async () => (await import('./subjects/transactions.ts')).transactions,
   raw: async () => (await import('./subjects/raw.ts')).raw,
   'node:sqlite': async () => (await import('./subjects/sqlite.ts')).nodeSqlite,
   'better-sqlite3': async () => (await import('./subjects/sqlite.ts')).betterSqlite3,

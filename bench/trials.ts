@@ -260,6 +260,40 @@ export const trials: readonly Trial[] = [
     goals: [{ of: 'by key', least: 300_000 }],
   },
   {
+    name: 'group', what: 'reading from disk as the only member of a group',
+    conditions: `values of 100 B as bytes, looked at, one partition, auto commit on, closed log opened anew, system cache warm, ${WASM}`,
+    work: 'consumeGroup', figure: 'perSecond', unit: 'records/s', records: 3_000_000, bytes: 100, fill: 3_000_000,
+    contestants: [
+      { name: 'group', kind: 'ours', subject: 'groups', how: 'group', means: 'for await over consumer({ group }), with joining and the last commit' },
+      { name: 'no group', kind: 'reference', subject: 'groups', how: 'alone', means: 'for await over consumer()' },
+    ],
+    goals: [{ of: 'group', least: 1.5 * MB }, { of: 'group', against: 'no group', least: 0.7 }],
+  },
+  {
+    name: 'rebalance', what: 'one more member joins ninety-nine, 1,000 partitions',
+    conditions: 'cooperative-sticky, members of one process, ten topics of 100 partitions, until everybody has its share, durability sync',
+    work: 'rebalance', figure: 'ms', unit: 'ms', records: 20, bytes: 0,
+    contestants: [{ name: 'commitlog', kind: 'ours', subject: 'groups', means: 'the mean of twenty joins' }],
+    goals: [{ of: 'commitlog', most: 50 }],
+  },
+  {
+    name: 'open-groups', what: 'open of a log with 10,000 groups, until their offsets are known',
+    conditions: 'three partitions each, closed log, loaded before; system cache warm',
+    work: 'openGroups', figure: 'ms', unit: 'ms', records: 10_000, bytes: 0,
+    contestants: [{ name: 'commitlog', kind: 'ours', subject: 'groups', means: 'open and groups.list()' }],
+    goals: [{ of: 'commitlog', most: 200 }],
+  },
+  {
+    name: 'transactions', what: 'transactions of 10 records of 100 B, one partition, 64 in flight',
+    conditions: `values as bytes, durability sync, ${WASM}`,
+    work: 'transact', figure: 'perSecond', unit: 'records/s', records: 0, bytes: 100, job: { inFlight: 64, ms: 2000, durability: 'sync' },
+    contestants: [
+      { name: 'transactions', kind: 'ours', subject: 'transactions', how: 'transactions', means: 'log.transaction, resolved after the fdatasync' },
+      { name: 'plain sends', kind: 'reference', subject: 'transactions', how: 'plain', means: 'topic.send of the same records' },
+    ],
+    goals: [{ of: 'transactions', against: 'plain sends', least: 0.7 }],
+  },
+  {
     name: 'compaction', what: 'compactNow of 1 GiB, 100,000 keys, of which one in ten gets a third of all records',
     conditions: `values of 1 KiB, keys of 16 B, closed log opened anew, system cache dropped where the system allows it, ${WASM}`,
     work: 'compact', figure: 'mbPerSecond', unit: 'MB/s', records: 1_000_000, bytes: 1024,
