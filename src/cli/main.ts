@@ -10,6 +10,8 @@ import { readFileSync } from 'node:fs'
 import { isLogError } from '../base/errors.ts'
 import { backup } from './backup.ts'
 import { type Command, columns, commandHelp, InputError, parseCall, suggestion, UsageError } from './command.ts'
+import { compact } from './compact.ts'
+import { dlq } from './dlq.ts'
 import { dump } from './dump.ts'
 import { exportRecords } from './export.ts'
 import { groups } from './groups.ts'
@@ -22,7 +24,9 @@ import { tail } from './tail.ts'
 import { topics } from './topics.ts'
 import { verify } from './verify.ts'
 
-const commands: readonly Command[] = [topics, groups, dump, verify, repair, tail, produce, exportRecords, importRecords, backup, restore]
+const commands: readonly Command[] = [
+  topics, groups, dump, verify, repair, tail, produce, exportRecords, importRecords, compact, dlq, backup, restore,
+]
 
 const INTERRUPTED = 130
 

@@ -89,11 +89,14 @@ export function shownHeaders(headers: readonly RecordHeader[]): string {
 
 /** A record as a line of JSON, bytes in base64: docs/cli.md#records-as-json. */
 export function recordJson(record: PlainRecord, readCommitted: boolean): string {
+  return JSON.stringify({ ...recordFields(record), readCommitted })
+}
+
+/** The fields of that line. */
+export function recordFields(record: PlainRecord): object {
   const { topic, partition, offset, timestamp, timestampType, leaderEpoch } = record
   const headers = record.headers.map(([key, value]) => ({ key, value: base64(value) }))
-  return JSON.stringify({
-    topic, partition, offset, timestamp, timestampType, key: base64(record.key), value: base64(record.value), headers, leaderEpoch, readCommitted,
-  })
+  return { topic, partition, offset, timestamp, timestampType, key: base64(record.key), value: base64(record.value), headers, leaderEpoch }
 }
 
 /** Text that looks like what stands for something else gets quotes. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { commitlog } from '../tools/command.ts'
 
-const commands = ['topics', 'groups', 'dump', 'verify', 'repair', 'tail', 'produce', 'export', 'import', 'backup', 'restore']
+const commands = ['topics', 'groups', 'dump', 'verify', 'repair', 'tail', 'produce', 'export', 'import', 'compact', 'dlq', 'backup', 'restore']
 let root: string
 let data: string
 
@@ -90,7 +90,7 @@ describe('a wrong command, option or folder is one clear line and code 2', () =>
     expect(await commitlog(words.split(' ').map(put))).toMatchObject({ code: 2, out: '', err: `commitlog${put(line)}\n` })
   })
 
-  const ofFolders = ['topics', 'groups', 'dump', 'verify', 'repair', 'tail', 'export', 'backup', 'restore']
+  const ofFolders = ['topics', 'groups', 'dump', 'verify', 'repair', 'tail', 'export', 'compact', 'backup', 'restore']
   for (const name of ofFolders) test(`${name} of what is no log`, async () => {
     const foreign = join(root, 'foreign')
     mkdirSync(foreign, { recursive: true })
@@ -113,8 +113,8 @@ test('a log that cannot be opened is one clear line with the error\'s code, and 
   const catalog = join(folder, 'commitlog.json')
   const text = readFileSync(catalog, 'utf8')
   for (const [content, code, names] of [
-    [text.replace('"version": "1.0"', '"version": "2.0"'), 'LOG_VERSION_UNSUPPORTED', commands.filter((name) => name !== 'import')],
-    [text.slice(0, 100), 'LOG_FILE_CORRUPT', ['topics', 'groups', 'tail', 'produce', 'export']],
+    [text.replace('"version": "1.0"', '"version": "2.0"'), 'LOG_VERSION_UNSUPPORTED', commands.filter((name) => name !== 'import' && name !== 'dlq')],
+    [text.slice(0, 100), 'LOG_FILE_CORRUPT', ['topics', 'groups', 'tail', 'produce', 'export', 'compact']],
     [text.slice(0, 100), 'LOG_CORRUPT', ['backup', 'restore']],
   ] as const) {
     writeFileSync(catalog, content)
