@@ -97,7 +97,8 @@ function letterJson({ info, replayed, record, headers }: DeadLetter<Uint8Array, 
   return jsonLine({
     ...recordFields({ ...plainRecord(record), headers }), replayed,
     origin: { topic: topic ?? null, partition: partition ?? null, offset: offset ?? null }, group: group ?? null,
-    error: { class: errorClass ?? null, message: message ?? null, stage: stage ?? null }, deliveryCount: deliveryCount ?? null, diedAt: timestamp ?? null,
+    error: { class: errorClass ?? null, message: message ?? null, stage: stage ?? null },
+    deliveryCount: deliveryCount ?? null, diedAt: timestamp ?? null,
   })
 }
 
