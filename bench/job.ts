@@ -5,8 +5,8 @@
 
 /** What a subject can be asked to do. */
 export type Work =
-  | 'append' | 'appendObjects' | 'sync' | 'fill' | 'scan' | 'random' | 'tail' | 'handOver' | 'consume' | 'consumeGroup' | 'rebalance' | 'openGroups' | 'open' | 'openKilled' | 'memory' | 'start'
-  | 'compact' | 'transact'
+  | 'append' | 'appendObjects' | 'sync' | 'fill' | 'scan' | 'random' | 'tail' | 'handOver' | 'consume' | 'open' | 'openKilled' | 'memory' | 'start'
+  | 'consumeGroup' | 'rebalance' | 'openGroups' | 'compact' | 'transact'
 
 /** One piece of work for one subject, in a process of its own. */
 export interface Job {

@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isLogError } from '../../src/base/errors.ts'
-import { decodeOffsetsRecord, encodeOffsetsRecord, readOffsetCommit, type OffsetsRecord, type OffsetsRecordInput } from '../../src/format/consumer-offsets.ts'
+import {
+  decodeOffsetsRecord, encodeOffsetsRecord, readOffsetCommit, type OffsetsRecord, type OffsetsRecordInput,
+} from '../../src/format/consumer-offsets.ts'
 import { shareGroupState } from '../../src/format/share-group-state.ts'
 import { decodeTransactionRecord, encodeTransactionRecord, transactionStatuses } from '../../src/format/transaction-state.ts'
 import { fixture, fixtureRecords } from '../tools/fixtures.ts'

@@ -220,8 +220,11 @@ export class GroupCoordinator {
   /** All groups: those with members, and those that have committed something. */
   list(): readonly ListedGroup[] {
     const names = new Set([...this.#groups.keys(), ...this.#stored.keys(), ...this.#newer.keys(), ...this.#table.groups()])
-    return [...names].map((name) => {
-      const { groupId, protocolType, state, type } = this.describe(name)!
+    return [...names].map((groupId) => {
+      // There may be very many that nobody is a member of.
+      const idle = !this.#groups.has(groupId) && !this.#stored.has(groupId) && !this.#newer.has(groupId)
+      if (idle) return { groupId, protocolType: '', state: 'Empty', type: 'classic' }
+      const { protocolType, state, type } = this.describe(groupId)!
       return { groupId, protocolType, state, type }
     })
   }
