@@ -54,6 +54,4 @@ export type { SchemaIssue, SchemaResult, StandardSchema } from './topics/standar
 export type { StartPosition } from './topics/start-position.ts'
 export { Topic } from './topics/topic.ts'
 export type { TransactionOptions } from './topics/transactions/options.ts'
-export {
-  type CommittingConsumer, type GroupOffset, Transaction, type TransactionStatus,
-} from './topics/transactions/transaction.ts'
+export { type GroupOffset, Transaction, type TransactionStatus } from './topics/transactions/transaction.ts'

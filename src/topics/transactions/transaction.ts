@@ -15,6 +15,7 @@ import { TransactionPart } from '../../log/transaction-part.ts'
 import { appendsWatched, tellAppend } from '../diagnostics.ts'
 import { type Committing } from '../groups/commit-entries.ts'
 import { type GroupCoordinator } from '../groups/coordinator.ts'
+import { type GroupConsumer } from '../groups/group-consumer.ts'
 import { type CommitRequest } from '../groups/group-messages.ts'
 import { encodedCodecs, type HeldRecord, heldSize, holdRecord } from '../held-record.ts'
 import { internalTopicError, isInternalTopic } from '../internal-topics.ts'
@@ -44,11 +45,9 @@ export interface TransactionEnder {
   abort(transaction: Transaction): Promise<void>
 }
 
-/** A consumer of a group whose offsets a transaction commits. */
-export interface CommittingConsumer<P> {
-  /** @internal */
-  toCommit(what?: Committing<P>): Promise<CommitRequest>
-}
+// `any`, since what it reads does not matter.
+/** A consumer of a group, whose user names partitions by `P`. */
+type Committer<P> = GroupConsumer<any, any, P>
 
 /** An offset to commit for a group: of the next record to read. */
 export interface GroupOffset {
@@ -146,10 +145,10 @@ export class Transaction {
    * @throws LogError `LOG_MEMBER_UNKNOWN`, `LOG_GENERATION_STALE`, `LOG_MEMBER_FENCED` when the partitions are somebody else's by now;
    *   `LOG_COMMIT_OUT_OF_RANGE`, and what `send` throws
    */
-  commitOffsets<P>(consumer: CommittingConsumer<P>, what?: Committing<P>): Promise<void>
+  commitOffsets<P>(consumer: Committer<P>, what?: Committing<P>): Promise<void>
   /** Commits offsets, each of the next record to read, for a group without members. */
   commitOffsets(group: string, offsets: readonly GroupOffset[]): Promise<void>
-  commitOffsets<P>(of: CommittingConsumer<P> | string, what?: Committing<P> | readonly GroupOffset[]): Promise<void> {
+  commitOffsets<P>(of: Committer<P> | string, what?: Committing<P> | readonly GroupOffset[]): Promise<void> {
     const committed = this.#commitOffsets(of, what)
     // Whoever does not await it hears of it from `commit`.
     committed.catch(() => {})
@@ -200,7 +199,7 @@ export class Transaction {
     return part
   }
 
-  async #commitOffsets<P>(of: CommittingConsumer<P> | string, what?: Committing<P> | readonly GroupOffset[]): Promise<void> {
+  async #commitOffsets<P>(of: Committer<P> | string, what?: Committing<P> | readonly GroupOffset[]): Promise<void> {
     try {
       this.#checkOpen('commitOffsets')
       const request = typeof of === 'string' ? groupRequest(of, what as readonly GroupOffset[]) : of.toCommit(what as Committing<P> | undefined)
@@ -320,7 +319,8 @@ function groupRequest(groupId: string, given: readonly GroupOffset[]): CommitReq
 }
 
 /** What somebody gets who goes on with a transaction that has ended. */
-export function endedError({ status, failure }: Transaction, what: string): unknown {
+export function endedError(transaction: Transaction, what: string): unknown {
+  const { status, failure } = transaction
   const aborted = status === 'aborted' || status === 'aborting'
   if (aborted && isLogError(failure) && keptCodes.includes(failure.code)) return failure
   const message = `${what} in a transaction that is ${status}`
