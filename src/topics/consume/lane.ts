@@ -16,11 +16,11 @@ import { type CommitEntry, type CommittedPlace, type Place } from './membership.
 import { PartitionReader } from './partition-reader.ts'
 import { Tracker } from './tracker.ts'
 
-/** What is kept in order while several records are handled at a time. */
-export const orders = ['partition', 'key', 'none'] as const
+/** What is kept in order while several records are handled at a time: the records of a partition, those of a key, or nothing. */
+export type Order = 'partition' | 'key' | 'none'
 
-/** What is kept in order: the records of a partition, those of a key, or nothing. */
-export type Order = (typeof orders)[number]
+/** Every order. */
+export const orders: readonly Order[] = ['partition', 'key', 'none']
 
 /** A record that was read and is not finished. */
 export class Task<K, V> implements Link<Task<K, V>> {

@@ -6,7 +6,7 @@
  */
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../../src/base/random.ts'
-import { CommitLog, string, type Topic } from '../../../src/index.ts'
+import { CommitLog, isLogError, string, type Topic } from '../../../src/index.ts'
 import { type DiskCall } from '../../../src/testing/disk-faults.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { SimulatedDisk } from '../../../src/testing/simulated-disk.ts'
@@ -26,7 +26,7 @@ interface Opened {
 
 async function opened(disk: SimulatedDisk): Promise<Opened> {
   const clock = new ManualClock({ settle: () => quiet(disk) })
-  const log = await ended(CommitLog.open('/log', { files: disk, clock, random: seededRandom(disk.seed) }))
+  const log = await ended(CommitLog.open('/log', { files: disk, clock, random: seededRandom(disk.seed + disk.callCount) }))
   return { log, clock, topic: await ended(log.topic<string, string>('t', { partitions: 2, key: string, value: string })) }
 }
 
@@ -48,11 +48,15 @@ async function consumed(
     if (value!.startsWith('-')) throw new Error('never')
     handled.add(value!)
   })
+  let failure: { readonly error: unknown } | undefined
+  running.done.catch((error: unknown) => { failure = { error } })
   for (let step = 0; step < 30; step++) await ended(clock.advance(20))
-  const stopped = running.stop()
-  await ended(clock.advance(100))
+  let isOver = false
+  const stopped = running.stop().then(() => { isOver = true })
+  await ended(clock.advance(1))
+  for (let second = 0; !isOver && second < 40; second++) await ended(clock.advance(1000))
   await ended(stopped)
-  await running.done
+  if (failure !== undefined) throw failure.error
 }
 
 /** The values of the dead letters. */
@@ -125,3 +129,32 @@ test('whichever call to the disk a crash comes at while dead letters are replaye
 function backOf({ topic }: Opened): (string | null)[] {
   return [0, 1].flatMap((partition) => [...topic.partition(partition).read({ from: VALUES.length / 2 })].map(({ value }) => value)).sort()
 }
+
+test('whichever call to the disk fails, a consumption goes on or says why it ends, and the next one finds everything once', async () => {
+  let failed = 0
+  let endedBy = 0
+  for (let call = SEED % 5; call < 300; call += 5) {
+    const disk = new SimulatedDisk({ seed: SEED })
+    const log = await opened(disk)
+    await ended(log.topic.send(VALUES.map((value, index) => ({ key: `k${index}`, value, partition: index % 2 }))))
+    const handled = new Set<string>()
+    const heal = disk.failCall(1 + call)
+    const { options } = kinds[call % 2]!
+    try {
+      await consumed(log, options, handled)
+    } catch (error) {
+      expect(isLogError(error), `SEED=${SEED}, call ${call}: ${String(error)}`).toBe(true)
+      endedBy++
+    }
+    if (disk.journal.some(({ outcome }) => outcome !== 'ok')) failed++
+    heal()
+    await ended(log.log.close()).catch(() => {})
+    const next = await opened(disk)
+    await consumed(next, options, handled)
+    expect([...handled].sort(), `SEED=${SEED}, call ${call}`).toEqual(['a', 'b', 'c', 'd', 'e'])
+    expect(await dead(next), `SEED=${SEED}, call ${call}`).toEqual(['-1', '-2', '-3'])
+    await ended(next.log.close())
+  }
+  expect(failed).toBeGreaterThan(20)
+  expect(endedBy).toBeGreaterThan(0)
+}, 240_000)
