@@ -52,6 +52,7 @@ export { Producer, type ProducerOptions, type SendRecord, type SendResult } from
 export type { TopicSettings } from './topics/settings.ts'
 export type { SchemaIssue, SchemaResult, StandardSchema } from './topics/standard-schema.ts'
 export type { StartPosition } from './topics/start-position.ts'
+export { type CompactOptions, type CompactReport } from './topics/cleaning.ts'
 export { Topic } from './topics/topic.ts'
 export type { TransactionOptions } from './topics/transactions/options.ts'
 export { type GroupOffset, Transaction, type TransactionStatus } from './topics/transactions/transaction.ts'

@@ -42,7 +42,7 @@ export const errorTable = {
   LOG_TXN_CONCURRENT: { retriable: true, meaning: 'too many transactions are open, or the one before of the same name is still ending' },
   // Reading
   LOG_OFFSET_OUT_OF_RANGE: { retriable: false, meaning: 'the offset is below the first one kept or past the end' },
-  LOG_RECORD_GONE: { retriable: false, meaning: 'the record was asked for its bytes after its partition was closed or truncated' },
+  LOG_RECORD_GONE: { retriable: false, meaning: 'the record was asked for its bytes after its partition was closed, truncated or compacted' },
   LOG_DECODE_FAILED: { retriable: false, meaning: 'the codec of the topic cannot decode these bytes' },
   // Managed consumption
   LOG_DEAD_LETTER_TOPIC: { retriable: false, meaning: 'the topic cannot take the dead letters of the one that is consumed' },

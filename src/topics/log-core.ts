@@ -393,7 +393,10 @@ export class LogCore {
         name, partitions, key: undefined, value: undefined, settings: {}, create: false, newKey: 'bytes', newValue: 'bytes',
       }),
       store: (entry) => this.#store(entry),
-      drop: (name) => this.#storeTopics(this.#catalog.topics.filter((entry) => entry.name !== name)),
+      drop: async (name) => {
+        await this.env.cleaner?.checkpoint.forget(name)
+        await this.#storeTopics(this.#catalog.topics.filter((entry) => entry.name !== name))
+      },
     })
   }
 
@@ -576,7 +579,10 @@ async function settleFolder(options: CoreOptions, contents: FolderContents, kafk
   const cleanShutdown = files.join(folder, CLEAN_SHUTDOWN_FILE)
   // Deletions of topics that were interrupted are finished before the catalog forgets them.
   const deleted = contents.catalog?.topics.filter(({ deleting }) => deleting === true) ?? []
-  for (const topic of deleted) await removeTopicFolders(files, folder, random, topic)
+  for (const topic of deleted) {
+    await removeTopicFolders(files, folder, random, topic)
+    await new CleanerCheckpoint(files, folder).forget(topic.name)
+  }
   await removeLeavingFolders(files, folder)
   if (deleted.length > 0 || contents.catalog?.topics.length !== catalog.topics.length) await writeCatalog(files, folder, catalog)
   if (files.statSync(cleanShutdown) !== undefined) {

@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest'
 import { isLogError } from '../../src/base/errors.ts'
+import { type LogEvent } from '../../src/log/environment.ts'
+import { MemoryFileSystem } from '../../src/files/memory.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
+import { type CompactReport } from '../../src/topics/cleaning.ts'
 import { CommitLog } from '../../src/topics/commit-log.ts'
 import { string } from '../../src/topics/codecs.ts'
 import { type Topic } from '../../src/topics/topic.ts'
@@ -64,5 +68,34 @@ test('an aborted signal ends compactNow with its reason, and the log stays whole
   await topic.send(Array.from({ length: 1000 }, (_, index) => ({ key: `k${index % 10}`, value: `v${index}` })))
   await expect(topic.compactNow({ signal: AbortSignal.abort(new Error('enough')) })).rejects.toThrow('enough')
   expect(all(topic)).toHaveLength(1000)
+  await log.close()
+})
+
+test('an open log compacts by itself what is due, and says so', async () => {
+  const clock = new ManualClock()
+  const events: LogEvent[] = []
+  const log = await CommitLog.memory({ clock, onEvent: (event) => events.push(event) })
+  const topic = await log.topic('state', { value: string, cleanupPolicy: 'compact', segmentBytes: 2000, batchSize: 200 })
+  await topic.send(Array.from({ length: 1000 }, (_, index) => ({ key: `k${index % 10}`, value: `v${index}` })))
+  await clock.advance(14_999)
+  expect(events.filter(({ type }) => type === 'compaction')).toEqual([])
+  await clock.advance(1)
+  for (let turn = 0; turn < 1000 && !events.some(({ type }) => type === 'compaction'); turn++) await new Promise((resolve) => setImmediate(resolve))
+  expect(events.filter(({ type }) => type === 'compaction')).toHaveLength(1)
+  expect(all(topic).length).toBeLessThan(200)
+  await log.close()
+})
+
+test('a topic that is made again after it was deleted is looked at from its beginning', async () => {
+  const files = new MemoryFileSystem()
+  const log = await CommitLog.open('/log', { files })
+  const fill = async (): Promise<CompactReport[]> => {
+    const topic = await log.topic('state', { value: string, cleanupPolicy: 'compact', segmentBytes: 2000, batchSize: 200 })
+    await topic.send(Array.from({ length: 100 }, (_, index) => ({ key: `k${index % 10}`, value: `v${index}` })))
+    return topic.compactNow()
+  }
+  expect(await fill()).toMatchObject([{ recordsAfter: 10 }])
+  await log.deleteTopic('state')
+  expect(await fill()).toMatchObject([{ recordsBefore: 100, recordsAfter: 10 }])
   await log.close()
 })
