@@ -17,7 +17,7 @@ export type { FoundTimestamp } from './log/timestamps.ts'
 export type { WaitOptions } from './topics/abort.ts'
 export { bytes, json, msgpack, string } from './topics/codecs.ts'
 export {
-  CommitLog, type LogOptions, type LogStats, type LogStatus, type MemoryLogOptions, type TopicInfo,
+  CommitLog, type LogOptions, type LogStats, type LogStatus, type MemoryLogOptions, type TopicDescription, type TopicInfo,
 } from './topics/commit-log.ts'
 export { Consumption, type StopOptions } from './topics/consume/consume.ts'
 export type { DeadLetterInfo, DeadLetterStage } from './topics/consume/dead-letter-headers.ts'
@@ -54,5 +54,6 @@ export type { SchemaIssue, SchemaResult, StandardSchema } from './topics/standar
 export type { StartPosition } from './topics/start-position.ts'
 export { type CompactOptions, type CompactReport } from './topics/cleaning.ts'
 export { Topic } from './topics/topic.ts'
+export type { TopicChanges } from './topics/topic-admin.ts'
 export type { TransactionOptions } from './topics/transactions/options.ts'
 export { type GroupOffset, Transaction, type TransactionStatus } from './topics/transactions/transaction.ts'
