@@ -4,11 +4,13 @@
  *
  * Works in slices between turns of the event loop, reads and writes without holding it, and never touches the active segment, nor what may
  * still be aborted. Ended by its signal, by closing, and by whatever takes segments away meanwhile; then the log stays as it is, but for
- * segments that were replaced already, which hold the same to every reader.
+ * segments that were replaced already; the next cleaning begins again.
  */
 import { loadHash } from '../base/hash.ts'
 import { LogError } from '../base/errors.ts'
 import { batchRecordBytes, forEachRecord } from '../format/batch.ts'
+import { systemCode } from '../files/system-error.ts'
+import { diskFull } from './append-checks.ts'
 import { type CleanReport } from './clean-report.ts'
 import { CleanedSegment } from './cleaned-segment.ts'
 import { CleanerFilter, markerKind } from './cleaner-filter.ts'
@@ -209,7 +211,7 @@ export class Cleaner {
       return !changed && group.length === 1
     } catch (error) {
       if (this.#unfinished === undefined && env.lock?.confirmed !== false) cleaned.discard()
-      throw error
+      throw isFull(error) ? diskFull(`the disk has no room for what is left of ${this.#parts.topic}-${this.#parts.partition}`, error) : error
     }
   }
 
@@ -292,4 +294,9 @@ export class Cleaner {
     if (lock === undefined || lock.confirmed || (await lock.confirm())) return
     throw new LogError('LOG_LOCK_LOST', `another process took the lock of the folder of ${this.#parts.topic}-${this.#parts.partition}`)
   }
+}
+
+function isFull(error: unknown): boolean {
+  const code = systemCode(error)
+  return code === 'ENOSPC' || code === 'EDQUOT'
 }

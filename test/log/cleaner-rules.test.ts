@@ -9,6 +9,7 @@ import { CleanerCheckpoint } from '../../src/log/cleaner-checkpoint.ts'
 import { type LogConfig } from '../../src/log/config.ts'
 import { scanBatches } from '../../src/log/scan.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
+import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
 import { type Opened, openLog, textCodecs } from './harness.ts'
 
 const DAY = 86_400_000
@@ -210,4 +211,26 @@ test('after a cut what comes in its place is looked at', async () => {
   await log.clean()
   expect(log.batches).toEqual(['3..3:1'])
   await log.opened.close()
+})
+
+test('a disk that is full refuses a cleaning and nothing else; with room again it goes on', async () => {
+  const clock = new ManualClock()
+  const disk = new SimulatedDisk({ seed: 1, clock })
+  disk.createFolderSync('/log')
+  const { log, close } = await openLog(disk, '/log', { cleanupPolicy: 'compact', segmentBytes: 100_000 }, { clock })
+  for (let index = 0; index < 400; index++) log.append(textCodecs, { key: `k${index % 200}`, value: 'v'.repeat(1000) })
+  await log.flush()
+  await log.roll()
+  const { capacity } = disk
+  disk.capacity = 0
+  await expect(log.clean()).rejects.toMatchObject({ code: 'LOG_DISK_FULL' })
+  expect(disk.listSync('/log/t-0').filter((name) => name.endsWith('.cleaned'))).toEqual([])
+  // What found room takes the place of what it was made of.
+  const left = Array.from(log.read(textCodecs), ({ offset }) => offset)
+  expect([log.state, left.slice(-200)]).toEqual(['open', Array.from({ length: 200 }, (_, index) => 200 + index)])
+  disk.capacity = capacity
+  await log.clean()
+  expect([...log.read(textCodecs)].length).toBe(200)
+  await close()
+  expect(disk.openHandles).toBe(0)
 })
