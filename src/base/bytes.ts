@@ -60,6 +60,9 @@ export function setInt64(buffer: Uint8Array, at: number, value: number): void {
 
 /** Writes the low 64 bits of `value`. */
 export function setBigInt64(buffer: Uint8Array, at: number, value: bigint): void {
+  // Most fit a number, and cost no bigints on the way.
+  const number = Number(value)
+  if (Number.isSafeInteger(number)) return setInt64(buffer, at, number)
   setInt32(buffer, at, Number(BigInt.asIntN(32, value >> 32n)))
   setInt32(buffer, at + 4, Number(BigInt.asIntN(32, value)))
 }

@@ -260,15 +260,15 @@ export class Writer {
     const { clock } = this.#parts.env
     const offset = this.#nextOffset
     const timestamp = clock.now()
-    const { producerId, producerEpoch } = marker
+    const { producerId, producerEpoch, coordinatorEpoch, type } = marker
     const batch = { producerId, producerEpoch, baseSequence: -1, lastOffsetDelta: 0, transactional: true, control: true, maxTimestamp: timestamp }
     this.#parts.producers.prepare(batch, offset, 'coordinator', marker)
-    const place = this.#builder.takePlace(END_TRANSACTION_MARKER_SIZE)
-    const { buffer, at } = place
-    writeEndTransactionMarker(buffer, at, { ...marker, offset, leaderEpoch: this.#epoch, timestamp })
+    const { window, buffer, at } = this.#builder.takePlace(END_TRANSACTION_MARKER_SIZE)
+    const leaderEpoch = this.#epoch
+    writeEndTransactionMarker(buffer, at, { offset, leaderEpoch, timestamp, producerId, producerEpoch, coordinatorEpoch, type })
     if (this.#appendTime) assignAppendTime(buffer, at, timestamp)
     this.#enqueue({
-      ...place, size: END_TRANSACTION_MARKER_SIZE, baseOffset: offset, lastOffset: offset, maxTimestamp: timestamp, recordCount: 1,
+      window, buffer, at, size: END_TRANSACTION_MARKER_SIZE, baseOffset: offset, lastOffset: offset, maxTimestamp: timestamp, recordCount: 1,
       transactional: true, position: -1,
     })
     this.#nextOffset = offset + 1

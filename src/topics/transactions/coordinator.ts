@@ -171,7 +171,7 @@ export class TransactionCoordinator {
     const now = this.#now
     const local = [...this.#local.open].map((transaction) => ({
       transactionalId: transaction.transactionalId ?? localName(transaction.slot.producerId), producerId: transaction.slot.producerId,
-      state: 'Ongoing' as const, startedAt: transaction.startedAt,
+      state: 'Ongoing' as const, startedAt: this.#startOf(transaction),
     }))
     const names = new Set(local.map(({ transactionalId }) => transactionalId))
     const known = [...this.#entries.values()].filter(({ id, state }) => state.status !== 'Dead' && state.producerEpoch >= 0 && !names.has(id))
@@ -355,13 +355,19 @@ export class TransactionCoordinator {
     await this.#local.fence(open, new LogError('LOG_PRODUCER_FENCED', message, { transactionalId }))
   }
 
+  /** When a transaction of this process began, ms since 1970. */
+  #startOf({ deadline, timeoutMs }: Transaction): number {
+    return timeoutMs === Infinity ? this.#now : Math.round(this.#now - (this.#core.env.clock.monotonic() - (deadline - timeoutMs)))
+  }
+
   #describe(transactionalId: string): TransactionDescription {
     const none = { transactionalId, state: '', timeoutMs: 0, startedAt: 0, ...refused, partitions: [] } as const
     if (transactionalId === '') return { ...none, error: 'INVALID_REQUEST' }
     for (const open of this.#local.open) {
       if (transactionalId !== (open.transactionalId ?? localName(open.slot.producerId))) continue
       const partitions = [...open.parts.keys()].map(({ topic, partition }) => ({ topic, partition }))
-      const { startedAt, slot: { producerId, epoch } } = open
+      const { slot: { producerId, epoch } } = open
+      const startedAt = this.#startOf(open)
       return { ...none, error: 'NONE', state: 'Ongoing', timeoutMs: open.timeoutMs, startedAt, producerId, producerEpoch: epoch, partitions }
     }
     const entry = this.#entries.get(transactionalId)

@@ -2,7 +2,7 @@
  * A transaction as a user holds it: records to any topics of one log, and offsets of groups, that count together or not at all.
  *
  * Records are appended to their partitions at once, in batches of the transaction's own, and wait there for its end. What is sent here may be
- * lost like anything that is not acknowledged yet; then the transaction cannot be committed. How it ends is in ending.ts.
+ * lost like anything that is not acknowledged yet; then the transaction cannot be committed. How it ends is in local-transactions.ts.
  */
 import { type InspectOptions } from 'node:util'
 import { type Clock } from '../../base/clock.ts'
@@ -36,7 +36,10 @@ const LINGER_MS = 5
 /** Where a transaction is in its life. */
 export type TransactionStatus = 'open' | 'committing' | 'committed' | 'aborting' | 'aborted'
 
-/** What ends transactions: see ending.ts. */
+/** Most transactions never have anything under way. */
+const NONE = new Set<Promise<unknown>>()
+
+/** What ends transactions: see local-transactions.ts. */
 export interface TransactionEnder {
   /** Throws unless the topic is one of the log's. */
   checkTopic(parts: Pick<TopicParts<never, never>, 'sends' | 'life'>): void
@@ -70,8 +73,6 @@ export class Transaction {
   readonly deadline: number
   /** @internal */
   readonly timeoutMs: number
-  /** @internal Ms since 1970. */
-  readonly startedAt: number
   /** @internal The handle that it was begun with. */
   readonly life: Life
   /** @internal What it has in each partition. */
@@ -81,7 +82,7 @@ export class Transaction {
   /** @internal Why it can only be aborted. */
   failure: unknown
   /** @internal Sends and offset commits under way. */
-  readonly underWay = new Set<Promise<unknown>>()
+  underWay: Set<Promise<unknown>> = NONE
   /** @internal Its commit. */
   ending: Promise<void> | undefined
   /** @internal Told how it ends, when it commits offsets. */
@@ -100,7 +101,6 @@ export class Transaction {
     this.transactionalId = options.transactionalId
     this.timeoutMs = options.timeoutMs
     this.deadline = options.clock.monotonic() + options.timeoutMs
-    this.startedAt = options.clock.now()
     this.life = options.life
   }
 
@@ -294,6 +294,7 @@ export class Transaction {
 
   /** @internal Waits for something that must be done before the transaction ends. */
   async #until<T>(promise: Promise<T>): Promise<T> {
+    if (this.underWay === NONE) this.underWay = new Set()
     this.underWay.add(promise)
     try {
       return await promise
