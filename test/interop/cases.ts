@@ -26,6 +26,8 @@ export interface Case {
   readonly config?: TopicSettings
   /** Offsets were given out that never came to be: Kafka's dump tool remarks on that. */
   readonly gaps?: boolean
+  /** Batches were emptied by compaction: it remarks on those too. */
+  readonly compacted?: boolean
   write(root: string, written: readonly WrittenPartition[]): Promise<void>
 }
 
@@ -191,6 +193,27 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: 'our-groups',
+    partitions: 2,
+    async write(root, written) {
+      // Two members of one group, one of which leaves, and another group with metadata.
+      const log = await CommitLog.open(root)
+      const topic = await log.topic('our-groups', { ...this.config, partitions: written.length, key: string, value: string })
+      for (let index = 0; index < 20; index++) {
+        const record = { partition: index % 2, key: `key ${index}`, value: `value ${index}`, timestamp: FIRST_TIMESTAMP + index }
+        const { offset } = await topic.send(record)
+        written[index % 2]!.remember(record, { offset, leaderEpoch: 0 })
+      }
+      const members = ['first', 'second'].map((clientId) => topic.consumer({ group: 'billing', clientId, instanceId: clientId }))
+      const loops = members.map(async (member) => { for await (const { value } of member) if (value === '') break })
+      while (members.some(({ assignment }) => assignment.length !== 1)) await new Promise((resolve) => setImmediate(resolve))
+      for (const member of members) await member.close()
+      await Promise.all(loops)
+      await topic.consumer({ group: 'mail' }).commit({ partition: 1, offset: 4, metadata: 'by hand \u00e9' })
+      await log.close()
+    },
+  },
+  {
     name: 'reopened',
     config: { segmentBytes: 5000, indexIntervalBytes: 200 },
     async write(root, written) {
@@ -268,6 +291,39 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    name: 'compacted',
+    gaps: true,
+    compacted: true,
+    // The topic itself is none that is compacted: the broker would clean it once more.
+    config: { segmentBytes: 5000, indexIntervalBytes: 200, batchSize: 600 },
+    write: opened(async ({ first }) => {
+      const sequences = new Map<bigint, number>()
+      for (let round = 0; round < 30; round++) {
+        for (let index = 0; index < 12; index++) first.append(keyed(first, (round * 7 + index * 3) % 50, round % 5 === 0 && index === 4))
+        const producerId = BigInt(10 + (round % 3))
+        const baseSequence = sequences.get(producerId) ?? 0
+        const records = [1, 2, 3].map((key) => keyed(first, key + round, false))
+        first.batch(records, { producerId, producerEpoch: 0, baseSequence, transactional: true, compression: round % 2 === 0 ? 'gzip' : 'none' })
+        sequences.set(producerId, baseSequence + records.length)
+        first.end(round % 4 === 1 ? 'ABORT' : 'COMMIT', producerId, 0)
+        await first.log.flush()
+      }
+      for (let key = 0; key < 12; key++) first.append(keyed(first, 100 + key, false))
+      await first.log.roll()
+      await first.log.clean({ now: clock.now() })
+      checkCompacted(first, false)
+      // Long enough for tombstones, and for the markers of what is gone.
+      await first.log.clean({ now: clock.now() })
+      for (let key = 0; key < 20; key++) first.append(keyed(first, key, false))
+      for (let key = 0; key < 12; key++) first.append(keyed(first, 200 + key, false))
+      await first.log.roll()
+      await first.log.clean({ now: clock.now() + 2 * 86_400_000 })
+      checkCompacted(first, true)
+      for (let key = 0; key < 20; key++) first.append(keyed(first, key, false))
+      await first.log.flush()
+    }),
+  },
+  {
     name: 'truncated',
     gaps: true,
     config: { segmentBytes: 5000, indexIntervalBytes: 200 },
@@ -284,6 +340,21 @@ export const cases: readonly Case[] = [
     }),
   },
 ]
+
+function keyed(writer: PartitionWriter, key: number, tombstone: boolean): RecordToWrite {
+  return { key: `k${key}`, value: tombstone ? null : `value ${writer.log.nextOffset} of ${key}` }
+}
+
+/** Forgets what compaction takes, as a naive look at what was written tells it, after comparing that with what is there. */
+function checkCompacted({ log, written }: PartitionWriter, tombstonesGo: boolean): void {
+  const committed = written.records.filter(({ offset }) => !written.aborted.has(offset))
+  const last = new Map(committed.map(({ key, offset }) => [key, offset]))
+  const left = committed.filter(({ key, value, offset }) => last.get(key) === offset && (value !== null || !tombstonesGo))
+  const found = Array.from(log.read(bytesCodecs, { isolation: 'read_uncommitted' }), ({ offset }) => offset)
+  if (found.join() !== left.map(({ offset }) => offset).join()) throw new Error(`compaction left ${found.join()}`)
+  written.records = left
+  written.aborted.clear()
+}
 
 /** Opens, does some work, and closes in good order. */
 function opened(work: (log: CaseLog) => Promise<void>): Case['write'] {

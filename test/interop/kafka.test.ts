@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { murmur2 } from '../../src/base/murmur2.ts'
 import { seededRandom } from '../../src/base/random.ts'
 import { diskFileSystem } from '../../src/files/disk.ts'
+import { decodeOffsetsRecord } from '../../src/format/consumer-offsets.ts'
 import { decodeTransactionRecord, transactionStatuses } from '../../src/format/transaction-state.ts'
 import { bytes } from '../../src/topics/codecs.ts'
 import { CommitLog } from '../../src/topics/commit-log.ts'
@@ -92,6 +93,36 @@ test('Kafka decodes the states of our transactions', async () => {
   expect(theirs).toEqual(ours)
   expect(new Set(ours.map(({ transactionStatus }) => transactionStatuses[transactionStatus])))
     .toEqual(new Set(['PrepareCommit', 'CompleteCommit']))
+})
+
+test('Kafka decodes our groups and what they committed', async () => {
+  const root = join(folder, 'logs', 'our-groups')
+  const log = await CommitLog.open(root, { readOnly: true })
+  const records = [...(await log.topic('__consumer_offsets', { key: bytes, value: bytes })).partition(0).read()]
+  const ours = records.map(({ keyBytes, valueBytes }) => {
+    const record = decodeOffsetsRecord(keyBytes!, valueBytes)
+    if (record.kind === 'groupMetadata') {
+      const members = record.value!.members.map(({ memberId, groupInstanceId, clientId }) => ({ memberId, groupInstanceId, clientId }))
+      return { ...record.key, generation: record.value!.generation, members }
+    }
+    if (record.kind !== 'offsetCommit') throw new Error('a record of another kind')
+    const { offset, leaderEpoch, metadata } = record.value!
+    return { ...record.key, offset, leaderEpoch, metadata }
+  })
+  await log.close()
+  const { stdout } = await probe.ask('dump', {
+    arguments: ['--offsets-decoder', '--files', join(root, '__consumer_offsets-0', '00000000000000000000.log')],
+  })
+  const lines = [...stdout.matchAll(/key: (\{.*?\}\}) payload: (\{.*\})/g)]
+  const theirs = lines.map(([, key, payload]) => {
+    const value = JSON.parse(payload!).data
+    const { offset, leaderEpoch, metadata } = value
+    if (value.members === undefined) return { ...JSON.parse(key!).data, offset, leaderEpoch, metadata }
+    const members = value.members.map(({ memberId, groupInstanceId, clientId }: Record<string, unknown>) => ({ memberId, groupInstanceId, clientId }))
+    return { ...JSON.parse(key!).data, generation: value.generation, members }
+  })
+  expect(theirs).toEqual(ours)
+  expect(theirs.length).toBeGreaterThan(4)
 })
 
 test('Kafka hashes keys as we do, and sends them to the same partitions', async () => {
@@ -245,8 +276,12 @@ function timesOf({ records }: WrittenPartition): number[] {
 
 /** What the dump tool complained of, apart from gaps where there are some. */
 function complaints(dump: Dump, { topic }: TopicPartition): string[] {
-  const gaps = cases.find(({ name }) => name === topic)?.gaps === true
-  return dump.complaints.filter((line) => !gaps || !/^(?:Non-consecutive offsets in |\s*\d+ is followed by \d+$)/.test(line))
+  const { gaps = false, compacted = false } = cases.find(({ name }) => name === topic) ?? {}
+  // Of a batch without records the tool takes the time to be −1, while Kafka's own indexes go by what its header says, as ours do.
+  const emptied = (line: string, next = ''): boolean => /^\s+Index timestamp: \d+, log timestamp: -1$/.test(line) ||
+    (line.startsWith('Found timestamp mismatch in ') && /log timestamp: -1$/.test(next))
+  return dump.complaints.filter((line, index) => !(gaps && /^(?:Non-consecutive offsets in |\s*\d+ is followed by \d+$)/.test(line)) &&
+    !(compacted && emptied(line, dump.complaints[index + 1])))
 }
 
 function asDumped({ offset, timestamp, timestampType, key, value, headers }: WrittenRecord): DumpedRecord {
