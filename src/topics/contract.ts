@@ -7,12 +7,12 @@
  */
 import { type HeadersInput } from '../log/record-input.ts'
 import { type TopicDefinition } from './define-topic.ts'
-import { type Committing } from './groups/commit-entries.ts'
-import { type Committed } from './groups/group-consumer.ts'
-import { type GroupConsumerOptions } from './groups/group-options.ts'
-import { type KeyOf, type LogConsumerOptions, type SubscribedTopic, type ValueOf } from './groups/group-sources.ts'
-import { type Groups } from './groups/groups-admin.ts'
-import { type Place } from './groups/member.ts'
+import type { Committing } from './groups/commit-entries.ts'
+import type { Committed } from './groups/group-consumer.ts'
+import type { GroupConsumerOptions } from './groups/group-options.ts'
+import type { KeyOf, LogConsumerOptions, SubscribedTopic, ValueOf } from './groups/group-sources.ts'
+import type { Groups } from './groups/groups-admin.ts'
+import type { Place } from './groups/member.ts'
 import { type StartPosition } from './start-position.ts'
 
 /** A record to send. */
