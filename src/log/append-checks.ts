@@ -3,7 +3,7 @@
  * producer with an id may send by producer-state.ts.
  */
 import { LogError } from '../base/errors.ts'
-import { batchDamage, type BatchHeader, readBatchHeader } from '../format/batch.ts'
+import { batchDamage, type BatchHeader, batchRecordBytes, forEachRecord, readBatchHeader, recordTimestamp } from '../format/batch.ts'
 import { type LogConfig } from './config.ts'
 import { type AppendOrigin } from './producer-state.ts'
 
@@ -17,13 +17,42 @@ export function checkReadyBatch(
   const size = bytes.length
   if (header.size !== size) throw new LogError('LOG_BATCH_CORRUPT', `${size} bytes hold more than one batch`, { reason: 'trailing-bytes' })
   if (origin === 'replication') return header
-  const limit = Math.min(config.maxMessageBytes, config.segmentBytes)
+  // What the log says to itself is little, and must not fail for want of a larger segment.
+  const limit = origin === 'client' ? Math.min(config.maxMessageBytes, config.segmentBytes) : config.maxMessageBytes
   if (size > limit) throw new LogError('LOG_BATCH_TOO_LARGE', `a batch of ${size} bytes, ${topic} takes at most ${limit}`, { size, limit })
   if (header.recordCount < 1 || header.recordCount !== header.lastOffsetDelta + 1) {
     throw new LogError('LOG_RECORD_INVALID', `${header.recordCount} records over ${header.lastOffsetDelta + 1} offsets`, { topic })
   }
   if (origin === 'client' && header.control) throw new LogError('LOG_RECORD_INVALID', 'a client sends no control batches', { topic })
   return header
+}
+
+/** The timestamps that a topic takes when its records bring their own: from `earliest` to `latest`. */
+export interface TimestampBounds {
+  readonly earliest: number
+  readonly latest: number
+}
+
+/** What `messageTimestampBeforeMaxMs` and `messageTimestampAfterMaxMs` allow now; undefined when that is everything. */
+export function timestampBounds(config: LogConfig, now: number): TimestampBounds | undefined {
+  const { messageTimestampType, messageTimestampBeforeMaxMs: before, messageTimestampAfterMaxMs: after } = config
+  if (messageTimestampType === 'LogAppendTime' || (before === Infinity && after === Infinity)) return undefined
+  return { earliest: now - before, latest: now + after }
+}
+
+/** Throws LOG_RECORD_INVALID for a timestamp that is too far from the log's clock. A record without one (−1) passes. */
+export function checkBounds(timestamp: number, { earliest, latest }: TimestampBounds, topic: string): void {
+  if (timestamp < 0 || (timestamp >= earliest && timestamp <= latest)) return
+  const message = `timestamp ${timestamp} is too far from the log's clock: ${topic} takes ${earliest}..${latest}`
+  throw new LogError('LOG_RECORD_INVALID', message, { topic, timestamp, earliest, latest })
+}
+
+/** As {@link checkBounds}, for each record of a ready batch whose checksum is right. */
+export function checkBatchBounds(bytes: Uint8Array, header: BatchHeader, bounds: TimestampBounds, topic: string): void {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+  forEachRecord(batchRecordBytes(buffer, 0, header), header, ({ timestampDelta }) => {
+    checkBounds(recordTimestamp(header, timestampDelta), bounds, topic)
+  })
 }
 
 /** A timestamp that a record may have. */

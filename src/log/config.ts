@@ -25,6 +25,10 @@ export interface LogConfig {
   readonly maxMessageBytes: number
   /** Whose clock stamps a record: the caller's (or ours when it gives none), or always ours at the append. Default `'CreateTime'`. */
   readonly messageTimestampType: 'CreateTime' | 'LogAppendTime'
+  /** Ms that the timestamp of a record may lie behind the log's clock with `'CreateTime'`; others are refused. Default Infinity. */
+  readonly messageTimestampBeforeMaxMs: number
+  /** Ms that it may lie ahead of the clock. Default Infinity. */
+  readonly messageTimestampAfterMaxMs: number
   /** How batches built here are compressed; `'producer'` leaves ready batches as they came and compresses nothing. Default `'producer'`. */
   readonly compressionType: 'producer' | 'uncompressed' | Exclude<CompressionName, 'none'>
   /** `'delete'`, `'compact'` or `'compact,delete'`. A compacted log takes no record without a key. Default `'delete'`. */
@@ -68,6 +72,8 @@ export const defaultLogConfig: LogConfig = {
   durability: 'sync',
   maxMessageBytes: 1_048_588,
   messageTimestampType: 'CreateTime',
+  messageTimestampBeforeMaxMs: Infinity,
+  messageTimestampAfterMaxMs: Infinity,
   compressionType: 'producer',
   cleanupPolicy: 'delete',
   retentionMs: Infinity,

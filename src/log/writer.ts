@@ -21,7 +21,10 @@ import { systemCode } from '../files/system-error.ts'
 import { assignAppendTime, assignOffsets } from '../format/batch.ts'
 import { type CompressionName } from '../format/compression.ts'
 import { END_TRANSACTION_MARKER_SIZE, writeEndTransactionMarker } from '../format/control.ts'
-import { bufferFull, checkReadyBatch, checkTimestamp, diskFull, keyMissing, recordTooLarge } from './append-checks.ts'
+import {
+  bufferFull, checkBatchBounds, checkBounds, checkReadyBatch, checkTimestamp,
+  diskFull, keyMissing, recordTooLarge, type TimestampBounds, timestampBounds,
+} from './append-checks.ts'
 import { BatchBuilder } from './batch-builder.ts'
 import { type LogConfig } from './config.ts'
 import { readEndTransaction } from './end-transaction.ts'
@@ -85,6 +88,8 @@ export class Writer {
   readonly #waiters = new Waiters()
   #synchronous: boolean
   #appendTime: boolean
+  /** Records may not bring any timestamp. */
+  #bounded = false
   #compression: CompressionName
   #state: WriterState = 'open'
   #fenceCause: LogError | undefined
@@ -138,6 +143,7 @@ export class Writer {
     this.#sealed = new SealedSegments(parts.env, parts.folder)
     this.#appendTime = parts.config.messageTimestampType === 'LogAppendTime'
     this.#compression = compressionOf(parts.config)
+    this.#bounded = timestampBounds(parts.config, 0) !== undefined
   }
 
   /** The settings changed: they are those of the object that the writer was made with. Resolves when they hold for what is appended. */
@@ -148,6 +154,7 @@ export class Writer {
     this.#lingerMs = config.lingerMs
     this.#appendTime = config.messageTimestampType === 'LogAppendTime'
     this.#compression = compressionOf(config)
+    this.#bounded = timestampBounds(config, 0) !== undefined
     const synchronous = config.durability === 'sync' && env.files.durable
     if (synchronous === this.#synchronous) return
     if (this.#state !== 'open') return this.#waitForDisk(synchronous)
@@ -202,7 +209,7 @@ export class Writer {
     else if ((count & 63) === 0) this.#now = this.#parts.env.clock.now()
     const { key = null, value, headers, timestamp } = record
     if (key === null && this.#keyed) throw keyMissing(this.#parts.topic)
-    builder.add(codecs, key, value, headers, timestamp === undefined ? this.#now : checkTimestamp(timestamp))
+    builder.add(codecs, key, value, headers, timestamp === undefined ? this.#now : this.#checkTime(timestamp))
     const { full } = builder
     if (full) this.#sealFull(codecs, record)
     const withinMs = full ? 0 : lingerMs
@@ -224,6 +231,7 @@ export class Writer {
     if (env.buffer.full && origin !== 'coordinator') throw bufferFull(env.buffer.limit)
     if (origin === 'client' && env.room.short) throw diskFull('less room than minFreeBytes is left on the disk')
     const header = checkReadyBatch(bytes, origin, this.#parts)
+    if (this.#bounded && origin === 'client') checkBatchBounds(bytes, header, this.#bounds, this.#parts.topic)
     this.#seal()
     const baseOffset = this.#nextOffset
     const marker = header.control ? readEndTransaction(bytes, 0, header) : undefined
@@ -424,6 +432,15 @@ export class Writer {
     this.#parts.segments.active.release()
     this.#parts.progressed()
     if (failure !== undefined) throw failure
+  }
+
+  #checkTime(timestamp: number): number {
+    if (this.#bounded) checkBounds(timestamp, this.#bounds, this.#parts.topic)
+    return checkTimestamp(timestamp)
+  }
+
+  get #bounds(): TimestampBounds {
+    return timestampBounds(this.#parts.config, this.#parts.env.clock.now()) ?? { earliest: -Infinity, latest: Infinity }
   }
 
   get #name(): string {

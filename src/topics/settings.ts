@@ -12,11 +12,15 @@ const INT32_MAX = 0x7fff_ffff
 
 /** A batch of one empty record takes 68 bytes: a limit below this lets nothing through. */
 const SMALLEST_LIMIT = 100
+/** Kafka's: a batch that finds no room begins a segment, however small. */
+const SMALLEST_SEGMENT = 14
 
 const checks: { readonly [Name in keyof LogConfig]: (value: unknown, name: string) => void } = {
   durability: (value, name) => checkOneOf(value, name, durabilities),
   maxMessageBytes: (value, name) => checkInteger(value, name, SMALLEST_LIMIT, INT32_MAX),
   messageTimestampType: (value, name) => checkOneOf(value, name, ['CreateTime', 'LogAppendTime']),
+  messageTimestampBeforeMaxMs: (value, name) => checkInteger(value, name, 0, Infinity),
+  messageTimestampAfterMaxMs: (value, name) => checkInteger(value, name, 0, Infinity),
   compressionType: (value, name) => checkOneOf(value, name, ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd']),
   cleanupPolicy: (value, name) => checkOneOf(value, name, ['delete', 'compact', 'compact,delete']),
   retentionMs: (value, name) => checkInteger(value, name, 0, Infinity),
@@ -27,7 +31,7 @@ const checks: { readonly [Name in keyof LogConfig]: (value: unknown, name: strin
   deleteRetentionMs: (value, name) => checkInteger(value, name, 0, Infinity),
   fileDeleteDelayMs: (value, name) => checkInteger(value, name, 0, INT32_MAX),
   producerIdExpirationMs: (value, name) => checkInteger(value, name, 1, Infinity),
-  segmentBytes: (value, name) => checkInteger(value, name, SMALLEST_LIMIT, INT32_MAX),
+  segmentBytes: (value, name) => checkInteger(value, name, SMALLEST_SEGMENT, INT32_MAX),
   segmentMs: (value, name) => checkInteger(value, name, 1, Infinity),
   segmentIndexBytes: (value, name) => checkInteger(value, name, 24, INT32_MAX),
   indexIntervalBytes: (value, name) => checkInteger(value, name, 0, INT32_MAX),

@@ -56,7 +56,7 @@ test('a call with a wrong argument is a TypeError or RangeError in words, and th
     [() => CommitLog.open(folder, { files: 'disk' as never }), /files of CommitLog.open is an object, not the string "disk"/],
     [() => CommitLog.open(folder, { readOnly: 1 as never }), /readOnly is true or false, not the number 1/],
     [() => CommitLog.open(folder, { onEvent: {} as never }), /onEvent is a function, not an object/],
-    [() => CommitLog.open(folder, { segmentBytes: 99 }), /segmentBytes of CommitLog.open is an integer from 100 to 2147483647, not 99/],
+    [() => CommitLog.open(folder, { segmentBytes: 13 }), /segmentBytes of CommitLog.open is an integer from 14 to 2147483647, not 13/],
     [() => CommitLog.memory(null as never), /the options for CommitLog.memory are an object, not null/],
     [() => log.topic(wrong), /topic takes a name or what defineTopic gives, not undefined/],
     [() => log.topic({} as never), /topic takes a name or what defineTopic gives, not an object/],

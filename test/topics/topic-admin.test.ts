@@ -1,11 +1,17 @@
 /*
  * Topics that are created, deleted, grown and altered while the log is open, and records that are deleted on request.
  */
+import { cpSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { LogError } from '../../src/base/errors.ts'
+import { bytes } from '../../src/topics/codecs.ts'
 import { CommitLog } from '../../src/topics/commit-log.ts'
 import { defineTopic } from '../../src/topics/define-topic.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
+import { type Topic } from '../../src/topics/topic.ts'
 import { collect, diskLog, failure, freshFolder, kinds, memoryLog } from './harness.ts'
 
 const names = async (log: CommitLog): Promise<string[]> => (await log.topics()).map(({ name }) => name)
@@ -174,3 +180,42 @@ for (const power of [false, true]) {
     expect(deletions).toBeGreaterThan(5)
   })
 }
+
+test('a folder in which Kafka deleted records begins where Kafka says, and goes on so when it was opened for writing', async () => {
+  const from = fileURLToPath(new URL('../fixtures/kafka-4.1/deleted-records/log', import.meta.url))
+  const folder = freshFolder('kafka')
+  cpSync(from, folder, { recursive: true })
+  const starts = readFileSync(join(folder, 'log-start-offset-checkpoint'), 'utf8').trim().split('\n').slice(2).map((line) => line.split(' '))
+  expect(starts.length).toBeGreaterThan(0)
+  const topicOf = (log: CommitLog, name: string): Promise<Topic<Uint8Array, Uint8Array>> => log.topic(name, { key: bytes, value: bytes })
+  const first = await diskLog(folder)
+  for (const [name, partition, start] of starts) {
+    const log = (await topicOf(first, name!)).partition(Number(partition))
+    expect(log.startOffset).toBe(Number(start))
+    expect((await failure(() => log.read({ from: Number(start) - 1 }))).code).toBe('LOG_OFFSET_OUT_OF_RANGE')
+    await log.durable(log.append({ key: null, value: Buffer.from('more') }))
+    await log.deleteRecords(Math.min(Number(start) + 1, log.highWatermark - 1))
+  }
+  await first.close()
+  rmSync(join(folder, 'log-start-offset-checkpoint'))
+  const second = await diskLog(folder)
+  for (const [name, partition, start] of starts) {
+    const log = (await topicOf(second, name!)).partition(Number(partition))
+    expect(log.startOffset).toBe(Math.min(Number(start) + 1, log.nextOffset - 1))
+    expect(Buffer.from([...log.read()].at(-1)!.value!).toString()).toBe('more')
+  }
+})
+
+test('a topic may refuse records whose time is too far from its clock', async () => {
+  const clock = new ManualClock({ now: 1_000_000 })
+  const log = await memoryLog({ clock })
+  const topic = await log.topic('t', { messageTimestampBeforeMaxMs: 1000, messageTimestampAfterMaxMs: 10, segmentBytes: 14 })
+  await topic.send([{ value: 1 }, { value: 2, timestamp: 999_000 }, { value: 3, timestamp: 1_000_010 }])
+  for (const timestamp of [998_999, 1_000_011]) {
+    expect(await failure(() => topic.send({ value: 4, timestamp }))).toMatchObject({ code: 'LOG_RECORD_INVALID', detail: { timestamp } })
+  }
+  await topic.alter({ messageTimestampBeforeMaxMs: null, messageTimestampAfterMaxMs: null })
+  await topic.send({ value: 5, timestamp: 1 })
+  expect([...topic.partition(0).read()].map(({ value }) => value)).toEqual([1, 2, 3, 5])
+  expect(topic.stats()[0]!.segments).toBeGreaterThan(1)
+})
