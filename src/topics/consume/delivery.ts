@@ -2,8 +2,8 @@
  * A record in the hand of a handler, once per attempt. Key and value are decoded before the handler is called, so that bytes which cannot be
  * are nobody's error but the record's; they stay as they are when the memory that the record came from is used again.
  */
-import { type LogRecord, type RecordHeaders } from '../../log/record.ts'
-import { type PortableRecord } from '../contract.ts'
+import type { LogRecord, RecordHeaders } from '../../log/record.ts'
+import type { PortableRecord } from '../contract.ts'
 
 /** What is to become of a record: Kafka's words for share groups. */
 export type Outcome =

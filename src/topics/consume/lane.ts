@@ -5,14 +5,15 @@
  * Order `'partition'`: one record after the other. `'key'`: records of one key, compared by their bytes, one after the other; those without
  * a key have no order. `'none'`: any. A record that waits to be tried again keeps its place.
  */
-import { type PartitionLog } from '../../log/partition-log.ts'
-import { type LogRecord } from '../../log/record.ts'
-import { type RecordCodecs } from '../../log/record-input.ts'
+// Types only, and told so: what is erased imports nothing, and this file must be evaluated before the lanes that extend its class.
+import type { PartitionLog } from '../../log/partition-log.ts'
+import type { LogRecord } from '../../log/record.ts'
+import type { RecordCodecs } from '../../log/record-input.ts'
 import { string } from '../codecs.ts'
 import { type Chain, Chains, type Link } from './chains.ts'
-import { type Delivery, type Origin } from './delivery.ts'
+import type { Delivery, Origin } from './delivery.ts'
 import { FinishedSet } from './finished-set.ts'
-import { type CommitEntry, type CommittedPlace, type Place } from './membership.ts'
+import type { CommitEntry, CommittedPlace, Place } from './membership.ts'
 import { PartitionReader } from './partition-reader.ts'
 import { Tracker } from './tracker.ts'
 

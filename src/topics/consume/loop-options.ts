@@ -1,12 +1,12 @@
 /*
  * What the loop of managed consumption is made of and what it tells: its settings, checked, and the doors to what it does not know itself.
  */
-import { type Clock } from '../../base/clock.ts'
-import { type Random } from '../../base/random.ts'
-import { type Delivery } from './delivery.ts'
-import { type Lane, type Leaving, type Order } from './lane.ts'
-import { type CommitEntry, type Membership, type MembershipEvents, type Place } from './membership.ts'
-import { type RetryDelay } from './retry.ts'
+import type { Clock } from '../../base/clock.ts'
+import type { Random } from '../../base/random.ts'
+import type { Delivery } from './delivery.ts'
+import type { Lane, Leaving, Order } from './lane.ts'
+import type { CommitEntry, Membership, MembershipEvents, Place } from './membership.ts'
+import type { RetryDelay } from './retry.ts'
 
 /** Handles a record. Returning accepts it, throwing releases it to be tried again. */
 export type Handler<K, V> = (record: Delivery<K, V>) => unknown

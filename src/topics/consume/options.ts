@@ -7,7 +7,7 @@ import { checkTopicName } from '../../format/names.ts'
 import { checkStartPosition, type StartPosition } from '../start-position.ts'
 import { MOST_FINISHED_SPAN } from './finished-set.ts'
 import { type Order, orders } from './lane.ts'
-import { type HandlingFailure } from './loop-options.ts'
+import type { HandlingFailure } from './loop-options.ts'
 import { checkedDelay, exponential, type RetryDelay } from './retry.ts'
 
 /** How often, and when, a record that failed is tried again. */

@@ -5,9 +5,9 @@
  * A record that waits for long would hold what can be committed: when what is due lies too far above it to be told as finished, it is moved
  * to the end of the partition, as it is.
  */
-import { type LogRecord, type RecordHeaders } from '../../log/record.ts'
-import { type RecordCodecs } from '../../log/record-input.ts'
-import { type Chains } from './chains.ts'
+import type { LogRecord, RecordHeaders } from '../../log/record.ts'
+import type { RecordCodecs } from '../../log/record-input.ts'
+import type { Chains } from './chains.ts'
 import { originalHeaders, readDeadLetter } from './dead-letter-headers.ts'
 import { Lane, type LaneOptions, Task } from './lane.ts'
 import { DueHeap } from './retry.ts'
