@@ -55,6 +55,8 @@ export interface LogConfig {
   readonly segmentBytes: number
   /** Milliseconds of record time after which a new segment starts with the next append. Default seven days. */
   readonly segmentMs: number
+  /** Up to so many ms, drawn for each segment, are taken off `segmentMs`, so that many partitions do not roll at once. Default 0. */
+  readonly segmentJitterMs: number
   /** Largest size of each index file of a segment; a full index starts a new segment. Default 10 MiB. */
   readonly segmentIndexBytes: number
   /** Bytes of log between two entries of the sparse indexes. Default 4096. */
@@ -86,6 +88,7 @@ export const defaultLogConfig: LogConfig = {
   producerIdExpirationMs: 86_400_000,
   segmentBytes: 64 * 1024 * 1024,
   segmentMs: 604_800_000,
+  segmentJitterMs: 0,
   segmentIndexBytes: 10 * 1024 * 1024,
   indexIntervalBytes: 4096,
   batchSize: 64 * 1024,

@@ -54,6 +54,9 @@ export interface AheadFacts {
   readonly firstTimestamp: number
 }
 
+/** A month. */
+const MOST_JITTER_MS = 0x7fff_fffe
+
 /** One segment of a partition. */
 export class Segment {
   readonly baseOffset: number
@@ -80,6 +83,8 @@ export class Segment {
   fileSize: number
   readonly #env: LogEnvironment
   readonly #config: LogConfig
+  /** Taken off `segmentMs`. */
+  readonly #jitterMs: number
   readonly #folder: string
   #names: SegmentFiles
   #handle: FileHandle | undefined
@@ -110,6 +115,8 @@ export class Segment {
     this.nextOffset = baseOffset
     this.maxTimestampOffset = baseOffset
     this.createdMs = env.clock.now()
+    const jitterMs = Math.min(config.segmentJitterMs, config.segmentMs, MOST_JITTER_MS)
+    this.#jitterMs = jitterMs === 0 ? 0 : env.random.int(jitterMs + 1)
     this.#identity = identity
   }
 
@@ -191,7 +198,7 @@ export class Segment {
     if (batch.lastOffset - this.baseOffset > 0x7fff_ffff) return 'offset'
     if (size === 0) return undefined
     if (this.#loaded.full) return 'index'
-    return this.#age(batch, ahead) > longestMs(this.#config) ? 'time' : undefined
+    return this.#age(batch, ahead) > longestMs(this.#config) - this.#jitterMs ? 'time' : undefined
   }
 
   /** Writes sealed batches that lie side by side in memory. When it throws, nothing of this call counts. */

@@ -33,6 +33,7 @@ const checks: { readonly [Name in keyof LogConfig]: (value: unknown, name: strin
   producerIdExpirationMs: (value, name) => checkInteger(value, name, 1, Infinity),
   segmentBytes: (value, name) => checkInteger(value, name, SMALLEST_SEGMENT, INT32_MAX),
   segmentMs: (value, name) => checkInteger(value, name, 1, Infinity),
+  segmentJitterMs: (value, name) => checkInteger(value, name, 0, Infinity),
   segmentIndexBytes: (value, name) => checkInteger(value, name, 24, INT32_MAX),
   indexIntervalBytes: (value, name) => checkInteger(value, name, 0, INT32_MAX),
   batchSize: (value, name) => checkInteger(value, name, 1, INT32_MAX),

@@ -104,3 +104,14 @@ test('the durability of an open log can be changed: what comes is acknowledged a
   await again.close()
   await close()
 })
+
+test('segments roll up to segmentJitterMs before their time, each at a time of its own', async () => {
+  const disk = new SimulatedDisk()
+  disk.createFolderSync('/data')
+  const { log, close } = await openLog(disk, '/data', { segmentMs: 1000, segmentJitterMs: 500, batchSize: 1 })
+  for (let timestamp = 1; timestamp < 20_000; timestamp += 50) log.append(textCodecs, { value: 'x', timestamp })
+  await log.flush()
+  expect(log.segmentCount).toBeGreaterThanOrEqual(19)
+  expect(log.segmentCount).toBeLessThan(41)
+  await close()
+})
