@@ -138,7 +138,7 @@ export class BatchBuilder extends ByteWriter {
     setInt32(buffer, at + CRC_AT, crc32c(buffer, at + ATTRIBUTES_AT, this.at))
     const batch: TailBatch = {
       window: this.#chunk, buffer, at, size: this.at - at, baseOffset: options.baseOffset, lastOffset: options.baseOffset + this.count - 1,
-      maxTimestamp, recordCount: this.count, position: -1, transactional: producer !== undefined,
+      maxTimestamp, recordCount: this.count, position: -1, ofTransaction: producer !== undefined,
     }
     this.#close()
     return batch

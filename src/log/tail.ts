@@ -18,7 +18,8 @@ export interface TailBatch {
   readonly lastOffset: number
   readonly maxTimestamp: number
   readonly recordCount: number
-  readonly transactional: boolean
+  /** Of a transaction of this process: who ends it is told what became of the batch, and nobody else. */
+  readonly ofTransaction: boolean
   /** Where it begins in its segment's file; −1 until it is written. */
   position: number
 }
@@ -61,12 +62,12 @@ export class Tail {
     return this.#batches[low]
   }
 
-  /** The last offset of the newest batch outside transactions that ends at or past `offset`; −1 when there is none. */
+  /** The last offset of the newest batch outside transactions of this process that ends at or past `offset`; −1 when there is none. */
   lastPlainOffset(offset: number): number {
     for (let index = this.#batches.length - 1; index >= this.#first; index--) {
-      const { lastOffset, transactional } = this.#batches[index]!
+      const { lastOffset, ofTransaction } = this.#batches[index]!
       if (lastOffset < offset) break
-      if (!transactional) return lastOffset
+      if (!ofTransaction) return lastOffset
     }
     return -1
   }

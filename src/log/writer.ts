@@ -246,7 +246,7 @@ export class Writer {
     const lastOffset = baseOffset + header.lastOffsetDelta
     this.#enqueue({
       window, buffer, at, size: bytes.length, baseOffset, lastOffset, maxTimestamp, recordCount: header.recordCount,
-      transactional: header.transactional, position: -1,
+      ofTransaction: false, position: -1,
     })
     this.#nextOffset = lastOffset + 1
     if (this.#schedule.dueMs > 0) this.#schedule.within(0)     // whoever made the batch has waited for company
@@ -277,7 +277,7 @@ export class Writer {
     if (this.#appendTime) assignAppendTime(buffer, at, timestamp)
     this.#enqueue({
       window, buffer, at, size: END_TRANSACTION_MARKER_SIZE, baseOffset: offset, lastOffset: offset, maxTimestamp: timestamp, recordCount: 1,
-      transactional: true, position: -1,
+      ofTransaction: true, position: -1,
     })
     this.#nextOffset = offset + 1
     this.#open.delete(producerId)

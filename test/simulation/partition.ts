@@ -95,10 +95,10 @@ export class Partition {
     this.#appendReady({ ...producer, baseSequence: -1, transactional: true }, bytes, [null], timestamp, type)
   }
 
-  /** Runs an append; what it is refused with must have a reason. */
-  tryAppend<T>(append: () => T): T | undefined {
-    const { loss } = this
-    this.loss = 'none'       // what is lost from here on is another loss
+  /** Runs an append; what it is refused with must have a reason. A coordinator is not told of what others have lost. */
+  tryAppend<T>(append: () => T, coordinator = false): T | undefined {
+    const loss = coordinator ? 'none' : this.loss
+    if (!coordinator) this.loss = 'none'       // what is lost from here on is another loss
     try {
       const result = append()
       this.check(loss !== 'owed', () => 'records were lost, nobody was told, and an append goes on')
@@ -190,7 +190,8 @@ export class Partition {
   #appendReady(
     producer: ModelProducer, bytes: Buffer, values: readonly (Buffer | null)[], timestamp: number, marker?: 'COMMIT' | 'ABORT',
   ): void {
-    const answer = this.tryAppend(() => this.log.appendBatch(bytes, marker === undefined ? 'client' : 'coordinator'))
+    const coordinator = marker !== undefined
+    const answer = this.tryAppend(() => this.log.appendBatch(bytes, coordinator ? 'coordinator' : 'client'), coordinator)
     if (answer === undefined) return
     this.check(!answer.duplicate, () => `a new batch of producer ${producer.id} is taken for a duplicate`)
     const { baseOffset, lastOffset } = answer
