@@ -107,7 +107,7 @@ test('a topic that is made again after it was deleted is looked at from its begi
   await log.close()
 })
 
-test.skipIf(!codecInstalled('zstd'))('what the cleaner of a broker left is compacted further here, batches that it emptied and horizons included', async () => {
+test.skipIf(!codecInstalled('zstd'))('what the cleaner of a broker left is compacted further, emptied batches and horizons included', async () => {
   const folder = join(freshFolder(), 'log')
   cpSync(new URL('../fixtures/kafka-4.1/compacted/log', import.meta.url), folder, { recursive: true })
   const log = await CommitLog.open(folder)
