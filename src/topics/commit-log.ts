@@ -272,7 +272,10 @@ export class CommitLog implements PortableLog {
   async deleteTopic(name: string): Promise<void> {
     this.#life.check()
     checkTopicName(name)
+    // Before, since a crash must not leave them for a topic of the same name; and after, for what was committed meanwhile.
+    if (!this.readOnly && !isInternalTopic(name)) await this.#core.forgetOffsets(name)
     await this.#core.admin.delete(name)
+    await this.#core.forgetOffsets(name)
   }
 
   /**

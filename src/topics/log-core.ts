@@ -34,7 +34,7 @@ import { GroupCoordinator } from './groups/coordinator.ts'
 import {
   asLogError, asPartitionError, type FolderContents, inspectFolder, type KafkaState, readKafkaState, unknownTopics, withSystemErrors,
 } from './log-folder.ts'
-import { internalTopicRequest, TRANSACTIONS_TOPIC } from './internal-topics.ts'
+import { internalTopicRequest, OFFSETS_TOPIC, TRANSACTIONS_TOPIC } from './internal-topics.ts'
 import { writeKafkaCheckpoints } from './kafka-checkpoints.ts'
 import { PRODUCER_ID_BLOCK, producerIdsSeen } from './producer-ids.ts'
 import { SendQueue } from './send-queue.ts'
@@ -255,6 +255,11 @@ export class LogCore {
     opening.catch(() => { this.#groups = undefined })
     this.#housekeeping?.look()
     return opening
+  }
+
+  /** What groups have committed for a topic that is deleted is not for the next one of its name. */
+  async forgetOffsets(topic: string): Promise<void> {
+    if (this.#catalog.topics.some(({ name }) => name === OFFSETS_TOPIC)) await (await this.groups()).topicDeleted(topic)
   }
 
   /** Calls `listener` when topics or partitions came or went. Gives the function that ends it. */

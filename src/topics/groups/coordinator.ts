@@ -3,7 +3,6 @@
  * and tells them. In message form: what a member did wrong is an error by Kafka's name in the answer, never thrown. Members of this process
  * (member.ts) and clients of the wire speak to the same one.
  */
-import { type Timer } from '../../base/clock.ts'
 import { isLogError } from '../../base/errors.ts'
 import { decodeOffsetsRecord, readOffsetCommit } from '../../format/consumer-offsets.ts'
 import { decodeSubscription } from '../../format/consumer-protocol.ts'
@@ -23,9 +22,6 @@ import { validCommit } from './valid-commit.ts'
 
 /** Longest metadata of a commit in UTF-16 code units, as `offset.metadata.max.bytes` of Kafka. */
 export const MAX_METADATA = 4096
-
-/** How often offsets are looked through for those that may go, as Kafka's `offsets.retention.check.interval.ms`. */
-const EXPIRY_CHECK_MS = 600_000
 
 /** A partition that is named in a message. */
 export interface TopicPartition {
@@ -78,7 +74,6 @@ export class GroupCoordinator {
   readonly #leaving = new Set<Promise<void>>()
   readonly #unlisten: () => void
   #unstable: (() => void)[] = []
-  #expiry: Timer | undefined
   #closed = false
 
   private constructor(core: LogCore) {
@@ -98,7 +93,6 @@ export class GroupCoordinator {
   static async open(core: LogCore): Promise<GroupCoordinator> {
     const coordinator = new GroupCoordinator(core)
     await coordinator.#load()
-    if (!core.readOnly && core.options.offsetsRetentionMs !== undefined && core.options.offsetsRetentionMs !== Infinity) coordinator.#expireLater()
     return coordinator
   }
 
@@ -347,7 +341,6 @@ export class GroupCoordinator {
     await Promise.allSettled([...this.#locals].map((local) => local.leave()))
     await this.settled()
     this.#closed = true
-    this.#expiry?.cancel()
     this.#deadlines.close()
   }
 
@@ -557,13 +550,6 @@ export class GroupCoordinator {
     if (group.state === 'Empty') return this.#isOld(Math.max(group.stateSince, commitTimestamp), now)
     if (group.state !== 'Stable' || group.protocolType !== 'consumer' || subscribedTopics(group).has(topic)) return false
     return this.#isOld(commitTimestamp, now)
-  }
-
-  #expireLater(): void {
-    this.#expiry = this.#core.env.clock.setTimer(() => {
-      // What cannot be stored now is looked at again with the next one.
-      void this.expireOffsets(this.#core.env.clock.now()).catch(() => {}).finally(() => { if (!this.#closed) this.#expireLater() })
-    }, EXPIRY_CHECK_MS, { ref: false })
   }
 
   #isOld(since: number, now: number): boolean {

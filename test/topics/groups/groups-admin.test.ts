@@ -72,6 +72,14 @@ test('a reader beside the writer sees groups and lag, and changes nothing', asyn
   }
 })
 
+test('what a group committed for a topic goes with the topic: the next one of its name is read from its beginning', async () => {
+  const log = await memoryLog()
+  await collect((await numbers(log)).consumer({ group: 'g', until: 'end' }))
+  await log.deleteTopic('t')
+  expect(await log.groups.lag('g').catch(() => [])).toEqual([])
+  expect(await collect((await numbers(log)).consumer({ group: 'g', until: 'end' }))).toHaveLength(20)
+})
+
 test('offsets that nobody needs any more go when the log says so, while it is open', async () => {
   const clock = new ManualClock()
   const log = await memoryLog({ clock, offsetsRetentionMs: 60_000 })
