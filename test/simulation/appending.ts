@@ -49,6 +49,8 @@ export function sendAgain(process: Process, partition: Partition): void {
   const sent = producer?.batches.slice(-KNOWN_AGAIN) ?? []
   if (producer === undefined || sent.length === 0) return
   const unit = sent[draw.int(sent.length)]!
+  // Of batches that were deleted the log may know nothing any more, and takes them for new ones.
+  if (unit.baseOffset < partition.model.starting) return
   const known = unit === sent.at(-1) || sent.slice(sent.indexOf(unit)).every(({ baseOffset }) => baseOffset >= partition.seenFrom)
   const answer = refusable(partition, unit, known ? undefined : 'LOG_SEQUENCE_OUT_OF_ORDER')
   if (answer === undefined) return
