@@ -151,16 +151,18 @@ function reportTail({ count, tail }: CheckedIndex, entrySize: number, report: In
 /**
  * A `.txnindex` file: its entries are the transactions that were aborted in the segment.
  *
- * @param expected  those that a replay of the log found, by rising marker
- * @param dense     no offset is missing so far; else compaction may have removed the records of a transaction, and its marker
+ * @param expected   those that a replay of the log found, by rising marker
+ * @param denseFrom  no offset is missing from here on; before it compaction may have removed the records of a transaction, and its marker,
+ *                   or deletion the segments they were in
  */
 export function checkTxnIndex(
-  entries: readonly AbortedTransaction[], expected: readonly CompletedTransaction[], dense: boolean, report: IndexReport,
+  entries: readonly AbortedTransaction[], expected: readonly CompletedTransaction[], denseFrom: number, report: IndexReport,
 ): void {
   const found = new Map(expected.map((transaction) => [transaction.lastOffset, transaction]))
   for (const [index, entry] of entries.entries()) {
     const transaction = found.get(entry.lastOffset)
     found.delete(entry.lastOffset)
+    const dense = Math.min(entry.firstOffset, entry.lastStableOffset) >= denseFrom
     const problem = transaction === undefined ? unexpected(entry, dense) : difference(entry, transaction, dense)
     if (problem !== undefined) report(index * TXN_ENTRY_SIZE, problem)
   }

@@ -327,7 +327,8 @@ class Verification {
     const kind = kindIn(segment)
     const entries = this.#read(path, (bytes) => decodeTxnIndex(bytes, segment.baseOffset, path), kind) ?? []
     const kept = entries.filter(({ lastOffset }) => lastOffset < this.#nextOffset)
-    checkTxnIndex(kept, expected, this.#dense, (position, message) => this.#findings.add({ kind, path, position, reason: 'index-entry', message }))
+    const denseFrom = this.#dense ? this.#legs.segments[0]!.baseOffset : Infinity
+    checkTxnIndex(kept, expected, denseFrom, (position, message) => this.#findings.add({ kind, path, position, reason: 'index-entry', message }))
   }
 
   #checkEnd(): void {
