@@ -6,6 +6,7 @@ export default defineConfig({
     exclude: ['test/interop/**'],
     pool: 'forks',
     testTimeout: 60_000,
+    hookTimeout: 60_000,
     maxConcurrency: 2,
   },
 })
