@@ -19,7 +19,7 @@ import { guarded, guardedAsync } from './io-error.ts'
 import { type CommittedFilter } from './read-committed.ts'
 import { BatchView, LogRecord, recordGone, type RecordSource } from './record.ts'
 import { type RecordCodecs } from './record-input.ts'
-import { type Segment } from './segment.ts'
+import { corrupt, type Segment } from './segment.ts'
 import { type Tail } from './tail.ts'
 import { type BatchGroup, SCAN_WINDOW_BYTES, type Window, type WindowCache } from './windows.ts'
 
@@ -510,11 +510,6 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
   private damaged(segment: Segment, reason: string): LogError {
     return corrupt(segment, this.filePosition, reason)
   }
-}
-
-/** What a batch that was certainly written and is not whole any more is reported as. */
-export function corrupt(segment: Segment, position: number, reason: string): LogError {
-  return new LogError('LOG_CORRUPT', `${segment.path} is damaged at position ${position}: ${reason}`, { path: segment.path, position, reason })
 }
 
 function offsetDelta(buffer: Buffer, at: number): number {

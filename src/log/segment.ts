@@ -329,6 +329,8 @@ export class Segment {
   /**
    * Completes what is kept in memory of the batches past the last index entry: next offset, largest timestamp, missing entries. Reads
    * headers only, from that entry to `size`.
+   *
+   * @throws LogError `LOG_CORRUPT` for who writes: behind damage nothing can be added
    */
   catchUp(): void {
     this.#unlessItFails(() => this.#catchUp())
@@ -337,6 +339,13 @@ export class Segment {
   #catchUp(): void {
     if (!this.#entryHolds(this.offsetIndex, this.offsetIndex.count - 1)) this.#indexes = SegmentIndexes.again(this.#place)
     this.#generation++
+    if (this.#readOn()) return
+    this.#indexes = SegmentIndexes.again(this.#place)
+    this.#readOn()
+  }
+
+  /** Reads on from the last index entry. False when the last time entry contradicts the log: a larger timestamp lies before its offset. */
+  #readOn(): boolean {
     const from = this.offsetIndex.lastPosition
     const { timestamp, offset } = this.timeIndex.last
     this.maxTimestamp = timestamp
@@ -347,7 +356,11 @@ export class Segment {
     this.#bytesSinceEntry = 0
     const { offsetIndex } = this
     const maxOffset = this.baseOffset + MAX_RELATIVE_OFFSET
-    scanBatches(this.reader(), { from, to: size, checkCrc: false, minOffset: this.baseOffset, maxOffset }, (header, position) => {
+    let agrees = true
+    const options = { from, to: size, checkCrc: false, minOffset: this.baseOffset, maxOffset }
+    const { position, reason } = scanBatches(this.reader(), options, (header, position) => {
+      agrees = header.maxTimestamp <= timestamp || header.lastOffset >= offset
+      if (!agrees) return false
       if (position === from && offsetIndex.count > 0) {
         // The indexed batch itself: it has its entry, and counts from there.
         this.size += header.size
@@ -358,8 +371,13 @@ export class Segment {
           this.maxTimestampOffset = header.lastOffset
         }
       } else this.added(header)
+      return true
     })
+    if (!agrees) this.size = size
+    // Beside a writer the end may be half a batch; what is to be written behind must be whole.
+    else if (reason !== 'end' && reason !== 'zeros' && !this.#env.readOnly) throw corrupt(this, position, reason)
     this.fileSize = Math.max(this.fileSize, size)
+    return agrees
   }
 
   /** Runs what reads the file and replaces what is in memory of it. When that fails, what was known before goes on to be known. */
@@ -594,4 +612,9 @@ export class Segment {
 /** A segment that compaction must not wait for longer rolls sooner, since it is cleaned only when it is sealed. */
 function longestMs({ segmentMs, cleanupPolicy, maxCompactionLagMs }: LogConfig): number {
   return cleanupPolicy === 'delete' ? segmentMs : Math.min(segmentMs, maxCompactionLagMs)
+}
+
+/** What a batch that was certainly written and is not whole any more is reported as. */
+export function corrupt(segment: Segment, position: number, reason: string): LogError {
+  return new LogError('LOG_CORRUPT', `${segment.path} is damaged at position ${position}: ${reason}`, { path: segment.path, position, reason })
 }
