@@ -336,16 +336,16 @@ export class Segment {
     this.#unlessItFails(() => this.#catchUp())
   }
 
-  #catchUp(): void {
+  #catchUp(mayBeTorn = false): void {
     if (!this.#entryHolds(this.offsetIndex, this.offsetIndex.count - 1)) this.#indexes = SegmentIndexes.again(this.#place)
     this.#generation++
-    if (this.#readOn()) return
+    if (this.#readOn(mayBeTorn)) return
     this.#indexes = SegmentIndexes.again(this.#place)
-    this.#readOn()
+    this.#readOn(mayBeTorn)
   }
 
   /** Reads on from the last index entry. False when the last time entry contradicts the log: a larger timestamp lies before its offset. */
-  #readOn(): boolean {
+  #readOn(mayBeTorn: boolean): boolean {
     const from = this.offsetIndex.lastPosition
     const { timestamp, offset } = this.timeIndex.last
     this.maxTimestamp = timestamp
@@ -375,7 +375,7 @@ export class Segment {
     })
     if (!agrees) this.size = size
     // Beside a writer the end may be half a batch; what is to be written behind must be whole.
-    else if (reason !== 'end' && reason !== 'zeros' && !this.#env.readOnly) throw corrupt(this, position, reason)
+    else if (reason !== 'end' && reason !== 'zeros' && !mayBeTorn && !this.#env.readOnly) throw corrupt(this, position, reason)
     this.fileSize = Math.max(this.fileSize, size)
     return agrees
   }
@@ -419,11 +419,11 @@ export class Segment {
    * Throws the indexes away and makes them again from the log, in memory. The files stay as they are: written now they would not be
    * durable, and half of an index looks whole. `storeRemade` replaces them.
    */
-  remakeIndexes(): void {
+  remakeIndexes(mayBeTorn = false): void {
     const { nextOffset, fileSize } = this
     this.#unlessItFails(() => {
       this.#indexes = SegmentIndexes.again(this.#place)
-      this.#catchUp()
+      this.#catchUp(mayBeTorn)
     })
     this.nextOffset = Math.max(nextOffset, this.nextOffset)
     this.fileSize = fileSize
@@ -437,7 +437,7 @@ export class Segment {
 
   /** Makes the indexes again and writes them; they are not durable yet. */
   rebuildIndexes(): void {
-    this.remakeIndexes()
+    this.remakeIndexes(true)
     if (!this.#env.readOnly) this.#loaded.store()
   }
 

@@ -112,8 +112,7 @@ test('topics have the settings and partitions that the controller says, and what
   expect(topics.get('__consumer_offsets')).toMatchObject({ partitions: 2, settings: { cleanupPolicy: 'compact', segmentBytes: 104_857_600 } })
   expect(topics.get('__share_group_state')).toMatchObject({ settings: { cleanupPolicy: 'delete', retentionMs: Infinity } })
   expect(topics.get('logappendtime')!.settings.messageTimestampType).toBe('LogAppendTime')
-  expect(new Set(ignored.map(({ name }) => name)))
-    .toEqual(new Set(['min.insync.replicas', 'unclean.leader.election.enable', 'message.timestamp.after.max.ms']))
+  expect(new Set(ignored.map(({ name }) => name))).toEqual(new Set(['min.insync.replicas', 'unclean.leader.election.enable']))
   expect(elsewhere).toContain('zstd')
 })
 
