@@ -175,12 +175,26 @@ export class LogCore {
       mark = read
       await settleFolder(options, contents, kafka, catalog)
       const events = new LogEvents(folder)
-      return new LogCore(options, { env: environment(options, mark, lock, events), events, kafka, catalog })
+      const core = new LogCore(options, { env: environment(options, mark, lock, events), events, kafka, catalog })
+      await core.#endLeftTransactions()
+      return core
     } catch (error) {
       await mark?.close()
       await lock.release()
       throw error
     }
+  }
+
+  /**
+   * Ends what the process before left open of transactions, so that nobody sees a part of one: the topics in which it may have left some
+   * are opened, which ends them. What keeps one from being opened is told to whoever opens it.
+   */
+  async #endLeftTransactions(): Promise<void> {
+    const { mark } = this.env
+    const left = this.topics.filter(({ name, id, partitions, absent }) => name !== TRANSACTIONS_TOPIC &&
+      Array.from({ length: partitions }, (_, partition) => (absent.includes(partition) ? undefined : mark.slot(id, partition).state))
+        .some((state) => state?.closed === false && state.producers))
+    await Promise.all(left.map(({ name }) => this.openTopic(existing(name)).catch(() => {})))
   }
 
   get clusterId(): string {
@@ -656,6 +670,11 @@ async function closeAll(logs: TopicCore['logs']): Promise<void> {
 function withCodecs(entry: TopicEntry, { newKey, newValue }: TopicRequest): TopicEntry {
   if (entry.key !== undefined && entry.value !== undefined) return entry
   return { ...entry, key: entry.key ?? newKey, value: entry.value ?? newValue }
+}
+
+/** A topic as it is. */
+function existing(name: string): TopicRequest {
+  return { name, create: false, partitions: undefined, key: undefined, value: undefined, settings: {}, newKey: 'bytes', newValue: 'bytes' }
 }
 
 function noLog(folder: string): LogError {

@@ -1,6 +1,7 @@
 /*
  * Transactions that were open when the last process ended. The partition knows them from its records; whether one was decided to commit is
- * in `__transaction_state`. All others are aborted, and their producers fenced. It happens when a partition is opened, before anybody reads it.
+ * in `__transaction_state`. All others are aborted, and their producers fenced. It happens when a partition is opened, before anybody reads
+ * it; after a crash the log opens those itself that may have some.
  */
 import { type PartitionLog } from '../../log/partition-log.ts'
 import { type ProducerEntry } from '../../log/producer-state.ts'

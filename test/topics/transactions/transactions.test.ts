@@ -319,3 +319,29 @@ test('isLogError narrows what a transaction fails with', async () => {
   await tx.abort()
   expect(isLogError(await failure(() => tx.commit()), 'LOG_TXN_ABORTED')).toBe(true)
 })
+
+test('a transaction is whole or not at all for whoever reads after a crash, though the next writer opens none of its topics', async () => {
+  const left: SimulatedDisk[] = []
+  let watched = false
+  const disk: SimulatedDisk = new SimulatedDisk({
+    seed: 1, onCall: (call, running) => { if (watched && running === disk) left.push(running.fork(call.number, { power: call.number % 2 === 0 })) },
+  })
+  const log = await opened(disk)
+  const [one, two] = [await texts(log, 'one'), await texts(log, 'two')]
+  watched = true
+  await log.transaction(async (tx) => {
+    await tx.send(one, { value: 'in one' })
+    await tx.send(two, { value: 'in two' })
+  })
+  await Promise.all([one.send({ value: 'behind' }), two.send({ value: 'behind' })])
+  const outcomes = new Set<string>()
+  for (const crashed of left) {
+    await (await CommitLog.open('/log', { files: crashed })).close()
+    const reader = await opened(crashed, { readOnly: true })
+    const seen = [values(await texts(reader, 'one')).includes('in one'), values(await texts(reader, 'two')).includes('in two')]
+    expect(seen[0]).toBe(seen[1])
+    outcomes.add(String(seen[0]))
+    await reader.close()
+  }
+  expect(outcomes).toEqual(new Set(['true', 'false']))
+})
