@@ -69,7 +69,12 @@ export function planFolder(files: FileSystem, folder: string, startOffset = 0, m
  * replaces is durably gone before anything gets its name, and its names are durable when this resolves.
  */
 export async function applyPlan(files: FileSystem, folder: string, plan: FolderPlan): Promise<void> {
-  for (const name of plan.obsolete) files.removeSync(files.join(folder, name))
+  // What is left of `.cleaned` tells that the `.swap` beside it does not count, so it goes last: a log with `.swap` that comes back alone
+  // after a power cut would be finished, without the list of aborted transactions that it had.
+  const undone = plan.obsolete.filter((name) => name.endsWith('.swap'))
+  for (const name of undone) files.removeSync(files.join(folder, name))
+  if (undone.length > 0 && files.durable) await files.syncFolder(folder)
+  for (const name of plan.obsolete) if (!name.endsWith('.swap')) files.removeSync(files.join(folder, name))
   if (plan.renames.length === 0) return
   if (files.durable) await files.syncFolder(folder)
   // The logs first: as long as one is called `.swap`, what has a plain name counts as replaced by it.

@@ -57,13 +57,19 @@ export class SegmentSwap {
     await this.#syncFolder()
   }
 
-  /** After `commit` rejected: removes what it may have left. Rejects when that is not durable: then nobody can tell which segments count. */
+  /**
+   * After `commit` rejected: removes what it may have left. Rejects when that is not durable: then nobody can tell which segments count.
+   *
+   * First all of it is `.cleaned` again, durably: what a power cut leaves on the way is either the whole of the new segment, or has a name
+   * that tells that nothing of it counts.
+   */
   async takeBack(): Promise<void> {
     const { env, folder } = this.#parts
     const { baseOffset } = this.#cleaned
-    for (const names of [suffixed(baseOffset, '.swap'), suffixed(baseOffset, '.cleaned')]) {
-      for (const kind of kinds) if (this.#there(names[kind])) env.files.removeSync(env.files.join(folder, names[kind]))
-    }
+    const [cleaned, swap] = [suffixed(baseOffset, '.cleaned'), suffixed(baseOffset, '.swap')]
+    for (const kind of kinds) this.#rename(swap[kind], cleaned[kind])
+    await this.#syncFolder()
+    for (const kind of kinds) if (this.#there(cleaned[kind])) env.files.removeSync(env.files.join(folder, cleaned[kind]))
     await this.#syncFolder()
   }
 

@@ -4,6 +4,7 @@
  */
 import { expect, test } from 'vitest'
 import { type LogConfig } from '../../src/log/config.ts'
+import { planFolder } from '../../src/log/folder-plan.ts'
 import { type DiskCall } from '../../src/testing/disk-faults.ts'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
 import { CompactedLog, DELETE_RETENTION_MS, type Step } from './compaction-model.ts'
@@ -70,6 +71,36 @@ for (const durability of ['sync', 'os'] satisfies LogConfig['durability'][]) {
   }, 120_000)
 }
 
+test.each([
+  ['a name could not be changed', 'rename', (call: DiskCall) => call.path.endsWith('.txnindex.cleaned')],
+  ['its names could not be made durable', 'syncFolder', (_: DiskCall, disk: SimulatedDisk) => allSwapped(disk.paths())],
+] as const)('a swap that is taken back because %s is never finished in part after a power cut', async (_, verb, fails) => {
+  const parts: string[] = []
+  let failed = false
+  let watching = true
+  let left = 0
+  const model = new CompactedLog((clock) => new SimulatedDisk({ seed: SEED, clock, onCall: (call, disk) => {
+    if (disk !== model.disk || quiet.has(call.verb)) return
+    for (let crash = 0; watching && failed && crash < 300; crash++, left++) {
+      const { renames } = planFolder(disk.fork(SEED + call.number * 300 + crash, { power: true }), '/log/t-0')
+      const kinds = renames.map(([, name]) => name.slice(name.indexOf('.')))
+      if (kinds.length > 0 && kinds.length < 4) parts.push(`call ${call.number}: ${call.verb} ${call.path}: ${kinds}`)
+    }
+    if (failed || call.verb !== verb || !fails(call, disk)) return
+    disk.inject({ call: call.number, error: 'EIO' })
+    failed = true
+  } }))
+  await model.open()
+  for (const step of story) await model.run(step)
+  await expect(model.clean()).rejects.toThrow(/EIO/)
+  watching = false
+  expect(left).toBeGreaterThan(0)
+  expect(parts, `SEED=${SEED}`).toEqual([])
+  expect(model.disk.paths().filter((path) => /swap|cleaned/.test(path))).toEqual([])
+  await model.clean()
+  expect(model.problem(model.read(), model.log.nextOffset)).toBe(undefined)
+})
+
 /** Opens what a crash left and checks it; gives how many crashes of its recovery were checked as well. */
 async function check(model: CompactedLog, left: Left, watch: Watch, again: boolean, count?: number): Promise<number> {
   const log = model.after(left.disk)
@@ -92,6 +123,11 @@ async function check(model: CompactedLog, left: Left, watch: Watch, again: boole
   }
   for (const one of more) await check(model, one, watch, false, count)
   return more.length
+}
+
+/** Whether a cleaned segment that has a list of aborted transactions has all its names that end with `.swap`. */
+function allSwapped(paths: readonly string[]): boolean {
+  return paths.some((path) => path.endsWith('.txnindex.swap')) && !paths.some((path) => path.endsWith('.cleaned'))
 }
 
 /** Offsets of the first part of the story. */
