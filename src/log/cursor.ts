@@ -3,6 +3,8 @@
  * where it reaches, else from windows on the segment files; each batch that comes from a file is checked once, before any record of it
  * is handed out. A cursor that must not hold the event loop stops where it would have to read a file and says so (`blocked`).
  *
+ * What was handed out last stays in memory until more is asked for, or the cursor is closed: it can be read whatever the writer does meanwhile.
+ *
  * It does not wait for new records and knows nothing of groups: that is topics/consumer.ts.
  */
 import { getBigInt64, getInt32 } from '../base/bytes.ts'
@@ -97,6 +99,8 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
   private windowEnd = 0
   /** The file could grow when the window was read: what lies behind the end of that time may be other bytes by now. */
   private windowGrows = false
+  /** The chunk of the tail that the batch at hand stands in. */
+  private chunk: Window | undefined
 
   constructor(source: CursorSource, codecs: RecordCodecs<K, V>, options: CursorOptions) {
     this.source = source
@@ -123,7 +127,10 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
 
   next(): IteratorResult<LogRecord<K, V>, undefined> {
     const record = this.take()
-    return record === undefined ? RECORD_DONE : { done: false, value: record }
+    if (record !== undefined) return { done: false, value: record }
+    // The end is inside of a batch: what is left of it is nobody's.
+    if (this.segment === undefined) this.leave()
+    return RECORD_DONE
   }
 
   return(): IteratorResult<LogRecord<K, V>, undefined> {
@@ -136,11 +143,6 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     for (;;) {
       if (this.remaining === 0 && !this.enterNextBatch()) return undefined
       const batch = this.batch!
-      if (batch.window !== undefined && batch.window.generation !== batch.generation) {
-        // The chunk of the tail that it stood in is used for something else by now: what is left of the batch is read from the file.
-        this.leave()
-        continue
-      }
       const { buffer } = batch
       let at = this.at
       let byte = buffer[at++]!
@@ -157,8 +159,9 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
       this.index++
       if (offset < this.position) continue
       if (offset >= this.end) {
-        // Not yet: the owner may move the end on, and then this record is wanted.
-        this.leave()
+        // Not yet: the owner may move the end on, and then this record is wanted. Those of `takeBatch` before it are in hand: their memory stays.
+        this.remaining = 0
+        this.segment = undefined
         return undefined
       }
       this.position = offset + 1
@@ -195,7 +198,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     if (end <= this.end) return
     this.end = end
     // A file that grows elsewhere may have been read where nothing was written yet.
-    if (this.windowGrows) this.dropWindow()
+    if (this.windowGrows) this.windowEnd = this.windowAt
     if (this.committed) this.filter = this.source.filter(this.position, end)
   }
 
@@ -244,6 +247,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     if (record === undefined) throw recordGone({ topic: this.topic, partition: this.partition, offset })
     const { batch, at, end } = record as unknown as { batch: BatchView<K, V>; at: number; end: number }
     if (batch.window !== undefined) batch.window.escaped = true
+    again.close()
     return { batch, at, end }
   }
 
@@ -253,6 +257,13 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     this.batch = undefined
     this.segment = undefined
     this.dropWindow()
+    this.leaveChunk()
+  }
+
+  private leaveChunk(): void {
+    if (this.chunk === undefined) return
+    this.source.windows.leaveChunk(this.chunk)
+    this.chunk = undefined
   }
 
   private dropWindow(): void {
@@ -270,6 +281,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
   }
 
   private enterNextBatch(): boolean {
+    this.leaveChunk()
     for (let attempt = 1; ; attempt++) {
       // Who must not hold the event loop looks after cuts before each record.
       if (!this.nonBlocking && this.epoch !== this.source.leaderEpoch) this.goOnAfterCut()
@@ -317,10 +329,15 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
         if (batch === undefined) return false
         this.segment = undefined
         this.dropWindow()
-        if (this.enter(new BatchPlace(batch.buffer, batch.at), batch.window)) return true
+        if (this.enter(new BatchPlace(batch.buffer, batch.at), batch.window)) {
+          this.chunk = batch.window
+          this.chunk.users++
+          return true
+        }
         continue
       }
       if (this.segment === undefined) {
+        this.dropWindow()
         const segment = this.source.segmentAt(this.position)
         if (segment === undefined) return false
         if (this.enterSegment(segment)) return true

@@ -21,7 +21,7 @@ const MOST_TAIL_BYTES = 2 * 1024 * 1024
 /** A piece of a file in memory: read from it, or to be written to it. */
 export class Window {
   readonly buffer: Buffer
-  /** Of a chunk: batches in the tail that lie in it, and the builder while it builds there. */
+  /** Of a chunk: batches in the tail that lie in it, the builder while it builds there, and cursors that stand in it. */
   users = 0
   /** How often this memory was used again. */
   generation = 0
@@ -164,7 +164,12 @@ export class WindowCache {
     return chunk
   }
 
-  /** A builder or the last batch has left a chunk: when nobody is in it any more and no view of it was given out, it is used again. */
+  /** One of the users of a chunk leaves it. */
+  leaveChunk(chunk: Window): void {
+    if (--chunk.users === 0) this.giveChunk(chunk)
+  }
+
+  /** The last user may have left a chunk: when nobody is in it any more and no view of it was given out, it is used again. */
   giveChunk(chunk: Window): void {
     if (chunk.users > 0 || chunk.escaped) return
     chunk.generation++

@@ -191,9 +191,10 @@ export class Reading<K, V> {
 
   /** Goes on reading a partition at `offset`. */
   moveTo(assigned: Assigned<K, V>, offset: number): void {
+    // What is in hand stays readable: then the cursor's memory is the garbage collector's.
     if (this.held === assigned) this.putDown()
+    else assigned.cursor?.close()
     assigned.position = offset
-    assigned.cursor?.close()
     assigned.cursor = undefined
     assigned.failure = undefined
   }

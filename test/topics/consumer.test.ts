@@ -330,3 +330,22 @@ test('a signal, a topic and a log keep nothing of a consumer that has ended', as
   for (let n = 0; n < 20; n++) await collect(topic.consumer({ signal: controller.signal }), 30)
   expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)
 })
+
+test('a record in hand stays readable when the consumer is sent elsewhere and the record is compacted away', async () => {
+  const log = await memoryLog()
+  const topic = await log.topic('t', { cleanupPolicy: 'compact', segmentBytes: 4096, minCleanableDirtyRatio: 0, value: json<string>() })
+  const partition = topic.partition(0)
+  const inputs = Array.from({ length: 2000 }, (_, number) => ({ key: `k${number % 10}`, value: `${number}`.padEnd(200) }))
+  const write = (): Promise<unknown> => topic.send(inputs)
+  await write()
+  const consumer = topic.consumer()
+  for await (const record of consumer) {
+    await write()
+    await partition.roll()
+    await partition.compactNow()
+    consumer.seek(0, 'latest')
+    expect([...partition.read()].map(({ offset }) => offset)).not.toContain(0)
+    expect([record.offset, record.key, record.value?.trim()]).toEqual([0, 'k0', '0'])
+    break
+  }
+})
