@@ -74,8 +74,8 @@ const verbs: Record<string, (order: Order) => unknown> = {
     stopped = true
     await rewriting
   },
-  /** All that a partition holds, as offsets and keys. */
-  scan: (order) => [...partitionOf(order).read()].map(({ offset, key }) => [offset, key]),
+  /** All that a partition holds, as offsets and keys; decoded on the way, since records that were kept may be compacted away meanwhile. */
+  scan: (order) => Array.from(partitionOf(order).read(), ({ offset, key }) => [offset, key]),
   follow: ({ topic, from = 'earliest' }) => void follow(topic, from),
   stats: (order) => partitionOf(order).stats(),
   truncate: (order) => partitionOf(order).truncate(order.offset),
