@@ -272,8 +272,9 @@ export class Cleaner {
         await swap.takeBack()
       } catch {
         this.#unfinished = () => swap.takeBack()
-        this.#parts.writer.changeFailed(error)
       }
+      // A sync of the folder that failed may have lost names that the writer had made: a reopen makes them again.
+      if (this.#unfinished !== undefined || swap.syncFailed) this.#parts.writer.changeFailed(error)
       throw error
     }
   }

@@ -30,6 +30,8 @@ const kinds = ['log', 'index', 'timeIndex', 'txnIndex'] as const
 export class SegmentSwap {
   /** Files that mean nothing any more, to be removed by who has the time. */
   readonly deleted: string[] = []
+  /** A sync of the folder failed: nobody knows which of the names that were made before it will ever be durable, this swap's or others'. */
+  syncFailed = false
   readonly #parts: SwapParts
   readonly #sources: readonly Segment[]
   readonly #cleaned: CleanedSegment
@@ -48,7 +50,7 @@ export class SegmentSwap {
     return first >= 0 && first + this.#sources.length < all.length && this.#sources.every((source, number) => all[first + number] === source)
   }
 
-  /** Makes the new segment the one that counts. When it rejects, everything is as it was, unless `takingBack` rejected as well. */
+  /** Makes the new segment the one that counts. When it rejects, `takeBack` makes everything as it was. */
   async commit(): Promise<void> {
     const { baseOffset } = this.#cleaned
     const [cleaned, swap] = [suffixed(baseOffset, '.cleaned'), suffixed(baseOffset, '.swap')]
@@ -137,6 +139,12 @@ export class SegmentSwap {
 
   async #syncFolder(): Promise<void> {
     const { env, folder } = this.#parts
-    if (env.files.durable) await env.syncs.run(() => env.files.syncFolder(folder))
+    if (!env.files.durable) return
+    try {
+      await env.syncs.run(() => env.files.syncFolder(folder))
+    } catch (error) {
+      this.syncFailed = true
+      throw error
+    }
   }
 }

@@ -97,6 +97,8 @@ test.each([
   expect(left).toBeGreaterThan(0)
   expect(parts, `SEED=${SEED}`).toEqual([])
   expect(model.disk.paths().filter((path) => /swap|cleaned/.test(path))).toEqual([])
+  expect(model.log.state).toBe(verb === 'syncFolder' ? 'fenced' : 'open')
+  await model.log.reopen()
   await model.clean()
   expect(model.problem(model.read(), model.log.nextOffset)).toBe(undefined)
 })
