@@ -91,9 +91,9 @@ export interface TopicRequest {
   readonly value: string | undefined
   readonly settings: TopicSettings
   readonly create: boolean
-  /** Names of the codecs of a topic that is created when the request names none. */
-  readonly newKey: string
-  readonly newValue: string
+  /** Names of the codecs of a topic that is created, or has none yet, when the request names none. */
+  readonly newKey: string | undefined
+  readonly newValue: string | undefined
   /** It must not be there yet. */
   readonly fresh?: boolean
 }
@@ -409,7 +409,7 @@ export class LogCore {
       }),
       find: (name) => this.#catalog.topics.find((entry) => entry.name === name),
       grow: (name, partitions) => this.openTopic({
-        name, partitions, key: undefined, value: undefined, settings: {}, create: false, newKey: 'bytes', newValue: 'bytes',
+        name, partitions, key: undefined, value: undefined, settings: {}, create: false, newKey: undefined, newValue: undefined,
       }),
       store: (entry) => this.#store(entry),
       drop: async (name) => {
@@ -669,12 +669,13 @@ async function closeAll(logs: TopicCore['logs']): Promise<void> {
 /** A topic found without codecs, as an interrupted creation leaves it, has those of new topics as long as nothing is in it. */
 function withCodecs(entry: TopicEntry, { newKey, newValue }: TopicRequest): TopicEntry {
   if (entry.key !== undefined && entry.value !== undefined) return entry
+  if (newKey === undefined && newValue === undefined) return entry
   return { ...entry, key: entry.key ?? newKey, value: entry.value ?? newValue }
 }
 
 /** A topic as it is. */
 function existing(name: string): TopicRequest {
-  return { name, create: false, partitions: undefined, key: undefined, value: undefined, settings: {}, newKey: 'bytes', newValue: 'bytes' }
+  return { name, create: false, partitions: undefined, key: undefined, value: undefined, settings: {}, newKey: undefined, newValue: undefined }
 }
 
 function noLog(folder: string): LogError {

@@ -81,7 +81,7 @@ export class TransactionEnds {
     if (open !== undefined) return open.logs[partition]
     try {
       const opened = await this.#core.openTopic({
-        name: topic, create: false, partitions: undefined, key: undefined, value: undefined, settings: {}, newKey: 'bytes', newValue: 'bytes',
+        name: topic, create: false, partitions: undefined, key: undefined, value: undefined, settings: {}, newKey: undefined, newValue: undefined,
       })
       return opened.logs[partition]
     } catch (error) {
