@@ -224,7 +224,10 @@ class Verification {
   /** We begin a segment exactly where the one before ends; Kafka may leave a gap. */
   #checkBegin({ baseOffset, legs }: SegmentLegs, before: SegmentLegs | undefined, path: string): void {
     if (this.#torn !== undefined || baseOffset === this.#nextOffset) return
-    const explained = this.#options.foreign !== undefined || this.#options.compacted === true || this.#afterDamage || this.#wasCut()
+    const { foreign, compacted } = this.#options
+    // Below the start the epochs do not tell any more what was cut.
+    const deleted = this.#nextOffset <= this.#startOffset
+    const explained = foreign !== undefined || compacted === true || this.#afterDamage || deleted || this.#wasCut()
     if (before !== undefined && !explained && baseOffset > this.#nextOffset) {
       const beforePath = this.#path(before.files.log)
       const message = `the log ends with offset ${this.#nextOffset - 1}, the next segment begins with ${baseOffset}`
