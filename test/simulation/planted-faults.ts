@@ -238,7 +238,7 @@ export const plantedFaults: readonly PlantedFault[] = [
   {
     mistake: 'names that a cleaning changes are not synced',
     file: 'log/segment-swap.ts',
-    find: 'if (env.files.durable) await env.syncs.run(() => env.files.syncFolder(folder))',
+    find: 'await env.syncs.run(() => env.files.syncFolder(folder))',
     replace: '',
     lives: 'compacting.ts',
   },
