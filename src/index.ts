@@ -8,6 +8,7 @@ export { isLogError, LogError, type LogErrorCode, type LogErrorDetail } from './
 export type { Random } from './base/random.ts'
 export type { FileHandle, FileStat, FileSystem, FolderLock, LockHolder, OpenMode } from './files/file-system.ts'
 export type { Durability, LogConfig } from './log/config.ts'
+export type { CleanReport } from './log/clean-report.ts'
 export type { LogEvent } from './log/environment.ts'
 export type { Isolation } from './log/partition-log.ts'
 export type { LogRecord, RecordHeaders } from './log/record.ts'
@@ -32,7 +33,7 @@ export { Consumer, type ConsumerOptions } from './topics/consumer.ts'
 export type {
   PortableConsumer, PortableConsumerOptions, PortableGroupConsumer, PortableGroupConsumerOptions, PortableGroups, PortableLog,
   PortablePartitioner, PortableProducer, PortableProducerOptions, PortableRecord, PortableSendRecord, PortableSendResult,
-  PortableTopic, PortableTransaction,
+  PortableTopic, PortableTransaction, PortableTransactionOptions,
 } from './topics/contract.ts'
 export { defineTopic, type TopicDefinition, type TopicOptions } from './topics/define-topic.ts'
 export type { AppendNotice, LogListener, LogNotice } from './topics/diagnostics.ts'
@@ -40,7 +41,7 @@ export type { AssignorName } from './topics/groups/assignors.ts'
 export type { Committing, CommitPosition, CommittedRecord } from './topics/groups/commit-entries.ts'
 export { type Committed, GroupConsumer } from './topics/groups/group-consumer.ts'
 export type { GroupConsumerOptions } from './topics/groups/group-options.ts'
-export type { KeyOf, LogConsumerOptions, SubscribedTopic, ValueOf } from './topics/groups/group-sources.ts'
+export type { AnyDefinition, KeyOf, LogConsumerOptions, SubscribedTopic, ValueOf } from './topics/groups/group-sources.ts'
 export {
   type GroupDetails, type GroupInfo, type GroupMemberDetails, Groups, type PartitionLag, type PartitionReset, type ResetOptions,
 } from './topics/groups/groups-admin.ts'
@@ -56,4 +57,4 @@ export { type CompactOptions, type CompactReport } from './topics/cleaning.ts'
 export { Topic } from './topics/topic.ts'
 export type { TopicChanges } from './topics/topic-admin.ts'
 export type { TransactionOptions } from './topics/transactions/options.ts'
-export { type GroupOffset, Transaction, type TransactionStatus } from './topics/transactions/transaction.ts'
+export { type Committer, type GroupOffset, Transaction, type TransactionStatus } from './topics/transactions/transaction.ts'

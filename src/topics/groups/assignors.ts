@@ -37,10 +37,10 @@ export interface Assignor {
 }
 
 /** The names of the assignors, in the order in which members in this process prefer them. */
-export const assignorNames = ['cooperative-sticky', 'range', 'roundrobin', 'RoundRobinAssigner'] as const
+export const assignorNames: readonly AssignorName[] = ['cooperative-sticky', 'range', 'roundrobin', 'RoundRobinAssigner']
 
 /** The name of an assignor. */
-export type AssignorName = (typeof assignorNames)[number]
+export type AssignorName = 'cooperative-sticky' | 'range' | 'roundrobin' | 'RoundRobinAssigner'
 
 /** The assignors by name. */
 export const assignors: Readonly<Record<AssignorName, Assignor>> = {

@@ -50,7 +50,7 @@ export interface TransactionEnder {
 
 // `any`, since what it reads does not matter.
 /** A consumer of a group, whose user names partitions by `P`. */
-type Committer<P> = GroupConsumer<any, any, P>
+export type Committer<P> = GroupConsumer<any, any, P>
 
 /** An offset to commit for a group: of the next record to read. */
 export interface GroupOffset {
