@@ -8,7 +8,7 @@
  */
 import { settleAtMost } from '../base/at-most.ts'
 import { type Clock } from '../base/clock.ts'
-import { LogError } from '../base/errors.ts'
+import { isLogError, LogError } from '../base/errors.ts'
 import { type Random } from '../base/random.ts'
 import { type FileStat, type FileSystem, type FolderLock } from '../files/file-system.ts'
 import { OpenFiles } from '../files/open-files.ts'
@@ -194,7 +194,7 @@ export class LogCore {
     const left = this.topics.filter(({ name, id, partitions, absent }) => name !== TRANSACTIONS_TOPIC &&
       Array.from({ length: partitions }, (_, partition) => (absent.includes(partition) ? undefined : mark.slot(id, partition).state))
         .some((state) => state?.closed === false && state.producers))
-    await Promise.all(left.map(({ name }) => this.openTopic(existing(name)).catch(() => {})))
+    await Promise.all(left.map(({ name }) => this.openTopic(asItIs(name)).catch(() => {})))
   }
 
   get clusterId(): string {
@@ -227,6 +227,16 @@ export class LogCore {
    */
   openTopic(request: TopicRequest): Promise<TopicCore> {
     return this.#inTurn(() => this.#openNow(request))
+  }
+
+  /** Opens a topic as it is, whatever its codecs; undefined when there is none. */
+  async existingTopic(name: string): Promise<TopicCore | undefined> {
+    try {
+      return await this.openTopic(asItIs(name))
+    } catch (error) {
+      if (isLogError(error, 'LOG_NOT_FOUND')) return undefined
+      throw error
+    }
   }
 
   /** Takes a block of producer ids, durably, and gives the first of them. */
@@ -408,9 +418,7 @@ export class LogCore {
         return result
       }),
       find: (name) => this.#catalog.topics.find((entry) => entry.name === name),
-      grow: (name, partitions) => this.openTopic({
-        name, partitions, key: undefined, value: undefined, settings: {}, create: false, newKey: undefined, newValue: undefined,
-      }),
+      grow: (name, partitions) => this.openTopic({ ...asItIs(name), partitions }),
       store: (entry) => this.#store(entry),
       drop: async (name) => {
         await this.env.cleaner?.checkpoint.forget(name)
@@ -673,8 +681,8 @@ function withCodecs(entry: TopicEntry, { newKey, newValue }: TopicRequest): Topi
   return { ...entry, key: entry.key ?? newKey, value: entry.value ?? newValue }
 }
 
-/** A topic as it is. */
-function existing(name: string): TopicRequest {
+/** Asks for a topic as it is: nothing of it is changed or named. */
+function asItIs(name: string): TopicRequest {
   return { name, create: false, partitions: undefined, key: undefined, value: undefined, settings: {}, newKey: undefined, newValue: undefined }
 }
 

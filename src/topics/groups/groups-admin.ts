@@ -8,7 +8,7 @@ import { decodeAssignment } from '../../format/consumer-protocol.ts'
 import { type Life } from '../life.ts'
 import { type LogCore } from '../log-core.ts'
 import { resolveStart, type StartPosition } from '../start-position.ts'
-import { presentLogs, type TopicCore } from '../topic-core.ts'
+import { presentLogs } from '../topic-core.ts'
 import { type GroupCoordinator } from './coordinator.ts'
 import { groupError } from './group-error.ts'
 import { type GroupDescription, type GroupState, type MemberDescription } from './group-messages.ts'
@@ -117,7 +117,7 @@ export class Groups {
     const places = [...described.members.flatMap(({ partitions }) => partitions), ...groups.committedOffsets(group)]
     const lags: PartitionLag[] = []
     for (const { topic, partition } of inOrder(places)) {
-      const log = (await this.#topic(topic))?.logs[partition]
+      const log = (await this.#core.existingTopic(topic))?.logs[partition]
       if (log === undefined) continue
       log.lookAgain()
       const stored = groups.committed(group, topic, partition)
@@ -156,7 +156,7 @@ export class Groups {
     if (options.dryRun === true || resets.length === 0) return resets
     const offsets: (Place & { offset: number; leaderEpoch: number })[] = []
     for (const { topic, partition, to } of resets) {
-      offsets.push({ topic, partition, offset: to, leaderEpoch: commitEpoch((await this.#topic(topic))!.logs[partition]!, to) })
+      offsets.push({ topic, partition, offset: to, leaderEpoch: commitEpoch((await this.#core.existingTopic(topic))!.logs[partition]!, to) })
     }
     const results = await groups.commitOffsets({ groupId: group, memberId: '', generation: -1, offsets })
     const refused = results.find(({ error }) => error !== 'NONE')
@@ -168,7 +168,7 @@ export class Groups {
     const topics = topic === undefined ? [...new Set(groups.committedOffsets(group).map((place) => place.topic))].sort() : [topic]
     const resets: PartitionReset[] = []
     for (const name of topics) {
-      const open = await this.#topic(name)
+      const open = await this.#core.existingTopic(name)
       if (open === undefined) throw new LogError('LOG_NOT_FOUND', `there is no topic "${name}" in ${this.#core.folder}`, { topic: name })
       for (const number of partitions ?? []) if (open.logs[number] === undefined) throw new RangeError(`there is no partition ${number} of ${name}`)
       for (const log of presentLogs(open).filter((one) => partitions?.includes(one.partition) !== false)) {
@@ -192,18 +192,6 @@ export class Groups {
     const described = (await this.#groups()).describe(group)
     if (described === undefined) throw groupError('GROUP_ID_NOT_FOUND', group)
     return described
-  }
-
-  /** A topic by its name, with whatever codecs; undefined when there is none. */
-  async #topic(name: string): Promise<TopicCore | undefined> {
-    try {
-      return await this.#core.openTopic({
-        name, create: false, partitions: undefined, key: undefined, value: undefined, settings: {}, newKey: 'string', newValue: 'msgpack',
-      })
-    } catch (error) {
-      if (isLogError(error, 'LOG_NOT_FOUND')) return undefined
-      throw error
-    }
   }
 
   #checkWritable(): void {

@@ -2,7 +2,6 @@
  * Brings transactions of clients that are decided to their end: markers in all their partitions, then the record that says so. It is tried until
  * it is done, and begins anew with the next open.
  */
-import { isLogError } from '../../base/errors.ts'
 import { type PartitionLog } from '../../log/partition-log.ts'
 import { type TransactionEnd } from '../../log/transaction-part.ts'
 import { OFFSETS_TOPIC } from '../internal-topics.ts'
@@ -79,14 +78,6 @@ export class TransactionEnds {
   async #logOf({ topic, partition }: TransactionPlace): Promise<PartitionLog | undefined> {
     const open = this.#core.openTopics.find(({ entry }) => entry.name === topic)
     if (open !== undefined) return open.logs[partition]
-    try {
-      const opened = await this.#core.openTopic({
-        name: topic, create: false, partitions: undefined, key: undefined, value: undefined, settings: {}, newKey: undefined, newValue: undefined,
-      })
-      return opened.logs[partition]
-    } catch (error) {
-      if (isLogError(error, 'LOG_NOT_FOUND')) return undefined
-      throw error
-    }
+    return (await this.#core.existingTopic(topic))?.logs[partition]
   }
 }
