@@ -4,9 +4,9 @@
  */
 import { groupError } from '../groups/group-error.ts'
 import { type CommitRequest } from '../groups/group-messages.ts'
-import { GroupMember } from '../groups/member.ts'
+import { GroupMember, type MemberEvents } from '../groups/member.ts'
 import { type LogCore } from '../log-core.ts'
-import { type CommitEntry, type CommittedPlace, type Membership, type MembershipEvents, type Place } from './membership.ts'
+import { type CommitEntry, type CommittedPlace, type Membership, type Place } from './membership.ts'
 
 /** How a consumption joins. */
 export interface GroupMembershipOptions {
@@ -21,7 +21,7 @@ export class GroupMembership implements Membership {
   readonly #options: GroupMembershipOptions
   readonly #member: GroupMember
 
-  constructor(log: LogCore, options: GroupMembershipOptions, events: MembershipEvents) {
+  constructor(log: LogCore, options: GroupMembershipOptions, events: MemberEvents) {
     const { group, topic, instanceId } = options
     this.#log = log
     this.#options = options

@@ -3,9 +3,10 @@
  */
 import type { Clock } from '../../base/clock.ts'
 import type { Random } from '../../base/random.ts'
+import type { MemberEvents } from '../groups/member.ts'
 import type { Delivery } from './delivery.ts'
 import type { Lane, Leaving, Order } from './lane.ts'
-import type { CommitEntry, Membership, MembershipEvents, Place } from './membership.ts'
+import type { CommitEntry, Membership, Place } from './membership.ts'
 import type { RetryDelay } from './retry.ts'
 
 /** Handles a record. Returning accepts it, throwing releases it to be tried again. */
@@ -40,7 +41,7 @@ export interface LoopOptions<K, V> {
   readonly commitIntervalMs: number
   /** Waiting keeps the process alive. */
   readonly ref: boolean
-  readonly join: (events: MembershipEvents) => Membership
+  readonly join: (events: MemberEvents) => Membership
   /** The lanes of an assigned partition. */
   readonly open: (place: Place) => readonly Lane<K, V>[] | Promise<readonly Lane<K, V>[]>
   /**

@@ -25,17 +25,6 @@ export interface CommittedPlace {
   readonly finished?: Uint8Array | undefined
 }
 
-/** Called by a membership. Nothing of a partition is given to another member before `revoked` resolved. */
-export interface MembershipEvents {
-  assigned(places: readonly Place[]): void | Promise<void>
-  /** They will be another member's: what is in hand may be finished and committed first. */
-  revoked(places: readonly Place[]): Promise<void>
-  /** They are another member's already: commits would be refused. */
-  lost(places: readonly Place[]): void
-  /** The membership ended by itself. */
-  failed(error: unknown): void
-}
-
 /** Being a member of a group. */
 export interface Membership {
   start(): Promise<void>

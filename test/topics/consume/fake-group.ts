@@ -13,8 +13,9 @@ import { handOver } from '../../../src/topics/consume/hand-over.ts'
 import { Lane, type Leaving, type Order } from '../../../src/topics/consume/lane.ts'
 import { ConsumeLoop } from '../../../src/topics/consume/loop.ts'
 import { type Handler, type LoopOptions } from '../../../src/topics/consume/loop-options.ts'
-import { type CommitEntry, type Membership, type MembershipEvents, type Place } from '../../../src/topics/consume/membership.ts'
+import { type CommitEntry, type Membership, type Place } from '../../../src/topics/consume/membership.ts'
 import { NOT_BEFORE_HEADER, RetryLane } from '../../../src/topics/consume/retry-lane.ts'
+import { type MemberEvents } from '../../../src/topics/groups/member.ts'
 import { encodedCodecs } from '../../../src/topics/held-record.ts'
 
 /** What was put aside, by the offset it had. */
@@ -124,11 +125,11 @@ export class FakeGroup {
 /** One member: the test assigns and revokes. */
 export class FakeMember implements Membership {
   readonly group: FakeGroup
-  readonly events: MembershipEvents
+  readonly events: MemberEvents
   left = false
   readonly owned = new Set<number>()
 
-  constructor(group: FakeGroup, events: MembershipEvents) {
+  constructor(group: FakeGroup, events: MemberEvents) {
     this.group = group
     this.events = events
   }
