@@ -8,6 +8,7 @@ import { diskFileSystem } from '../files/disk.ts'
 import { readFileSync } from '../files/write-fully.ts'
 import { parsePartitionOffsets, partitionOffsetFiles } from '../format/checkpoint-file.ts'
 import { CLEAN_SHUTDOWN_FILE, parseCleanShutdown } from '../format/clean-shutdown.ts'
+import { CLUSTER_SETTINGS_FILE, decodeClusterSettings } from '../format/cluster-settings.ts'
 import {
   type CheckedIndex, checkOffsetIndex, checkTimeIndex, getOffsetEntry, getTimeEntry, OFFSET_ENTRY_SIZE, TIME_ENTRY_SIZE,
 } from '../format/index-entry.ts'
@@ -57,6 +58,7 @@ const readers: Readonly<Record<string, (bytes: Buffer, path: string) => readonly
   [META_PROPERTIES_FILE]: (bytes, path) => [{ ...parseMetaProperties(bytes, path) }],
   [CLEAN_SHUTDOWN_FILE]: (bytes) => [{ brokerEpoch: parseCleanShutdown(bytes) }],
   [CATALOG_FILE]: catalog,
+  [CLUSTER_SETTINGS_FILE]: (bytes, path) => Array.from(decodeClusterSettings(bytes, path), ([section, value]) => ({ section, value })),
   ...Object.fromEntries(Object.values(partitionOffsetFiles).map((name) => [name, offsets])),
   ...Object.fromEntries(markFileNames.map((name) => [name, mark])),
 }

@@ -15,6 +15,7 @@ import { type Random } from '../base/random.ts'
 import { type FileHandle, type FileSystem } from '../files/file-system.ts'
 import { createFolderDurably, folderOf, readFileSync, readFully, writeFileAtomically, writeFully } from '../files/write-fully.ts'
 import { partitionOffsetFiles } from '../format/checkpoint-file.ts'
+import { CLUSTER_SETTINGS_FILE } from '../format/cluster-settings.ts'
 import { encodeLeaderEpochs, LEADER_EPOCH_FILE, parseLeaderEpochs } from '../format/leader-epoch-checkpoint.ts'
 import { encodeLogStart, LOG_START_FILE } from '../format/log-start.ts'
 import { META_PROPERTIES_FILE } from '../format/meta-properties.ts'
@@ -178,7 +179,7 @@ class Copying {
 
   /** The files of the log as a whole. What Kafka says of recovery points and watermarks is said by the mark of the copy. */
   async #copyWhole({ catalog }: FoundLog): Promise<void> {
-    for (const name of [META_PROPERTIES_FILE, partitionOffsetFiles.logStart]) {
+    for (const name of [META_PROPERTIES_FILE, partitionOffsetFiles.logStart, CLUSTER_SETTINGS_FILE]) {
       const bytes = readFileSync(this.#files, this.#files.join(this.#folder, name), MAX_FILE_BYTES)
       if (bytes !== undefined) await this.#write(this.#files.join(this.#building, name), bytes)
     }
