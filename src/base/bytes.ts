@@ -175,8 +175,12 @@ export class ByteReader {
   /** A signed 64-bit integer that must be a safe one. */
   int64(): number {
     const value = getInt64(this.buffer, this.#step(8))
-    if (!Number.isSafeInteger(value)) this.fail('a 64-bit integer is beyond 2^53')
-    return value
+    return Number.isSafeInteger(value) ? value : this.large64(value)
+  }
+
+  /** What stands for a 64-bit integer that is not a safe one. Overridden by readers that do not take it for damage. */
+  protected large64(_value: number): number {
+    return this.fail('a 64-bit integer is beyond 2^53')
   }
 
   bigint64(): bigint {

@@ -62,6 +62,9 @@ export const errorTable = {
   LOG_CODEC_MISSING: { retriable: false, meaning: 'the optional package for this compression is not installed' },
   LOG_COMPRESSED_CORRUPT: { retriable: false, meaning: 'the compressed bytes cannot be decompressed' },
   LOG_DECOMPRESSED_TOO_LARGE: { retriable: false, meaning: 'the batch decompresses to more than the limit' },
+  // The wire
+  LOG_PROTOCOL_ERROR: { retriable: false, meaning: 'a peer sent bytes that are no request of the Kafka protocol' },
+  LOG_PORT_IN_USE: { retriable: true, meaning: 'another process listens on the port' },
   // The system
   LOG_IO: { retriable: false, meaning: 'the system failed to read or write; the cause says how' },
 } as const satisfies Record<string, { retriable: boolean; meaning: string }>

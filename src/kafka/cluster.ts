@@ -1,0 +1,215 @@
+/*
+ * What all brokers of a listener share: the log, who leads which partition, who coordinates which group, and the topics as clients name them.
+ * Every broker serves the same log; leaders and coordinators are spread over them so that a client sees what a cluster shows it.
+ */
+import { type Clock } from '../base/clock.ts'
+import { isLogError, LogError } from '../base/errors.ts'
+import { murmur2 } from '../base/murmur2.ts'
+import { type Random } from '../base/random.ts'
+import { uuidText } from '../format/uuid.ts'
+import { type TopicEntry } from '../topics/catalog.ts'
+import { type GroupCoordinator } from '../topics/groups/coordinator.ts'
+import { type LogCore } from '../topics/log-core.ts'
+import { type TopicSettings } from '../topics/settings.ts'
+import { type TopicCore } from '../topics/topic-core.ts'
+import { type TransactionCoordinator } from '../topics/transactions/coordinator.ts'
+import { type AnyApi } from './api.ts'
+import { type Broker } from './broker.ts'
+import { type ListenerEvent, tellEvent } from './events.ts'
+import { type Interceptor } from './exchange.ts'
+import { type ResolvedOptions } from './options.ts'
+import { type Authorizer } from './security/authorizer.ts'
+
+/** What a {@link Cluster} is made of, beside the log. */
+export interface ClusterParts {
+  readonly options: ResolvedOptions
+  readonly authorizer: Authorizer
+  readonly apis: readonly AnyApi[]
+}
+
+/** What all brokers of one listener share. */
+export class Cluster {
+  readonly core: LogCore
+  readonly options: ResolvedOptions
+  readonly authorizer: Authorizer
+  /** The APIs that are served, by number. */
+  readonly apis: readonly AnyApi[]
+  readonly #apis: ReadonlyMap<number, AnyApi>
+  /** Sees every request and answer. */
+  interceptor: Interceptor | undefined
+  #brokers: readonly Broker[] = []
+  /** Topics that are open, by name: at hand without a promise. */
+  readonly #open = new Map<string, TopicCore>()
+  #names: ReadonlyMap<string, TopicEntry> = new Map()
+  #ids: ReadonlyMap<string, TopicEntry> = new Map()
+  #stale = true
+  readonly #unlisten: () => void
+
+  constructor(core: LogCore, { options, authorizer, apis }: ClusterParts) {
+    this.core = core
+    this.options = options
+    this.authorizer = authorizer
+    this.apis = apis
+    this.#apis = new Map(apis.map((api) => [api.key, api]))
+    this.#unlisten = core.onTopicsChanged(() => { this.#stale = true })
+  }
+
+  /** Ends what it holds of the log; the log stays open. */
+  close(): void {
+    this.#unlisten()
+  }
+
+  get clock(): Clock {
+    return this.core.env.clock
+  }
+
+  get random(): Random {
+    return this.core.env.random
+  }
+
+  get clusterId(): string {
+    return this.core.clusterId
+  }
+
+  /** In the order of their numbers. */
+  get brokers(): readonly Broker[] {
+    return this.#brokers
+  }
+
+  /** Called once they are bound, since their ports are part of what clients are told. */
+  setBrokers(brokers: readonly Broker[]): void {
+    this.#brokers = brokers
+  }
+
+  /** The one that says it controls the cluster; all of them answer what only a controller does. */
+  get controller(): Broker {
+    return this.#brokers[0]!
+  }
+
+  /** The API of a number; undefined when it is not served. */
+  api(key: number): AnyApi | undefined {
+    return this.#apis.get(key)
+  }
+
+  /** Tells an event of the listener. */
+  tell(event: ListenerEvent): void {
+    tellEvent(event, this.options.onEvent)
+  }
+
+  /* ---- topics ---- */
+
+  /** All topics, those of the log's own included. */
+  get topics(): readonly TopicEntry[] {
+    return this.core.topics
+  }
+
+  /** What the catalog says of a topic; undefined when there is none. */
+  topic(name: string): TopicEntry | undefined {
+    this.#look()
+    return this.#names.get(name)
+  }
+
+  /** The topic with an id, as 22 characters. */
+  topicById(id: string): TopicEntry | undefined {
+    this.#look()
+    return this.#ids.get(id)
+  }
+
+  /** The id of a topic, as 22 characters. */
+  topicId(entry: TopicEntry): string {
+    return uuidText(entry.id)
+  }
+
+  /** A topic that is open already, and is still the one that the catalog names. */
+  openNow(name: string): TopicCore | undefined {
+    this.#look()
+    return this.#open.get(name)
+  }
+
+  /** Opens a topic as it is; undefined when there is none. */
+  async open(name: string): Promise<TopicCore | undefined> {
+    const open = this.openNow(name)
+    if (open !== undefined || this.topic(name) === undefined) return open
+    const topic = await this.core.existingTopic(name)
+    if (topic !== undefined) this.#open.set(name, topic)
+    return topic
+  }
+
+  /**
+   * Makes a topic. One that is there already is LOG_TOPIC_EXISTS.
+   *
+   * @throws TypeError and RangeError for names and settings that cannot be; LogError `LOG_TOPIC_EXISTS`, `LOG_READ_ONLY`, `LOG_DISK_FULL`
+   */
+  async createTopic(name: string, { partitions, settings }: { readonly partitions: number; readonly settings: TopicSettings }): Promise<TopicEntry> {
+    const topic = await this.core.openTopic({
+      name, partitions, settings: { ...this.options.topicDefaults, ...settings }, create: true, fresh: true,
+      key: undefined, value: undefined, newKey: undefined, newValue: undefined,
+    })
+    this.#stale = true
+    this.#open.set(name, topic)
+    return topic.entry
+  }
+
+  /** As `createTopic`, for a topic that somebody only named; undefined when that is not asked for, or cannot be. */
+  async autoCreate(name: string): Promise<TopicEntry | undefined> {
+    if (!this.options.autoCreateTopics) return undefined
+    try {
+      return await this.createTopic(name, { partitions: this.options.numPartitions, settings: {} })
+    } catch (error) {
+      // Somebody else was first.
+      if (isLogError(error, 'LOG_TOPIC_EXISTS')) return this.topic(name)
+      throw error
+    }
+  }
+
+  /* ---- who answers for what ---- */
+
+  /** The broker that leads a partition. */
+  leader(entry: TopicEntry, partition: number): Broker {
+    const brokers = this.#brokers
+    return brokers.length === 1 ? brokers[0]! : brokers[(spread(entry.name) + partition) % brokers.length]!
+  }
+
+  /** Whether a broker leads a partition. */
+  leads(broker: Broker, entry: TopicEntry, partition: number): boolean {
+    return this.leader(entry, partition).nodeId === broker.nodeId
+  }
+
+  /** The broker that coordinates a group, or the transactions of an id. */
+  coordinator(_kind: 'group' | 'transaction', key: string): Broker {
+    const brokers = this.#brokers
+    return brokers.length === 1 ? brokers[0]! : brokers[spread(key) % brokers.length]!
+  }
+
+  /** Groups and their offsets. */
+  groups(): Promise<GroupCoordinator> {
+    return this.core.groups()
+  }
+
+  /** Transactions and producer ids. */
+  get transactions(): TransactionCoordinator {
+    return this.core.transactions
+  }
+
+  /** Follows the catalog. */
+  #look(): void {
+    if (!this.#stale) return
+    const entries = this.core.topics
+    this.#names = new Map(entries.map((entry) => [entry.name, entry]))
+    this.#ids = new Map(entries.map((entry) => [uuidText(entry.id), entry]))
+    for (const [name, topic] of this.#open) {
+      if (this.#names.get(name) === undefined || !this.core.openTopics.includes(topic)) this.#open.delete(name)
+    }
+    this.#stale = false
+  }
+}
+
+/** The same number for a name in every process, so that brokers keep what they lead. */
+function spread(name: string): number {
+  return murmur2(Buffer.from(name)) >>> 1
+}
+
+/** LOG_NOT_FOUND: what a handler throws for a topic that went away under it. */
+export function noTopic(name: string): LogError {
+  return new LogError('LOG_NOT_FOUND', `there is no topic "${name}"`, { topic: name })
+}

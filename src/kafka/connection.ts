@@ -1,0 +1,258 @@
+/*
+ * One peer: bytes in, requests in order, answers in order. A request begins when the one before is answered, as on a real broker, unless both
+ * are of an API that says it may be pipelined. A peer that does not read its answers is not read from either: nothing grows.
+ *
+ * Works on any duplex stream: a socket, a TLS socket, or a pair in memory.
+ */
+import { type Duplex } from 'node:stream'
+import { type Timer } from '../base/clock.ts'
+import { isLogError } from '../base/errors.ts'
+import { type Broker } from './broker.ts'
+import { type Cluster } from './cluster.ts'
+import { type AnswerBytes, apiOf, dispatch } from './dispatch.ts'
+import { FrameReader } from './frames.ts'
+import { ANONYMOUS, type Peer, type Principal } from './peer.ts'
+import { type Reader, type RequestBudget } from './request-budget.ts'
+
+/** Bytes of answers that may wait for a peer before it is not read from any more. */
+const MAX_WAITING_ANSWERS = 1024 * 1024
+/** Requests of one connection that may be under way. */
+const MAX_IN_FLIGHT = 64
+/** A peer that has not said who it is sends small requests: Kafka's `sasl.server.max.receive.size`. */
+const MAX_UNAUTHENTICATED_BYTES = 512 * 1024
+/** The first byte of a TLS handshake, which is no length that anybody sends. */
+const TLS_HANDSHAKE = 0x16
+const BEGINNING = 8
+
+/** What a connection is made of. */
+export interface ConnectionParts {
+  readonly id: number
+  readonly cluster: Cluster
+  readonly broker: Broker
+  readonly budget: RequestBudget
+  /** Name of the listener. */
+  readonly listener: string
+  /** Address of the peer; empty when it has none. */
+  readonly address: string
+  /** Whether it may ask for everything without saying who it is. */
+  readonly authenticated: boolean
+  /** Who it is by other means: its certificate. */
+  readonly principal?: Principal
+  /** Called once, when it is gone. */
+  readonly closed: () => void
+}
+
+/** A request under way: its bytes, and its answer once there is one. */
+interface InFlight {
+  readonly bytes: number
+  readonly pipelined: boolean
+  done: boolean
+  answer: AnswerBytes
+}
+
+/** One connection. */
+export class Connection implements Peer, Reader {
+  readonly id: number
+  readonly host: string
+  readonly listener: string
+  principal: Principal
+  authenticated: boolean
+  software: { readonly name: string; readonly version: string } | undefined
+  readonly notes = new Map<symbol, unknown>()
+  readonly #parts: ConnectionParts
+  readonly #stream: Duplex
+  readonly #frames: FrameReader
+  readonly #abort = new AbortController()
+  readonly #inFlight: InFlight[] = []
+  /** Requests are being begun: what one that is answered at once frees is looked at by the loop that began it. */
+  #advancing = false
+  #paused = false
+  /** Runs out when the peer owes something for too long; armed again when it fires before that. */
+  #patience: Timer | undefined
+  #deadline = Infinity
+  #owes = ''
+  #reason: string | undefined
+  #ended = false
+  /** Closes once what is under way is answered. */
+  #leaving = false
+
+  constructor(stream: Duplex, parts: ConnectionParts) {
+    this.id = parts.id
+    this.host = `/${parts.address}`
+    this.listener = parts.listener
+    this.principal = parts.principal ?? ANONYMOUS
+    this.authenticated = parts.authenticated
+    this.#parts = parts
+    this.#stream = stream
+    this.#frames = new FrameReader(parts.cluster.options.maxRequestBytes)
+    stream.on('data', (chunk: Buffer) => this.#received(chunk))
+    stream.on('drain', () => this.#advance())
+    stream.on('end', () => this.#end())
+    stream.on('error', (error) => { this.#reason ??= error.message })
+    stream.on('close', () => this.#gone())
+    this.#wait(parts.cluster.options.requestTimeoutMs, 'it sent no request in time')
+  }
+
+  /** Closes at once. */
+  close(reason: string): void {
+    this.#reason ??= reason
+    this.#stream.destroy()
+  }
+
+  /** Takes no more requests, and closes once what is under way is answered. */
+  leave(): void {
+    this.#leaving = true
+    this.#abort.abort()
+    if (this.#inFlight.length === 0) this.#endStream()
+  }
+
+  /** Reads again, after others have freed memory. */
+  resume(): void {
+    this.#resume()
+  }
+
+  #received(chunk: Buffer): void {
+    if (this.#ended || this.#leaving) return
+    const first = this.#frames.waiting === 0 && this.#inFlight.length === 0
+    if (first && this.software === undefined && chunk[0] === TLS_HANDSHAKE) return this.#malformed('it began a TLS handshake on a plain port')
+    this.#frames.push(chunk)
+    const goOn = this.#parts.budget.take(this, chunk.length)
+    this.#advance()
+    if (!goOn) this.#pause()
+  }
+
+  /** Begins what may begin. */
+  #advance(): void {
+    if (this.#advancing || this.#ended) return
+    this.#advancing = true
+    try {
+      while (this.#mayBegin()) this.#begin(this.#frames.take())
+    } catch (error) {
+      this.#malformed(isLogError(error) ? error.message : 'it could not be answered', error)
+    } finally {
+      this.#advancing = false
+    }
+    if (!this.#ended) this.#settle()
+  }
+
+  #mayBegin(): boolean {
+    if (this.#ended || this.#leaving || !this.#frames.hasFrame()) return false
+    if (!this.authenticated && this.#frames.frameSize > MAX_UNAUTHENTICATED_BYTES) {
+      this.#malformed(`a request of ${this.#frames.frameSize} bytes before the authentication`)
+      return false
+    }
+    if (this.#stream.writableLength > MAX_WAITING_ANSWERS) return false
+    const last = this.#inFlight.at(-1)
+    if (last === undefined) return true
+    return last.pipelined && this.#inFlight.length < MAX_IN_FLIGHT && this.#isPipelined(this.#frames.peek(Math.min(BEGINNING, this.#frames.frameSize)))
+  }
+
+  #isPipelined(frame: Buffer): boolean {
+    return frame.length >= 2 && apiOf(this.#parts.cluster, frame)?.pipelined === true
+  }
+
+  #begin(frame: Buffer): void {
+    const request: InFlight = { bytes: frame.length, pipelined: this.#isPipelined(frame), done: false, answer: undefined }
+    this.#inFlight.push(request)
+    const { cluster, broker } = this.#parts
+    const answer = dispatch(frame, { cluster, broker, connection: this, signal: this.#abort.signal })
+    if (answer instanceof Promise) answer.then((bytes) => this.#answered(request, bytes), (error: unknown) => this.#failed(error))
+    else this.#answered(request, answer)
+  }
+
+  #answered(request: InFlight, answer: AnswerBytes): void {
+    request.done = true
+    request.answer = answer
+    if (this.#ended) return
+    this.#stream.cork()
+    while (this.#inFlight[0]?.done === true) {
+      const { answer: bytes = [], bytes: size } = this.#inFlight.shift()!
+      for (const part of bytes) this.#stream.write(part)
+      // Four bytes of length came with it.
+      this.#parts.budget.give(this, size + 4)
+    }
+    this.#stream.uncork()
+    if (this.#leaving && this.#inFlight.length === 0) this.#endStream()
+    else this.#advance()
+  }
+
+  #failed(error: unknown): void {
+    if (!this.#ended) this.#malformed(isLogError(error) ? error.message : 'it could not be answered', error)
+  }
+
+  /** Reads on or not, and waits for what the peer owes. */
+  #settle(): void {
+    const { requestTimeoutMs, maxIdleMs } = this.#parts.cluster.options
+    const ready = this.#frames.hasFrame()
+    if (ready) this.#pause()
+    else this.#resume()
+    if (this.#inFlight.length > 0 || ready) this.#deadline = Infinity
+    else if (this.#frames.unfinished) this.#wait(requestTimeoutMs, 'it did not finish a request in time')
+    else this.#wait(maxIdleMs, 'it was idle')
+  }
+
+  #pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    this.#stream.pause()
+  }
+
+  #resume(): void {
+    if (!this.#paused || this.#ended) return
+    this.#paused = false
+    this.#stream.resume()
+  }
+
+  /** The peer has so long. A timer is only made when there is none that fires before: requests come often, and time-outs do not. */
+  #wait(ms: number, reason: string): void {
+    const { clock } = this.#parts.cluster
+    const sooner = this.#deadline === Infinity || clock.monotonic() + ms < this.#deadline
+    this.#deadline = clock.monotonic() + ms
+    this.#owes = reason
+    if (this.#patience !== undefined && !sooner) return
+    this.#arm(ms)
+  }
+
+  #arm(ms: number): void {
+    const { clock } = this.#parts.cluster
+    this.#patience?.cancel()
+    this.#patience = clock.setTimer(() => {
+      this.#patience = undefined
+      const left = this.#deadline - clock.monotonic()
+      if (left <= 0) this.close(this.#owes)
+      else if (left < Infinity) this.#arm(left)
+    }, ms, { ref: false })
+  }
+
+  #malformed(reason: string, cause?: unknown): void {
+    this.#parts.cluster.tell({ type: 'malformed', connection: this.id, reason, ...(cause !== undefined && { cause }) })
+    this.close(reason)
+    this.#gone()
+  }
+
+  /** The peer sends no more; what it asked for is answered. */
+  #end(): void {
+    this.#leaving = true
+    this.#abort.abort()
+    if (this.#inFlight.length === 0) this.#endStream()
+  }
+
+  /** Closes once what was answered is sent. */
+  #endStream(): void {
+    this.#stream.end(() => this.#stream.destroy())
+  }
+
+  #gone(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#patience?.cancel()
+    this.#abort.abort()
+    const { budget, cluster, closed } = this.#parts
+    budget.give(this, this.#frames.waiting + this.#inFlight.reduce((sum, { bytes }) => sum + bytes + 4, 0))
+    budget.leave(this)
+    this.#frames.clear()
+    this.#inFlight.length = 0
+    cluster.tell({ type: 'disconnected', connection: this.id, ...(this.#reason !== undefined && { reason: this.#reason }) })
+    closed()
+  }
+}

@@ -1,0 +1,112 @@
+/*
+ * From the bytes of a request to the bytes of its answer: header, API, version, handler, encoding. The one place that every request goes
+ * through. What cannot be understood is thrown, and ends the connection, as on a real broker; what a handler throws becomes an answer.
+ */
+import { isLogError, LogError } from '../base/errors.ts'
+import { kafkaErrors } from '../format/kafka-errors.ts'
+import { type AnyApi, NO_ANSWER, type RequestContext } from './api.ts'
+import { API_VERSIONS_KEY, apiVersions, unsupportedVersionAnswer } from './apis/18-api-versions.ts'
+import { type Broker } from './broker.ts'
+import { type Cluster } from './cluster.ts'
+import { errorCodeOf } from './error-codes.ts'
+import { type Exchange } from './exchange.ts'
+import { readRequestStart, requestHeader, type RequestStart, writeResponseHeader } from './headers.ts'
+import { type Peer } from './peer.ts'
+import { RequestReader } from './request-reader.ts'
+import { ResponseWriter } from './response-writer.ts'
+
+/** Where a request came from. */
+export interface Origin {
+  readonly cluster: Cluster
+  readonly broker: Broker
+  readonly connection: Peer
+  readonly signal: AbortSignal
+}
+
+/** The bytes of an answer, in order; undefined when there is none. */
+export type AnswerBytes = readonly Uint8Array[] | undefined
+
+/** The API that a frame is for; undefined for one that is not served. Its first two bytes are enough. */
+export function apiOf(cluster: Cluster, frame: Uint8Array): AnyApi | undefined {
+  return cluster.api((frame[0]! << 8) | frame[1]!)
+}
+
+/**
+ * Answers one request.
+ *
+ * @throws LogError `LOG_PROTOCOL_ERROR` for bytes that are no request that this broker serves
+ */
+export function dispatch(frame: Uint8Array, origin: Origin): AnswerBytes | Promise<AnswerBytes> {
+  const reader = new RequestReader(frame)
+  const start = readRequestStart(reader)
+  const api = origin.cluster.api(start.apiKey)
+  if (api === undefined) return reader.fail(`there is no API with the number ${start.apiKey}`)
+  if (!api.request.supports(start.version)) return unsupported(api, start, reader)
+  if (!origin.connection.authenticated && api.beforeAuthentication !== true) return reader.fail(`${api.name} came before the authentication`)
+  const flexible = api.request.isFlexible(start.version)
+  const { clientId } = requestHeader.at(flexible ? 2 : 1).decode(reader)
+  const request = api.request.at(start.version).decode(reader)
+  const context: RequestContext = { ...origin, version: start.version, clientId: clientId ?? '' }
+  const exchange: Exchange = { api, correlationId: start.correlationId, request, context, response: undefined }
+  return origin.cluster.interceptor === undefined ? answer(exchange) : intercepted(exchange)
+}
+
+/** A client that asks for versions in one that is not served is told which are, in the form that every client reads. */
+function unsupported(api: AnyApi, { version, correlationId }: RequestStart, reader: RequestReader): AnswerBytes {
+  if (api.key !== API_VERSIONS_KEY) return reader.fail(`${api.name} has no version ${version}`)
+  const writer = new ResponseWriter()
+  writeResponseHeader(writer, api.key, false, correlationId)
+  apiVersions.response.at(0).encode(unsupportedVersionAnswer(), writer)
+  return writer.frame()
+}
+
+function answer(exchange: Exchange): AnswerBytes | Promise<AnswerBytes> {
+  try {
+    const response = handled(exchange)
+    return response instanceof Promise ? response.then((value) => encoded(exchange, value)) : encoded(exchange, response)
+  } catch (error) {
+    return encoded(exchange, refused(exchange, error))
+  }
+}
+
+type Response = NonNullable<Exchange['response']>
+
+function handled(exchange: Exchange): Response | Promise<Response> {
+  const { api, request, context } = exchange
+  const response = api.handle(request, context)
+  return response instanceof Promise ? response.catch((error: unknown) => refused(exchange, error)) : response
+}
+
+async function intercepted(exchange: Exchange): Promise<AnswerBytes> {
+  const { interceptor } = exchange.context.cluster
+  await interceptor?.before?.(exchange)
+  try {
+    exchange.response ??= await handled(exchange)
+  } catch (error) {
+    exchange.response = refused(exchange, error)
+  }
+  await interceptor?.after?.(exchange)
+  return encoded(exchange, exchange.response)
+}
+
+/** What a handler did not expect: the client gets an error for all that it asked. */
+function refused({ api, request, context }: Exchange, error: unknown): Response {
+  const code = errorCodeOf(error)
+  if (code === kafkaErrors.UNKNOWN_SERVER_ERROR || !isLogError(error)) {
+    context.cluster.tell({ type: 'request-failed', connection: context.connection.id, api: api.name, cause: error })
+  }
+  return api.refuse(request, code, context)
+}
+
+function encoded({ api, context, correlationId }: Exchange, response: Response): AnswerBytes {
+  if (response === NO_ANSWER) return undefined
+  const { version } = context
+  const writer = new ResponseWriter()
+  writeResponseHeader(writer, api.key, api.response.isFlexible(version), correlationId)
+  try {
+    api.response.at(version).encode(response, writer)
+  } catch (error) {
+    throw new LogError('LOG_PROTOCOL_ERROR', `the answer to ${api.name} ${version} cannot be encoded`, { api: api.name, version }, error)
+  }
+  return writer.frame()
+}

@@ -1,0 +1,91 @@
+/*
+ * Cuts the bytes of a connection into frames: four bytes of length, then so many bytes. A frame that came in one piece is a view of it.
+ * Nothing is allocated for a length that somebody only claims.
+ */
+import { getInt32 } from '../base/bytes.ts'
+import { LogError } from '../base/errors.ts'
+
+const LENGTH_BYTES = 4
+
+/** Takes chunks as they come and gives whole frames. */
+export class FrameReader {
+  /** Bytes that wait: of frames that were not taken yet, and of the one that is not whole. */
+  waiting = 0
+  readonly #maxBytes: number
+  #chunks: Buffer[] = []
+  /** Of the next frame, without its length; −1 while it is not known. */
+  #size = -1
+
+  /** @param maxBytes  of one frame */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  /** The bytes must not change any more. */
+  push(chunk: Buffer): void {
+    if (chunk.length === 0) return
+    this.#chunks.push(chunk)
+    this.waiting += chunk.length
+  }
+
+  /** Whether a frame has begun and is not whole. */
+  get unfinished(): boolean {
+    return this.waiting > 0 && !this.hasFrame()
+  }
+
+  /**
+   * Whether a whole frame waits.
+   *
+   * @throws LogError `LOG_PROTOCOL_ERROR` for a length that no frame has: nothing of this connection can be understood any more
+   */
+  hasFrame(): boolean {
+    if (this.#size < 0 && this.waiting >= LENGTH_BYTES) this.#size = this.#checked(getInt32(this.#front(LENGTH_BYTES), 0))
+    return this.#size >= 0 && this.waiting - LENGTH_BYTES >= this.#size
+  }
+
+  /** The first bytes of the frame that waits, for a look: `hasFrame` said that there is one, of at least so many bytes. */
+  peek(bytes: number): Buffer {
+    return this.#front(LENGTH_BYTES + bytes).subarray(LENGTH_BYTES, LENGTH_BYTES + bytes)
+  }
+
+  /** Bytes of the frame that waits. */
+  get frameSize(): number {
+    return this.#size
+  }
+
+  /** Takes the frame that `hasFrame` spoke of. */
+  take(): Buffer {
+    const whole = LENGTH_BYTES + this.#size
+    const front = this.#front(whole)
+    const frame = front.subarray(LENGTH_BYTES, whole)
+    if (front.length === whole) this.#chunks.shift()
+    else this.#chunks[0] = front.subarray(whole)
+    this.waiting -= whole
+    this.#size = -1
+    return frame
+  }
+
+  /** Forgets what waits. */
+  clear(): void {
+    this.#chunks = []
+    this.waiting = 0
+    this.#size = -1
+  }
+
+  /** The first chunk, made so long that it has `count` bytes. */
+  #front(count: number): Buffer {
+    const first = this.#chunks[0]!
+    if (first.length >= count) return first
+    let taken = 1
+    for (let length = first.length; length < count; taken++) length += this.#chunks[taken]!.length
+    const joined = Buffer.concat(this.#chunks.slice(0, taken))
+    this.#chunks.splice(0, taken, joined)
+    return joined
+  }
+
+  #checked(size: number): number {
+    if (size >= 0 && size <= this.#maxBytes) return size
+    const reason = size < 0 ? 'is negative' : `is above the limit of ${this.#maxBytes}`
+    throw new LogError('LOG_PROTOCOL_ERROR', `a request of ${size} bytes ${reason}`, { size, limit: this.#maxBytes })
+  }
+}

@@ -1,0 +1,99 @@
+/*
+ * What `listen` may be told, checked, with its defaults.
+ */
+import { checkBoolean, checkFunction, checkInteger, checkOptions, checkSignal, describe } from '../base/options.ts'
+import { checkedSettings, settingNames, type TopicSettings } from '../topics/settings.ts'
+import { type ListenerEvents } from './events.ts'
+
+/** What `listen` may be told. */
+export interface ListenOptions {
+  // Where
+  /** TCP port of the first broker; the others take the ports behind it. Default 0: ports that are free. */
+  readonly port?: number
+  /** Address to bind. Default `'localhost'`: loopback only, both its addresses. */
+  readonly host?: string
+  /** The host that clients are told. Default `'localhost'`, or `host` when that is given. */
+  readonly advertisedHost?: string
+  /** Brokers, each with a port and a node id of its own, over one log. Default 1. */
+  readonly brokers?: number
+  // Topics
+  /** Make a topic that a client asks for when there is none. Default true. */
+  readonly autoCreateTopics?: boolean
+  /** Partitions of a topic whose maker does not say. Default 1. */
+  readonly numPartitions?: number
+  /** Settings of topics made over the wire that differ from Kafka's defaults. */
+  readonly topicDefaults?: TopicSettings
+  // Limits
+  /** Connections at a time, of all brokers. Default 1,000. */
+  readonly maxConnections?: number
+  /** Bytes of one request. Default 100 MiB, as Kafka's `socket.request.max.bytes`. */
+  readonly maxRequestBytes?: number
+  /** Bytes of requests in memory, of all connections; beyond it no more is read from most of them. Default 256 MiB. */
+  readonly maxBufferedBytes?: number
+  /** Ms in which a connection must have sent its first request, and each request that has begun must be whole. Default 30 seconds. */
+  readonly requestTimeoutMs?: number
+  /** Ms after which a connection that says nothing is closed. Default ten minutes, as Kafka's `connections.max.idle.ms`. */
+  readonly maxIdleMs?: number
+  // Listening
+  /** Called with what happens at the listener. */
+  readonly onEvent?: ListenerEvents
+  /** Closes the listener. */
+  readonly signal?: AbortSignal
+}
+
+/** The options as they hold. */
+export type ResolvedOptions = Required<Omit<ListenOptions, 'onEvent' | 'signal'>> & Pick<ListenOptions, 'onEvent' | 'signal'>
+
+const names = [
+  'port', 'host', 'advertisedHost', 'brokers', 'autoCreateTopics', 'numPartitions', 'topicDefaults', 'maxConnections', 'maxRequestBytes',
+  'maxBufferedBytes', 'requestTimeoutMs', 'maxIdleMs', 'onEvent', 'signal',
+]
+
+const MIB = 1024 * 1024
+const DAY_MS = 24 * 60 * 60 * 1000
+const MAX_BROKERS = 100
+const INT32_MAX = 0x7fff_ffff
+
+/** Kafka's defaults where ours differ: a topic made over the wire behaves as its maker expects. */
+const kafkaDefaults: TopicSettings = { retentionMs: 7 * DAY_MS, segmentBytes: 1024 * MIB, segmentMs: 7 * DAY_MS }
+
+/** Checks what `listen` was told. */
+export function resolvedOptions(given: ListenOptions = {}): ResolvedOptions {
+  checkOptions(given, names, 'listen')
+  const { port, host, advertisedHost, brokers, numPartitions, topicDefaults, onEvent, signal } = given
+  checkInteger(port, 'port', 0, 0xffff)
+  checkHost(host, 'host')
+  checkHost(advertisedHost, 'advertisedHost')
+  checkInteger(brokers, 'brokers', 1, MAX_BROKERS)
+  checkBoolean(given.autoCreateTopics, 'autoCreateTopics')
+  checkInteger(numPartitions, 'numPartitions', 1, 100_000)
+  checkOptions(topicDefaults, settingNames, 'topicDefaults of listen')
+  checkInteger(given.maxConnections, 'maxConnections', 1, INT32_MAX)
+  checkInteger(given.maxRequestBytes, 'maxRequestBytes', 1024, INT32_MAX)
+  checkInteger(given.maxBufferedBytes, 'maxBufferedBytes', 1024)
+  checkInteger(given.requestTimeoutMs, 'requestTimeoutMs', 1, INT32_MAX)
+  checkInteger(given.maxIdleMs, 'maxIdleMs', 1, INT32_MAX)
+  checkFunction(onEvent, 'onEvent')
+  checkSignal(signal)
+  return {
+    port: port ?? 0,
+    host: host ?? 'localhost',
+    advertisedHost: advertisedHost ?? host ?? 'localhost',
+    brokers: brokers ?? 1,
+    autoCreateTopics: given.autoCreateTopics ?? true,
+    numPartitions: numPartitions ?? 1,
+    topicDefaults: { ...kafkaDefaults, ...checkedSettings({ ...topicDefaults }, 'topicDefaults of listen') },
+    maxConnections: given.maxConnections ?? 1000,
+    maxRequestBytes: given.maxRequestBytes ?? 100 * MIB,
+    maxBufferedBytes: given.maxBufferedBytes ?? 256 * MIB,
+    requestTimeoutMs: given.requestTimeoutMs ?? 30_000,
+    maxIdleMs: given.maxIdleMs ?? 10 * 60_000,
+    ...(onEvent !== undefined && { onEvent }),
+    ...(signal !== undefined && { signal }),
+  }
+}
+
+function checkHost(value: unknown, name: string): void {
+  if (value === undefined || (typeof value === 'string' && value !== '')) return
+  throw new TypeError(`${name} is the name or address of a host, not ${describe(value)}`)
+}

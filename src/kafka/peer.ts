@@ -1,0 +1,33 @@
+/*
+ * Who is at the other end of a connection, as handlers see it.
+ */
+
+/** A name that permissions are given to. */
+export interface Principal {
+  /** `User` in all that Kafka has. */
+  readonly type: string
+  readonly name: string
+}
+
+/** Who nobody has asked for a name. */
+export const ANONYMOUS: Principal = { type: 'User', name: 'ANONYMOUS' }
+
+/** The other end of a connection. */
+export interface Peer {
+  /** Counts the connections of a listener from 1 on. */
+  readonly id: number
+  /** Its address as groups show it: `/127.0.0.1`. */
+  readonly host: string
+  /** Name of the listener that it came in by: `PLAINTEXT`. */
+  readonly listener: string
+  /** Who it is; {@link ANONYMOUS} until it has said so, where somebody asks. */
+  principal: Principal
+  /** Whether it may ask for more than to authenticate. */
+  authenticated: boolean
+  /** What its ApiVersions request called the client, for what is shown. */
+  software: { readonly name: string; readonly version: string } | undefined
+  /** Bytes for the state of an authentication that is under way; owned by security/. */
+  readonly notes: Map<symbol, unknown>
+  /** Ends the connection. */
+  close(reason: string): void
+}
