@@ -13,7 +13,7 @@ rmSync('dist', { recursive: true, force: true })
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { stdio: 'inherit' })
 
 const bundle = await rolldown({
-  input: { index: 'src/index.ts', 'testing/index': 'src/testing/index.ts', 'cli/commitlog': 'src/cli/commitlog.ts' },
+  input: { index: 'src/index.ts', 'kafka/index': 'src/kafka/index.ts', 'testing/index': 'src/testing/index.ts', 'cli/commitlog': 'src/cli/commitlog.ts' },
   external: (id) => id.startsWith('node:') || packages.some((name) => id === name || id.startsWith(`${name}/`)),
   platform: 'node',
 })

@@ -22,7 +22,8 @@ const MAX_IN_FLIGHT = 64
 const MAX_UNAUTHENTICATED_BYTES = 512 * 1024
 /** The first byte of a TLS handshake, which is no length that anybody sends. */
 const TLS_HANDSHAKE = 0x16
-const BEGINNING = 8
+/** What a request begins with: the number of its API. */
+const KEY_BYTES = 2
 
 /** What a connection is made of. */
 export interface ConnectionParts {
@@ -144,11 +145,12 @@ export class Connection implements Peer, Reader {
     if (this.#stream.writableLength > MAX_WAITING_ANSWERS) return false
     const last = this.#inFlight.at(-1)
     if (last === undefined) return true
-    return last.pipelined && this.#inFlight.length < MAX_IN_FLIGHT && this.#isPipelined(this.#frames.peek(Math.min(BEGINNING, this.#frames.frameSize)))
+    if (!last.pipelined || this.#inFlight.length >= MAX_IN_FLIGHT) return false
+    return this.#isPipelined(this.#frames.peek(Math.min(KEY_BYTES, this.#frames.frameSize)))
   }
 
   #isPipelined(frame: Buffer): boolean {
-    return frame.length >= 2 && apiOf(this.#parts.cluster, frame)?.pipelined === true
+    return frame.length >= KEY_BYTES && apiOf(this.#parts.cluster, frame)?.pipelined === true
   }
 
   #begin(frame: Buffer): void {

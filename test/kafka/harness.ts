@@ -21,7 +21,8 @@ export interface TestListener {
 }
 
 /** Opens a log in memory to clients. */
-export async function startListener({ log: logOptions, ...options }: ListenOptions & { readonly log?: MemoryLogOptions } = {}): Promise<TestListener> {
+export async function startListener(given: ListenOptions & { readonly log?: MemoryLogOptions } = {}): Promise<TestListener> {
+  const { log: logOptions, ...options } = given
   const log = await CommitLog.memory(logOptions)
   const events: ListenerEvent[] = []
   const kafka = await listen(log, { onEvent: (event) => void events.push(event), ...options })

@@ -97,38 +97,44 @@ function brokersOf({ cluster, connection }: RequestContext): Pick<Encodable<type
 
 function allTopics(context: RequestContext): TopicAnswer[] {
   const { cluster, connection } = context
-  return cluster.topics.filter(({ name }) => cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', name)).map((entry) => described(entry, context))
+  const visible = cluster.topics.filter(({ name }) => cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', name))
+  return visible.map((entry) => described(entry, context))
 }
 
-async function topicById({ topicId, name }: { readonly topicId: string; readonly name: string | null }, context: RequestContext): Promise<TopicAnswer> {
+async function topicById(
+  { topicId, name }: { readonly topicId: string; readonly name: string | null }, context: RequestContext,
+): Promise<TopicAnswer> {
   const { cluster, connection } = context
   // Kafka takes a name together with an id for a mistake.
   if (name !== null && topicId !== NO_UUID) return failed(name, topicId, kafkaErrors.INVALID_REQUEST)
   const entry = cluster.topicById(topicId)
   if (entry === undefined) return failed(null, topicId, kafkaErrors.UNKNOWN_TOPIC_ID)
-  if (!cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', entry.name)) return failed(null, topicId, kafkaErrors.TOPIC_AUTHORIZATION_FAILED)
+  const allowed = cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', entry.name)
+  if (!allowed) return failed(null, topicId, kafkaErrors.TOPIC_AUTHORIZATION_FAILED)
   await cluster.open(entry.name)
   return described(entry, context)
 }
 
 async function topicByName(name: string, mayCreate: boolean, context: RequestContext): Promise<TopicAnswer> {
   const { cluster, connection } = context
-  if (!cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', name)) return failed(name, NO_UUID, kafkaErrors.TOPIC_AUTHORIZATION_FAILED)
+  const fail = (errorCode: number): TopicAnswer => failed(name, NO_UUID, errorCode)
+  if (!cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', name)) return fail(kafkaErrors.TOPIC_AUTHORIZATION_FAILED)
+  if (!isTopicName(name)) return fail(kafkaErrors.INVALID_TOPIC_EXCEPTION)
   try {
     const entry = cluster.topic(name) ?? (mayCreate ? await created(name, context) : undefined)
-    if (entry === undefined) return failed(name, NO_UUID, isTopicName(name) ? kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION : kafkaErrors.INVALID_TOPIC_EXCEPTION)
-    if (typeof entry === 'number') return failed(name, NO_UUID, entry)
+    if (entry === undefined) return fail(kafkaErrors.UNKNOWN_TOPIC_OR_PARTITION)
+    if (typeof entry === 'number') return fail(entry)
     await cluster.open(name)
     return described(entry, context)
   } catch (error) {
     if (!isLogError(error)) throw error
-    return failed(name, NO_UUID, errorCodeOf(error))
+    return fail(errorCodeOf(error))
   }
 }
 
 /** The topic, made because somebody named it; a number is the error that keeps it from being made. */
 async function created(name: string, { cluster, connection }: RequestContext): Promise<TopicEntry | number | undefined> {
-  if (!isTopicName(name) || !cluster.options.autoCreateTopics) return undefined
+  if (!cluster.options.autoCreateTopics) return undefined
   const { authorizer } = cluster
   const allowed = authorizer.allows(connection, 'CREATE', 'CLUSTER', CLUSTER_RESOURCE) || authorizer.allows(connection, 'CREATE', 'TOPIC', name)
   return allowed ? cluster.autoCreate(name) : kafkaErrors.TOPIC_AUTHORIZATION_FAILED

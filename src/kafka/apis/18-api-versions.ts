@@ -33,7 +33,9 @@ export const apiVersions = defineApi({
     throttleTimeMs: int32({ since: 1, default: 0, ignorable: true }),
     supportedFeatures: array({ name: string(), minVersion: int16(), maxVersion: int16() }, { since: 3, tag: 0, default: [], ignorable: true }),
     finalizedFeaturesEpoch: int64({ since: 3, tag: 1, default: -1, ignorable: true }),
-    finalizedFeatures: array({ name: string(), maxVersionLevel: int16(), minVersionLevel: int16() }, { since: 3, tag: 2, default: [], ignorable: true }),
+    finalizedFeatures: array({
+      name: string(), maxVersionLevel: int16(), minVersionLevel: int16(),
+    }, { since: 3, tag: 2, default: [], ignorable: true }),
     zkMigrationReady: boolean({ since: 3, tag: 3, default: false, ignorable: true }),
   }),
   handle({ clientSoftwareName: name, clientSoftwareVersion: version }, { cluster, connection, version: asked }) {
@@ -41,11 +43,12 @@ export const apiVersions = defineApi({
       if (!isSoftwareName(name) || !isSoftwareName(version)) return { errorCode: kafkaErrors.INVALID_REQUEST, apiKeys: [] }
       connection.software = { name, version }
     }
+    // Clients that speak 3 fail over a feature that begins at level 0.
+    const supported = features.filter(({ min }) => asked >= 4 || min > 0)
     return {
       errorCode: kafkaErrors.NONE,
       apiKeys: cluster.apis.map(advertised),
-      // Clients that speak 3 fail over a feature that begins at level 0.
-      supportedFeatures: features.filter(({ min }) => asked >= 4 || min > 0).map(({ name, min, max }) => ({ name, minVersion: min, maxVersion: max })),
+      supportedFeatures: supported.map(({ name, min, max }) => ({ name, minVersion: min, maxVersion: max })),
       finalizedFeaturesEpoch: FEATURES_EPOCH,
       finalizedFeatures: features.map(({ name, level }) => ({ name, maxVersionLevel: level, minVersionLevel: level })),
     }
