@@ -289,6 +289,13 @@ export function assignAppendTime(buffer: Uint8Array, at: number, nowMs: number):
   sealCrc(buffer, at, batchSize(buffer, at))
 }
 
+/** Makes a batch carry its records' own times, of which `maxTimestamp` is the largest. Takes the CRC again. */
+export function assignCreateTime(buffer: Uint8Array, at: number, maxTimestamp: number): void {
+  setInt16(buffer, at + ATTRIBUTES_AT, getInt16(buffer, at + ATTRIBUTES_AT) & ~LOG_APPEND_TIME_BIT)
+  setInt64(buffer, at + MAX_TIMESTAMP_AT, maxTimestamp)
+  sealCrc(buffer, at, batchSize(buffer, at))
+}
+
 /**
  * A whole batch of these records: for markers, tests and rewriting.
  *

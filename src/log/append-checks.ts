@@ -3,7 +3,7 @@
  * producer with an id may send by producer-state.ts.
  */
 import { LogError } from '../base/errors.ts'
-import { batchDamage, type BatchHeader, batchRecordBytes, forEachRecord, readBatchHeader, recordTimestamp } from '../format/batch.ts'
+import { batchDamage, type BatchHeader, readBatchHeader } from '../format/batch.ts'
 import { type LogConfig } from './config.ts'
 import { type AppendOrigin } from './producer-state.ts'
 
@@ -11,19 +11,24 @@ import { type AppendOrigin } from './producer-state.ts'
 export function checkReadyBatch(
   bytes: Uint8Array, origin: AppendOrigin, { topic, config }: { readonly topic: string; readonly config: LogConfig },
 ): BatchHeader {
-  const damage = batchDamage(bytes, 0, bytes.length)
-  if (damage !== undefined) throw new LogError('LOG_BATCH_CORRUPT', `the batch is damaged: ${damage}`, { reason: damage })
-  const header = readBatchHeader(bytes, 0, bytes.length)
   const size = bytes.length
-  if (header.size !== size) throw new LogError('LOG_BATCH_CORRUPT', `${size} bytes hold more than one batch`, { reason: 'trailing-bytes' })
-  if (origin === 'replication') return header
   // What the log says to itself is little, and must not fail for want of a larger segment.
   const limit = origin === 'client' ? Math.min(config.maxMessageBytes, config.segmentBytes) : config.maxMessageBytes
-  if (size > limit) throw new LogError('LOG_BATCH_TOO_LARGE', `a batch of ${size} bytes, ${topic} takes at most ${limit}`, { size, limit })
+  // Before the checksum is taken of it.
+  if (size > limit && origin !== 'replication') throw batchTooLarge(size, limit, topic)
+  const damage = batchDamage(bytes, 0, size)
+  if (damage !== undefined) throw new LogError('LOG_BATCH_CORRUPT', `the batch is damaged: ${damage}`, { reason: damage })
+  const header = readBatchHeader(bytes, 0, size)
+  if (header.size !== size) throw new LogError('LOG_BATCH_CORRUPT', `${size} bytes hold more than one batch`, { reason: 'trailing-bytes' })
+  if (origin === 'replication') return header
   if (header.recordCount < 1 || header.recordCount !== header.lastOffsetDelta + 1) {
     throw new LogError('LOG_RECORD_INVALID', `${header.recordCount} records over ${header.lastOffsetDelta + 1} offsets`, { topic })
   }
-  if (origin === 'client' && header.control) throw new LogError('LOG_RECORD_INVALID', 'a client sends no control batches', { topic })
+  if (origin !== 'client') return header
+  if (header.control) throw new LogError('LOG_RECORD_INVALID', 'a client sends no control batches', { topic })
+  if (header.producerId >= 0n && header.baseSequence < 0) {
+    throw new LogError('LOG_RECORD_INVALID', `a producer with an id counts its records, and the sequence is ${header.baseSequence}`, { topic })
+  }
   return header
 }
 
@@ -47,14 +52,6 @@ export function checkBounds(timestamp: number, { earliest, latest }: TimestampBo
   throw new LogError('LOG_RECORD_INVALID', message, { topic, timestamp, earliest, latest })
 }
 
-/** As {@link checkBounds}, for each record of a ready batch whose checksum is right. */
-export function checkBatchBounds(bytes: Uint8Array, header: BatchHeader, bounds: TimestampBounds, topic: string): void {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-  forEachRecord(batchRecordBytes(buffer, 0, header), header, ({ timestampDelta }) => {
-    checkBounds(recordTimestamp(header, timestampDelta), bounds, topic)
-  })
-}
-
 /** A timestamp that a record may have. */
 export function checkTimestamp(timestamp: number): number {
   if (Number.isSafeInteger(timestamp) && timestamp >= -1) return timestamp
@@ -68,6 +65,11 @@ export function recordTooLarge(
   const limit = config.maxMessageBytes
   const message = `a record of ${size} bytes with its batch header for ${topic}-${partition}, maxMessageBytes is ${limit}: raise it for the topic`
   return new LogError('LOG_RECORD_TOO_LARGE', message, { topic, partition, size, limit })
+}
+
+/** LOG_BATCH_TOO_LARGE. */
+export function batchTooLarge(size: number, limit: number, topic: string): LogError {
+  return new LogError('LOG_BATCH_TOO_LARGE', `a batch of ${size} bytes, ${topic} takes at most ${limit}`, { size, limit })
 }
 
 /** LOG_RECORD_INVALID: compaction goes by keys. */

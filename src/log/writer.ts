@@ -18,14 +18,14 @@ import { allDone } from '../base/all-done.ts'
 import { type Timer } from '../base/clock.ts'
 import { LogError } from '../base/errors.ts'
 import { systemCode } from '../files/system-error.ts'
-import { assignAppendTime, assignOffsets } from '../format/batch.ts'
+import { assignAppendTime, assignCreateTime, assignOffsets } from '../format/batch.ts'
 import { type CompressionName } from '../format/compression.ts'
 import { END_TRANSACTION_MARKER_SIZE, writeEndTransactionMarker } from '../format/control.ts'
 import {
-  bufferFull, checkBatchBounds, checkBounds, checkReadyBatch, checkTimestamp,
-  diskFull, keyMissing, recordTooLarge, type TimestampBounds, timestampBounds,
+  bufferFull, checkBounds, checkReadyBatch, checkTimestamp, diskFull, keyMissing, recordTooLarge, type TimestampBounds, timestampBounds,
 } from './append-checks.ts'
 import { BatchBuilder } from './batch-builder.ts'
+import { takeClientBatch } from './client-batch.ts'
 import { type LogConfig } from './config.ts'
 import { readEndTransaction } from './end-transaction.ts'
 import { type LogEnvironment } from './environment.ts'
@@ -221,31 +221,35 @@ export class Writer {
   }
 
   /**
-   * Appends a ready batch as it came: checked once, its base offset and leader epoch rewritten. What is open is sealed first, since a
-   * batch belongs to one producer.
+   * Appends a ready batch as it came: checked once, its base offset and leader epoch rewritten; one of a client made anew where the topic
+   * asks for that. What is open is sealed first, since a batch belongs to one producer.
    */
   appendBatch(bytes: Uint8Array, origin: AppendOrigin): AppendedBatch {
     if (this.#state !== 'open' || (this.#loss !== undefined && origin !== 'coordinator')) this.#refuse()
-    const { env, producers } = this.#parts
+    const { env, producers, config } = this.#parts
     // What the log says to itself is little, and frees what waits: it may go over the limits.
     if (env.buffer.full && origin !== 'coordinator') throw bufferFull(env.buffer.limit)
     if (origin === 'client' && env.room.short) throw diskFull('less room than minFreeBytes is left on the disk')
-    const header = checkReadyBatch(bytes, origin, this.#parts)
-    if (this.#bounded && origin === 'client') checkBatchBounds(bytes, header, this.#bounds, this.#parts.topic)
+    const given = checkReadyBatch(bytes, origin, this.#parts)
+    const bounds = this.#bounded ? this.#bounds : undefined
+    const { bytes: ready, header, maxTimestamp: createTime, retimed } = origin === 'client'
+      ? takeClientBatch(bytes, given, { ...this.#where, config, bounds })
+      : { bytes, header: given, maxTimestamp: given.maxTimestamp, retimed: false }
     this.#seal()
     const baseOffset = this.#nextOffset
     const marker = header.control ? readEndTransaction(bytes, 0, header) : undefined
-    const maxTimestamp = this.#appendTime ? env.clock.now() : header.maxTimestamp
-    const checked = producers.prepare(this.#appendTime ? { ...header, maxTimestamp } : header, baseOffset, origin, marker)
+    const maxTimestamp = this.#appendTime ? env.clock.now() : createTime
+    const checked = producers.prepare(maxTimestamp === header.maxTimestamp ? header : { ...header, maxTimestamp }, baseOffset, origin, marker)
     if (checked.kind === 'duplicate') {
       return { baseOffset: checked.baseOffset, lastOffset: checked.lastOffset, duplicate: true, timestamp: checked.timestamp }
     }
-    const { window, buffer, at } = this.#builder.place(bytes)
+    const { window, buffer, at } = this.#builder.place(ready)
     assignOffsets(buffer, at, baseOffset, this.#epoch)
     if (this.#appendTime) assignAppendTime(buffer, at, maxTimestamp)
+    else if (retimed) assignCreateTime(buffer, at, maxTimestamp)
     const lastOffset = baseOffset + header.lastOffsetDelta
     this.#enqueue({
-      window, buffer, at, size: bytes.length, baseOffset, lastOffset, maxTimestamp, recordCount: header.recordCount,
+      window, buffer, at, size: ready.length, baseOffset, lastOffset, maxTimestamp, recordCount: header.recordCount,
       ofTransaction: false, position: -1,
     })
     this.#nextOffset = lastOffset + 1
