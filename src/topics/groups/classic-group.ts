@@ -339,8 +339,6 @@ export class ClassicGroup {
   }
 
   #joinTimeIsUp(): void {
-    for (const deadline of this.members.pending.values()) deadline.cancel()
-    this.members.pending.clear()
     const eager = assignorOf(this.members.choose() ?? '')?.cooperative !== true
     for (const member of [...this.members.all()]) {
       const { joining, local, groupInstanceId } = member
@@ -507,7 +505,8 @@ export class ClassicGroup {
 
   #answerWaiting(member: Member, error: KafkaErrorName): void {
     if (member.joining !== undefined) this.#joined--
-    member.joining?.(refusedJoin(error, member.memberId))
+    // Who is no member any more has no id either.
+    member.joining?.(refusedJoin(error, error === 'UNKNOWN_MEMBER_ID' ? '' : member.memberId))
     member.syncing?.(refusedSync(error))
     member.joining = undefined
     member.syncing = undefined

@@ -100,7 +100,7 @@ export class GroupCoordinator {
 
   /** A member joins a group, which is made when there is none; answered when the join phase ends. */
   async join(request: JoinRequest): Promise<JoinAnswer> {
-    const refused = await this.#writable(request.groupId)
+    const refused = request.groupId === '' ? 'INVALID_GROUP_ID' : await this.#writable()
     if (refused !== undefined) return { ...noJoin, error: refused, memberId: request.memberId }
     const newer = this.#newer.get(request.groupId)
     if (newer?.type === 'share') return { ...noJoin, error: 'INCONSISTENT_GROUP_PROTOCOL', memberId: request.memberId }
@@ -235,8 +235,8 @@ export class GroupCoordinator {
   async deleteGroup(groupId: string): Promise<{ readonly error: KafkaErrorName; readonly cause?: unknown }> {
     const group = this.#group(groupId)
     if (group === undefined || group.state === 'Dead') return { error: 'GROUP_ID_NOT_FOUND' }
-    if (group.state !== 'Empty' || group.members.pending.size > 0) return { error: 'NON_EMPTY_GROUP' }
-    const refused = await this.#writable(groupId)
+    if (group.state !== 'Empty') return { error: 'NON_EMPTY_GROUP' }
+    const refused = await this.#writable()
     if (refused !== undefined) return { error: refused }
     return this.#erase(group)
   }
@@ -249,7 +249,7 @@ export class GroupCoordinator {
     const group = this.#group(groupId)
     if (group === undefined || group.state === 'Dead') return { error: 'GROUP_ID_NOT_FOUND', partitions: [] }
     if (group.state !== 'Empty' && group.protocolType !== 'consumer') return { error: 'NON_EMPTY_GROUP', partitions: [] }
-    const refused = await this.#writable(groupId)
+    const refused = await this.#writable()
     if (refused !== undefined) return { error: refused, partitions: [] }
     const subscribed = subscribedTopics(group)
     const gone = partitions.filter(({ topic, partition }) => !subscribed.has(topic) && this.#table.get(groupId, topic, partition) !== undefined)
@@ -432,23 +432,22 @@ export class GroupCoordinator {
     return group
   }
 
-  /** Why nothing can be stored for a group; undefined when it can. */
-  async #writable(groupId: string): Promise<KafkaErrorName | undefined> {
-    const refused = this.#unwritable(groupId)
+  /** Why nothing can be stored; undefined when it can. */
+  async #writable(): Promise<KafkaErrorName | undefined> {
+    const refused = this.#unwritable()
     if (refused !== undefined || this.#log.isOpen) return refused
     await this.#log.create()
-    return this.#unwritable(groupId)
+    return this.#unwritable()
   }
 
-  #unwritable(groupId: string): KafkaErrorName | undefined {
-    if (groupId === '') return 'INVALID_GROUP_ID'
+  #unwritable(): KafkaErrorName | undefined {
     return this.#closed || this.#core.readOnly ? 'COORDINATOR_NOT_AVAILABLE' : undefined
   }
 
   async #commit(request: CommitRequest, transaction: OfTransaction | undefined): Promise<readonly CommitResult[]> {
     const { groupId, offsets } = request
     // Without a wait where that is possible: who commits before a round is written goes with it.
-    const unwritable = this.#log.isOpen ? this.#unwritable(groupId) : await this.#writable(groupId)
+    const unwritable = this.#log.isOpen ? this.#unwritable() : await this.#writable()
     const refused = unwritable ?? this.#mayCommit(request, transaction !== undefined)
     if (refused !== 'NONE') return offsets.map(({ topic, partition }) => ({ topic, partition, error: refused }))
     const now = this.#core.env.clock.now()

@@ -48,12 +48,12 @@ export function offersSame({ protocols }: Member, others: readonly GroupProtocol
     protocols.every(({ name, metadata }, index) => name === others[index]!.name && metadata.equals(others[index]!.metadata))
 }
 
-/** A member as it is described while the group is stable, or before. */
+/** A member as it is described while the group is stable, or with what it was given last. */
 export function describeMember(member: Member, protocol: string | null, stable: boolean): MemberDescription {
   const { memberId, groupInstanceId, clientId, clientHost, assignment } = member
   return {
     memberId, groupInstanceId, clientId, clientHost,
-    metadata: stable ? metadataOf(member, protocol) : NOTHING, assignment: stable ? assignment : NOTHING,
+    metadata: stable ? metadataOf(member, protocol) : NOTHING, assignment,
   }
 }
 
