@@ -3,10 +3,68 @@
  */
 import { type AnyApi } from './api.ts'
 import { metadata } from './apis/03-metadata.ts'
+import { offsetCommit } from './apis/08-offset-commit.ts'
+import { offsetFetch } from './apis/09-offset-fetch.ts'
+import { findCoordinator } from './apis/10-find-coordinator.ts'
+import { joinGroup } from './apis/11-join-group.ts'
+import { heartbeat } from './apis/12-heartbeat.ts'
+import { leaveGroup } from './apis/13-leave-group.ts'
+import { syncGroup } from './apis/14-sync-group.ts'
+import { describeGroups } from './apis/15-describe-groups.ts'
+import { listGroups } from './apis/16-list-groups.ts'
 import { apiVersions } from './apis/18-api-versions.ts'
+import { deleteTopics } from './apis/20-delete-topics.ts'
+import { initProducerId } from './apis/22-init-producer-id.ts'
+import { addPartitionsToTxn } from './apis/24-add-partitions-to-txn.ts'
+import { addOffsetsToTxn } from './apis/25-add-offsets-to-txn.ts'
+import { endTxn } from './apis/26-end-txn.ts'
+import { txnOffsetCommit } from './apis/28-txn-offset-commit.ts'
+import { describeLogDirs } from './apis/35-describe-log-dirs.ts'
+import { createPartitions } from './apis/37-create-partitions.ts'
+import { deleteGroups } from './apis/42-delete-groups.ts'
+import { electLeaders } from './apis/43-elect-leaders.ts'
+import { alterPartitionReassignments } from './apis/45-alter-partition-reassignments.ts'
+import { listPartitionReassignments } from './apis/46-list-partition-reassignments.ts'
+import { offsetDelete } from './apis/47-offset-delete.ts'
+import { updateFeatures } from './apis/57-update-features.ts'
+import { describeCluster } from './apis/60-describe-cluster.ts'
+import { describeProducers } from './apis/61-describe-producers.ts'
+import { describeTransactions } from './apis/65-describe-transactions.ts'
+import { getTelemetrySubscriptions } from './apis/71-get-telemetry-subscriptions.ts'
+import { pushTelemetry } from './apis/72-push-telemetry.ts'
+import { describeTopicPartitions } from './apis/75-describe-topic-partitions.ts'
 
 /** All of them. */
 export const apis: readonly AnyApi[] = [
   metadata,
+  offsetCommit,
+  offsetFetch,
+  findCoordinator,
+  joinGroup,
+  heartbeat,
+  leaveGroup,
+  syncGroup,
+  describeGroups,
+  listGroups,
   apiVersions,
+  deleteTopics,
+  initProducerId,
+  addPartitionsToTxn,
+  addOffsetsToTxn,
+  endTxn,
+  txnOffsetCommit,
+  describeLogDirs,
+  createPartitions,
+  deleteGroups,
+  electLeaders,
+  alterPartitionReassignments,
+  listPartitionReassignments,
+  offsetDelete,
+  updateFeatures,
+  describeCluster,
+  describeProducers,
+  describeTransactions,
+  getTelemetrySubscriptions,
+  pushTelemetry,
+  describeTopicPartitions,
 ]

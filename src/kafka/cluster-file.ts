@@ -11,7 +11,7 @@ import { asLogError, withSystemErrors } from '../topics/log-folder.ts'
 
 /** What may be kept. Names on disk are forever. */
 export type KeptSection =
-  | 'topic-configs' | 'broker-configs' | 'group-configs' | 'client-metrics-configs' | 'quotas' | 'features' | 'scram' | 'acls'
+  | 'topic-configs' | 'broker-configs' | 'group-configs' | 'client-metrics-configs' | 'quotas' | 'replicas' | 'scram' | 'acls'
 
 const MAX_BYTES = 16 * 1024 * 1024
 

@@ -4,7 +4,6 @@
  */
 import { type Clock } from '../base/clock.ts'
 import { isLogError, LogError } from '../base/errors.ts'
-import { murmur2 } from '../base/murmur2.ts'
 import { type Random } from '../base/random.ts'
 import { uuidText } from '../format/uuid.ts'
 import { type TopicEntry } from '../topics/catalog.ts'
@@ -15,9 +14,11 @@ import { type TopicCore } from '../topics/topic-core.ts'
 import { type TransactionCoordinator } from '../topics/transactions/coordinator.ts'
 import { type AnyApi } from './api.ts'
 import { type Broker } from './broker.ts'
+import { ClusterFile } from './cluster-file.ts'
 import { type ListenerEvent, tellEvent } from './events.ts'
 import { type Interceptor } from './exchange.ts'
 import { type ResolvedOptions } from './options.ts'
+import { Placement, spread } from './placement.ts'
 import { type Authorizer } from './security/authorizer.ts'
 
 /** What a {@link Cluster} is made of, beside the log. */
@@ -35,6 +36,10 @@ export class Cluster {
   /** The APIs that are served, by number. */
   readonly apis: readonly AnyApi[]
   readonly #apis: ReadonlyMap<number, AnyApi>
+  /** What clients set that the log has no place for. */
+  readonly kept: ClusterFile
+  /** Where partitions are said to lie. */
+  readonly placement: Placement
   /** Sees every request and answer. */
   interceptor: Interceptor | undefined
   #brokers: readonly Broker[] = []
@@ -51,6 +56,8 @@ export class Cluster {
     this.authorizer = authorizer
     this.apis = apis
     this.#apis = new Map(apis.map((api) => [api.key, api]))
+    this.kept = ClusterFile.of(core)
+    this.placement = new Placement(this.kept)
     this.#unlisten = core.onTopicsChanged(() => { this.#stale = true })
   }
 
@@ -166,8 +173,12 @@ export class Cluster {
 
   /** The broker that leads a partition. */
   leader(entry: TopicEntry, partition: number): Broker {
-    const brokers = this.#brokers
-    return brokers.length === 1 ? brokers[0]! : brokers[(spread(entry.name) + partition) % brokers.length]!
+    return this.replicas(entry, partition)[0]!
+  }
+
+  /** The brokers that a partition is said to lie on, the leader first. */
+  replicas(entry: TopicEntry, partition: number): readonly Broker[] {
+    return this.placement.of(entry, partition, this.#brokers)
   }
 
   /** Whether a broker leads a partition. */
@@ -202,11 +213,6 @@ export class Cluster {
     }
     this.#stale = false
   }
-}
-
-/** The same number for a name in every process, so that brokers keep what they lead. */
-function spread(name: string): number {
-  return murmur2(Buffer.from(name)) >>> 1
 }
 
 /** LOG_NOT_FOUND: what a handler throws for a topic that went away under it. */

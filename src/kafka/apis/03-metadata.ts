@@ -148,10 +148,10 @@ function described(entry: TopicEntry, { cluster }: RequestContext): TopicAnswer 
     topicId: cluster.topicId(entry),
     isInternal: isInternalTopic(entry.name),
     partitions: Array.from({ length: entry.partitions }, (_, partitionIndex) => {
-      const { nodeId } = cluster.leader(entry, partitionIndex)
+      const nodes = cluster.replicas(entry, partitionIndex).map(({ nodeId }) => nodeId)
       // A topic that nobody has opened yet has not told its epoch.
       const leaderEpoch = open?.logs[partitionIndex]?.leaderEpoch ?? -1
-      return { errorCode: kafkaErrors.NONE, partitionIndex, leaderId: nodeId, leaderEpoch, replicaNodes: [nodeId], isrNodes: [nodeId] }
+      return { errorCode: kafkaErrors.NONE, partitionIndex, leaderId: nodes[0]!, leaderEpoch, replicaNodes: nodes, isrNodes: nodes }
     }),
   }
 }
