@@ -1,0 +1,98 @@
+/*
+ * JoinGroup (11): somebody becomes a member of a group, or takes part in its next generation. Answered when all have come, or their time is
+ * up. Spec: Kafka's protocol, JoinGroupRequest and JoinGroupResponse.
+ */
+import { kafkaErrors } from '../../format/kafka-errors.ts'
+import { array, boolean, bytes, type Decoded, type Encodable, int16, int32, message, string } from '../../format/schema.ts'
+import { type JoinAnswer } from '../../topics/groups/group-messages.ts'
+import { defineApi, type RequestContext } from '../api.ts'
+import { groupRefusal } from '../coordination.ts'
+
+/** Bounds of a session time, ms: as Kafka's `group.min.session.timeout.ms` and `group.max.session.timeout.ms`. */
+const MIN_SESSION_MS = 6000
+const MAX_SESSION_MS = 1_800_000
+
+// 1: time of a rebalance. 4: a new member is given its id first. 5: static members. 6: flexible. 7: protocol type. 8: reason.
+// 9: an assignment may be skipped.
+const request = message('JoinGroupRequest', { versions: [0, 9], flexible: 6 }, {
+  groupId: string(),
+  sessionTimeoutMs: int32(),
+  rebalanceTimeoutMs: int32({ since: 1, default: -1, ignorable: true }),
+  memberId: string(),
+  groupInstanceId: string({ since: 5, nullable: 5, default: null }),
+  protocolType: string(),
+  protocols: array({ name: string(), metadata: bytes() }),
+  reason: string({ since: 8, nullable: 8, default: null, ignorable: true }),
+})
+
+// 2: throttle time. 5: static members. 6: flexible. 7: protocol type, and null for no protocol. 9: an assignment may be skipped.
+const response = message('JoinGroupResponse', { versions: [0, 9], flexible: 6 }, {
+  throttleTimeMs: int32({ since: 2, default: 0, ignorable: true }),
+  errorCode: int16(),
+  generationId: int32({ default: -1 }),
+  protocolType: string({ since: 7, nullable: 7, default: null, ignorable: true }),
+  protocolName: string({ nullable: 7 }),
+  leader: string(),
+  skipAssignment: boolean({ since: 9, default: false }),
+  memberId: string(),
+  members: array({
+    memberId: string(),
+    groupInstanceId: string({ since: 5, nullable: 5, default: null, ignorable: true }),
+    metadata: bytes(),
+  }),
+})
+
+type Request = Decoded<typeof request>
+
+/** JoinGroup. */
+export const joinGroup = defineApi({
+  key: 11,
+  name: 'JoinGroup',
+  request,
+  response,
+  async handle(asked, context) {
+    const { groupId, sessionTimeoutMs } = asked
+    const refused = groupRefusal(context, 'READ', groupId)
+    if (refused === 'GROUP_AUTHORIZATION_FAILED') return failed(kafkaErrors[refused], context)
+    if (refused === 'INVALID_GROUP_ID') return encodable({ ...noJoin, error: refused, memberId: asked.memberId }, context)
+    if (sessionTimeoutMs < MIN_SESSION_MS || sessionTimeoutMs > MAX_SESSION_MS) {
+      return encodable({ ...noJoin, error: 'INVALID_SESSION_TIMEOUT', memberId: asked.memberId }, context)
+    }
+    if (refused !== undefined) return encodable({ ...noJoin, error: refused }, context)
+    const groups = await context.cluster.groups()
+    return encodable(await groups.join(joining(asked, context)), context)
+  },
+  refuse: (_asked, errorCode, context) => failed(errorCode, context),
+})
+
+function joining(asked: Request, { version, clientId, connection }: RequestContext): Parameters<Groups['join']>[0] {
+  const { groupId, memberId, groupInstanceId, protocolType, protocols, sessionTimeoutMs } = asked
+  return {
+    groupId, memberId, groupInstanceId, clientId, clientHost: connection.host, protocolType, sessionTimeoutMs,
+    // What the first version cannot say.
+    rebalanceTimeoutMs: version === 0 ? sessionTimeoutMs : asked.rebalanceTimeoutMs,
+    // Views of a request that is gone soon.
+    protocols: protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) })),
+    requireKnownMemberId: version >= 4, supportsSkippingAssignment: version >= 9,
+  }
+}
+
+type Groups = Awaited<ReturnType<RequestContext['cluster']['groups']>>
+
+const noJoin: Omit<JoinAnswer, 'error'> = {
+  memberId: '', generation: -1, protocolType: null, protocolName: null, leader: '', skipAssignment: false, members: [],
+}
+
+function encodable(answer: JoinAnswer, { version }: RequestContext): Encodable<typeof response> {
+  const { error, memberId, generation, protocolType, leader, skipAssignment, members } = answer
+  // Kafka says null to those who are no members, and nothing of a protocol to all others.
+  const noMember = error === 'FENCED_INSTANCE_ID' || (error === 'UNKNOWN_MEMBER_ID' && memberId !== '')
+  return {
+    errorCode: kafkaErrors[error], memberId, generationId: generation, protocolType, leader, skipAssignment, members,
+    protocolName: answer.protocolName ?? (version >= 7 && noMember ? null : ''),
+  }
+}
+
+function failed(errorCode: number, { version }: RequestContext): Encodable<typeof response> {
+  return { errorCode, memberId: '', leader: '', protocolName: version >= 7 ? null : '', members: [] }
+}
