@@ -20,12 +20,13 @@ import { produce } from './produce.ts'
 import { repair } from './repair.ts'
 import { restore } from './restore.ts'
 import { OutputGone, Screen, type Terminal } from './screen.ts'
+import { serve } from './serve.ts'
 import { tail } from './tail.ts'
 import { topics } from './topics.ts'
 import { verify } from './verify.ts'
 
 const commands: readonly Command[] = [
-  topics, groups, dump, verify, repair, tail, produce, exportRecords, importRecords, compact, dlq, backup, restore,
+  topics, groups, dump, verify, repair, tail, produce, exportRecords, importRecords, compact, dlq, serve, backup, restore,
 ]
 
 const INTERRUPTED = 130

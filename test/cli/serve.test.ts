@@ -1,0 +1,76 @@
+/*
+ * A folder that is served: what is printed, and how it ends. Clients are in test/kafka and test/interop.
+ */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { metadata } from '../../src/kafka/apis/03-metadata.ts'
+import { RawClient } from '../kafka/harness.ts'
+import { commitlog, type Ran } from '../tools/command.ts'
+
+let root: string
+let data: string
+
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), 'commitlog-serve-'))
+  data = join(root, 'data')
+})
+afterEach(() => rmSync(root, { recursive: true, force: true }))
+
+interface Served {
+  /** The first line. */
+  readonly ready: string
+  /** Ends it as Ctrl-C does. */
+  stop(): Promise<Ran>
+}
+
+async function serving(...words: string[]): Promise<Served> {
+  const ending = new AbortController()
+  let ran!: Promise<Ran>
+  const ready = await new Promise<string>((resolve, reject) => {
+    ran = commitlog(['serve', data, '--port', '0', ...words], { signal: ending.signal, onOutput: resolve })
+    ran.then(({ err }) => reject(new Error(`it ended: ${err}`)), reject)
+  })
+  return { ready: ready.trimEnd(), stop: () => { ending.abort(new Error('Ctrl-C')); return ran } }
+}
+
+test('prints where it listens, serves the topics that were asked for, and ends with Ctrl-C', async () => {
+  const first = await serving('--topic', 'orders:3', '--topic', 'audit')
+  expect(first.ready).toMatch(new RegExp(`^listening on localhost:\\d+: 2 topics in ${data}$`))
+  expect(await first.stop()).toMatchObject({ code: 0, err: '' })
+
+  const again = await serving('--json', '--brokers', '2', '--topic', 'orders:4', '--no-auto-create')
+  const { brokers, ...rest } = JSON.parse(again.ready) as { brokers: { port: number; nodeId: number }[] }
+  expect(rest).toMatchObject({ type: 'listening', topics: 2, bootstrap: brokers.map(({ port }) => `localhost:${port}`).join(',') })
+  const client = await RawClient.connect(brokers[1]!.port)
+  const { topics } = await client.request(metadata, 12, { topics: [{ name: 'orders' }, { name: 'audit' }, { name: 'others' }] })
+  expect(topics.map(({ name, errorCode, partitions }) => [name, errorCode, partitions.length])).toEqual([
+    ['orders', 0, 4], ['audit', 0, 1], ['others', 3, 0],
+  ])
+  await again.stop()
+})
+
+test('tells of connections when it is asked to, and of peers that speak something else always', async () => {
+  const served = await serving('--json', '--verbose')
+  const { brokers } = JSON.parse(served.ready) as { brokers: { port: number }[] }
+  const client = await RawClient.connect(brokers[0]!.port)
+  client.send(Buffer.from('GET / HTTP/1.1\r\n\r\n'))
+  await client.closed
+  const { lines } = await served.stop()
+  expect(lines.map((line) => (JSON.parse(line) as { type: string }).type)).toEqual(['listening', 'connected', 'malformed', 'disconnected'])
+})
+
+test('a port in use, a port that there is not and a topic without a name are told in a line', async () => {
+  const server = createServer()
+  const port = await new Promise<number>((resolve) => {
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port))
+  })
+  const taken = await commitlog(['serve', data, '--port', String(port)])
+  expect(taken).toMatchObject({ code: 1, err: `commitlog serve: port ${port} of 127.0.0.1 is in use (LOG_PORT_IN_USE)\n` })
+  server.close()
+  expect(await commitlog(['serve', data, '--port', '70000'])).toMatchObject({ code: 2 })
+  expect(await commitlog(['serve', data, '--topic', ':3'])).toMatchObject({ code: 2 })
+  expect(await commitlog(['serve', data, '--topic', '..', '--port', '0'])).toMatchObject({ code: 2 })
+})
