@@ -179,7 +179,7 @@ export class TransactionCoordinator {
     const transactions = [...known, ...local]
       .filter(({ state }) => states.length === 0 || states.includes(state))
       .filter(({ producerId }) => producerIds.length === 0 || producerIds.includes(producerId))
-      .filter(({ state, startedAt }) => durationMs < 0 || now - startedAt > durationMs)
+      .filter(({ startedAt }) => durationMs < 0 || now - startedAt > durationMs)
       .filter(({ transactionalId }) => pattern === undefined || pattern.test(transactionalId))
       .map(({ transactionalId, producerId, state }) => ({ transactionalId, producerId, state }))
     return { error: 'NONE', unknownStates, transactions }
