@@ -8,10 +8,11 @@ import { LogError } from '../base/errors.ts'
 import { writeFileAtomically } from '../files/write-fully.ts'
 import { type PinnedFile } from '../files/open-files.ts'
 import { encodeLeaderEpochs, LEADER_EPOCH_FILE } from '../format/leader-epoch-checkpoint.ts'
+import { type AbortedTransaction } from '../format/txn-index-entry.ts'
 import { type CleanReport } from './clean-report.ts'
 import { Cleaner, type CleanOptions } from './cleaner.ts'
 import { type CleanRange } from './cleaner-range.ts'
-import { type CursorSource, RecordCursor } from './cursor.ts'
+import { RecordCursor } from './cursor.ts'
 import { type LogEnvironment } from './environment.ts'
 import { type Epochs } from './epochs.ts'
 import {
@@ -21,6 +22,7 @@ import {
 import { guardedAsync, ioError } from './io-error.ts'
 import { type MarkState } from './mark.ts'
 import { type AppendOrigin, type ProducerEntry } from './producer-state.ts'
+import { RawReads, type RawBatches, type RawReadOptions, type RawSource } from './raw-reads.ts'
 import { CommittedFilter } from './read-committed.ts'
 import { type RecordCodecs, type RecordInput } from './record-input.ts'
 import { recoverTail } from './recovery.ts'
@@ -57,7 +59,7 @@ interface Place {
 }
 
 /** The log of one partition. */
-export class PartitionLog implements CursorSource {
+export class PartitionLog implements RawSource {
   readonly topic: string
   readonly partition: number
   /** What opening it found. */
@@ -80,6 +82,7 @@ export class PartitionLog implements CursorSource {
   #closedBecause: LogError | undefined
   #hasAborted: boolean
   #listeners: (() => void)[] = []
+  #rawReads: RawReads | undefined
 
   private constructor(env: LogEnvironment, options: PartitionOptions, opened: OpenedPartition, hasAborted: boolean) {
     this.topic = options.topic
@@ -164,9 +167,9 @@ export class PartitionLog implements CursorSource {
     return this.#opened.producers.open
   }
 
-  /** Whether a producer has a transaction open, what is not acknowledged yet included. */
-  isTransactionOpen(producerId: bigint): boolean {
-    return this.#opened.producers.isOpen(producerId)
+  /** Whether a producer has a transaction open, what is not acknowledged yet included; in one epoch, when it is given. */
+  isTransactionOpen(producerId: bigint, producerEpoch?: number): boolean {
+    return this.#opened.producers.isOpen(producerId, producerEpoch)
   }
 
   /** A producer's transaction is certain to be committed, though its marker is not stored yet: it holds readers up no longer. */
@@ -182,6 +185,16 @@ export class PartitionLog implements CursorSource {
   /** Whether its settings ask for compaction. */
   get compacted(): boolean {
     return this.#options.config.cleanupPolicy !== 'delete'
+  }
+
+  /** Whether records carry the time of their append, and not what whoever wrote them says. */
+  get stampsRecords(): boolean {
+    return this.#options.config.messageTimestampType === 'LogAppendTime'
+  }
+
+  /** Bytes of the largest batch that it takes. */
+  get maxMessageBytes(): number {
+    return this.#options.config.maxMessageBytes
   }
 
   get state(): WriterState {
@@ -261,6 +274,25 @@ export class PartitionLog implements CursorSource {
     const committed = options.isolation !== 'read_uncommitted'
     const to = committed ? this.lastStableOffset : this.highWatermark
     return new RecordCursor(this, codecs, { from: this.#checkFrom(options.from), to, committed, nonBlocking: true })
+  }
+
+  /**
+   * Whole batches from the one that holds `from` on, as they are stored: at once when they lie in memory, else without holding the event loop.
+   * Beyond what may be seen there is nothing: `from` may be any offset up to the next one to be given.
+   *
+   * @throws LogError `LOG_OFFSET_OUT_OF_RANGE`, `LOG_CLOSED`; later also `LOG_CORRUPT`, `LOG_IO`
+   */
+  readBatches(options: RawReadOptions): RawBatches | Promise<RawBatches> {
+    this.checkOpen()
+    this.#rawReads ??= new RawReads(this)
+    return this.#rawReads.read(options)
+  }
+
+  /** Bytes of batches that `readBatches` could give from `from` on, when they all lie in memory; counted up to `enough`. Else Infinity. */
+  bytesBehind(from: number, isolation: Isolation, enough: number): number {
+    const end = this.#visibleEnd(isolation)
+    if (from >= end) return 0
+    return from < this.tail.baseOffset ? Infinity : this.tail.bytesBetween(from, end, enough)
   }
 
   /** Calls `listener` whenever the watermark moved or the state changed; gives the function that ends it. */
@@ -411,11 +443,9 @@ export class PartitionLog implements CursorSource {
     const { state } = this.#opened.slot
     if (this.#writer !== undefined || this.#closed || state === undefined || state === this.#followed) return false
     const settled = (state.generation ?? 0) === (this.#followed?.generation ?? 0)
-    if (!settled || state.epoch !== this.leaderEpoch || state.watermark < this.#readEnd) this.#openAgain(state)
-    else if (state.watermark > this.#readEnd) this.#refreshSegments(state)
-    this.#readEnd = state.watermark
-    this.#followed = state
-    this.#progressed()
+    if (!settled || state.epoch !== this.leaderEpoch || state.watermark < this.#readEnd) this.#openAgain()
+    else if (state.watermark > this.#readEnd && !this.#refreshSegments(state)) this.#openAgain()
+    else this.#sees(state)
     return true
   }
 
@@ -427,7 +457,7 @@ export class PartitionLog implements CursorSource {
     if (this.#writer !== undefined || this.#closed) return
     this.#env.mark.refresh()
     this.refresh()
-    if (this.#followed !== undefined && this.#segments.all.some(({ gone }) => gone)) this.#openAgain(this.#followed)
+    if (this.#followed !== undefined && this.#segments.all.some(({ gone }) => gone)) this.#openAgain()
   }
 
   /** The settings of the topic, the object that this log was opened with, changed: a writer takes them from here on. */
@@ -488,7 +518,11 @@ export class PartitionLog implements CursorSource {
   }
 
   filter(from: number, to: number): CommittedFilter | undefined {
-    return this.#hasAborted ? this.#reading(() => new CommittedFilter(collectAborted(this.#abortedFrom(from), from, to))) : undefined
+    return this.#hasAborted ? new CommittedFilter(this.abortedIn(from, to)) : undefined
+  }
+
+  abortedIn(from: number, to: number): AbortedTransaction[] {
+    return this.#hasAborted ? this.#reading(() => collectAborted(this.#abortedFrom(from), from, to)) : []
   }
 
   *#abortedFrom(offset: number): Iterable<TxnIndex> {
@@ -648,11 +682,12 @@ export class PartitionLog implements CursorSource {
     this.#writer!.restart({ epoch, nextOffset, acknowledged })
   }
 
-  /** The log grew: the last segment is longer now, and others may be behind it. */
-  #refreshSegments(state: MarkState): void {
+  /** The log grew: the last segment is longer now, and others may be behind it. False when nobody can tell without looking at all of it. */
+  #refreshSegments(state: MarkState): boolean {
     const last = this.#segments.active
-    if (!last.isThere()) return this.#openAgain(state)
-    const opened = openNewSegments(this.#env, this.#options, this.#env.files.listSync(this.#options.folder), last.baseOffset)
+    if (!last.isThere()) return false
+    const opened = openNewSegments(this.#env, this.#options, this.#opened.slot, state, last.baseOffset)
+    if (opened === undefined) return false
     last.refresh(opened.length === 0)
     this.#segments.forgetGroups(last)
     for (const segment of opened) this.#segments.add(segment)
@@ -661,19 +696,27 @@ export class PartitionLog implements CursorSource {
     active.size = followedSize(state, active)
     this.#hasAborted ||= [last, ...opened].some((segment) => segment.hasAborted)
     const { producers } = this.#opened
-    if (!state.producers) return
+    if (!state.producers) return true
     replayProducers(producers, this.#segments.all, this.#readEnd, state.watermark)
     producers.onHighWatermark(state.watermark)
+    return true
   }
 
-  /** Another epoch, or a lower end: the writer cut the log, or is another one. Files of the same names may be other files now. */
-  #openAgain(state: MarkState): void {
-    const opened = openFollowing(this.#env, this.#options, this.#opened.slot, state)
+  /** Another epoch, a lower end, or segments that were replaced or removed. Files of the same names may be other files now. */
+  #openAgain(): void {
+    const opened = openFollowing(this.#env, this.#options, this.#opened.slot)
     for (const segment of this.#segments.all) this.#env.openFiles.forget(segment.path)
     this.#opened = opened
     this.#segments.replace(opened.segments)
     this.#segments.active.growing = true
     this.#startOffset = opened.startOffset
     this.#hasAborted = opened.segments.some((segment) => segment.hasAborted)
+    this.#sees(opened.state!)
+  }
+
+  #sees(state: MarkState): void {
+    this.#readEnd = state.watermark
+    this.#followed = state
+    this.#progressed()
   }
 }

@@ -110,10 +110,10 @@ export class ProducerState {
     return this.#used
   }
 
-  /** Whether a producer has a transaction open, what is pending included. */
-  isOpen(producerId: bigint): boolean {
+  /** Whether a producer has a transaction open, what is pending included; in one epoch, when it is given. */
+  isOpen(producerId: bigint, epoch?: number): boolean {
     const known = this.#pendingProducers.get(producerId) ?? this.#producers.get(producerId)
-    return known !== undefined && known.currentTxnFirstOffset >= 0
+    return known !== undefined && known.currentTxnFirstOffset >= 0 && (epoch === undefined || epoch === known.epoch)
   }
 
   /** The producers with an open transaction in the committed state. */

@@ -24,6 +24,16 @@ export interface TailBatch {
   position: number
 }
 
+/** Batches that lie side by side in memory. */
+export interface Stretch {
+  readonly window: Window
+  /** Where they begin and end in the window's buffer. */
+  readonly from: number
+  readonly to: number
+  readonly baseOffset: number
+  readonly lastOffset: number
+}
+
 /** The newest batches of a partition, oldest first. */
 export class Tail {
   readonly #windows: WindowCache
@@ -52,14 +62,36 @@ export class Tail {
 
   /** The first batch that ends at or past `offset`. Cost: O(log batches). */
   find(offset: number): TailBatch | undefined {
-    let low = this.#first
-    let high = this.#batches.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.#batches[middle]!.lastOffset < offset) low = middle + 1
-      else high = middle
+    return this.#batches[this.#find(offset)]
+  }
+
+  /**
+   * Batches that lie side by side in memory, from the first one that ends at or past `offset` on: whole ones that begin below `end`, as many as
+   * `maxBytes` allow; the first one in any case when `minOneBatch` says so. Undefined when there is none.
+   */
+  stretch(offset: number, end: number, { maxBytes, minOneBatch }: { readonly maxBytes: number; readonly minOneBatch: boolean }): Stretch | undefined {
+    const index = this.#find(offset)
+    const first = this.#batches[index]
+    if (first === undefined || first.baseOffset >= end || (first.size > maxBytes && !minOneBatch)) return undefined
+    let last = first
+    for (let next = index + 1; next < this.#batches.length; next++) {
+      const batch = this.#batches[next]!
+      if (batch.baseOffset >= end || batch.buffer !== first.buffer || batch.at !== last.at + last.size) break
+      if (batch.at + batch.size - first.at > maxBytes) break
+      last = batch
     }
-    return this.#batches[low]
+    return { window: first.window, from: first.at, to: last.at + last.size, baseOffset: first.baseOffset, lastOffset: last.lastOffset }
+  }
+
+  /** Bytes of the batches that end at or past `from` and begin below `end`, counted up to `enough`. */
+  bytesBetween(from: number, end: number, enough: number): number {
+    let bytes = 0
+    for (let index = this.#find(from); index < this.#batches.length && bytes < enough; index++) {
+      const batch = this.#batches[index]!
+      if (batch.baseOffset >= end) break
+      bytes += batch.size
+    }
+    return bytes
   }
 
   /** The last offset of the newest batch outside transactions of this process that ends at or past `offset`; −1 when there is none. */
@@ -105,6 +137,18 @@ export class Tail {
       this.#bytes -= batch.size
       this.#leave(batch)
     }
+  }
+
+  /** The place in the list of the first batch that ends at or past `offset`. */
+  #find(offset: number): number {
+    let low = this.#first
+    let high = this.#batches.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#batches[middle]!.lastOffset < offset) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 
   #leave(batch: TailBatch): void {
