@@ -74,8 +74,16 @@ const verbs: Record<string, (order: Order) => unknown> = {
     stopped = true
     await rewriting
   },
-  /** All that a partition holds, as offsets and keys; decoded on the way, since records that were kept may be compacted away meanwhile. */
-  scan: (order) => Array.from(partitionOf(order).read(), ({ offset, key }) => [offset, key]),
+  /**
+   * All that a partition holds, as offsets and keys, with the end of it before and behind: that moves when a writer compacts meanwhile. Decoded
+   * on the way, since records that are kept may be compacted away.
+   */
+  scan: (order) => {
+    const partition = partitionOf(order)
+    const end = partition.nextOffset
+    const records = Array.from(partition.read(), ({ offset, key }) => [offset, key])
+    return { end, records, endBehind: partition.nextOffset }
+  },
   follow: ({ topic, from = 'earliest' }) => void follow(topic, from),
   stats: (order) => partitionOf(order).stats(),
   truncate: (order) => partitionOf(order).truncate(order.offset),
