@@ -28,8 +28,9 @@ import { Segment, type SegmentFiles, segmentFiles } from './segment.ts'
 import { contentEnd } from './segments.ts'
 
 const MAX_SIDE_FILE_BYTES = 256 * 1024 * 1024
-/** How often a reader looks again at files that its writer changes. */
+/** How often a reader looks again at files that its writer changes: after an error, and at most. */
 const ATTEMPTS = 10
+const MOST_ATTEMPTS = 100
 
 /** What a folder that Kafka wrote says about one partition, in files beside it. */
 export interface ForeignState {
@@ -78,7 +79,7 @@ const CLEAN_REPORT: RecoveryReport = { clean: true, scannedBytes: 0, recoveredBa
 export async function openPartition(env: LogEnvironment, options: PartitionOptions): Promise<OpenedPartition> {
   const slot = env.mark.slot(options.topicId, options.partition)
   const { state } = slot
-  if (options.following === true && state !== undefined) return openFollowing(env, options, slot, state)
+  if (options.following === true && state !== undefined) return openFollowing(env, options, slot)
   // 1 A new folder, with its topic id, before anything can be in it.
   if (options.create) await createFolder(env, options)
   // 2 Where it begins, and what the files are. Leftovers of interrupted changes are cleared away, or, read-only, looked through.
@@ -124,27 +125,39 @@ async function finishOpening(
 }
 
 /**
- * For readers beside a writer: the partition as `state`, read from the mark before, tells it. What the mark speaks of is in the folder; what
- * is in the folder besides, the mark will speak of later or never.
+ * For readers beside a writer: the partition as the mark tells it, which is read again. What the mark speaks of is in the folder; what is in the
+ * folder besides, the mark will speak of later or never.
  */
-export function openFollowing(env: LogEnvironment, options: PartitionOptions, slot: MarkSlot, state: MarkState): OpenedPartition {
-  for (let attempt = 1; ; attempt++) {
+export function openFollowing(env: LogEnvironment, options: PartitionOptions, slot: MarkSlot): OpenedPartition {
+  for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
     try {
-      const before = env.files.listSync(options.folder)
+      env.mark.refresh()
+      const state = slot.state!
+      const before = namesThatCount(env, options)
       const opened = followOnce(env, options, slot, state)
-      // A name that changes while names are listed may be seen twice, or not at all.
-      const settled = attempt >= ATTEMPTS || sameNames(before, env.files.listSync(options.folder))
+      // A name that changes while names are listed may be seen twice, or not at all. While the writer replaces segments once they do not come back
+      // to what they were, and between one time and the next the mark changes.
+      const settled = sameNames(before, namesThatCount(env, options)) && !isOvertaken(env, slot, state)
       if (settled && opened.segments.every((segment) => segment.isThere())) return opened
     } catch (error) {
       // The writer compacts or deletes: files go and get other names between a look at the folder and one at them.
       const surprised = systemCode(error) === 'ENOENT' || isLogError(error, 'LOG_IO') || isLogError(error, 'LOG_CORRUPT')
       if (!surprised || attempt >= ATTEMPTS) throw error
     }
-    if (attempt >= 2 * ATTEMPTS) {
-      const { folder } = options
-      throw new LogError('LOG_IO', `the files in ${folder} change faster than they can be looked at`, { path: folder })
-    }
   }
+  const { folder } = options
+  throw new LogError('LOG_IO', `the files in ${folder} change faster than they can be looked at`, { path: folder })
+}
+
+/** Whether the writer has begun since the mark said `state` to replace or remove segments, or is through with it: reads the mark again. */
+function isOvertaken(env: LogEnvironment, slot: MarkSlot, state: MarkState): boolean {
+  env.mark.refresh()
+  return slot.state!.generation !== state.generation || slot.state!.epoch !== state.epoch
+}
+
+/** The names in the folder, without those of files that are no part of the log any more. */
+function namesThatCount(env: LogEnvironment, options: PartitionOptions): string[] {
+  return env.files.listSync(options.folder).filter((name) => !name.endsWith('.deleted'))
 }
 
 function sameNames(some: readonly string[], others: readonly string[]): boolean {
@@ -179,10 +192,23 @@ export function followedSize(state: MarkState, segment: Segment): number {
   return told ? state.position : segment.size
 }
 
-/** For readers beside a writer: the segments among `names` that begin past `lastBase`. */
-export function openNewSegments(env: LogEnvironment, options: PartitionOptions, names: readonly string[], lastBase: number): Segment[] {
-  const bases = names.map(parseFileName).filter((file) => file?.kind === 'log' && file.suffix === '' && file.baseOffset > lastBase)
-  return bases.map((file) => openSegment(env, options, file!.baseOffset, segmentFiles(file!.baseOffset)))
+/**
+ * For readers beside a writer: the segments behind the last that they know; undefined when the writer has begun since the mark said `state` to
+ * replace or remove some, since the names may be of a moment in between.
+ */
+export function openNewSegments(
+  env: LogEnvironment, options: PartitionOptions, slot: MarkSlot, state: MarkState, lastBase: number,
+): Segment[] | undefined {
+  const files = env.files.listSync(options.folder).map(parseFileName)
+  const bases = files.filter((file) => file?.kind === 'log' && file.suffix === '' && file.baseOffset > lastBase).map((file) => file!.baseOffset)
+  if (bases.length === 0) return []
+  try {
+    const opened = bases.map((baseOffset) => openSegment(env, options, baseOffset, segmentFiles(baseOffset)))
+    return isOvertaken(env, slot, state) ? undefined : opened
+  } catch (error) {
+    if (isLogError(error, 'LOG_CORRUPT') && isOvertaken(env, slot, state)) return undefined
+    throw error
+  }
 }
 
 /** Writes a snapshot of the producers. It is disposable: without it they are rebuilt from the log. */
