@@ -49,17 +49,30 @@ export interface Field<Out, In = Out, Optional extends boolean = boolean> {
   /** A fresh default. */
   readonly initial: () => Out
   readonly isInitial: (value: In) => boolean
+  /** What kind of value it is, for whoever walks over declarations. */
+  readonly shape: Shape
   /** The encoding in one version; `path` names the field in errors. */
   readonly compile: (target: Target, path: string) => ValueCodec<Out, In>
   /** Types only. */
   readonly '~optional'?: Optional
 }
 
+/** The kind of a field, with what is inside of lists and structs. */
+export type Shape =
+  | { readonly kind: ScalarKind | 'string' | 'bytes' | 'records' }
+  | { readonly kind: 'array'; readonly element: Fields | Field<unknown> }
+  | { readonly kind: 'struct'; readonly fields: Fields }
+
+/** The kinds of fields of a fixed size. */
+export type ScalarKind =
+  | 'boolean' | 'int8' | 'int16' | 'uint16' | 'int32' | 'uint32' | 'int64' | 'bigint64' | 'float64' | 'uuid'
+
 /** Fields by name, in the order of the encoding. */
 export type Fields = { readonly [name: string]: AnyField }
 
 // `any`, since fields of all types must fit: what each of them holds is worked out by inference.
-type AnyField = Field<any, any, boolean>
+/** A field, whatever it holds. */
+export type AnyField = Field<any, any, boolean>
 
 /** What a field is compiled for. */
 export interface Target {
@@ -118,7 +131,8 @@ export class Message<F extends Fields> {
   /** Last supported version. */
   readonly last: number
   readonly #flexibleFrom: number
-  readonly #fields: F
+  /** As they were declared. */
+  readonly fields: F
   readonly #codecs: MessageCodec<F>[] = []
 
   /** Use {@link message}. */
@@ -127,7 +141,7 @@ export class Message<F extends Fields> {
     this.first = first
     this.last = last
     this.#flexibleFrom = flexible
-    this.#fields = fields
+    this.fields = fields
     checkTags(name, fields)
   }
 
@@ -156,7 +170,7 @@ export class Message<F extends Fields> {
   #specialise(version: number): MessageCodec<F> {
     if (!this.supports(version)) throw new RangeError(`${this.name} has versions ${this.first} to ${this.last}, not ${version}`)
     const flexible = this.isFlexible(version)
-    const codec = structCodec(this.#fields, { version, flexible }, this.name)
+    const codec = structCodec(this.fields, { version, flexible }, this.name)
     return { version, flexible, encode: (value, writer) => codec.write(value, writer), decode: (reader) => codec.read(reader) }
   }
 }
@@ -175,47 +189,47 @@ export interface MessageCodec<F extends Fields> {
 
 /** One byte: 0 is false, all else true. */
 export function boolean<const O extends FieldOptions<boolean>>(options?: O): FieldOf<boolean, boolean, O> {
-  return scalar(false, booleanCodec, options)
+  return scalar('boolean', false, booleanCodec, options)
 }
 
 /** A signed byte. */
 export function int8<const O extends FieldOptions<number>>(options?: O): FieldOf<number, number, O> {
-  return scalar(0, int8Codec, options)
+  return scalar('int8', 0, int8Codec, options)
 }
 
 /** A signed 16-bit integer. */
 export function int16<const O extends FieldOptions<number>>(options?: O): FieldOf<number, number, O> {
-  return scalar(0, int16Codec, options)
+  return scalar('int16', 0, int16Codec, options)
 }
 
 /** An unsigned 16-bit integer. */
 export function uint16<const O extends FieldOptions<number>>(options?: O): FieldOf<number, number, O> {
-  return scalar(0, uint16Codec, options)
+  return scalar('uint16', 0, uint16Codec, options)
 }
 
 /** A signed 32-bit integer. */
 export function int32<const O extends FieldOptions<number>>(options?: O): FieldOf<number, number, O> {
-  return scalar(0, int32Codec, options)
+  return scalar('int32', 0, int32Codec, options)
 }
 
 /** An unsigned 32-bit integer. */
 export function uint32<const O extends FieldOptions<number>>(options?: O): FieldOf<number, number, O> {
-  return scalar(0, uint32Codec, options)
+  return scalar('uint32', 0, uint32Codec, options)
 }
 
 /** A 64-bit integer as a number: offsets, timestamps. Reading one beyond 2^53 is an error. */
 export function int64<const O extends FieldOptions<number>>(options?: O): FieldOf<number, number, O> {
-  return scalar(0, int64Codec, options)
+  return scalar('int64', 0, int64Codec, options)
 }
 
 /** A 64-bit integer as a bigint: producer ids, hashes, whatever may use all bits. */
 export function bigint64<const O extends FieldOptions<bigint>>(options?: O): FieldOf<bigint, bigint, O> {
-  return scalar(0n, bigint64Codec, options)
+  return scalar('bigint64', 0n, bigint64Codec, options)
 }
 
 /** A double. */
 export function float64<const O extends FieldOptions<number>>(options?: O): FieldOf<number, number, O> {
-  return scalar(0, float64Codec, options)
+  return scalar('float64', 0, float64Codec, options)
 }
 
 /** The uuid that stands for none. */
@@ -223,12 +237,13 @@ export const NO_UUID = 'AAAAAAAAAAAAAAAAAAAAAA'
 
 /** Sixteen bytes as Kafka prints them: base64url without padding, 22 characters. A string, so that it is a key of a Map. */
 export function uuid<const O extends FieldOptions<string>>(options?: O): FieldOf<string, string, O> {
-  return scalar(NO_UUID, uuidCodec, options)
+  return scalar('uuid', NO_UUID, uuidCodec, options)
 }
 
-function scalar<T, O>(zero: T, codec: ValueCodec<T>, options: FieldOptions<T> | undefined): FieldOf<T, T, O> {
+function scalar<T, O>(kind: ScalarKind, zero: T, codec: ValueCodec<T>, options: FieldOptions<T> | undefined): FieldOf<T, T, O> {
   const initial = options?.default ?? zero
-  return field({ options: checked(options), initial: () => initial, isInitial: (value: T) => value === initial, compile: () => codec })
+  const isInitial = (value: T): boolean => value === initial
+  return field({ shape: { kind }, options: checked(options), initial: () => initial, isInitial, compile: () => codec })
 }
 
 const booleanCodec: ValueCodec<boolean> = {
@@ -262,6 +277,7 @@ export function string<const O extends StringOptions>(options?: O): FieldOf<stri
   return field({
     options: checked(options),
     initial: () => initial,
+    shape: { kind: 'string' },
     isInitial: (value: string | null) => value === initial,
     compile: ({ version, flexible }: Target, path: string) =>
       (flexible && options?.compact !== false ? compactString : classicString)(nullableIn(options, version), path),
@@ -308,6 +324,7 @@ export function bytes<const O extends NullableOptions<Uint8Array>>(options?: O):
   return field({
     options: checked(options),
     initial: () => initial,
+    shape: { kind: 'bytes' },
     isInitial: (value: Uint8Array | null) => (value === null ? initial === null : initial !== null && value.length === 0),
     compile: ({ version, flexible }: Target, path: string) =>
       bytesCodec(flexible ? compactLength : classicLength, nullableIn(options, version), path),
@@ -319,7 +336,7 @@ export function bytes<const O extends NullableOptions<Uint8Array>>(options?: O):
  * in one piece, so that one which sends pieces as they are need not copy them.
  */
 export function records<const O extends FieldOptions<Uint8Array | null>>(options?: O): Field<Buffer | null, Uint8Array | null, HasDefault<O>> {
-  return bytes({ ...options, nullable: 0 }) as Field<Buffer | null, Uint8Array | null, HasDefault<O>>
+  return { ...bytes({ ...options, nullable: 0 }), shape: { kind: 'records' } } as Field<Buffer | null, Uint8Array | null, HasDefault<O>>
 }
 
 const NO_BYTES = Buffer.alloc(0)
@@ -350,6 +367,7 @@ export function array<const E extends Fields | AnyField, const O extends Nullabl
   return field({
     options: checked(options),
     initial: () => (startsNull ? null : []),
+    shape: { kind: 'array', element },
     isInitial: (value: readonly unknown[] | null) => (value === null ? startsNull : !startsNull && value.length === 0),
     compile: (target: Target, path: string) => {
       const item: ValueCodec<unknown> = isField(element) ? element.compile(target, `${path}[]`) : structCodec(element, target, path)
@@ -389,6 +407,7 @@ export function struct<const F extends Fields, const O extends NullableOptions<{
   return field({
     options: checked(options),
     initial: () => (startsNull ? null : Object.fromEntries(entries.map(([name, { initial }]) => [name, initial()]))),
+    shape: { kind: 'struct', fields },
     isInitial: (value: Struct | null) => {
       if (startsNull || value === null) return startsNull && value === null
       return entries.every(([name, { isInitial }]) => value[name] === undefined || isInitial(value[name]))

@@ -9,6 +9,7 @@ import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Base64;
@@ -35,6 +36,10 @@ import org.apache.kafka.clients.producer.internals.BuiltInPartitioner;
 import org.apache.kafka.common.IsolationLevel;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.protocol.ApiMessage;
+import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.ObjectSerializationCache;
+import org.apache.kafka.common.protocol.Readable;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.Time;
@@ -74,6 +79,32 @@ public class Probe {
         }
     }
 
+    /** Reads messages of the protocol with Kafka's own classes: each as JSON, and written again. */
+    static JsonNode messages(JsonNode messages) throws Exception {
+        ArrayNode results = JSON.createArrayNode();
+        for (JsonNode one : messages) {
+            ObjectNode result = results.addObject();
+            try {
+                String type = "org.apache.kafka.common.message." + one.get("name").asText() + "Data";
+                short version = (short) one.get("version").asInt();
+                ByteBuffer bytes = ByteBuffer.wrap(one.get("bytes").binaryValue());
+                Class<?> data = Class.forName(type);
+                ApiMessage message = (ApiMessage) data.getConstructor(Readable.class, short.class).newInstance(new ByteBufferAccessor(bytes), version);
+                result.put("left", bytes.remaining());
+                result.set("json", (JsonNode) Class.forName(type + "JsonConverter").getMethod("write", data, short.class).invoke(null, message, version));
+                ObjectSerializationCache cache = new ObjectSerializationCache();
+                ByteBuffer again = ByteBuffer.allocate(message.size(cache, version));
+                message.write(new ByteBufferAccessor(again), cache, version);
+                result.put("bytes", again.array());
+            } catch (java.lang.reflect.InvocationTargetException error) {
+                result.put("error", String.valueOf(error.getCause()));
+            } catch (Exception error) {
+                result.put("error", String.valueOf(error));
+            }
+        }
+        return results;
+    }
+
     /** Whoever asks may die at any time, and whatever runs here then ends. */
     static void readUntilTheEnd(BlockingQueue<String> requests) {
         try {
@@ -87,6 +118,7 @@ public class Probe {
 
     static JsonNode run(String command, JsonNode request) throws Exception {
         switch (command) {
+            case "messages": return messages(request.get("messages"));
             case "murmur2": return murmur2(request);
             case "dump": return dump(request);
             case "format": return format(request);

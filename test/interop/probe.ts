@@ -51,7 +51,19 @@ export interface Printed {
   readonly thrown?: string
 }
 
+/** A message as Kafka's classes read it. Bytes are base64. */
+export interface ReadMessage {
+  /** Bytes that were not read. */
+  readonly left: number
+  readonly json: unknown
+  /** Written again. */
+  readonly bytes: string
+  /** What kept it from being read. */
+  readonly error?: string
+}
+
 interface Commands {
+  messages: [{ messages: readonly { name: string; version: number; bytes: string }[] }, ReadMessage[]]
   murmur2: [{ keys: readonly string[]; partitionCounts: readonly number[] }, { key: string; hash: number; partitions: number[] }[]]
   dump: [{ arguments: readonly string[] }, Printed]
   format: [{ properties: string; clusterId: string }, null]
