@@ -14,7 +14,7 @@ import { hasField, messageValues } from '../tools/message-values.ts'
 import { Probe } from './probe.ts'
 
 /** Versions that the Kafka of pom.xml does not have yet. */
-const newer: readonly string[] = ['DescribeLogDirsRequest 5', 'DescribeLogDirsResponse 5']
+const newer: readonly string[] = ['DescribeLogDirsResponse 5']
 
 /** Values a version. */
 const VALUES = 12
