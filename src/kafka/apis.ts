@@ -12,6 +12,7 @@ import { leaveGroup } from './apis/13-leave-group.ts'
 import { syncGroup } from './apis/14-sync-group.ts'
 import { describeGroups } from './apis/15-describe-groups.ts'
 import { listGroups } from './apis/16-list-groups.ts'
+import { saslHandshake } from './apis/17-sasl-handshake.ts'
 import { apiVersions } from './apis/18-api-versions.ts'
 import { deleteTopics } from './apis/20-delete-topics.ts'
 import { initProducerId } from './apis/22-init-producer-id.ts'
@@ -19,13 +20,19 @@ import { addPartitionsToTxn } from './apis/24-add-partitions-to-txn.ts'
 import { addOffsetsToTxn } from './apis/25-add-offsets-to-txn.ts'
 import { endTxn } from './apis/26-end-txn.ts'
 import { txnOffsetCommit } from './apis/28-txn-offset-commit.ts'
+import { describeAcls } from './apis/29-describe-acls.ts'
+import { createAcls } from './apis/30-create-acls.ts'
+import { deleteAcls } from './apis/31-delete-acls.ts'
 import { describeLogDirs } from './apis/35-describe-log-dirs.ts'
+import { saslAuthenticate } from './apis/36-sasl-authenticate.ts'
 import { createPartitions } from './apis/37-create-partitions.ts'
 import { deleteGroups } from './apis/42-delete-groups.ts'
 import { electLeaders } from './apis/43-elect-leaders.ts'
 import { alterPartitionReassignments } from './apis/45-alter-partition-reassignments.ts'
 import { listPartitionReassignments } from './apis/46-list-partition-reassignments.ts'
 import { offsetDelete } from './apis/47-offset-delete.ts'
+import { describeUserScramCredentials } from './apis/50-describe-user-scram-credentials.ts'
+import { alterUserScramCredentials } from './apis/51-alter-user-scram-credentials.ts'
 import { updateFeatures } from './apis/57-update-features.ts'
 import { describeCluster } from './apis/60-describe-cluster.ts'
 import { describeProducers } from './apis/61-describe-producers.ts'
@@ -46,6 +53,7 @@ export const apis: readonly AnyApi[] = [
   syncGroup,
   describeGroups,
   listGroups,
+  saslHandshake,
   apiVersions,
   deleteTopics,
   initProducerId,
@@ -53,13 +61,19 @@ export const apis: readonly AnyApi[] = [
   addOffsetsToTxn,
   endTxn,
   txnOffsetCommit,
+  describeAcls,
+  createAcls,
+  deleteAcls,
   describeLogDirs,
+  saslAuthenticate,
   createPartitions,
   deleteGroups,
   electLeaders,
   alterPartitionReassignments,
   listPartitionReassignments,
   offsetDelete,
+  describeUserScramCredentials,
+  alterUserScramCredentials,
   updateFeatures,
   describeCluster,
   describeProducers,

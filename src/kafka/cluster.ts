@@ -20,11 +20,12 @@ import { type Interceptor } from './exchange.ts'
 import { type ResolvedOptions } from './options.ts'
 import { Placement, spread } from './placement.ts'
 import { type Authorizer } from './security/authorizer.ts'
+import { type Security } from './security/security.ts'
 
 /** What a {@link Cluster} is made of, beside the log. */
 export interface ClusterParts {
   readonly options: ResolvedOptions
-  readonly authorizer: Authorizer
+  readonly security: Security
   readonly apis: readonly AnyApi[]
 }
 
@@ -32,6 +33,8 @@ export interface ClusterParts {
 export class Cluster {
   readonly core: LogCore
   readonly options: ResolvedOptions
+  /** Who clients are, and what they may do. */
+  readonly security: Security
   readonly authorizer: Authorizer
   /** The APIs that are served, by number. */
   readonly apis: readonly AnyApi[]
@@ -50,10 +53,11 @@ export class Cluster {
   #stale = true
   readonly #unlisten: () => void
 
-  constructor(core: LogCore, { options, authorizer, apis }: ClusterParts) {
+  constructor(core: LogCore, { options, security, apis }: ClusterParts) {
     this.core = core
     this.options = options
-    this.authorizer = authorizer
+    this.security = security
+    this.authorizer = security.authorizer
     this.apis = apis
     this.#apis = new Map(apis.map((api) => [api.key, api]))
     this.kept = ClusterFile.of(core)

@@ -58,6 +58,7 @@ export class Connection implements Peer, Reader {
   readonly listener: string
   principal: Principal
   authenticated: boolean
+  sessionEndsAt = Infinity
   software: { readonly name: string; readonly version: string } | undefined
   readonly notes = new Map<symbol, unknown>()
   readonly #parts: ConnectionParts

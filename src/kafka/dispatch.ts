@@ -14,6 +14,7 @@ import { readRequestStart, requestHeader, type RequestStart, writeResponseHeader
 import { type Peer } from './peer.ts'
 import { RequestReader } from './request-reader.ts'
 import { ResponseWriter } from './response-writer.ts'
+import { admission, rawSession } from './security/admission.ts'
 
 /** Where a request came from. */
 export interface Origin {
@@ -37,18 +38,32 @@ export function apiOf(cluster: Cluster, frame: Uint8Array): AnyApi | undefined {
  * @throws LogError `LOG_PROTOCOL_ERROR` for bytes that are no request that this broker serves
  */
 export function dispatch(frame: Uint8Array, origin: Origin): AnswerBytes | Promise<AnswerBytes> {
+  const { cluster, connection } = origin
+  const raw = connection.authenticated ? undefined : rawSession(connection, cluster)
+  if (raw !== undefined) return raw.rawToken(frame)
   const reader = new RequestReader(frame)
   const start = readRequestStart(reader)
-  const api = origin.cluster.api(start.apiKey)
+  const api = cluster.api(start.apiKey)
   if (api === undefined) return reader.fail(`there is no API with the number ${start.apiKey}`)
   if (!api.request.supports(start.version)) return unsupported(api, start, reader)
-  if (!origin.connection.authenticated && api.beforeAuthentication !== true) return reader.fail(`${api.name} came before the authentication`)
+  const admitted = admission(api, connection, cluster)
+  if (admitted === 'close') return undefined
   const flexible = api.request.isFlexible(start.version)
   const { clientId } = requestHeader.at(flexible ? 2 : 1).decode(reader)
   const request = api.request.at(start.version).decode(reader)
   const context: RequestContext = { ...origin, version: start.version, clientId: clientId ?? '' }
   const exchange: Exchange = { api, correlationId: start.correlationId, request, context, response: undefined }
-  return origin.cluster.interceptor === undefined ? answer(exchange) : intercepted(exchange)
+  if (admitted === 'illegal') return outOfPlace(exchange)
+  return cluster.interceptor === undefined ? answer(exchange) : intercepted(exchange)
+}
+
+/** Nothing but tokens is served in the middle of an authentication. */
+function outOfPlace(exchange: Exchange): AnswerBytes {
+  const { api, request, context } = exchange
+  const reason = `${api.name} came in the middle of an authentication`
+  context.cluster.tell({ type: 'authentication-failed', connection: context.connection.id, mechanism: '', reason })
+  context.connection.leave()
+  return encoded(exchange, api.refuse(request, kafkaErrors.ILLEGAL_SASL_STATE, context))
 }
 
 /** A client that asks for versions in one that is not served is told which are, in the form that every client reads. */

@@ -5,22 +5,26 @@ import { type Duplex } from 'node:stream'
 import { type Socket } from 'node:net'
 import { type CommitLog } from '../topics/commit-log.ts'
 import { apis } from './apis.ts'
-import { type Broker } from './broker.ts'
+import { type Broker, type BrokerAddress } from './broker.ts'
 import { Cluster } from './cluster.ts'
 import { Connection } from './connection.ts'
 import { Endpoint } from './endpoint.ts'
+import { tellEvent } from './events.ts'
 import { type ListenOptions, resolvedOptions, type ResolvedOptions } from './options.ts'
+import { type Principal } from './peer.ts'
 import { RequestBudget } from './request-budget.ts'
-import { allowAll } from './security/authorizer.ts'
-
-/** Kafka's name of the listener without TLS and without SASL. */
-const PLAINTEXT = 'PLAINTEXT'
+import { type ResolvedListener } from './security/listener-options.ts'
+import { Security } from './security/security.ts'
+import { TlsGate } from './security/tls-gate.ts'
+import { type ResolvedTls } from './security/tls-options.ts'
 
 /** A broker as it is told to whoever started it. */
 export interface BrokerInfo {
   readonly nodeId: number
   readonly host: string
   readonly port: number
+  /** Its addresses (`host:port`) by the name of the listener; `host` and `port` are those of the first. */
+  readonly listeners: Readonly<Record<string, string>>
 }
 
 /** An open listener. */
@@ -30,6 +34,7 @@ export class KafkaListener implements AsyncDisposable {
   readonly #options: ResolvedOptions
   readonly #budget: RequestBudget
   readonly #endpoints: Endpoint[] = []
+  readonly #gates: TlsGate[] = []
   readonly #connections = new Set<Connection>()
   #accepted = 0
   #closing: Promise<void> | undefined
@@ -44,14 +49,15 @@ export class KafkaListener implements AsyncDisposable {
 
   /** @internal Binds the ports. */
   async open(): Promise<void> {
-    const { brokers: count, port, host, advertisedHost, signal } = this.#options
+    const { brokers: count, listeners, signal } = this.#options
     signal?.throwIfAborted()
     try {
       const brokers: Broker[] = []
       for (let index = 0; index < count; index++) {
-        const endpoint = await Endpoint.open(host, port === 0 ? 0 : port + index, (socket) => this.#accept(socket, index))
-        this.#endpoints.push(endpoint)
-        const addresses = new Map([[PLAINTEXT, { host: advertisedHost, port: endpoint.port }]])
+        const addresses = new Map<string, BrokerAddress>()
+        for (const listener of listeners) {
+          addresses.set(listener.name, { host: listener.advertisedHost, port: await this.#bind(listener, index) })
+        }
         brokers.push({ nodeId: this.cluster.core.nodeId + index, rack: null, addresses })
       }
       this.cluster.setBrokers(brokers)
@@ -62,14 +68,50 @@ export class KafkaListener implements AsyncDisposable {
     signal?.addEventListener('abort', this.#stop, { once: true })
   }
 
-  /** What clients call `bootstrap.servers`: the addresses of all brokers, with commas. */
+  /** Binds the port of one broker for one listener, and gives it. */
+  async #bind(listener: ResolvedListener, index: number): Promise<number> {
+    const { host, port, tls } = listener
+    const gate = tls === undefined ? undefined : this.#gate(listener, tls, index)
+    const endpoint = await Endpoint.open(host, port === 0 ? 0 : port + index, (socket) => this.#accept(socket, { listener, index, gate }))
+    this.#endpoints.push(endpoint)
+    return endpoint.port
+  }
+
+  #gate(listener: ResolvedListener, tls: ResolvedTls, index: number): TlsGate {
+    const gate = new TlsGate({
+      tls, clock: this.cluster.clock, timeoutMs: this.#options.requestTimeoutMs,
+      entered: (socket, address, principal) => this.#serve(socket, { listener, broker: this.cluster.brokers[index]!, address, principal }),
+      refused: (address, reason) => this.cluster.tell({ type: 'refused', address, reason }),
+    })
+    this.#gates.push(gate)
+    return gate
+  }
+
+  /** What clients call `bootstrap.servers`: the addresses of all brokers, with commas; of the first listener when there are several. */
   get bootstrap(): string {
-    return this.brokers.map(({ host, port }) => `${host}:${port}`).join(',')
+    return this.bootstrapOf(this.#options.listeners[0]!.name)
+  }
+
+  /**
+   * As `bootstrap`, of the listener with this name.
+   *
+   * @throws RangeError when there is none
+   */
+  bootstrapOf(listener: string): string {
+    return this.brokers.map(({ listeners }) => {
+      const address = listeners[listener]
+      if (address === undefined) throw new RangeError(`there is no listener "${listener}": there are ${Object.keys(listeners).join(', ')}`)
+      return address
+    }).join(',')
   }
 
   /** The brokers with their addresses. */
   get brokers(): readonly BrokerInfo[] {
-    return this.cluster.brokers.map(({ nodeId, addresses }) => ({ nodeId, ...addresses.get(PLAINTEXT)! }))
+    const [first] = this.#options.listeners
+    return this.cluster.brokers.map(({ nodeId, addresses }) => {
+      const listeners = Object.fromEntries([...addresses].map(([name, { host, port }]) => [name, `${host}:${port}`]))
+      return { nodeId, ...addresses.get(first!.name)!, listeners }
+    })
   }
 
   /** Connections that are open. */
@@ -83,7 +125,7 @@ export class KafkaListener implements AsyncDisposable {
    * @param broker  its place in `brokers`
    */
   serve(stream: Duplex, broker = 0): void {
-    this.#serve(stream, this.cluster.brokers[broker]!, '')
+    this.#serve(stream, { listener: this.#options.listeners[0]!, broker: this.cluster.brokers[broker]!, address: '', principal: undefined })
   }
 
   /** Takes no more connections and requests, answers what is under way, and closes. The log stays open. Never throws. */
@@ -99,6 +141,7 @@ export class KafkaListener implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#stop)
     const closing = this.#endpoints.map((endpoint) => endpoint.close())
+    for (const gate of this.#gates) gate.close()
     for (const connection of this.#connections) connection.leave()
     // A peer that does not take its answers is not waited for.
     const patience = this.cluster.clock.setTimer(() => {
@@ -109,28 +152,48 @@ export class KafkaListener implements AsyncDisposable {
     this.cluster.close()
   }
 
-  #accept(socket: Socket, index: number): void {
-    const address = socket.remoteAddress ?? ''
+  #accept(socket: Socket, { listener, index, gate }: WayIn): void {
+    const address = (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
     const broker = this.cluster.brokers[index]
     // It came while the other ports were bound: it tries again.
     if (broker === undefined) return void socket.destroy()
-    if (this.#connections.size >= this.#options.maxConnections || this.#closing !== undefined) {
-      this.cluster.tell({ type: 'refused', address, reason: `there are ${this.#connections.size} connections` })
+    const count = this.#gates.reduce((sum, { waiting }) => sum + waiting, this.#connections.size)
+    if (count >= this.#options.maxConnections || this.#closing !== undefined) {
+      this.cluster.tell({ type: 'refused', address, reason: `there are ${count} connections` })
       socket.destroy()
       return
     }
-    this.#serve(socket, broker, address.replace(/^::ffff:/, ''))
+    if (gate === undefined) this.#serve(socket, { listener, broker, address, principal: undefined })
+    else gate.take(socket, address)
   }
 
-  #serve(stream: Duplex, broker: Broker, address: string): void {
+  #serve(stream: Duplex, { listener: { name: listener, sasl }, broker, address, principal }: Entry): void {
     const id = ++this.#accepted
     const connection = new Connection(stream, {
-      id, cluster: this.cluster, broker, budget: this.#budget, listener: PLAINTEXT, address, authenticated: true,
+      id, cluster: this.cluster, broker, budget: this.#budget, listener, address, authenticated: sasl === undefined,
+      ...(principal !== undefined && sasl === undefined && { principal }),
       closed: () => void this.#connections.delete(connection),
     })
     this.#connections.add(connection)
-    this.cluster.tell({ type: 'connected', connection: id, listener: PLAINTEXT, address })
+    this.cluster.tell({ type: 'connected', connection: id, listener, address })
   }
+}
+
+/** Where a socket came in. */
+interface WayIn {
+  readonly listener: ResolvedListener
+  /** Place of the broker in the list. */
+  readonly index: number
+  readonly gate: TlsGate | undefined
+}
+
+/** A peer that is let in. */
+interface Entry {
+  readonly listener: ResolvedListener
+  readonly broker: Broker
+  readonly address: string
+  /** Of its certificate. */
+  readonly principal: Principal | undefined
 }
 
 /** Ms that answers under way have when a listener closes. */
@@ -148,7 +211,9 @@ const CLOSE_MS = 5000
  */
 export async function listen(log: CommitLog, options?: ListenOptions): Promise<KafkaListener> {
   const resolved = resolvedOptions(options)
-  const listener = new KafkaListener(new Cluster(log.core, { options: resolved, authorizer: allowAll, apis }))
+  const { listeners, authorizer, requestTimeoutMs, onEvent } = resolved
+  const security = new Security(log.core, { listeners, authorizer, stepMs: requestTimeoutMs, tell: (event) => tellEvent(event, onEvent) })
+  const listener = new KafkaListener(new Cluster(log.core, { options: resolved, security, apis }))
   await listener.open()
   return listener
 }

@@ -1,19 +1,21 @@
 /*
  * What `listen` may be told, checked, with its defaults.
  */
-import { checkBoolean, checkFunction, checkInteger, checkOptions, checkSignal, describe } from '../base/options.ts'
+import { checkBoolean, checkFunction, checkInteger, checkOptions, checkSignal } from '../base/options.ts'
 import { checkedSettings, settingNames, type TopicSettings } from '../topics/settings.ts'
 import { type ListenerEvents } from './events.ts'
+import { type AclRules } from './security/acl-authorizer.ts'
+import { type AclOptions, resolvedAuthorizer } from './security/authorizer-options.ts'
+import { type Authorizer } from './security/authorizer.ts'
+import {
+  listenerOptionNames, type ListenerOptions, type NamedListenerOptions, type ResolvedListener, resolvedListeners,
+} from './security/listener-options.ts'
 
 /** What `listen` may be told. */
-export interface ListenOptions {
+export interface ListenOptions extends ListenerOptions {
   // Where
-  /** TCP port of the first broker; the others take the ports behind it. Default 0: ports that are free. */
-  readonly port?: number
-  /** Address to bind. Default `'localhost'`: loopback only, both its addresses. */
-  readonly host?: string
-  /** The host that clients are told. Default `'localhost'`, or `host` when that is given. */
-  readonly advertisedHost?: string
+  /** Several ways in, each with a port of every broker, in place of `port`, `host`, `advertisedHost`, `tls` and `sasl`. */
+  readonly listeners?: readonly NamedListenerOptions[]
   /** Brokers, each with a port and a node id of its own, over one log. Default 1. */
   readonly brokers?: number
   // Topics
@@ -23,6 +25,9 @@ export interface ListenOptions {
   readonly numPartitions?: number
   /** Settings of topics made over the wire that differ from Kafka's defaults. */
   readonly topicDefaults?: TopicSettings
+  // Who may do what
+  /** Decides what clients may do: by ACLs (`true`: those that clients make), or by a function of yours. Default: they may do everything. */
+  readonly authorizer?: true | AclOptions | Authorizer
   // Limits
   /** Connections at a time, of all brokers. Default 1,000. */
   readonly maxConnections?: number
@@ -42,11 +47,14 @@ export interface ListenOptions {
 }
 
 /** The options as they hold. */
-export type ResolvedOptions = Required<Omit<ListenOptions, 'onEvent' | 'signal'>> & Pick<ListenOptions, 'onEvent' | 'signal'>
+export type ResolvedOptions =
+  & Required<Omit<ListenOptions, 'onEvent' | 'signal' | 'listeners' | 'authorizer' | keyof ListenerOptions>>
+  & Pick<ListenOptions, 'onEvent' | 'signal'>
+  & { readonly listeners: readonly ResolvedListener[]; readonly authorizer: Authorizer | AclRules | undefined }
 
 const names = [
-  'port', 'host', 'advertisedHost', 'brokers', 'autoCreateTopics', 'numPartitions', 'topicDefaults', 'maxConnections', 'maxRequestBytes',
-  'maxBufferedBytes', 'requestTimeoutMs', 'maxIdleMs', 'onEvent', 'signal',
+  ...listenerOptionNames, 'listeners', 'authorizer', 'brokers', 'autoCreateTopics', 'numPartitions', 'topicDefaults', 'maxConnections',
+  'maxRequestBytes', 'maxBufferedBytes', 'requestTimeoutMs', 'maxIdleMs', 'onEvent', 'signal',
 ]
 
 const MIB = 1024 * 1024
@@ -60,10 +68,7 @@ const kafkaDefaults: TopicSettings = { retentionMs: 7 * DAY_MS, segmentBytes: 10
 /** Checks what `listen` was told. */
 export function resolvedOptions(given: ListenOptions = {}): ResolvedOptions {
   checkOptions(given, names, 'listen')
-  const { port, host, advertisedHost, brokers, numPartitions, topicDefaults, onEvent, signal } = given
-  checkInteger(port, 'port', 0, 0xffff)
-  checkHost(host, 'host')
-  checkHost(advertisedHost, 'advertisedHost')
+  const { listeners, brokers, numPartitions, topicDefaults, onEvent, signal } = given
   checkInteger(brokers, 'brokers', 1, MAX_BROKERS)
   checkBoolean(given.autoCreateTopics, 'autoCreateTopics')
   checkInteger(numPartitions, 'numPartitions', 1, 100_000)
@@ -76,9 +81,8 @@ export function resolvedOptions(given: ListenOptions = {}): ResolvedOptions {
   checkFunction(onEvent, 'onEvent')
   checkSignal(signal)
   return {
-    port: port ?? 0,
-    host: host ?? 'localhost',
-    advertisedHost: advertisedHost ?? host ?? 'localhost',
+    listeners: resolvedListeners(given, listeners),
+    authorizer: resolvedAuthorizer(given.authorizer),
     brokers: brokers ?? 1,
     autoCreateTopics: given.autoCreateTopics ?? true,
     numPartitions: numPartitions ?? 1,
@@ -91,9 +95,4 @@ export function resolvedOptions(given: ListenOptions = {}): ResolvedOptions {
     ...(onEvent !== undefined && { onEvent }),
     ...(signal !== undefined && { signal }),
   }
-}
-
-function checkHost(value: unknown, name: string): void {
-  if (value === undefined || (typeof value === 'string' && value !== '')) return
-  throw new TypeError(`${name} is the name or address of a host, not ${describe(value)}`)
 }

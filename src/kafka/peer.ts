@@ -24,10 +24,14 @@ export interface Peer {
   principal: Principal
   /** Whether it may ask for more than to authenticate. */
   authenticated: boolean
+  /** When it must have authenticated again, on the monotonic clock; Infinity when it need not. */
+  sessionEndsAt: number
   /** What its ApiVersions request called the client, for what is shown. */
   software: { readonly name: string; readonly version: string } | undefined
-  /** Bytes for the state of an authentication that is under way; owned by security/. */
+  /** What others remember of it, each under a symbol of its own. */
   readonly notes: Map<symbol, unknown>
   /** Ends the connection. */
   close(reason: string): void
+  /** Ends the connection once what is under way is answered. */
+  leave(): void
 }
