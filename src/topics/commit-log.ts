@@ -58,6 +58,12 @@ export interface MemoryLogOptions extends TopicSettings {
   readonly offsetsRetentionMs?: number
   /** Ms that the first rebalance of a group without members waits for more of them. Default 0. */
   readonly groupInitialRebalanceDelayMs?: number
+  /** Ms without a heartbeat after which a member of a consumer group of the newer protocol (KIP-848) is gone. Default 45,000. */
+  readonly groupConsumerSessionTimeoutMs?: number
+  /** Ms between two heartbeats of such a member. Default 5000. */
+  readonly groupConsumerHeartbeatIntervalMs?: number
+  /** Members that such a group takes. Default: any number. */
+  readonly groupConsumerMaxSize?: number
   // Listening
   /** Called with what happens in the log: rounds, syncs, recoveries, failures. Also told on channels of `node:diagnostics_channel`. */
   readonly onEvent?: LogListener
@@ -129,7 +135,9 @@ export interface LogStats {
 /** Where a log is in its life. */
 export type LogStatus = 'open' | 'closing' | 'closed'
 
-const groupOptionNames = ['offsetsRetentionMs', 'groupInitialRebalanceDelayMs'] as const
+const groupOptionNames = [
+  'offsetsRetentionMs', 'groupInitialRebalanceDelayMs', 'groupConsumerSessionTimeoutMs', 'groupConsumerHeartbeatIntervalMs', 'groupConsumerMaxSize',
+] as const
 const intervalNames = ['logRetentionCheckIntervalMs', 'logCleanerBackoffMs'] as const
 const memoryOptionNames = [
   'bufferBytes', 'windowBytes', 'logCleanerDedupeBufferSize', ...groupOptionNames, ...intervalNames, 'onEvent', 'files', 'clock', 'random',
@@ -428,11 +436,8 @@ export class CommitLog implements PortableLog {
   }
 }
 
-function groupOptions({ offsetsRetentionMs, groupInitialRebalanceDelayMs }: MemoryLogOptions): Pick<CoreOptions, (typeof groupOptionNames)[number]> {
-  return {
-    ...(offsetsRetentionMs !== undefined && { offsetsRetentionMs }),
-    ...(groupInitialRebalanceDelayMs !== undefined && { groupInitialRebalanceDelayMs }),
-  }
+function groupOptions(options: MemoryLogOptions): Pick<CoreOptions, (typeof groupOptionNames)[number]> {
+  return Object.fromEntries(groupOptionNames.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
 }
 
 function intervals({ logRetentionCheckIntervalMs, logCleanerBackoffMs }: MemoryLogOptions): Pick<CoreOptions, (typeof intervalNames)[number]> {
@@ -462,6 +467,9 @@ function checkedOptions(options: LogOptions, known: readonly string[], where: st
   for (const name of intervalNames) checkInteger(options[name], name, 1, 0x7fff_ffff)
   checkInteger(options.offsetsRetentionMs, 'offsetsRetentionMs', 1, Infinity)
   checkInteger(options.groupInitialRebalanceDelayMs, 'groupInitialRebalanceDelayMs', 0, 0x7fff_ffff)
+  for (const name of ['groupConsumerSessionTimeoutMs', 'groupConsumerHeartbeatIntervalMs', 'groupConsumerMaxSize'] as const) {
+    checkInteger(options[name], name, 1, 0x7fff_ffff)
+  }
   checkBoolean(options.readOnly, 'readOnly')
   checkBoolean(options.create, 'create')
   checkFunction(options.onEvent, 'onEvent')

@@ -80,6 +80,10 @@ export interface CoreOptions {
   readonly logCleanerBackoffMs?: number
   /** Ms that the first rebalance of an empty group waits for more members. */
   readonly groupInitialRebalanceDelayMs?: number
+  /** Of consumer groups of the newer protocol: see commit-log.ts. */
+  readonly groupConsumerSessionTimeoutMs?: number
+  readonly groupConsumerHeartbeatIntervalMs?: number
+  readonly groupConsumerMaxSize?: number
 }
 
 /** What is asked of a topic. What is undefined is taken as it is. */

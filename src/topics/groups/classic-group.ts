@@ -91,6 +91,21 @@ export class ClassicGroup {
     return group
   }
 
+  /** With members that were in a group of the newer protocol; stable, until `rebalance` makes them join again. */
+  static withMembers(groupId: string, world: GroupWorld, generation: number, members: readonly Member[]): ClassicGroup {
+    const group = new ClassicGroup(groupId, world)
+    group.generation = generation
+    group.protocolType = 'consumer'
+    for (const member of members) {
+      group.members.add(member)
+      group.#heard(member)
+    }
+    group.protocolName = group.members.choose()
+    group.leader = members[0]?.memberId ?? null
+    group.#turn('Stable')
+    return group
+  }
+
   /** A member joins, or joins again. Answered when all have, or their time is up. */
   join(request: JoinRequest): Promise<JoinAnswer> {
     return new Promise((answer) => {
@@ -161,6 +176,18 @@ export class ClassicGroup {
     this.#syncEnd?.cancel()
     for (const deadline of this.members.pending.values()) deadline.cancel()
     for (const member of [...this.members.all()]) this.#forget(member, 'COORDINATOR_NOT_AVAILABLE')
+  }
+
+  /** It goes on as a group of the newer protocol, with its members: whoever waits for something is to join again. */
+  dissolve(): void {
+    this.#turn('Dead')
+    this.#joinEnd?.cancel()
+    this.#syncEnd?.cancel()
+    for (const deadline of this.members.pending.values()) deadline.cancel()
+    for (const member of this.members.all()) {
+      member.session?.cancel()
+      this.#answerWaiting(member, 'REBALANCE_IN_PROGRESS')
+    }
   }
 
   describe(): GroupDescription {

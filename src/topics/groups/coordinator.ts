@@ -1,7 +1,7 @@
 /*
- * The coordinator of all groups of a log: loads what is stored of them, passes messages on to each (classic-group.ts), stores their offsets
- * and tells them. In message form: what a member did wrong is an error by Kafka's name in the answer, never thrown. Members of this process
- * (member.ts) and clients of the wire speak to the same one.
+ * The coordinator of all groups of a log: loads what is stored of them, passes messages on to each (classic-group.ts, and consumer-groups.ts
+ * for those of the newer protocol), stores their offsets and tells them. In message form: what a member did wrong is an error by Kafka's name
+ * in the answer, never thrown. Members of this process (member.ts) and clients of the wire speak to the same one.
  */
 import { isLogError } from '../../base/errors.ts'
 import { decodeOffsetsRecord, readOffsetCommit } from '../../format/consumer-offsets.ts'
@@ -10,6 +10,12 @@ import { type KafkaErrorName } from '../../format/kafka-errors.ts'
 import { OFFSETS_TOPIC } from '../internal-topics.ts'
 import { type LogCore } from '../log-core.ts'
 import { ClassicGroup, type GroupWorld } from './classic-group.ts'
+import { type ConsumerGroup, type ConsumerGroupSettings } from './consumer-group.ts'
+import {
+  type ConsumerGroupDetails, type ConsumerHeartbeatAnswer, type ConsumerHeartbeatRequest, refusedHeartbeat,
+} from './consumer-group-messages.ts'
+import { type ConsumerGroupRecord } from './consumer-group-records.ts'
+import { ConsumerGroups } from './consumer-groups.ts'
 import { type Deadline, Deadlines } from './deadlines.ts'
 import {
   type CommitRequest, type CommitResult, type GroupDescription, type GroupState, type HeartbeatRequest, type JoinAnswer,
@@ -51,9 +57,9 @@ export interface LocalClient {
   leave(): Promise<void>
 }
 
-/** A group of a newer protocol, as a folder of Kafka's holds it: without members, and read only. */
+/** A share group, as a folder of Kafka's holds it: without members, and read only. */
 interface NewerGroup {
-  readonly type: 'consumer' | 'share'
+  readonly type: 'share'
   epoch: number
   /** The keys of its records, as binary strings: to be taken away when it becomes a classic group. */
   readonly keys: Set<string>
@@ -69,6 +75,7 @@ export class GroupCoordinator {
   readonly #groups = new Map<string, ClassicGroup>()
   readonly #stored = new Map<string, GroupMetadata>()
   readonly #newer = new Map<string, NewerGroup>()
+  readonly #consumers: ConsumerGroups
   readonly #storing = new Map<string, Storing>()
   readonly #locals = new Set<LocalClient>()
   readonly #leaving = new Set<Promise<void>>()
@@ -86,7 +93,17 @@ export class GroupCoordinator {
       store: (group) => this.#store(group),
     }
     if (core.readOnly) this.#deadlines.close()
-    this.#unlisten = core.onTopicsChanged(() => { for (const local of this.#locals) local.topicsChanged() })
+    this.#consumers = new ConsumerGroups(core, this.#deadlines, {
+      classicWorld: this.#world,
+      append: (groupId, records) => this.#append(groupId, records),
+      classic: (groupId) => this.#group(groupId),
+      forgetClassic: (groupId) => this.#forgetClassic(groupId),
+      keepClassic: (group) => void this.#groups.set(group.groupId, group),
+    })
+    this.#unlisten = core.onTopicsChanged(() => {
+      this.#consumers.topicsChanged()
+      for (const local of this.#locals) local.topicsChanged()
+    })
   }
 
   /** Loads the groups of an open folder. */
@@ -102,35 +119,71 @@ export class GroupCoordinator {
   async join(request: JoinRequest): Promise<JoinAnswer> {
     const refused = request.groupId === '' ? 'INVALID_GROUP_ID' : await this.#writable()
     if (refused !== undefined) return { ...noJoin, error: refused, memberId: request.memberId }
-    const newer = this.#newer.get(request.groupId)
-    if (newer?.type === 'share') return { ...noJoin, error: 'INCONSISTENT_GROUP_PROTOCOL', memberId: request.memberId }
-    let group = this.#group(request.groupId)
-    if (group === undefined) {
-      if (request.memberId !== '') return { ...noJoin, error: 'UNKNOWN_MEMBER_ID', memberId: request.memberId }
-      group = this.#makeGroup(request.groupId)
-    }
-    if (newer !== undefined) this.#convert(request.groupId, newer)
-    return group.join(request)
+    if (this.#newer.has(request.groupId)) return { ...noJoin, error: 'INCONSISTENT_GROUP_PROTOCOL', memberId: request.memberId }
+    const consumers = this.#consumers.get(request.groupId)
+    if (consumers !== undefined && consumers.members.size > 0) return this.#consumers.join(consumers, request)
+    const group = this.#group(request.groupId)
+    if (group !== undefined) return group.join(request)
+    if (request.memberId !== '') return { ...noJoin, error: 'UNKNOWN_MEMBER_ID', memberId: request.memberId }
+    if (consumers !== undefined) this.#convert(consumers)
+    return this.#makeGroup(request.groupId).join(request)
   }
 
   /** A member asks for its assignment, and the leader brings all; answered when that is stored. */
   sync(request: SyncRequest): Promise<SyncAnswer> {
+    const consumers = this.#consumers.get(request.groupId)
+    if (consumers !== undefined) return this.#consumers.sync(consumers, request)
     const group = this.#group(request.groupId)
     const none = { error: 'UNKNOWN_MEMBER_ID', protocolType: null, protocolName: null, assignment: Buffer.alloc(0) } as const
     return group === undefined ? Promise.resolve(none) : group.sync(request)
   }
 
   heartbeat(request: HeartbeatRequest): { readonly error: KafkaErrorName } {
+    const consumers = this.#consumers.get(request.groupId)
+    if (consumers !== undefined) return { error: this.#consumers.heartbeatOfClassic(consumers, request) }
     return { error: this.#group(request.groupId)?.heartbeat(request) ?? 'UNKNOWN_MEMBER_ID' }
   }
 
   leave(request: LeaveRequest): LeaveAnswer {
+    const consumers = this.#consumers.get(request.groupId)
+    if (consumers !== undefined) return this.#consumers.leaveOfClassic(consumers, request)
     const group = this.#group(request.groupId)
     if (group !== undefined) return group.leave(request)
     const members = request.members.map(({ memberId, groupInstanceId = null }) => (
       { memberId, groupInstanceId, error: 'UNKNOWN_MEMBER_ID' as const }
     ))
     return { error: 'NONE', members }
+  }
+
+  // Members of the newer protocol
+
+  /** A member of a consumer group (KIP-848) joins, is there, or leaves; answered when what that changes is stored. */
+  async consumerHeartbeat(request: ConsumerHeartbeatRequest): Promise<ConsumerHeartbeatAnswer> {
+    const refused = await this.#writable()
+    if (refused !== undefined) return refusedHeartbeat(refused)
+    if (this.#newer.has(request.groupId)) return refusedHeartbeat('GROUP_ID_NOT_FOUND', `Group ${request.groupId} is not a consumer group.`)
+    return this.#consumers.heartbeat(request)
+  }
+
+  /** A consumer group with its members; undefined when there is none of this name, or it is of another kind: `describe` tells. */
+  describeConsumerGroup(groupId: string): ConsumerGroupDetails | undefined {
+    return this.#consumers.details(groupId)
+  }
+
+  /**
+   * Whether somebody who says to be a member may ask for the offsets of a group: NONE, UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH or, for members
+   * of the classic protocol in a consumer group, ILLEGAL_GENERATION. In all other groups everybody may.
+   *
+   * @param memberId     null when the client does not say
+   * @param memberEpoch  −1 when the client does not say
+   */
+  checkMember(groupId: string, memberId: string | null, memberEpoch: number): KafkaErrorName {
+    return this.#consumers.get(groupId)?.mayFetch(memberId, memberEpoch) ?? 'NONE'
+  }
+
+  /** Asks `settings` for what single groups are told to do otherwise than the log's options say. */
+  useGroupSettings(settings: (groupId: string) => Partial<ConsumerGroupSettings>): void {
+    this.#consumers.settingsOf = settings
   }
 
   // Offsets
@@ -213,10 +266,10 @@ export class GroupCoordinator {
 
   /** All groups: those with members, and those that have committed something. */
   list(): readonly ListedGroup[] {
-    const names = new Set([...this.#groups.keys(), ...this.#stored.keys(), ...this.#newer.keys(), ...this.#table.groups()])
-    return [...names].map((groupId) => {
+    const kept = new Set([...this.#groups.keys(), ...this.#stored.keys(), ...this.#newer.keys(), ...this.#consumers.names()])
+    return [...new Set([...kept, ...this.#table.groups()])].map((groupId) => {
       // There may be very many that nobody is a member of.
-      const idle = !this.#groups.has(groupId) && !this.#stored.has(groupId) && !this.#newer.has(groupId)
+      const idle = !kept.has(groupId)
       if (idle) return { groupId, protocolType: '', state: 'Empty', type: 'classic' }
       const { protocolType, state, type } = this.describe(groupId)!
       return { groupId, protocolType, state, type }
@@ -225,6 +278,8 @@ export class GroupCoordinator {
 
   /** A group with its members; undefined when there is none of this name. */
   describe(groupId: string): GroupDescription | undefined {
+    const consumers = this.#consumers.get(groupId)
+    if (consumers !== undefined) return this.#consumers.describe(consumers)
     const group = this.#group(groupId)
     const newer = this.#newer.get(groupId)
     if (group === undefined || newer === undefined) return group?.describe()
@@ -233,6 +288,8 @@ export class GroupCoordinator {
 
   /** Forgets a group without members, and its offsets. */
   async deleteGroup(groupId: string): Promise<{ readonly error: KafkaErrorName; readonly cause?: unknown }> {
+    const consumers = this.#consumers.get(groupId)
+    if (consumers !== undefined) return this.#deleteConsumers(consumers)
     const group = this.#group(groupId)
     if (group === undefined || group.state === 'Dead') return { error: 'GROUP_ID_NOT_FOUND' }
     if (group.state !== 'Empty') return { error: 'NON_EMPTY_GROUP' }
@@ -246,12 +303,13 @@ export class GroupCoordinator {
     readonly error: KafkaErrorName
     readonly partitions: readonly CommitResult[]
   }> {
+    const consumers = this.#consumers.get(groupId)
     const group = this.#group(groupId)
-    if (group === undefined || group.state === 'Dead') return { error: 'GROUP_ID_NOT_FOUND', partitions: [] }
-    if (group.state !== 'Empty' && group.protocolType !== 'consumer') return { error: 'NON_EMPTY_GROUP', partitions: [] }
+    if (consumers === undefined && (group === undefined || group.state === 'Dead')) return { error: 'GROUP_ID_NOT_FOUND', partitions: [] }
+    if (group !== undefined && group.state !== 'Empty' && group.protocolType !== 'consumer') return { error: 'NON_EMPTY_GROUP', partitions: [] }
     const refused = await this.#writable()
     if (refused !== undefined) return { error: refused, partitions: [] }
-    const subscribed = subscribedTopics(group)
+    const subscribed = consumers?.subscribedTopics() ?? subscribedTopics(group!)
     const gone = partitions.filter(({ topic, partition }) => !subscribed.has(topic) && this.#table.get(groupId, topic, partition) !== undefined)
     const failure = await this.#remove(groupId, gone)
     const results = partitions.map(({ topic, partition }) => (
@@ -277,6 +335,8 @@ export class GroupCoordinator {
     if (this.#core.readOnly) return 0
     let count = 0
     for (const { groupId } of this.list()) {
+      const consumers = this.#consumers.get(groupId)
+      if (consumers !== undefined) count += await this.#expireConsumers(consumers, now)
       const group = this.#group(groupId)
       if (group === undefined) continue
       const places = this.#table.all(groupId)
@@ -310,11 +370,14 @@ export class GroupCoordinator {
 
   /** A member of this process gave back what it owned. */
   released(groupId: string): void {
+    this.#consumers.released()
     this.#groups.get(groupId)?.released()
   }
 
   /** A member of this process wants another rebalance. */
   rebalance(groupId: string): void {
+    const consumers = this.#consumers.get(groupId)
+    if (consumers !== undefined) this.#consumers.rebalance(consumers)
     this.#groups.get(groupId)?.rebalance()
   }
 
@@ -327,6 +390,7 @@ export class GroupCoordinator {
   async settled(): Promise<void> {
     await Promise.all(this.#leaving)
     await Promise.allSettled([...this.#storing.values()].map(({ running, next }) => next?.done ?? running))
+    await this.#consumers.settled()
   }
 
   /** Reads what a writer in another process added; for a read-only log. */
@@ -348,6 +412,7 @@ export class GroupCoordinator {
 
   async #load(): Promise<void> {
     await this.#log.load((record) => this.#loadRecord(record))
+    await this.#consumers.loaded()
     for (const [groupId, stored] of this.#stored) {
       // Sessions of members that were there run from now on; all other groups wait until somebody asks for them.
       if (!this.#core.readOnly && stored.members.some(({ wire }) => wire)) this.#group(groupId)
@@ -376,6 +441,8 @@ export class GroupCoordinator {
       if (decoded.value === null) this.#stored.delete(group)
       else this.#stored.set(group, groupMetadata(decoded.value))
       if (this.#core.readOnly) this.#groups.delete(group)
+    } else if (isConsumerRecord(decoded)) {
+      this.#consumers.replay(decoded)
     } else {
       this.#loadNewer(decoded, key)
     }
@@ -392,7 +459,7 @@ export class GroupCoordinator {
     }
   }
 
-  #loadNewer(record: Exclude<ReturnType<typeof decodeOffsetsRecord>, { kind: 'unknown' | 'offsetCommit' | 'groupMetadata' }>, key: Buffer): void {
+  #loadNewer(record: ShareGroupRecord, key: Buffer): void {
     const { groupId } = record.key
     let newer = this.#newer.get(groupId)
     const binary = key.toString('latin1')
@@ -401,22 +468,29 @@ export class GroupCoordinator {
       if (newer?.keys.size === 0) this.#newer.delete(groupId)
       return
     }
-    const type = record.kind.startsWith('share') ? 'share' : 'consumer'
-    if (newer === undefined) this.#newer.set(groupId, (newer = { type, epoch: 0, keys: new Set() }))
+    if (newer === undefined) this.#newer.set(groupId, (newer = { type: 'share', epoch: 0, keys: new Set() }))
     newer.keys.add(binary)
-    if (record.kind === 'consumerGroupMetadata' || record.kind === 'shareGroupMetadata') newer.epoch = record.value.epoch
+    if (record.kind === 'shareGroupMetadata') newer.epoch = record.value.epoch
   }
 
-  /** A group of the newer protocol has no members here: it goes on as a classic one, at its offsets. */
-  #convert(groupId: string, { keys }: NewerGroup): void {
-    this.#newer.delete(groupId)
-    const gone = [...keys].map((key) => ({ key: Buffer.from(key, 'latin1'), value: null }))
-    void this.#log.append(groupId, gone).catch(() => {})
+  /** A consumer group without members goes on as a classic one, at its offsets. */
+  #convert(group: ConsumerGroup): void {
+    void this.#log.append(group.groupId, this.#consumers.dissolve(group)).catch(() => {})
   }
 
+  /** It goes on as a consumer group. What waits to be stored of it is of no use any more. */
+  #forgetClassic(groupId: string): void {
+    this.#groups.delete(groupId)
+    const storing = this.#storing.get(groupId)
+    storing?.next?.settle(Promise.resolve())
+    if (storing !== undefined) storing.next = undefined
+  }
+
+  /** The classic group of a name. */
   #group(groupId: string): ClassicGroup | undefined {
     let group = this.#groups.get(groupId)
     if (group !== undefined) return group
+    if (this.#consumers.get(groupId) !== undefined) return undefined
     const stored = this.#stored.get(groupId)
     if (stored !== undefined) group = ClassicGroup.loaded(groupId, this.#world, stored)
     else if (this.#table.has(groupId) || this.#newer.has(groupId)) group = new ClassicGroup(groupId, this.#world)
@@ -471,6 +545,8 @@ export class GroupCoordinator {
   }
 
   #mayCommit(request: CommitRequest, transactional: boolean): KafkaErrorName {
+    const consumers = this.#consumers.get(request.groupId)
+    if (consumers !== undefined) return consumers.mayCommit(request, transactional)
     if (this.#newer.has(request.groupId) && request.generation >= 0) return 'UNKNOWN_MEMBER_ID'
     const group = this.#group(request.groupId)
     if (group !== undefined) return group.mayCommit(request, transactional)
@@ -542,6 +618,35 @@ export class GroupCoordinator {
     return result
   }
 
+  async #deleteConsumers(group: ConsumerGroup): Promise<{ error: KafkaErrorName; cause?: unknown }> {
+    const refused = await this.#writable()
+    if (refused !== undefined) return { error: refused }
+    return group.state === 'Empty' ? this.#eraseConsumers(group) : { error: 'NON_EMPTY_GROUP' }
+  }
+
+  async #eraseConsumers(group: ConsumerGroup): Promise<{ error: KafkaErrorName; cause?: unknown }> {
+    const { groupId } = group
+    const places = this.#table.all(groupId)
+    const gone = places.map(({ topic, partition }) => commitRecord(groupId, topic, partition, null))
+    const result = await this.#append(groupId, [...gone, ...this.#consumers.dissolve(group)])
+    if (result.error === 'NONE') for (const { topic, partition } of places) this.#table.remove(groupId, topic, partition)
+    return result
+  }
+
+  /** Offsets of a consumer group age from their commit, where no member reads the topic; without members and offsets the group goes. */
+  async #expireConsumers(group: ConsumerGroup, now: number): Promise<number> {
+    const { groupId } = group
+    const places = this.#table.all(groupId)
+    const subscribed = group.subscribedTopics()
+    const gone = places.filter(({ topic, partition, commitTimestamp, expireTimestamp }) => {
+      if (subscribed.has(topic) || this.#table.isPending(groupId, topic, partition)) return false
+      return expireTimestamp >= 0 ? now >= expireTimestamp : this.#isOld(commitTimestamp, now)
+    })
+    if (group.state === 'Empty' && gone.length === places.length && !this.#table.hasPending(groupId)) await this.#eraseConsumers(group)
+    else if (gone.length > 0) await this.#remove(groupId, gone)
+    return gone.length
+  }
+
   #isExpired(group: ClassicGroup, { topic, partition, commitTimestamp, expireTimestamp }: CommittedPlace, now: number): boolean {
     if (this.#table.isPending(group.groupId, topic, partition)) return false
     if (expireTimestamp >= 0) return group.state === 'Empty' && now >= expireTimestamp
@@ -554,6 +659,13 @@ export class GroupCoordinator {
   #isOld(since: number, now: number): boolean {
     return now - since >= (this.#core.options.offsetsRetentionMs ?? Infinity)
   }
+}
+
+type ReadRecord = Exclude<ReturnType<typeof decodeOffsetsRecord>, { kind: 'unknown' | 'offsetCommit' | 'groupMetadata' }>
+type ShareGroupRecord = Exclude<ReadRecord, ConsumerGroupRecord>
+
+function isConsumerRecord(record: ReadRecord): record is ConsumerGroupRecord {
+  return record.kind.startsWith('consumerGroup')
 }
 
 const noJoin: JoinAnswer = {

@@ -5,8 +5,8 @@
  */
 import { type KafkaErrorName } from '../../format/kafka-errors.ts'
 
-/** Kafka's states of a group. */
-export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead'
+/** Kafka's states of a group. `Assigning` and `Reconciling` are those of consumer groups of the newer protocol (KIP-848). */
+export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Assigning' | 'Reconciling' | 'Stable' | 'Dead'
 
 /** The client host of members of this process. */
 export const IN_PROCESS_HOST = 'in-process'
@@ -129,6 +129,8 @@ export interface CommitRequest {
   readonly memberId: string
   readonly generation: number
   readonly groupInstanceId?: string | null
+  /** The version of OffsetCommit that a client of the wire speaks. */
+  readonly version?: number
   readonly offsets: readonly OffsetToCommit[]
 }
 
@@ -145,7 +147,7 @@ export interface CommitResult {
 export interface GroupDescription {
   readonly groupId: string
   readonly state: GroupState
-  /** `classic`, or what a folder of Kafka's has of newer protocols. */
+  /** `consumer` for groups of the newer protocol (KIP-848); a folder of Kafka's may have share groups. */
   readonly type: 'classic' | 'consumer' | 'share'
   readonly protocolType: string
   /** The assignor that the members agreed on. */

@@ -17,13 +17,22 @@ interface Partitions {
 const NOBODY = -1
 
 /** Shares partitions so that counts differ by one at most where subscriptions allow it, and members keep what they own. */
-export function stickyAssignment(given: readonly AssignorMember[], counts: ReadonlyMap<string, number>): GroupAssignment {
+export function stickyAssignment(members: readonly AssignorMember[], counts: ReadonlyMap<string, number>): GroupAssignment {
+  return stickyShares(members, counts, true)
+}
+
+/** The same, where somebody else sees to it that nobody is given what another one still owns: all partitions go to somebody. */
+export function uniformAssignment(members: readonly AssignorMember[], counts: ReadonlyMap<string, number>): GroupAssignment {
+  return stickyShares(members, counts, false)
+}
+
+function stickyShares(given: readonly AssignorMember[], counts: ReadonlyMap<string, number>, holdBack: boolean): GroupAssignment {
   const members = [...given].sort((a, b) => compareNames(a.memberId, b.memberId))
   const partitions = inARow(members, counts)
   const claimed = claims(members, partitions)
   const share = equalSubscriptions(members) ? sharedEqually : balanced
   const owners = share(members, partitions, claimed.owners)
-  for (let at = 0; at < owners.length; at++) if (isHeldByOther(claimed, at, owners[at]!)) owners[at] = NOBODY
+  if (holdBack) for (let at = 0; at < owners.length; at++) if (isHeldByOther(claimed, at, owners[at]!)) owners[at] = NOBODY
   return assignmentOf(members, partitions, owners)
 }
 
