@@ -68,7 +68,8 @@ function offsets(core: LogCore): HouseTask {
   return {
     name: 'offsets',
     everyMs: OFFSETS_CHECK_MS,
-    wanted: () => (core.options.offsetsRetentionMs ?? Infinity) < Infinity && core.hasGroups,
+    // Commits of old clients say themselves how long they are to be kept.
+    wanted: () => core.hasGroups,
     async run() {
       await (await core.groups()).expireOffsets(core.env.clock.now())
     },
