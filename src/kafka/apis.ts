@@ -2,6 +2,9 @@
  * The APIs that are served, by number. What a client is told of versions is computed from this list.
  */
 import { type AnyApi } from './api.ts'
+import { produce } from './apis/00-produce.ts'
+import { fetch } from './apis/01-fetch.ts'
+import { listOffsets } from './apis/02-list-offsets.ts'
 import { metadata } from './apis/03-metadata.ts'
 import { offsetCommit } from './apis/08-offset-commit.ts'
 import { offsetFetch } from './apis/09-offset-fetch.ts'
@@ -15,7 +18,9 @@ import { listGroups } from './apis/16-list-groups.ts'
 import { saslHandshake } from './apis/17-sasl-handshake.ts'
 import { apiVersions } from './apis/18-api-versions.ts'
 import { deleteTopics } from './apis/20-delete-topics.ts'
+import { deleteRecords } from './apis/21-delete-records.ts'
 import { initProducerId } from './apis/22-init-producer-id.ts'
+import { offsetForLeaderEpoch } from './apis/23-offset-for-leader-epoch.ts'
 import { addPartitionsToTxn } from './apis/24-add-partitions-to-txn.ts'
 import { addOffsetsToTxn } from './apis/25-add-offsets-to-txn.ts'
 import { endTxn } from './apis/26-end-txn.ts'
@@ -43,6 +48,9 @@ import { describeTopicPartitions } from './apis/75-describe-topic-partitions.ts'
 
 /** All of them. */
 export const apis: readonly AnyApi[] = [
+  produce,
+  fetch,
+  listOffsets,
   metadata,
   offsetCommit,
   offsetFetch,
@@ -56,7 +64,9 @@ export const apis: readonly AnyApi[] = [
   saslHandshake,
   apiVersions,
   deleteTopics,
+  deleteRecords,
   initProducerId,
+  offsetForLeaderEpoch,
   addPartitionsToTxn,
   addOffsetsToTxn,
   endTxn,

@@ -115,7 +115,7 @@ export class RawReads {
   read(options: RawReadOptions): RawBatches | Promise<RawBatches> {
     const read = this.#begin(options)
     const { tail } = this.#source
-    if (read.from >= read.end) return this.#done(read)
+    if (read.from >= read.end || (read.maxBytes <= 0 && !read.minOneBatch)) return this.#done(read)
     if (read.from < tail.baseOffset) return this.#readFiles(read)
     this.#readTail(read)
     return this.#done(read)

@@ -1,0 +1,292 @@
+/*
+ * One Produce request: each batch is checked, appended as it came, and answered when it is as durable as its topic asks. All are appended
+ * before any is waited for, so that one round stores them all.
+ *
+ * Requests of one connection are begun before those in front of them are answered. Where one has to wait before it can append (a topic is
+ * being opened, a transaction asked about, the log's buffer is full), those behind it wait for their turn: the batches of a producer are
+ * numbered. Which error is for what is Kafka's (KafkaApis.handleProduceRequest, ReplicaManager.appendRecords).
+ */
+import { type Timer } from '../base/clock.ts'
+import { isLogError } from '../base/errors.ts'
+import { type KafkaErrorName, kafkaErrors } from '../format/kafka-errors.ts'
+import { NO_UUID } from '../format/schema.ts'
+import { type PartitionLog } from '../log/partition-log.ts'
+import { type TopicEntry } from '../topics/catalog.ts'
+import { isInternalTopic } from '../topics/internal-topics.ts'
+import { type Answered, NO_ANSWER, type RequestContext } from './api.ts'
+import { type PartitionProduced, type ProduceRequest, type ProduceResponse } from './apis/00-produce.ts'
+import { LeaderHints, ledPartition } from './led-partitions.ts'
+import { type Peer } from './peer.ts'
+import { type ProduceFailure, produceFailure, unverified } from './produce-failure.ts'
+import { type BatchProducer, onlyBatch, transactionProducer } from './produced-batch.ts'
+
+/** From here on answers name the leader. */
+const LEADERS_FROM = 10
+/** From here on a batch makes its partition a part of the transaction. */
+const IMPLICIT_TRANSACTIONS_FROM = 12
+/** What Kafka's own tools call themselves when they may write to internal topics. */
+const ADMIN_CLIENT_ID = '__admin_client'
+
+/** The last request of a connection that waits, or appends after one that waits. */
+const turns = new WeakMap<Peer, Promise<void>>()
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** A partition of the request. */
+interface Part {
+  readonly entry: TopicEntry
+  readonly answer: Mutable<PartitionProduced>
+  readonly batch: Buffer
+  /** Of a batch of a transaction. */
+  readonly producer: BatchProducer | undefined
+  log: PartitionLog | undefined
+  /** −1 as long as nothing is appended. */
+  lastOffset: number
+}
+
+/** One Produce request under way. */
+export class Production {
+  readonly #request: ProduceRequest
+  readonly #context: RequestContext
+  readonly #response: ProduceResponse
+  /** Those that may still succeed. */
+  #parts: Part[] = []
+  readonly #hints: LeaderHints
+  #failed = false
+  #deadline: number | undefined
+
+  constructor(request: ProduceRequest, context: RequestContext) {
+    this.#request = request
+    this.#context = context
+    this.#hints = new LeaderHints(context)
+    this.#response = { responses: request.topicData.map((topic) => ({ name: topic.name, topicId: topic.topicId, partitionResponses: this.#take(topic) })) }
+  }
+
+  /** Stores what is asked, and answers. */
+  answer(): Answered<ProduceResponse> {
+    const refused = this.#refusal()
+    if (refused !== undefined) for (const { answer } of this.#parts.splice(0)) this.#fail(answer, { error: refused })
+    const { connection } = this.#context
+    const before = turns.get(connection)
+    const stored = before === undefined ? this.#store() : before.then(() => this.#store())
+    if (stored === undefined) return this.#acknowledged()
+    const turn = stored.then(() => { if (turns.get(connection) === turn) turns.delete(connection) })
+    turns.set(connection, turn)
+    return stored.then(() => this.#acknowledged())
+  }
+
+  /** The answers for one topic, as far as they are known at once; partitions that may succeed get into `#parts`. */
+  #take({ name, topicId, partitionData }: ProduceRequest['topicData'][number]): PartitionProduced[] {
+    const { cluster, connection, version } = this.#context
+    const byId = topicId !== NO_UUID || version >= 13
+    const entry = byId ? cluster.topicById(topicId) : cluster.topic(name)
+    const unknown = byId ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION'
+    const topic = entry?.name ?? name
+    const allowed = (byId && entry === undefined) || cluster.authorizer.allows(connection, 'WRITE', 'TOPIC', topic)
+    return partitionData.map(({ index, records }) => {
+      const answer: Mutable<PartitionProduced> = { index, errorCode: kafkaErrors.NONE, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 }
+      if (!allowed) this.#fail(answer, { error: 'TOPIC_AUTHORIZATION_FAILED' })
+      else if (entry === undefined) this.#fail(answer, { error: unknown })
+      else if (index < 0 || index >= entry.partitions) this.#fail(answer, { error: 'UNKNOWN_TOPIC_OR_PARTITION' })
+      else {
+        const batch = onlyBatch(records, version)
+        if (typeof batch === 'string') this.#fail(answer, { error: batch })
+        else this.#parts.push({ entry, answer, batch, producer: transactionProducer(batch), log: undefined, lastOffset: -1 })
+      }
+      return answer
+    })
+  }
+
+  /** The error of the whole request. */
+  #refusal(): KafkaErrorName | undefined {
+    const { acks, transactionalId } = this.#request
+    const { cluster, connection } = this.#context
+    let sender: BatchProducer | undefined
+    for (const { producer } of this.#parts) {
+      if (producer === undefined) continue
+      if (sender === undefined) {
+        if (transactionalId === null) return 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED'
+        if (!cluster.authorizer.allows(connection, 'WRITE', 'TRANSACTIONAL_ID', transactionalId)) return 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED'
+      } else if (sender.producerId !== producer.producerId || sender.producerEpoch !== producer.producerEpoch) return 'INVALID_PRODUCER_ID_MAPPING'
+      sender = producer
+    }
+    return acks >= -1 && acks <= 1 ? undefined : 'INVALID_REQUIRED_ACKS'
+  }
+
+  /** Appends everything; at once where nothing has to be waited for. */
+  #store(): Promise<void> | undefined {
+    const { cluster } = this.#context
+    const waits = this.#parts.some(({ entry }) => cluster.openNow(entry.name) === undefined)
+    if (waits) return this.#openAll().then(() => this.#appendOrVerify())
+    return this.#appendOrVerify()
+  }
+
+  async #openAll(): Promise<void> {
+    const { cluster } = this.#context
+    for (const name of new Set(this.#parts.map(({ entry }) => entry.name))) {
+      try {
+        await cluster.open(name)
+      } catch (error) {
+        for (const part of this.#parts) if (part.entry.name === name) this.#drop(part, this.#failureOf(error))
+      }
+    }
+  }
+
+  #appendOrVerify(): Promise<void> | undefined {
+    let unsure = false
+    for (const part of this.#parts) {
+      this.#findLog(part)
+      const { log, producer } = part
+      if (log !== undefined && producer !== undefined && !log.isTransactionOpen(producer.producerId, producer.producerEpoch)) unsure = true
+    }
+    return unsure ? this.#verify().then(() => this.#appendAll()) : this.#appendAll()
+  }
+
+  #findLog(part: Part): void {
+    const { entry, answer } = part
+    const { cluster, clientId, version } = this.#context
+    const led = ledPartition(this.#context, cluster.openNow(entry.name), answer.index)
+    if (isInternalTopic(entry.name) && clientId !== ADMIN_CLIENT_ID) this.#drop(part, { error: 'INVALID_TOPIC_EXCEPTION' })
+    else if (typeof led !== 'string') part.log = led
+    else {
+      if (led === 'NOT_LEADER_OR_FOLLOWER' && version >= LEADERS_FROM) answer.currentLeader = this.#hints.of(entry, answer.index)
+      this.#drop(part, { error: led })
+    }
+  }
+
+  /** Asks whether the partitions are parts of the transaction, or makes them so. */
+  async #verify(): Promise<void> {
+    const { cluster, version } = this.#context
+    const asked = this.#parts.filter(({ log, producer }) => {
+      return log !== undefined && producer !== undefined && !log.isTransactionOpen(producer.producerId, producer.producerEpoch)
+    })
+    const results = await cluster.transactions.addPartitions({
+      transactionalId: this.#request.transactionalId!, ...asked[0]!.producer!,
+      partitions: asked.map(({ entry, answer }) => ({ topic: entry.name, partition: answer.index })),
+      ...(version >= IMPLICIT_TRANSACTIONS_FROM ? { version: 2 } : { verifyOnly: true }),
+    })
+    asked.forEach((part, index) => {
+      const { error } = results[index]!
+      if (error !== 'NONE') this.#drop(part, unverified(error, version))
+    })
+  }
+
+  #appendAll(): Promise<void> | undefined {
+    for (let index = 0; index < this.#parts.length; index++) if (!this.#append(this.#parts[index]!)) return this.#appendRest(index)
+    return undefined
+  }
+
+  /** The log's buffer is full: appends from a place in the list on as there is room. */
+  async #appendRest(index: number): Promise<void> {
+    for (; index < this.#parts.length; index++) {
+      const part = this.#parts[index]!
+      while (!this.#append(part)) {
+        if (await this.#room()) continue
+        this.#drop(part, { error: 'REQUEST_TIMED_OUT' })
+        break
+      }
+    }
+  }
+
+  /** False when the buffer is full: nothing happened. */
+  #append(part: Part): boolean {
+    const { log, batch, answer } = part
+    if (log === undefined) return true
+    try {
+      const { baseOffset, lastOffset, duplicate, timestamp } = log.appendBatch(batch, 'client')
+      part.lastOffset = lastOffset
+      answer.baseOffset = baseOffset
+      answer.logStartOffset = log.startOffset
+      // Of what came before Kafka tells the time in any case.
+      if (duplicate || log.stampsRecords) answer.logAppendTimeMs = timestamp
+    } catch (error) {
+      if (isLogError(error, 'LOG_BUFFER_FULL')) return false
+      this.#drop(part, this.#failureOf(error, log))
+    }
+    return true
+  }
+
+  /** Resolves when there is room in the buffer: true; false when the time of the request is over, or nobody waits for it any more. */
+  #room(): Promise<boolean> {
+    const { cluster: { clock, core }, signal } = this.#context
+    this.#deadline ??= clock.monotonic() + this.#request.timeoutMs
+    const left = this.#deadline - clock.monotonic()
+    if (left <= 0 || signal.aborted) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      const stop = (): void => done(false)
+      const timer = clock.setTimer(stop, left)
+      const done = (free: boolean): void => {
+        timer.cancel()
+        signal.removeEventListener('abort', stop)
+        resolve(free)
+      }
+      signal.addEventListener('abort', stop, { once: true })
+      core.env.buffer.whenFree(() => done(true))
+    })
+  }
+
+  /** Answers once everything that was appended is durable. */
+  #acknowledged(): Answered<ProduceResponse> {
+    const { acks } = this.#request
+    const waits: Promise<void>[] = []
+    for (const part of this.#parts) {
+      const { log, lastOffset } = part
+      if (log === undefined || lastOffset < log.durableOffset) continue
+      waits.push(log.durable(lastOffset).catch((error: unknown) => this.#lost(part, error)))
+    }
+    if (acks === 0) {
+      if (this.#failed) this.#context.connection.close('a request that asked for no answer failed')
+      return NO_ANSWER
+    }
+    if (waits.length === 0) return this.#whole()
+    const all = waits.length === 1 ? waits[0]! : Promise.all(waits)
+    return (acks === 1 ? all : this.#inTime(all)).then(() => this.#whole())
+  }
+
+  /** Whoever asks for all replicas waits no longer than it says. */
+  #inTime(all: Promise<unknown>): Promise<unknown> {
+    const { clock } = this.#context.cluster
+    return new Promise((resolve) => {
+      const timer: Timer = clock.setTimer(() => {
+        for (const { log, lastOffset, answer } of this.#parts) {
+          if (log !== undefined && lastOffset >= log.durableOffset) answer.errorCode ||= kafkaErrors.REQUEST_TIMED_OUT
+        }
+        resolve(undefined)
+      }, Math.max(0, this.#request.timeoutMs))
+      void all.then(() => {
+        timer.cancel()
+        resolve(undefined)
+      })
+    })
+  }
+
+  #whole(): ProduceResponse {
+    return { ...this.#response, nodeEndpoints: this.#hints.endpoints }
+  }
+
+  #lost(part: Part, error: unknown): void {
+    part.answer.baseOffset = -1
+    part.answer.logAppendTimeMs = -1
+    this.#fail(part.answer, this.#failureOf(error))
+  }
+
+  #failureOf(error: unknown, log?: PartitionLog): ProduceFailure {
+    const { cluster, connection } = this.#context
+    if (!isLogError(error)) cluster.tell({ type: 'request-failed', connection: connection.id, api: 'Produce', cause: error })
+    return produceFailure(error, log)
+  }
+
+  /** The partition has failed before anything was appended to it. */
+  #drop(part: Part, failure: ProduceFailure): void {
+    part.log = undefined
+    this.#fail(part.answer, failure)
+  }
+
+  #fail(answer: Mutable<PartitionProduced>, { error, logStartOffset = -1, recordErrors = [], errorMessage }: ProduceFailure): void {
+    this.#failed = true
+    answer.errorCode = kafkaErrors[error]
+    answer.logStartOffset = logStartOffset
+    answer.recordErrors = recordErrors
+    answer.errorMessage = errorMessage ?? null
+  }
+}
