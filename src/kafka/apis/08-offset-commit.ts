@@ -96,7 +96,7 @@ async function committed(
   { cluster, version }: RequestContext,
 ): Promise<readonly { readonly topic: string; readonly partition: number; readonly error: KafkaErrorName }[]> {
   const groups = await cluster.groups()
-  const results = await groups.commitOffsets({ groupId, memberId, generation, groupInstanceId, offsets })
+  const results = await groups.commitOffsets({ groupId, memberId, generation, groupInstanceId, version, offsets })
   // Newer clients are told apart what is of another generation and what is no group at all.
   const isGone = version >= 9 && results[0]?.error === 'ILLEGAL_GENERATION' && groups.describe(groupId) === undefined
   return isGone ? results.map(({ topic, partition }) => ({ topic, partition, error: 'GROUP_ID_NOT_FOUND' as const })) : results

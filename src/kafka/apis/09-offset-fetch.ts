@@ -104,9 +104,9 @@ function asGroups({ groupId, topics, groups }: Request, { version }: RequestCont
 }
 
 function fetched(asked: Asked, requireStable: boolean, groups: GroupCoordinator, context: RequestContext): Answer {
-  const { groupId, topics } = asked
-  const refused = groupRefusal(context, 'DESCRIBE', groupId, { named: false })
-  if (refused !== undefined) return failed(asked, kafkaErrors[refused], context)
+  const { groupId, memberId, memberEpoch, topics } = asked
+  const refused = groupRefusal(context, 'DESCRIBE', groupId, { named: false }) ?? groups.checkMember(groupId, memberId, memberEpoch)
+  if (refused !== 'NONE') return failed(asked, kafkaErrors[refused], context)
   return {
     groupId, errorCode: kafkaErrors.NONE,
     topics: topics === null ? fetchedAll(groupId, requireStable, groups, context) : fetchedOf(groupId, topics, requireStable, groups, context),
