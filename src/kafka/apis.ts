@@ -42,6 +42,7 @@ import { updateFeatures } from './apis/57-update-features.ts'
 import { describeCluster } from './apis/60-describe-cluster.ts'
 import { describeProducers } from './apis/61-describe-producers.ts'
 import { describeTransactions } from './apis/65-describe-transactions.ts'
+import { listTransactions } from './apis/66-list-transactions.ts'
 import { getTelemetrySubscriptions } from './apis/71-get-telemetry-subscriptions.ts'
 import { pushTelemetry } from './apis/72-push-telemetry.ts'
 import { describeTopicPartitions } from './apis/75-describe-topic-partitions.ts'
@@ -88,6 +89,7 @@ export const apis: readonly AnyApi[] = [
   describeCluster,
   describeProducers,
   describeTransactions,
+  listTransactions,
   getTelemetrySubscriptions,
   pushTelemetry,
   describeTopicPartitions,
