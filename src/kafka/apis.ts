@@ -43,6 +43,8 @@ import { describeCluster } from './apis/60-describe-cluster.ts'
 import { describeProducers } from './apis/61-describe-producers.ts'
 import { describeTransactions } from './apis/65-describe-transactions.ts'
 import { listTransactions } from './apis/66-list-transactions.ts'
+import { consumerGroupHeartbeat } from './apis/68-consumer-group-heartbeat.ts'
+import { consumerGroupDescribe } from './apis/69-consumer-group-describe.ts'
 import { getTelemetrySubscriptions } from './apis/71-get-telemetry-subscriptions.ts'
 import { pushTelemetry } from './apis/72-push-telemetry.ts'
 import { describeTopicPartitions } from './apis/75-describe-topic-partitions.ts'
@@ -90,6 +92,8 @@ export const apis: readonly AnyApi[] = [
   describeProducers,
   describeTransactions,
   listTransactions,
+  consumerGroupHeartbeat,
+  consumerGroupDescribe,
   getTelemetrySubscriptions,
   pushTelemetry,
   describeTopicPartitions,
