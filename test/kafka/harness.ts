@@ -16,8 +16,8 @@ export interface TestListener {
   readonly log: CommitLog
   readonly kafka: KafkaListener
   readonly events: ListenerEvent[]
-  /** Another client, connected to a broker. */
-  client(broker?: number): Promise<RawClient>
+  /** Another client, connected to a broker, at the listener with this name or the first one. */
+  client(broker?: number, listener?: string): Promise<RawClient>
 }
 
 /** Opens a log in memory to clients. */
@@ -30,7 +30,11 @@ export async function startListener(given: ListenOptions & { readonly log?: Memo
     await kafka.close()
     await log.close()
   })
-  return { log, kafka, events, client: (broker = 0) => RawClient.connect(kafka.brokers[broker]!.port) }
+  const port = (broker: number, listener?: string): number => {
+    const { port: first, listeners } = kafka.brokers[broker]!
+    return listener === undefined ? first : Number(listeners[listener]!.replace(/.*:/, ''))
+  }
+  return { log, kafka, events, client: (broker = 0, listener) => RawClient.connect(port(broker, listener)) }
 }
 
 /** A client of one connection. */
@@ -39,6 +43,7 @@ export class RawClient {
   readonly #waiting = new Map<number, (frame: Buffer) => void>()
   #received: Buffer = Buffer.alloc(0)
   #correlationId = 0
+  #next: ((frame: Buffer) => void) | undefined
   /** Resolves when the connection is gone. */
   readonly closed: Promise<void>
   /** The client id that it sends. */
@@ -55,6 +60,11 @@ export class RawClient {
   static async connect(port: number): Promise<RawClient> {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true })
     await new Promise<void>((resolve, reject) => void socket.once('connect', resolve).once('error', reject))
+    return new RawClient(socket)
+  }
+
+  /** A client on a socket that is connected: one that speaks TLS. */
+  static on(socket: Socket): RawClient {
     return new RawClient(socket)
   }
 
@@ -96,6 +106,11 @@ export class RawClient {
     return writer.written()
   }
 
+  /** The next frame, whatever it is, its length in front: for answers without a header. */
+  next(): Promise<Buffer> {
+    return new Promise((resolve) => { this.#next = resolve })
+  }
+
   /** Sends bytes as they are. */
   send(bytes: Uint8Array): void {
     this.#socket.write(bytes)
@@ -122,6 +137,11 @@ export class RawClient {
       if (this.#received.length < end) return
       const frame = this.#received.subarray(0, end)
       this.#received = this.#received.subarray(end)
+      if (this.#next !== undefined) {
+        this.#next(frame)
+        this.#next = undefined
+        continue
+      }
       const correlationId = getInt32(frame, 4)
       this.#waiting.get(correlationId)?.(frame)
       this.#waiting.delete(correlationId)
