@@ -38,7 +38,8 @@ export class Commits<K, V> {
 
   /** Commits what finished in these lanes. What fails was finished and comes again, as after a crash. */
   async now(lanes: readonly Lane<K, V>[]): Promise<void> {
-    await this.settled()
+    // Not by `settled`: between its end and ours another one could begin.
+    while (this.running !== undefined) await this.running.catch(() => {})
     await this.run(lanes).catch(() => {})
   }
 

@@ -171,8 +171,8 @@ export class ConsumeLoop<K, V> {
   private async revoked(places: readonly Place[]): Promise<void> {
     const lanes = this.lanesOf(places)
     const deadline = this.options.clock.monotonic() + this.options.drainMs
-    // A stop has waited already.
-    if (this.state === 'running') await this.drain(lanes, () => deadline)
+    // A stop that is under way may end it sooner.
+    await this.drain(lanes, () => Math.min(deadline, this.stopBefore))
     await this.commits.now(lanes)
     this.drop(lanes, tooLate('its partition was given to another member'))
   }
@@ -214,6 +214,7 @@ export class ConsumeLoop<K, V> {
     }
     for (const [name, of] of this.lanes) if (of.some((lane) => lane.state === 'closed')) this.lanes.delete(name)
     this.wake()
+    this.look()
   }
 
   // The end

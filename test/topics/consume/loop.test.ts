@@ -329,6 +329,73 @@ test('a partition that is revoked waits for what is in hand, commits it and hand
   expect(group.committed.get(0)!.offset).toBe(6)
 })
 
+test('a partition that is revoked while the loop stops waits for what is in hand as well, and the stop ends with the last of it', async () => {
+  const { group } = await filled(numbered(4, (index) => `k${index}`), 2)
+  await group.topic.send({ key: 'other', value: 'other', partition: 1 })
+  const doors = new Doors()
+  const loop = group.loop(doors.handler)
+  loop.start()
+  const [member] = group.members
+  await member!.assign(0, 1)
+  await turns()
+  const stopped = loop.stop(30_000)
+  let given = false
+  const revoked = member!.revoke(0).then(() => { given = true })
+  await turns()
+  await doors.finish('other')
+  for (const value of ['0', '1', '2']) await doors.finish(value)
+  expect(given).toBe(false)
+  await doors.finish('3')
+  await revoked
+  expect(group.committed.get(0)).toMatchObject({ offset: 4 })
+  // The clock stands still: nothing of it waits for its deadline.
+  await stopped
+  expect(group.committed.get(1)).toMatchObject({ offset: 1 })
+})
+
+test('a stop that waits for a partition ends when that is lost, and one whose deadline passed takes a revocation with it', async () => {
+  const { group, clock } = await filled(numbered(2, (index) => `k${index}`))
+  const doors = new Doors()
+  const [lost, late] = [group.loop(doors.handler), group.loop(doors.handler)]
+  for (const loop of [lost, late]) loop.start()
+  await group.members[0]!.assign(0)
+  await turns()
+  const stopped = lost.stop(30_000)
+  await turns()
+  group.members[0]!.lose(0)
+  await stopped
+  await group.members[1]!.assign(0)
+  await turns()
+  const stopping = late.stop(500)
+  const revoked = group.members[1]!.revoke(0)
+  await turns()
+  await clock.advance(500)
+  await revoked
+  await stopping
+})
+
+test('commits of a loop follow each other, whoever asks for them', async () => {
+  const { group } = await filled(numbered(6, (index) => `k${index}`), 2)
+  await group.topic.send({ key: 'other', value: 'other', partition: 1 })
+  let underWay = 0
+  let most = 0
+  group.beforeCommit = async () => {
+    most = Math.max(most, ++underWay)
+    await turns()
+    underWay--
+  }
+  const doors = new Doors()
+  const loop = group.loop(doors.handler)
+  loop.start()
+  const [member] = group.members
+  await member!.assign(0, 1)
+  await turns()
+  for (const value of ['other', '0', '1', '2', '3', '4', '5']) await doors.finish(value)
+  await Promise.all([member!.revoke(0), member!.revoke(1), loop.stop(1000)])
+  expect(most).toBe(1)
+  expect([...group.committed.values()].map(({ offset }) => offset)).toEqual([6, 1])
+})
+
 test('a handler that never returns does not hold a rebalance for ever, and what it does later is told to nobody', async () => {
   const { group, clock } = await filled(numbered(3, (index) => `k${index}`))
   const doors = new Doors()
