@@ -40,11 +40,17 @@ export class GroupMembership implements Membership {
     return this.#member.owns(place)
   }
 
-  /** What is committed when it counts: by itself, or within a transaction. */
+  /**
+   * What is committed when it counts: by itself, or within a transaction. A partition of the retry topic is its own with that of the source.
+   *
+   * @throws LogError `LOG_MEMBER_UNKNOWN`, `LOG_GENERATION_STALE` for a partition that it has given back
+   */
   request(entries: readonly CommitEntry[]): CommitRequest {
-    const { group, instanceId = null } = this.#options
+    const { group, topic, instanceId = null } = this.#options
     const { memberId, generation } = this.#member
     if (memberId === '') throw groupError('UNKNOWN_MEMBER_ID', group)
+    const given = entries.find(({ partition }) => !this.#member.owns({ topic, partition }))
+    if (given !== undefined) throw groupError('ILLEGAL_GENERATION', group, given)
     return { groupId: group, memberId, generation, groupInstanceId: instanceId, offsets: entries }
   }
 
