@@ -99,8 +99,11 @@ export class Writer {
   #keyed: boolean
   /** Whose the open batch is; undefined for records outside transactions. */
   #part: TransactionPart | undefined
-  /** The transactions of this process that have records here and no marker yet. */
-  readonly #open = new Map<bigint, TransactionPart>()
+  /**
+   * By producer: the transactions of this process that have records here and no marker yet. A producer keeps its place, with undefined, for its
+   * next one: where keys come and go, each table of a Map refers to the next, and all that were ever in it stay until a full collection.
+   */
+  readonly #open = new Map<bigint, TransactionPart | undefined>()
   readonly #ahead: RoomAhead
   #epoch: number
   #nextOffset: number
@@ -265,7 +268,7 @@ export class Writer {
   endTransaction(marker: TransactionEnd): number {
     this.sealOpen()
     if (this.#state === 'open' && !this.#parts.producers.isOpen(marker.producerId)) {
-      this.#open.delete(marker.producerId)
+      this.#forgetPart(marker.producerId)
       return -1
     }
     if (this.#state !== 'open') this.#refuse()
@@ -284,7 +287,7 @@ export class Writer {
       ofTransaction: true, position: -1,
     })
     this.#nextOffset = offset + 1
-    this.#open.delete(producerId)
+    this.#forgetPart(producerId)
     if (this.#schedule.dueMs > 0) this.#schedule.within(0)
     this.#relieve()
     return offset
@@ -871,9 +874,14 @@ export class Writer {
     this.#waiters.fail(offset, error)
   }
 
+  /** A transaction has ended, perhaps one of a client, of which nothing is known here. */
+  #forgetPart(producerId: bigint): void {
+    if (this.#open.has(producerId)) this.#open.set(producerId, undefined)
+  }
+
   /** Transactions with records at or past `offset` have lost some. */
   #loseTransactions(offset: number, error: LogError): void {
-    for (const part of this.#open.values()) if (part.lastOffset >= offset) part.lost ??= error
+    for (const part of this.#open.values()) if (part !== undefined && part.lastOffset >= offset) part.lost ??= error
   }
 
   get #where(): { topic: string; partition: number } {

@@ -38,7 +38,11 @@ export class LocalTransactions implements TransactionEnder {
   readonly #core: LogCore
   readonly #slots: ProducerSlots
   readonly #states: StateLog
-  readonly #open = new Set<Transaction>()
+  /**
+   * Each at its `place`. Not a Set: where members come and go, each of its tables refers to the next, so one that has grown old keeps all that
+   * were ever open in memory until a full collection.
+   */
+  readonly #open: Transaction[] = []
   readonly #named = new Map<string, Transaction>()
   /** Ends that are under way. */
   readonly #ending = new Set<Promise<unknown>>()
@@ -53,7 +57,7 @@ export class LocalTransactions implements TransactionEnder {
   }
 
   /** The transactions that are open. */
-  get open(): ReadonlySet<Transaction> {
+  get open(): readonly Transaction[] {
     return this.#open
   }
 
@@ -68,9 +72,9 @@ export class LocalTransactions implements TransactionEnder {
    * @throws LogError `LOG_TXN_CONCURRENT` when too many are open; `LOG_CLOSED`, `LOG_DISK_FULL`
    */
   begin(options: BeginOptions, life: Life): Transaction | Promise<Transaction> {
-    if (this.#open.size >= MOST_OPEN_TRANSACTIONS) {
-      const message = `${this.#open.size} transactions are open already: end some first`
-      throw new LogError('LOG_TXN_CONCURRENT', message, { open: this.#open.size, limit: MOST_OPEN_TRANSACTIONS })
+    if (this.#open.length >= MOST_OPEN_TRANSACTIONS) {
+      const message = `${this.#open.length} transactions are open already: end some first`
+      throw new LogError('LOG_TXN_CONCURRENT', message, { open: this.#open.length, limit: MOST_OPEN_TRANSACTIONS })
     }
     const slot = this.#slots.take()
     return slot instanceof Promise ? slot.then((taken) => this.#begin(taken, options, life)) : this.#begin(slot, options, life)
@@ -80,7 +84,7 @@ export class LocalTransactions implements TransactionEnder {
     this.#checkAlive()
     const transaction = new Transaction(this, slot, { transactionalId, timeoutMs, clock: this.#core.env.clock, life })
     this.#abortAtEndOf(life)
-    this.#open.add(transaction)
+    transaction.place = this.#open.push(transaction) - 1
     if (transactionalId !== undefined) this.#named.set(transactionalId, transaction)
     this.#watch(timeoutMs)
     return transaction
@@ -91,7 +95,7 @@ export class LocalTransactions implements TransactionEnder {
     if (this.#watched.has(life)) return
     this.#watched.add(life)
     life.onEnd(() => {
-      for (const transaction of this.#open) if (transaction.life === life) void this.fence(transaction, life.closedError())
+      for (const transaction of [...this.#open]) if (transaction.life === life) void this.fence(transaction, life.closedError())
     })
   }
 
@@ -140,7 +144,7 @@ export class LocalTransactions implements TransactionEnder {
     this.#closed = true
     this.#timer?.cancel()
     const reason = new LogError('LOG_CLOSED', `the log ${this.#core.folder} is closed: its transaction was aborted`)
-    for (const transaction of this.#open) void this.fence(transaction, reason)
+    for (const transaction of [...this.#open]) void this.fence(transaction, reason)
     await Promise.allSettled([...this.#open].map(({ ending }) => ending))
     // What cannot be stored now is told by the next open.
     this.#core.markers.close()
@@ -292,10 +296,20 @@ export class LocalTransactions implements TransactionEnder {
   /** @param free  none of its markers is missing: its producer may go on */
   #ended(transaction: Transaction, status: 'committed' | 'aborted', free: boolean): void {
     transaction.status_ = status
-    this.#open.delete(transaction)
+    this.#leave(transaction)
     const { transactionalId } = transaction
     if (transactionalId !== undefined && this.#named.get(transactionalId) === transaction) this.#named.delete(transactionalId)
     if (free) this.#slots.give(transaction.slot)
+  }
+
+  /** The last of the open ones takes its place. */
+  #leave(transaction: Transaction): void {
+    const { place } = transaction
+    if (this.#open[place] !== transaction) return
+    const last = this.#open.pop()!
+    if (last === transaction) return
+    this.#open[place] = last
+    last.place = place
   }
 
   #track<T>(work: Promise<T>): Promise<T> {
@@ -320,7 +334,7 @@ export class LocalTransactions implements TransactionEnder {
   #abortLate(): void {
     const now = this.#core.env.clock.monotonic()
     let next = Infinity
-    for (const transaction of this.#open) {
+    for (const transaction of [...this.#open]) {
       if (transaction.status_ !== 'open') continue
       if (transaction.deadline > now) next = Math.min(next, transaction.deadline - now)
       else void this.fence(transaction, new LogError('LOG_TXN_TIMED_OUT', 'the transaction was open for longer than its timeoutMs and was aborted'))

@@ -79,6 +79,8 @@ export class Transaction {
   readonly parts = new Map<PartitionLog, TransactionPart>()
   /** @internal */
   status_: TransactionStatus = 'open'
+  /** @internal Where it is among those that are open. */
+  place = -1
   /** @internal Why it can only be aborted. */
   failure: unknown
   /** @internal Sends and offset commits under way. */
