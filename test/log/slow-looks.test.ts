@@ -123,7 +123,7 @@ const shapes: readonly (Shape & { readonly what: string })[] = [
 ]
 
 for (const { what, ...shape } of shapes) {
-  test(`a reader that is overtaken, between a look at the mark and one at the folder, by a compaction of segments ${what}, skips nothing`, async () => {
+  test(`a reader that is overtaken between its looks at mark and folder, by a compaction of segments ${what}, skips nothing`, async () => {
     let call = 0
     const wrong: string[] = []
     while (await lookAt(call, shape).catch((error: Error) => { wrong.push(`${call}: ${error.message}`); return true })) call++

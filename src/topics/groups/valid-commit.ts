@@ -3,6 +3,7 @@
  */
 import { LogError } from '../../base/errors.ts'
 import { type PartitionLog } from '../../log/partition-log.ts'
+import { FinishedSet, FinishedSetWriter } from '../consume/finished-set.ts'
 import { type CommittedOffset } from './offset-table.ts'
 
 /**
@@ -15,7 +16,16 @@ export function validCommit(log: PartitionLog, committed: CommittedOffset): Comm
   const valid = Math.max(kept, log.startOffset)
   if (valid === offset) return committed
   // What was finished above it was finished in another history, when it was cut.
-  return { ...committed, offset: valid, finished: kept < offset ? undefined : committed.finished }
+  return { ...committed, offset: valid, finished: kept < offset ? undefined : finishedFrom(valid, committed) }
+}
+
+/** What is finished at or above an offset, told from there on. */
+function finishedFrom(base: number, { offset, finished }: CommittedOffset): Buffer | undefined {
+  if (finished === undefined) return undefined
+  const set = FinishedSet.decode(offset, finished)
+  const writer = new FinishedSetWriter(base)
+  for (let one = base; one < set.end; one++) if (set.has(one)) writer.add(one)
+  return writer.finish()
 }
 
 /**

@@ -17,7 +17,8 @@ test('nothing is committed for a partition that was given back, neither of the s
   await turns()
   const given = two.owns({ topic: 't', partition: 1 }) ? 1 : 0
   for (const topic of ['t', 'retries']) {
-    expect(await failure(() => one.commit([entry(topic, given)]))).toMatchObject({ code: 'LOG_GENERATION_STALE', detail: { topic, partition: given } })
+    const refused = await failure(() => one.commit([entry(topic, given)]))
+    expect(refused).toMatchObject({ code: 'LOG_GENERATION_STALE', detail: { topic, partition: given } })
     await two.commit([entry(topic, given)])
   }
   await Promise.all([one.leave(), two.leave()])
