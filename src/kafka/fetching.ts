@@ -125,8 +125,8 @@ export class Fetching {
       try {
         const read = this.#readOne(round, wanted, log)
         if (read instanceof Promise) {
-          return read.then((batches) => this.#take(round, wanted, log, batches), (error: unknown) => this.#failedToRead(round, wanted, this.#errorOf(error)))
-            .then(() => this.#readFrom(index + 1, round))
+          const failed = (error: unknown): void => this.#failedToRead(round, wanted, this.#errorOf(error))
+          return read.then((batches) => this.#take(round, wanted, log, batches), failed).then(() => this.#readFrom(index + 1, round))
         }
         if (read !== undefined) this.#take(round, wanted, log, read)
       } catch (error) {

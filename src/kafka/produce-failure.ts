@@ -39,7 +39,8 @@ export function produceFailure(error: unknown, log?: PartitionLog): ProduceFailu
 
 function nameOf(error: unknown, log: PartitionLog | undefined): KafkaErrorName {
   // Two limits, and an error for each.
-  if (log !== undefined && isLogError(error, 'LOG_BATCH_TOO_LARGE') && (error.detail.size as number) <= log.maxMessageBytes) return 'RECORD_LIST_TOO_LARGE'
+  const fits = log !== undefined && isLogError(error, 'LOG_BATCH_TOO_LARGE') && (error.detail.size as number) <= log.maxMessageBytes
+  if (fits) return 'RECORD_LIST_TOO_LARGE'
   return kafkaErrorName(errorCodeOf(error)) ?? 'UNKNOWN_SERVER_ERROR'
 }
 
@@ -48,7 +49,7 @@ interface Bounds {
   readonly latest?: unknown
 }
 
-function refusedRecords(refused: readonly RefusedRecord[], bounds: Bounds, log: PartitionLog): Pick<ProduceFailure, 'error' | 'recordErrors' | 'errorMessage'> {
+function refusedRecords(refused: readonly RefusedRecord[], bounds: Bounds, log: PartitionLog): Omit<ProduceFailure, 'logStartOffset'> {
   const recordErrors = refused.map((one) => ({ batchIndex: one.index, batchIndexErrorMessage: reasonOf(one, bounds, log) }))
   if (refused.some(({ reason }) => reason !== 'no-key')) {
     return { error: 'INVALID_TIMESTAMP', recordErrors, errorMessage: 'One or more records have been rejected due to invalid timestamp' }

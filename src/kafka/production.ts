@@ -59,7 +59,8 @@ export class Production {
     this.#request = request
     this.#context = context
     this.#hints = new LeaderHints(context)
-    this.#response = { responses: request.topicData.map((topic) => ({ name: topic.name, topicId: topic.topicId, partitionResponses: this.#take(topic) })) }
+    const responses = request.topicData.map((topic) => ({ name: topic.name, topicId: topic.topicId, partitionResponses: this.#take(topic) }))
+    this.#response = { responses }
   }
 
   /** Stores what is asked, and answers. */

@@ -56,7 +56,9 @@ export function takeClientBatch(bytes: Uint8Array, header: BatchHeader, terms: C
   const compression = compressionType === 'producer' ? header.compression : compressionType === 'uncompressed' ? 'none' : compressionType
   const stampedByLog = messageTimestampType === 'LogAppendTime'
   const plain = plainRecords(bytes, header, compression, terms)
-  if (plain === undefined) return { bytes, header, maxTimestamp: header.maxTimestamp, retimed: !stampedByLog && header.timestampType !== 'CreateTime' }
+  if (plain === undefined) {
+    return { bytes, header, maxTimestamp: header.maxTimestamp, retimed: !stampedByLog && header.timestampType !== 'CreateTime' }
+  }
   const { maxTimestamp, dense } = look(plain, header, terms)
   const retimed = !stampedByLog && (header.timestampType === 'LogAppendTime' || maxTimestamp !== header.maxTimestamp)
   if (dense && compression === header.compression) return { bytes, header, maxTimestamp, retimed }

@@ -130,7 +130,8 @@ export class RawReads {
     }
     const committed = isolation === 'read_committed'
     return {
-      options, from, end: committed ? lastStableOffset : highWatermark, maxBytes, minOneBatch, enough: Math.min(maxBytes, Math.max(atLeast, WORTH_AN_ANSWER)),
+      options, from, end: committed ? lastStableOffset : highWatermark, maxBytes, minOneBatch,
+      enough: Math.min(maxBytes, Math.max(atLeast, WORTH_AN_ANSWER)),
       committed, startOffset, highWatermark, lastStableOffset, pieces: [], bytes: 0, nextOffset: from, full: false,
     }
   }

@@ -23,7 +23,8 @@ test('a batch is stored as it came, but for its offset and epoch', async () => {
 for (const [compressionType, compression] of [['gzip', 'gzip'], ['uncompressed', 'none'], ['producer', 'snappy'], ['lz4', 'lz4']] as const) {
   test(`a topic of compressionType ${compressionType} has ${compression} of what comes as snappy`, async () => {
     const producer = { producerId: 5n, producerEpoch: 1, baseSequence: 0, transactional: true }
-    const { header, records } = await appended([{ timestamp: NOW, key, value }, { timestamp: NOW + 5, value }], { compression: 'snappy', ...producer }, { compressionType })
+    const sent = [{ timestamp: NOW, key, value }, { timestamp: NOW + 5, value }]
+    const { header, records } = await appended(sent, { compression: 'snappy', ...producer }, { compressionType })
     expect(header).toMatchObject({ compression, ...producer, lastOffsetDelta: 1 })
     expect(records.map(({ offset, timestamp }) => [offset, timestamp])).toEqual([[0, NOW], [1, NOW + 5]])
     expect(records[0]).toMatchObject({ key, value })
@@ -44,7 +45,8 @@ test('the largest timestamp is that of the records, whatever the header says', a
 test('a client does not say that the log stamped its records', async () => {
   const stamped = { timestampType: 'LogAppendTime', maxTimestamp: NOW } as const
   expect((await appended([{ timestamp: 5, value }], stamped)).header).toMatchObject({ timestampType: 'CreateTime', maxTimestamp: NOW })
-  await expect(appended([{ value }], { ...stamped, maxTimestamp: -1 })).rejects.toMatchObject({ detail: { refused: [{ index: 0, reason: 'timestamp-type' }] } })
+  const timeless = appended([{ value }], { ...stamped, maxTimestamp: -1 })
+  await expect(timeless).rejects.toMatchObject({ detail: { refused: [{ index: 0, reason: 'timestamp-type' }] } })
   const log = appended([{ timestamp: 5, value }], stamped, { messageTimestampType: 'LogAppendTime' })
   await expect(log).rejects.toMatchObject({ detail: { refused: [{ index: 0, reason: 'timestamp-type' }] } })
 })

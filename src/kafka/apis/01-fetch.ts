@@ -107,7 +107,8 @@ export const fetch = defineApi({
     errorCode,
     sessionId: version >= 7 ? sessionId : 0,
     responses: version >= 13 ? [] : topics.map(({ topic, topicId, partitions }) => ({
-      topic, topicId, partitions: partitions.map(({ partition }) => ({ partitionIndex: partition, errorCode, highWatermark: -1, records: NO_RECORDS })),
+      topic, topicId,
+      partitions: partitions.map(({ partition }) => ({ partitionIndex: partition, errorCode, highWatermark: -1, records: NO_RECORDS })),
     })),
   }),
 })

@@ -69,7 +69,8 @@ interface PartitionAsked {
   readonly leaderEpoch: number
 }
 
-function endOf({ partition, currentLeaderEpoch, leaderEpoch }: PartitionAsked, topic: TopicCore | undefined, context: RequestContext): PartitionAnswer {
+function endOf(asked: PartitionAsked, topic: TopicCore | undefined, context: RequestContext): PartitionAnswer {
+  const { partition, currentLeaderEpoch, leaderEpoch } = asked
   const log = ledPartition(context, topic, partition)
   if (typeof log === 'string') return failed(partition, log)
   const refusal = epochRefusal(log, currentLeaderEpoch)
