@@ -17,6 +17,7 @@ import { describeGroups } from './apis/15-describe-groups.ts'
 import { listGroups } from './apis/16-list-groups.ts'
 import { saslHandshake } from './apis/17-sasl-handshake.ts'
 import { apiVersions } from './apis/18-api-versions.ts'
+import { createTopics } from './apis/19-create-topics.ts'
 import { deleteTopics } from './apis/20-delete-topics.ts'
 import { deleteRecords } from './apis/21-delete-records.ts'
 import { initProducerId } from './apis/22-init-producer-id.ts'
@@ -28,14 +29,19 @@ import { txnOffsetCommit } from './apis/28-txn-offset-commit.ts'
 import { describeAcls } from './apis/29-describe-acls.ts'
 import { createAcls } from './apis/30-create-acls.ts'
 import { deleteAcls } from './apis/31-delete-acls.ts'
+import { describeConfigs } from './apis/32-describe-configs.ts'
+import { alterConfigs } from './apis/33-alter-configs.ts'
 import { describeLogDirs } from './apis/35-describe-log-dirs.ts'
 import { saslAuthenticate } from './apis/36-sasl-authenticate.ts'
 import { createPartitions } from './apis/37-create-partitions.ts'
 import { deleteGroups } from './apis/42-delete-groups.ts'
 import { electLeaders } from './apis/43-elect-leaders.ts'
+import { incrementalAlterConfigs } from './apis/44-incremental-alter-configs.ts'
 import { alterPartitionReassignments } from './apis/45-alter-partition-reassignments.ts'
 import { listPartitionReassignments } from './apis/46-list-partition-reassignments.ts'
 import { offsetDelete } from './apis/47-offset-delete.ts'
+import { describeClientQuotas } from './apis/48-describe-client-quotas.ts'
+import { alterClientQuotas } from './apis/49-alter-client-quotas.ts'
 import { describeUserScramCredentials } from './apis/50-describe-user-scram-credentials.ts'
 import { alterUserScramCredentials } from './apis/51-alter-user-scram-credentials.ts'
 import { updateFeatures } from './apis/57-update-features.ts'
@@ -47,6 +53,7 @@ import { consumerGroupHeartbeat } from './apis/68-consumer-group-heartbeat.ts'
 import { consumerGroupDescribe } from './apis/69-consumer-group-describe.ts'
 import { getTelemetrySubscriptions } from './apis/71-get-telemetry-subscriptions.ts'
 import { pushTelemetry } from './apis/72-push-telemetry.ts'
+import { listConfigResources } from './apis/74-list-config-resources.ts'
 import { describeTopicPartitions } from './apis/75-describe-topic-partitions.ts'
 
 /** All of them. */
@@ -66,6 +73,7 @@ export const apis: readonly AnyApi[] = [
   listGroups,
   saslHandshake,
   apiVersions,
+  createTopics,
   deleteTopics,
   deleteRecords,
   initProducerId,
@@ -77,14 +85,19 @@ export const apis: readonly AnyApi[] = [
   describeAcls,
   createAcls,
   deleteAcls,
+  describeConfigs,
+  alterConfigs,
   describeLogDirs,
   saslAuthenticate,
   createPartitions,
   deleteGroups,
   electLeaders,
+  incrementalAlterConfigs,
   alterPartitionReassignments,
   listPartitionReassignments,
   offsetDelete,
+  describeClientQuotas,
+  alterClientQuotas,
   describeUserScramCredentials,
   alterUserScramCredentials,
   updateFeatures,
@@ -96,5 +109,6 @@ export const apis: readonly AnyApi[] = [
   consumerGroupDescribe,
   getTelemetrySubscriptions,
   pushTelemetry,
+  listConfigResources,
   describeTopicPartitions,
 ]

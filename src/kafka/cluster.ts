@@ -15,6 +15,7 @@ import { type TransactionCoordinator } from '../topics/transactions/coordinator.
 import { type AnyApi } from './api.ts'
 import { type Broker } from './broker.ts'
 import { ClusterFile } from './cluster-file.ts'
+import { topicDefaults } from './configs/broker-sources.ts'
 import { type ListenerEvent, tellEvent } from './events.ts'
 import { type Interceptor } from './exchange.ts'
 import { type ResolvedOptions } from './options.ts'
@@ -153,7 +154,7 @@ export class Cluster {
    */
   async createTopic(name: string, { partitions, settings }: { readonly partitions: number; readonly settings: TopicSettings }): Promise<TopicEntry> {
     const topic = await this.core.openTopic({
-      name, partitions, settings: { ...this.options.topicDefaults, ...settings }, create: true, fresh: true,
+      name, partitions, settings: { ...topicDefaults(this), ...settings }, create: true, fresh: true,
       key: undefined, value: undefined, newKey: undefined, newValue: undefined,
     })
     this.#stale = true

@@ -63,7 +63,9 @@ const MAX_BROKERS = 100
 const INT32_MAX = 0x7fff_ffff
 
 /** Kafka's defaults where ours differ: a topic made over the wire behaves as its maker expects. */
-const kafkaDefaults: TopicSettings = { retentionMs: 7 * DAY_MS, segmentBytes: 1024 * MIB, segmentMs: 7 * DAY_MS }
+const kafkaDefaults: TopicSettings = {
+  retentionMs: 7 * DAY_MS, segmentBytes: 1024 * MIB, segmentMs: 7 * DAY_MS, messageTimestampAfterMaxMs: 60 * 60 * 1000,
+}
 
 /** Checks what `listen` was told. */
 export function resolvedOptions(given: ListenOptions = {}): ResolvedOptions {

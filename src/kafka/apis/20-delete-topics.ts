@@ -2,7 +2,10 @@
  * DeleteTopics (20): deletes topics by name, or by id from version 6 on. Spec: Kafka's protocol, DeleteTopicsRequest and DeleteTopicsResponse.
  */
 import { array, type Encodable, int16, int32, message, NO_UUID, string, uuid } from '../../format/schema.ts'
+import { type TopicEntry } from '../../topics/catalog.ts'
 import { defineApi, type RequestContext } from '../api.ts'
+import { type Cluster } from '../cluster.ts'
+import { keepConfigs, keptConfigs } from '../configs/kept-configs.ts'
 import { DUPLICATE_TOPIC } from '../named-topics.ts'
 import { type Refusal, NO_REFUSAL, refusal, refusalOf } from '../refusal.ts'
 
@@ -42,7 +45,10 @@ export const deleteTopics = defineApi({
     const named = namedTopics(request, context.version)
     // One after the other: each changes the catalog.
     const responses: Answer[] = []
-    for (const topic of named) responses.push(await deleted(topic, named, context))
+    for (const [index, topic] of named.entries()) {
+      const before = named.findIndex((other) => sameTopic(other, topic))
+      if (before === index && !isNamedToo(topic, named, context)) responses.push(await deleted(topic, named, context))
+    }
     return { responses }
   },
   refuse: (request, errorCode, { version }) => ({ responses: namedTopics(request, version).map((topic) => ({ ...topic, errorCode })) }),
@@ -63,23 +69,40 @@ async function deleted({ name, topicId }: Named, all: readonly Named[], { cluste
     return { name, ...refusal('UNKNOWN_TOPIC_OR_PARTITION', 'This server does not host this topic-partition.') }
   }
   const id = cluster.topicId(entry)
+  if (name !== null && all.some((other) => other.name === null && other.topicId === id)) {
+    return { name, topicId: id, ...refusal('INVALID_REQUEST', 'The provided topic name maps to an ID that was already supplied.') }
+  }
   // Who may not see a topic learns no more of it than was known.
   if (!allows('DESCRIBE', entry.name)) return { name, topicId, ...refusal('TOPIC_AUTHORIZATION_FAILED', 'Authorization failed.') }
   if (!allows('DELETE', entry.name)) return { name: entry.name, topicId: id, ...refusal('TOPIC_AUTHORIZATION_FAILED', 'Authorization failed.') }
-  return { name: entry.name, topicId: version >= 6 ? id : NO_UUID, ...(await remove(entry.name, { cluster })) }
+  return { name: entry.name, topicId: version >= 6 ? id : NO_UUID, ...(await remove(entry, cluster)) }
+}
+
+/** Asked for by its id, and by its name as well: that one is answered. */
+function isNamedToo({ name, topicId }: Named, all: readonly Named[], { cluster }: RequestContext): boolean {
+  const entry = name === null ? cluster.topicById(topicId) : undefined
+  return entry !== undefined && all.some((other) => other.name === entry.name && other.topicId === NO_UUID)
+}
+
+function sameTopic(one: Named, other: Named): boolean {
+  return one.name === other.name && one.topicId === other.topicId
 }
 
 function wrongName({ name, topicId }: Named, all: readonly Named[]): Refusal | undefined {
   if (name !== null && topicId !== NO_UUID) return refusal('INVALID_REQUEST', 'You may not specify both topic name and topic id.')
   if (name === null && topicId === NO_UUID) return refusal('INVALID_REQUEST', 'Neither topic name nor id were specified.')
-  if (all.filter((other) => (name === null ? other.topicId === topicId : other.name === name)).length < 2) return undefined
+  if (all.filter((other) => sameTopic(other, { name, topicId })).length < 2) return undefined
   return name === null ? refusal('INVALID_REQUEST', 'Duplicate topic id.') : DUPLICATE_TOPIC
 }
 
-async function remove(name: string, { cluster }: Pick<RequestContext, 'cluster'>): Promise<Refusal> {
+async function remove(entry: TopicEntry, cluster: Cluster): Promise<Refusal> {
   try {
-    await cluster.core.admin.delete(name)
-    await cluster.core.forgetOffsets(name)
+    await cluster.core.admin.delete(entry.name)
+    await cluster.core.forgetOffsets(entry.name)
+    await cluster.placement.forget(entry)
+    if (keptConfigs(cluster.kept, 'topic-configs', cluster.topicId(entry)).size > 0) {
+      await keepConfigs(cluster.kept, 'topic-configs', cluster.topicId(entry), () => new Map())
+    }
     return NO_REFUSAL
   } catch (error) {
     return refusalOf(error)

@@ -44,12 +44,17 @@ export const describeLogDirs = defineApi({
     const entries = cluster.topics.filter(({ name }) => asked === undefined || asked.has(name))
     const shown: TopicAnswer[] = []
     for (const entry of entries) shown.push(await sizes(entry, asked?.get(entry.name), context))
-    return {
-      results: [{ errorCode: kafkaErrors.NONE, logDir: cluster.core.folder, topics: shown.filter(({ partitions }) => partitions.length > 0) }],
-    }
+    const there = shown.filter(({ partitions }) => partitions.length > 0)
+    return { results: [{ errorCode: kafkaErrors.NONE, logDir: cluster.core.folder, topics: there, usableBytes: freeBytes(context) }] }
   },
   refuse: (_request, errorCode) => ({ errorCode, results: [] }),
 })
+
+/** Memory has no end that anybody could tell. */
+function freeBytes({ cluster: { core } }: RequestContext): number {
+  const free = core.env.files.freeBytesSync(core.folder)
+  return Number.isSafeInteger(free) ? free : -1
+}
 
 async function sizes(entry: TopicEntry, asked: ReadonlySet<number> | undefined, { cluster, broker }: RequestContext): Promise<TopicAnswer> {
   const topic = await cluster.open(entry.name)

@@ -9,6 +9,9 @@ import { hasPartition } from '../by-topic.ts'
 import { type Refusal, refusal } from '../refusal.ts'
 import { CLUSTER_RESOURCE } from '../security/authorizer.ts'
 
+/** Of the preferred leader, and of any. */
+const electionTypes = [0, 1]
+
 const response = message('ElectLeadersResponse', { versions: [0, 2], flexible: 2 }, {
   throttleTimeMs: int32({ default: 0 }),
   errorCode: int16({ since: 1, default: 0 }),
@@ -29,17 +32,15 @@ export const electLeaders = defineApi({
     timeoutMs: int32({ default: 60_000 }),
   }),
   response,
-  handle({ topicPartitions }, context) {
+  handle({ topicPartitions, electionType }, context) {
     const { cluster, connection } = context
-    const allowed = cluster.authorizer.allows(connection, 'ALTER', 'CLUSTER', CLUSTER_RESOURCE)
+    const refused = !cluster.authorizer.allows(connection, 'ALTER', 'CLUSTER', CLUSTER_RESOURCE) ? refusal('CLUSTER_AUTHORIZATION_FAILED') :
+      electionTypes.includes(electionType) ? undefined : refusal('INVALID_REQUEST', `Unknown election type ${electionType}`)
     // Who asks for all is told of those whose leader changed.
-    if (topicPartitions === null) {
-      return { errorCode: allowed ? kafkaErrors.NONE : kafkaErrors.CLUSTER_AUTHORIZATION_FAILED, replicaElectionResults: [] }
-    }
-    const result = allowed ? notNeeded : () => refusal('CLUSTER_AUTHORIZATION_FAILED')
+    const asked = topicPartitions ?? (refused === undefined ? cluster.topics.map(({ name }) => ({ topic: name, partitions: [] })) : [])
     return {
-      errorCode: allowed ? kafkaErrors.NONE : kafkaErrors.CLUSTER_AUTHORIZATION_FAILED,
-      replicaElectionResults: results(topicPartitions, (topic, partition) => result(topic, partition, context)),
+      errorCode: refused?.errorCode ?? kafkaErrors.NONE,
+      replicaElectionResults: results(asked, (topic, partition) => refused ?? notNeeded(topic, partition, context)),
     }
   },
   refuse: ({ topicPartitions }, errorCode) => ({
@@ -58,5 +59,5 @@ function results(
 function notNeeded(topic: string, partition: number, { cluster }: RequestContext): Refusal {
   if (cluster.topic(topic) === undefined) return refusal('UNKNOWN_TOPIC_OR_PARTITION', `No such topic as ${topic}`)
   if (!hasPartition(cluster, topic, partition)) return refusal('UNKNOWN_TOPIC_OR_PARTITION', `No such partition as ${topic}-${partition}`)
-  return refusal('ELECTION_NOT_NEEDED')
+  return refusal('ELECTION_NOT_NEEDED', 'Leader election not needed for topic partition.')
 }

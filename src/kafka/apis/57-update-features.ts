@@ -9,6 +9,10 @@ import { features } from '../features.ts'
 import { type Refusal, NO_REFUSAL, refusal } from '../refusal.ts'
 import { CLUSTER_RESOURCE } from '../security/authorizer.ts'
 
+/** Kinds of upgrades: only up, down when nothing is lost, down. */
+const UPGRADE = 1
+const UNSAFE_DOWNGRADE = 3
+
 const request = message('UpdateFeaturesRequest', { versions: [0, 2], flexible: 0 }, {
   timeoutMs: int32({ default: 60_000 }),
   featureUpdates: array({
@@ -44,24 +48,36 @@ export const updateFeatures = defineApi({
     if (!cluster.authorizer.allows(connection, 'ALTER', 'CLUSTER', CLUSTER_RESOURCE)) {
       return refusal('CLUSTER_AUTHORIZATION_FAILED', 'Cluster authorization failed.')
     }
-    return answer(featureUpdates.map((update) => ({ feature: update.feature, ...updated(update) })), version)
+    return answer(featureUpdates.map((update) => ({ feature: update.feature, ...updated(update, cluster.controller.nodeId) })), version)
   },
   refuse: (_request, errorCode) => ({ errorCode }),
 })
 
-function updated({ feature: name, maxVersionLevel: level }: Update): Refusal {
+/** What Kafka's controller says, and that a level stays what it is. */
+function updated({ feature: name, maxVersionLevel: level, upgradeType }: Update, nodeId: number): Refusal {
+  const wrong = (why: string): Refusal => refusal('INVALID_UPDATE_VERSION', `Invalid update version ${level} for feature ${name}. ${why}`)
+  if (upgradeType < UPGRADE || upgradeType > UNSAFE_DOWNGRADE) return wrong('The controller does not support the given upgrade type.')
+  if (level < 0) return wrong('A feature version cannot be less than 0.')
   const feature = features.find((known) => known.name === name)
-  if (feature === undefined) return failed(name, level, 'The controller does not support the given upgrade type.')
-  return level === feature.level ? NO_REFUSAL : failed(name, level, 'its level is what this broker is, and cannot be changed.')
+  if (feature === undefined) return wrong(`Local controller ${nodeId} does not support this feature.`)
+  const { min, max } = feature
+  if (level !== 0 && (level < min || level > max)) return wrong(`Local controller ${nodeId} only supports versions ${min}-${max}`)
+  if (level === feature.level) return NO_REFUSAL
+  if (level < feature.level && upgradeType === UPGRADE) {
+    return wrong('Can\'t downgrade the version of this feature without setting the upgrade type to either safe or unsafe downgrade.')
+  }
+  return wrong('The level of a feature is what this broker is, and cannot be changed.')
 }
 
-function failed(name: string, level: number, why: string): Refusal {
-  return refusal('INVALID_UPDATE_VERSION', `Invalid update version ${level} for feature ${name}. ${why}`)
-}
-
-/** From 2 on the first error is that of all. */
+/** One error is that of all. */
 function answer(results: readonly ({ readonly feature: string } & Refusal)[], version: number): Encodable<typeof response> {
-  if (version < 2) return { errorCode: kafkaErrors.NONE, results }
-  const first = results.find(({ errorCode }) => errorCode !== kafkaErrors.NONE)
-  return first === undefined ? NO_REFUSAL : { errorCode: first.errorCode, errorMessage: first.errorMessage }
+  const failure = results.find(({ errorCode }) => errorCode !== kafkaErrors.NONE)
+  if (failure === undefined) return { errorCode: kafkaErrors.NONE, results: version < 2 ? results.map(granted) : [] }
+  const { errorCode, errorMessage } = failure
+  return { errorCode, errorMessage: `The update failed for all features since the following feature had an error: ${errorMessage}` }
+}
+
+/** As Kafka says it. */
+function granted({ feature, errorCode }: { readonly feature: string; readonly errorCode: number }): { readonly feature: string } & Refusal {
+  return { feature, errorCode, errorMessage: 'NONE' }
 }

@@ -7,6 +7,9 @@ import { kafkaErrors } from '../../format/kafka-errors.ts'
 import { newUuid, uuidText } from '../../format/uuid.ts'
 import { defineApi } from '../api.ts'
 
+/** Of the one subscription: to nothing. */
+export const SUBSCRIPTION_ID = 0
+
 /** Kafka's codes of codecs, in the order in which its broker prefers them: zstd, lz4, gzip, snappy. */
 const COMPRESSION_TYPES = [4, 3, 1, 2]
 const PUSH_INTERVAL_MS = 300_000
@@ -33,7 +36,7 @@ export const getTelemetrySubscriptions = defineApi({
   handle: ({ clientInstanceId }, { cluster }) => ({
     errorCode: kafkaErrors.NONE,
     clientInstanceId: clientInstanceId === NO_UUID ? uuidText(newUuid(cluster.random)) : clientInstanceId,
-    subscriptionId: 0,
+    subscriptionId: SUBSCRIPTION_ID,
     acceptedCompressionTypes: COMPRESSION_TYPES,
     pushIntervalMs: PUSH_INTERVAL_MS,
     telemetryMaxBytes: MAX_BYTES,
@@ -41,7 +44,7 @@ export const getTelemetrySubscriptions = defineApi({
     requestedMetrics: [],
   }),
   refuse: ({ clientInstanceId }, errorCode) => ({
-    errorCode, clientInstanceId, subscriptionId: 0, acceptedCompressionTypes: [], pushIntervalMs: PUSH_INTERVAL_MS, telemetryMaxBytes: 0,
-    deltaTemporality: false, requestedMetrics: [],
+    errorCode, clientInstanceId, subscriptionId: SUBSCRIPTION_ID, acceptedCompressionTypes: [], pushIntervalMs: PUSH_INTERVAL_MS,
+    telemetryMaxBytes: 0, deltaTemporality: false, requestedMetrics: [],
   }),
 })

@@ -2,9 +2,10 @@
  * PushTelemetry (72): metrics of clients. Nobody asks for any, and what comes is not looked at. Spec: Kafka's protocol, PushTelemetryRequest and
  * PushTelemetryResponse; KIP-714.
  */
-import { boolean, bytes, int16, int32, int8, message, uuid } from '../../format/schema.ts'
+import { boolean, bytes, int16, int32, int8, message, NO_UUID, uuid } from '../../format/schema.ts'
 import { kafkaErrors } from '../../format/kafka-errors.ts'
 import { defineApi } from '../api.ts'
+import { SUBSCRIPTION_ID } from './71-get-telemetry-subscriptions.ts'
 
 /** PushTelemetry. */
 export const pushTelemetry = defineApi({
@@ -21,6 +22,9 @@ export const pushTelemetry = defineApi({
     throttleTimeMs: int32({ default: 0 }),
     errorCode: int16(),
   }),
-  handle: () => ({ errorCode: kafkaErrors.NONE }),
+  handle({ clientInstanceId, subscriptionId }) {
+    if (clientInstanceId === NO_UUID) return { errorCode: kafkaErrors.INVALID_REQUEST }
+    return { errorCode: subscriptionId === SUBSCRIPTION_ID ? kafkaErrors.NONE : kafkaErrors.UNKNOWN_SUBSCRIPTION_ID }
+  },
   refuse: (_request, errorCode) => ({ errorCode }),
 })

@@ -134,5 +134,5 @@ function partitionOf(entry: TopicEntry, topic: TopicCore | undefined, partitionI
 }
 
 function failed(name: string, errorCode: number): TopicAnswer {
-  return { errorCode, name, partitions: [] }
+  return { errorCode, name, isInternal: isInternalTopic(name), partitions: [] }
 }
