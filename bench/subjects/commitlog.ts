@@ -4,26 +4,15 @@
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
 import { type Figures, type Job, numbers, objects, perSecond, type Subject, values, watch } from '../job.ts'
 import { percentile } from '../statistics.ts'
+import { type Library, load, partOf } from './build.ts'
 
-type Library = typeof import('../../src/index.ts')
 type Opened = Awaited<ReturnType<typeof open>>
-
-const usualBuild = new URL('../../build/bench/', import.meta.url)
 
 /** commitlog itself. */
 export const commitlog: Subject = {
   append, appendObjects, sync, fill, scan, random, tail, handOver, open: openClean, openKilled, memory,
-}
-
-function load(job: Job): Promise<Library> {
-  return import(partOf(job, 'index.js')) as Promise<Library>
-}
-
-function partOf({ build }: Job, path: string): string {
-  return build === undefined ? new URL(path, usualBuild).href : pathToFileURL(join(build, path)).href
 }
 
 async function open(job: Job, library?: Library) {

@@ -5,22 +5,18 @@
 import fs from 'node:fs'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { pathToFileURL } from 'node:url'
 import { type Figures, type Job, numbers, type Subject, values } from '../job.ts'
+import { load } from './build.ts'
 
-type Library = typeof import('../../src/index.ts')
-
-const usualBuild = new URL('../../build/bench/', import.meta.url)
 const KEYS = 100_000
 const KEY_BYTES = 16
 
 /** Compaction of commitlog. */
 export const compaction: Subject = { compact }
 
-async function open({ folder, build }: Job) {
-  const url = build === undefined ? new URL('index.js', usualBuild).href : pathToFileURL(join(build, 'index.js')).href
-  const { bytes, CommitLog, defineTopic, string } = (await import(url)) as Library
-  const log = await CommitLog.open(join(folder, 'log'))
+async function open(job: Job) {
+  const { bytes, CommitLog, defineTopic, string } = await load(job)
+  const log = await CommitLog.open(join(job.folder, 'log'))
   const topic = await log.topic(defineTopic('bench', { key: string, value: bytes, durability: 'os', cleanupPolicy: 'compact' }))
   return { log, partition: topic.partition(0) }
 }

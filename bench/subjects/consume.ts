@@ -4,8 +4,7 @@
  */
 import { join } from 'node:path'
 import { type Figures, type Job, type Subject, values, watch } from '../job.ts'
-
-type Library = typeof import('../../src/index.ts')
+import { load } from './build.ts'
 
 const PARTITIONS = 4
 /** Prime, so that keys do not go by partitions. */
@@ -16,7 +15,7 @@ const CONCURRENCY = 64
 export const consume: Subject = { consume: consumeAll }
 
 async function consumeAll(job: Job): Promise<Figures> {
-  const { bytes, CommitLog, string } = (await import(new URL('../../build/bench/index.js', import.meta.url).href)) as Library
+  const { bytes, CommitLog, string } = await load(job)
   const folder = join(job.folder, 'log')
   const definition = { partitions: PARTITIONS, key: string, value: bytes, durability: 'os' } as const
   await fill()

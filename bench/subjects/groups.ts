@@ -4,24 +4,16 @@
  */
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
 import { type Figures, type Job, type Subject, watch } from '../job.ts'
+import { load } from './build.ts'
 import { commitlog } from './commitlog.ts'
 
-type Library = typeof import('../../src/index.ts')
-
-const usualBuild = new URL('../../build/bench/', import.meta.url)
 const MEMBERS = 100
 const TOPICS = 10
 const PARTITIONS = 100
 
 /** commitlog's groups. */
 export const groups: Subject = { fill: commitlog.fill!, consumeGroup, rebalance, openGroups }
-
-function load({ build }: Job): Promise<Library> {
-  const url = build === undefined ? new URL('index.js', usualBuild).href : pathToFileURL(join(build, 'index.js')).href
-  return import(url) as Promise<Library>
-}
 
 /** From the disk to the end, value as bytes; joining the group and its last commit are measured too. */
 async function consumeGroup(job: Job): Promise<Figures> {

@@ -3,18 +3,12 @@
  */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { type Figures, type Job, objects, type Subject } from '../job.ts'
 import { summarize } from '../statistics.ts'
-
-const usualBuild = new URL('../../build/bench/', import.meta.url)
+import { partOf } from './build.ts'
 
 /** Bare Node. */
 export const node: Subject = { memory: idle, start, appendObjects: encodeAlone }
-
-function partOf({ build }: Job, path: string): string {
-  return build === undefined ? new URL(path, usualBuild).href : pathToFileURL(join(build, path)).href
-}
 
 function idle(): Figures {
   return { megabytes: (process.resourceUsage().maxRSS * 1024) / 1e6 }

@@ -3,8 +3,7 @@
  */
 import { join } from 'node:path'
 import { type Figures, type Job, perSecond, type Subject, values } from '../job.ts'
-
-type Library = typeof import('../../src/index.ts')
+import { load } from './build.ts'
 
 /** Records of a transaction. */
 const RECORDS = 10
@@ -13,7 +12,7 @@ const RECORDS = 10
 export const transactions: Subject = { transact }
 
 async function transact(job: Job): Promise<Figures> {
-  const { bytes, CommitLog } = (await import(new URL('../../build/bench/index.js', import.meta.url).href)) as Library
+  const { bytes, CommitLog } = await load(job)
   const log = await CommitLog.open(join(job.folder, 'log'))
   const topic = await log.topic('bench', { value: bytes, durability: job.durability ?? 'sync' })
   const payloads = values(job.bytes)
