@@ -128,7 +128,8 @@ interface AskOptions {
 }
 
 /** Error, offset, timestamp and epoch that are answered for one partition. */
-async function asked(raw: RawClient, version: number, timestamp: number, { isolationLevel = 0, replicaId = -1, currentLeaderEpoch = -1 }: AskOptions = {}) {
+async function asked(raw: RawClient, version: number, timestamp: number, options: AskOptions = {}) {
+  const { isolationLevel = 0, replicaId = -1, currentLeaderEpoch = -1 } = options
   const { topics } = await raw.request(listOffsets, version, {
     replicaId, isolationLevel, topics: [{ name: 'orders', partitions: [{ partitionIndex: 0, timestamp, currentLeaderEpoch }] }],
   })
