@@ -71,6 +71,7 @@ export class Connection implements Peer, Reader {
   #paused = false
   /** Runs out when the peer owes something for too long; armed again when it fires before that. */
   #patience: Timer | undefined
+  #firesAt = Infinity
   #deadline = Infinity
   #owes = ''
   #reason: string | undefined
@@ -208,17 +209,15 @@ export class Connection implements Peer, Reader {
 
   /** The peer has so long. A timer is only made when there is none that fires before: requests come often, and time-outs do not. */
   #wait(ms: number, reason: string): void {
-    const { clock } = this.#parts.cluster
-    const sooner = this.#deadline === Infinity || clock.monotonic() + ms < this.#deadline
-    this.#deadline = clock.monotonic() + ms
+    this.#deadline = this.#parts.cluster.clock.monotonic() + ms
     this.#owes = reason
-    if (this.#patience !== undefined && !sooner) return
-    this.#arm(ms)
+    if (this.#patience === undefined || this.#firesAt > this.#deadline) this.#arm(ms)
   }
 
   #arm(ms: number): void {
     const { clock } = this.#parts.cluster
     this.#patience?.cancel()
+    this.#firesAt = clock.monotonic() + ms
     this.#patience = clock.setTimer(() => {
       this.#patience = undefined
       const left = this.#deadline - clock.monotonic()

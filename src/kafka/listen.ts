@@ -3,6 +3,7 @@
  */
 import { type Duplex } from 'node:stream'
 import { type Socket } from 'node:net'
+import { describe } from '../base/options.ts'
 import { type CommitLog } from '../topics/commit-log.ts'
 import { apis } from './apis.ts'
 import { type Broker, type BrokerAddress } from './broker.ts'
@@ -210,6 +211,8 @@ const CLOSE_MS = 5000
  * await kafka.close()
  */
 export async function listen(log: CommitLog, options?: ListenOptions): Promise<KafkaListener> {
+  const given: Partial<CommitLog> | null | undefined = log
+  if (given?.core === undefined) throw new TypeError(`listen takes an open log, as CommitLog.open and CommitLog.memory give it, not ${describe(log)}`)
   const resolved = resolvedOptions(options)
   const { listeners, authorizer, requestTimeoutMs, onEvent } = resolved
   const security = new Security(log.core, { listeners, authorizer, stepMs: requestTimeoutMs, tell: (event) => tellEvent(event, onEvent) })

@@ -1,0 +1,139 @@
+/*
+ * What a connection may cost: order, slow readers, time-outs, and bounds on bytes and connections.
+ */
+import { expect, test, vi } from 'vitest'
+import { metadata } from '../../src/kafka/apis/03-metadata.ts'
+import { apiVersions } from '../../src/kafka/apis/18-api-versions.ts'
+import { listen } from '../../src/kafka/index.ts'
+import { RequestBudget } from '../../src/kafka/request-budget.ts'
+import { ManualClock } from '../../src/testing/manual-clock.ts'
+import { RawClient, startListener } from './harness.ts'
+
+/** Until the event loop of this process has brought it about. */
+const soon = (check: () => void): Promise<void> => vi.waitFor(check, { timeout: 10_000, interval: 1 })
+
+test('requests of one write are answered in order, and so is one that comes byte by byte', async () => {
+  const { client } = await startListener()
+  const raw = await client()
+  const order: number[] = []
+  const numbers = Array.from({ length: 30 }, (_, index) => 100 + index)
+  const answers = numbers.map((number) => raw.answerTo(number).then((frame) => order.push(frame.readInt32BE(4))))
+  raw.send(Buffer.concat(numbers.map((number) => {
+    // Those that wait for a topic to be made, and those that are answered at once.
+    return number % 3 === 0 ? raw.encode(metadata, 4, { topics: [{ name: `t${number}` }] }, number) : raw.encode(apiVersions, 0, {}, number)
+  })))
+  await Promise.all(answers)
+  expect(order).toEqual(numbers)
+  const bytewise = raw.answerTo(7)
+  for (const byte of raw.encode(metadata, 12, { topics: null }, 7)) raw.send(Buffer.from([byte]))
+  expect((await bytewise).readInt32BE(4)).toBe(7)
+})
+
+test('a peer that does not read its answers is not read from either, and gets them all when it does', async () => {
+  const { client, kafka } = await startListener({ numPartitions: 500 })
+  const raw = await client()
+  await raw.request(metadata, 12, { topics: [{ name: 'wide' }] })
+  let handled = 0
+  kafka.cluster.interceptor = { before: () => void handled++ }
+  raw.pause()
+  const numbers = Array.from({ length: 2000 }, (_, index) => 1000 + index)
+  const answers = numbers.map((number) => raw.answerTo(number))
+  for (const number of numbers) raw.send(raw.encode(metadata, 12, { topics: null }, number))
+  const other = await client()
+  await soon(() => expect(handled).toBeGreaterThan(10))
+  // What the sockets hold is full by then, and a MiB of answers waits.
+  let before = -1
+  while (handled !== before) {
+    before = handled
+    for (let turn = 0; turn < 50; turn++) await other.request(apiVersions, 0, {})
+    before += 50
+  }
+  expect(handled).toBeLessThan(numbers.length)
+  raw.resume()
+  await Promise.all(answers)
+})
+
+test('a connection that sends nothing, part of a request, or nothing more is closed in time', async () => {
+  const clock = new ManualClock()
+  const { client, events } = await startListener({ log: { clock }, requestTimeoutMs: 1000, maxIdleMs: 5000 })
+  const silent = await client()
+  const partial = await client()
+  const answer = partial.answerTo(1)
+  partial.send(Buffer.concat([partial.encode(apiVersions, 0, {}, 1), Buffer.from([0, 0, 1])]))
+  await answer
+  const idle = await client()
+  await idle.request(apiVersions, 0, {})
+  await soon(() => expect(events.filter(({ type }) => type === 'connected')).toHaveLength(3))
+  await clock.advance(1000)
+  await Promise.all([silent.closed, partial.closed])
+  expect((await idle.request(apiVersions, 0, {})).errorCode).toBe(0)
+  await clock.advance(4999)
+  expect((await idle.request(apiVersions, 0, {})).errorCode).toBe(0)
+  await clock.advance(5000)
+  await idle.closed
+  const reasons = events.flatMap((event) => (event.type === 'disconnected' ? [event.reason] : []))
+  expect(reasons.toSorted()).toEqual(['it did not finish a request in time', 'it sent no request in time', 'it was idle'])
+})
+
+test('more connections than there may be are refused, until one leaves', async () => {
+  const { client, events, kafka } = await startListener({ maxConnections: 2 })
+  const [first] = [await client(), await client()]
+  const third = await client()
+  await third.closed
+  expect(events.filter(({ type }) => type === 'refused')).toEqual([{ type: 'refused', address: '127.0.0.1', reason: 'there are 2 connections' }])
+  await first.close()
+  await soon(() => expect(kafka.connections).toBe(1))
+  expect((await (await client()).request(apiVersions, 0, {})).errorCode).toBe(0)
+})
+
+test('a request above the limit ends its connection before its bytes are taken', async () => {
+  const { client, events } = await startListener({ maxRequestBytes: 2048 })
+  const raw = await client()
+  raw.send(Buffer.from([0, 0, 8, 1]))
+  await raw.closed
+  expect(events).toContainEqual(expect.objectContaining({ type: 'malformed', reason: 'a request of 2049 bytes is above the limit of 2048' }))
+})
+
+test('requests of all connections share one budget: beyond it one goes on, and the others when there is room', () => {
+  const budget = new RequestBudget(100)
+  const resumed: string[] = []
+  const reader = (name: string) => ({ resume: () => void resumed.push(name) })
+  const [a, b, c] = [reader('a'), reader('b'), reader('c')]
+  expect(budget.take(a, 80)).toBe(true)
+  expect(budget.take(b, 30)).toBe(true)     // the first beyond it goes on
+  expect(budget.take(c, 10)).toBe(false)
+  expect(budget.take(a, 10)).toBe(false)
+  expect(budget.take(b, 50)).toBe(true)
+  budget.give(b, 80)
+  expect(resumed.toSorted()).toEqual(['a', 'c'])
+  expect(budget.used).toBe(100)
+  budget.give(a, 90)
+  budget.leave(c)
+  budget.give(c, 10)
+  expect(budget.used).toBe(0)
+})
+
+test('closing answers what is under way, and leaves port and log free', async () => {
+  const { client, kafka, log } = await startListener()
+  const raw = await client()
+  const answer = raw.request(metadata, 12, { topics: [{ name: 'orders' }] })
+  await soon(() => expect(log.core.topics.length).toBe(1))
+  await kafka.close()
+  expect((await answer).topics[0]!.errorCode).toBe(0)
+  await raw.closed
+  const ending = new AbortController()
+  const again = await listen(log, { port: kafka.brokers[0]!.port, signal: ending.signal })
+  const other = await RawClient.connect(again.brokers[0]!.port)
+  expect((await other.request(metadata, 12, { topics: null })).topics.map(({ name }) => name)).toEqual(['orders'])
+  ending.abort()
+  await other.closed
+  await again.close()
+})
+
+test('options that cannot be are refused with what was meant', async () => {
+  const { log } = await startListener()
+  await expect(listen(log, { ports: 3 } as never)).rejects.toThrow('unknown option "ports" for listen: did you mean "port"?')
+  await expect(listen(log, { port: 70_000 })).rejects.toThrow(RangeError)
+  await expect(listen(log, { topicDefaults: { retentionMs: -1 } })).rejects.toThrow(RangeError)
+  await expect(listen({} as never)).rejects.toThrow('listen takes an open log')
+})
