@@ -64,7 +64,7 @@ test('every dependency has its sentence', () => {
 })
 
 test('no tracked file knows a machine or a registry', () => expect(machineTraces(texts, registryHosts())).toEqual([]))
-for (const lock of ['package-lock.json', 'bench/package-lock.json']) {
+for (const lock of ['package-lock.json', 'bench/package-lock.json', 'test/interop/clients/js/package-lock.json']) {
   test(`${lock} records no download addresses, and holds all that it names`, () => {
     expect([...lockAddresses(read(lock)), ...lockGaps(read(lock))]).toEqual([])
   })

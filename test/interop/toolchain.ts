@@ -32,10 +32,15 @@ export default function setup(project: TestProject): void {
   }
 }
 
+/** What is downloaded and built is kept here from one run to the next. */
+export function cacheFolder(): string {
+  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'commitlog-interop')
+}
+
 /** The folder of jars of the pom.xml beside this file. */
 function kafkaJars(): string {
   const version = createHash('sha256').update(readFileSync(POM)).digest('hex').slice(0, 12)
-  const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'commitlog-interop')
+  const cache = cacheFolder()
   const folder = join(cache, version)
   if (existsSync(folder)) return folder
   if (!hasMaven()) obtain('Maven', ['maven'], hasMaven)
@@ -55,7 +60,7 @@ function kafkaJars(): string {
 }
 
 /** Installs the first of `packages` that helps, in CI; elsewhere that is the user's decision. */
-function obtain(what: string, packages: readonly string[], found: () => boolean): void {
+export function obtain(what: string, packages: readonly string[], found: () => boolean): void {
   const missing = `npm run test:interop needs ${what}`
   if ((process.env.CI ?? '') === '') throw new Error(`${missing}: install it (Debian and Ubuntu: apt-get install ${packages[0]}) and try again`)
   for (const name of packages) {
@@ -81,7 +86,7 @@ function hasMaven(): boolean {
 }
 
 /** What a command printed; undefined when it failed or is not there. */
-function succeeds([command, ...parameters]: readonly string[], env: Record<string, string> = {}): string | undefined {
+export function succeeds([command, ...parameters]: readonly string[], env: Record<string, string> = {}): string | undefined {
   try {
     const given = { ...process.env, ...env }
     return execFileSync(command!, parameters, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], env: given, maxBuffer: 64 << 20 })

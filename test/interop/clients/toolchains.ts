@@ -1,0 +1,122 @@
+/*
+ * What the programs of other languages run on, in a cache outside the repository: node_modules, a Python environment, built Go programs. Each
+ * is made once for what is in the manifest; what the machine itself must have (Go, Python, kcat) is installed with apt in CI.
+ */
+import { execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { cacheFolder, obtain, succeeds } from '../toolchain.ts'
+
+/** What a program printed and how it ended. */
+export interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+
+/** The folder of the JavaScript programs, beside the packages that they import. */
+export async function jsFolder(): Promise<string> {
+  const source = join(here, 'js')
+  const lock = readFileSync(join(source, 'package-lock.json'))
+  return cached('js', [lock, ...sources(source)], async (folder) => {
+    cpSync(source, folder, { recursive: true, filter: (path) => !path.includes('node_modules') })
+    await mustRun('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--silent'], { cwd: folder, timeoutMs: 300_000 })
+  })
+}
+
+/** The Python of an environment that has the packages of requirements.txt. */
+export async function pythonPath(): Promise<string> {
+  const requirements = join(here, 'python', 'requirements.txt')
+  const usable = (): boolean => succeeds(['python3', '-c', 'import venv, ensurepip']) !== undefined
+  if (!usable()) obtain('Python 3 with venv', ['python3-venv'], usable)
+  const folder = await cached('python', [readFileSync(requirements), Buffer.from(succeeds(['python3', '--version']) ?? '')], async (folder) => {
+    await mustRun('python3', ['-m', 'venv', folder], { timeoutMs: 120_000 })
+    const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps', '--requirement', requirements]
+    await mustRun(join(folder, 'bin', 'python'), install, { timeoutMs: 300_000 })
+  })
+  return join(folder, 'bin', 'python')
+}
+
+/** One of the Go programs, built. */
+export async function goProgram(name: string): Promise<string> {
+  const source = join(here, 'go')
+  const usable = (): boolean => succeeds(['go', 'version']) !== undefined
+  if (!usable()) obtain('Go 1.26 or later', ['golang-go'], usable)
+  const files = [readFileSync(join(source, 'go.sum')), ...sources(join(source, 'scenario')), ...sources(join(source, name))]
+  const folder = await cached(`go-${name}`, files, async (folder) => {
+    await mustRun('go', ['build', '-mod=readonly', '-o', join(folder, name), `./${name}`], { cwd: source, timeoutMs: 600_000 })
+  })
+  return join(folder, name)
+}
+
+/** The Java program, compiled: the class path that has it and Kafka's jars. */
+export async function javaClassPath(jars: string): Promise<string> {
+  const source = join(here, 'java', 'Scenarios.java')
+  const folder = await cached('java', [readFileSync(source), Buffer.from(jars)], async (folder) => {
+    await mustRun('javac', ['-d', folder, '-cp', join(jars, '*'), source], { timeoutMs: 120_000 })
+  })
+  return [folder, join(jars, '*')].join(':')
+}
+
+/** Sees to it that there is a kcat. */
+export function needKcat(): void {
+  const found = (): boolean => succeeds(['kcat', '-V']) !== undefined
+  if (!found()) obtain('kcat', ['kcat', 'kafkacat'], found)
+}
+
+/** Runs a program to its end, or to its time limit. */
+export function run(command: string, parameters: readonly string[], options: {
+  readonly cwd?: string
+  readonly input?: string
+  readonly timeoutMs?: number
+  readonly env?: Readonly<Record<string, string>>
+} = {}): Promise<Ran> {
+  const { cwd, input, timeoutMs = 60_000, env } = options
+  return new Promise((resolve, reject) => {
+    const limit = { timeout: timeoutMs, killSignal: 'SIGKILL' } as const
+    const child = spawn(command, parameters, { cwd, stdio: ['pipe', 'pipe', 'pipe'], ...limit, env: { ...process.env, ...env } })
+    const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []]
+    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
+    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
+    child.stdin.on('error', () => {})
+    child.stdin.end(input ?? '')
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, stdout: String(Buffer.concat(stdout)), stderr: String(Buffer.concat(stderr)) }))
+  })
+}
+
+/** As `run`, for what has to end well. */
+export async function mustRun(command: string, parameters: readonly string[], options: Parameters<typeof run>[2] = {}): Promise<string> {
+  const { code, stdout, stderr } = await run(command, parameters, options)
+  if (code !== 0) throw new Error(`${command} ${parameters.join(' ')} ended with ${code}\n${stdout.slice(-4000)}\n${stderr.slice(-4000)}`)
+  return stdout
+}
+
+/** A folder of the cache for what is made from some bytes; made by `make` unless an earlier run has finished it. */
+async function cached(name: string, of: readonly Buffer[], make: (folder: string) => Promise<void>): Promise<string> {
+  const hash = createHash('sha256').update(process.arch)
+  for (const bytes of of) hash.update(bytes)
+  const folder = join(cacheFolder(), `${name}-${hash.digest('hex').slice(0, 12)}`)
+  const finished = join(folder, 'finished')
+  if (existsSync(finished)) return folder
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  await make(folder)
+  writeFileSync(finished, '')
+  return folder
+}
+
+function sources(folder: string): Buffer[] {
+  return readdirSync(folder).filter((name) => /\.(?:mjs|go)$/.test(name)).sort().map((name) => readFileSync(join(folder, name)))
+}
+
+/** Where the newest Node is; CI names it, elsewhere it is this one. */
+export function newestNode(): string {
+  const other = process.env.COMMITLOG_OTHER_NODE
+  const major = (node: string): number => Number(/^v(\d+)/.exec(execFileSync(node, ['--version'], { encoding: 'utf8' }))?.[1])
+  return other !== undefined && existsSync(other) && major(other) > major(process.execPath) ? other : process.execPath
+}
