@@ -1,4 +1,5 @@
-import { cpSync } from 'node:fs'
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
@@ -11,6 +12,7 @@ import { internalTopicRequest, OFFSETS_TOPIC } from '../../../src/topics/interna
 import { type LogCore } from '../../../src/topics/log-core.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { fixture } from '../../tools/fixtures.ts'
+import { beat } from './consumer-client.ts'
 import { diskLog, failure, freshFolder, memoryLog } from '../harness.ts'
 import { openCore } from './harness.ts'
 
@@ -60,6 +62,24 @@ test('a member that was there when Kafka stopped has its session time to be hear
   expect(groups.heartbeat({ groupId: 'classic-static', memberId, groupInstanceId, generation })).toEqual({ error: 'NONE' })
   await clock.advance(400_000)
   expect(groups.describe('classic-static')).toMatchObject({ state: 'Empty', members: [] })
+})
+
+test('a static consumer of the newer protocol that was away when Kafka stopped comes back to what it had', async () => {
+  const path = freshFolder()
+  cpSync(fileURLToPath(new URL('../../fixtures/kafka-4.1/offsets/log', import.meta.url)), path, { recursive: true })
+  for (const partition of [0, 1, 2]) {
+    mkdirSync(join(path, `orders-${partition}`))
+    writeFileSync(join(path, `orders-${partition}`, 'partition.metadata'), 'version: 0\ntopic_id: mZ2kfuJVQkizwyJu9c9kGw\n')
+    writeFileSync(join(path, `orders-${partition}`, '00000000000000000000.log'), '')
+  }
+  const groups = await (await openCore({ files: diskFileSystem, folder: path })).groups()
+  const { state: wanted } = state['consumer-static']!
+  expect(groups.describe('consumer-static')).toMatchObject({ state: wanted, type: 'consumer', members: [{ clientHost: '/127.0.0.1' }] })
+  const answer = await groups.consumerHeartbeat(beat('again', 0, {
+    groupId: 'consumer-static', instanceId: 'node-1', rebalanceTimeoutMs: 1000, topicNames: ['orders'], owned: [],
+  }))
+  expect(answer).toMatchObject({ error: 'NONE', memberEpoch: 2, assignment: [{ topicId: 'mZ2kfuJVQkizwyJu9c9kGw', partitions: [0, 1, 2] }] })
+  expect(groups.describe('consumer-static')).toMatchObject({ state: 'Stable', members: [{ memberId: 'again' }] })
 })
 
 test('a group of the newer protocol goes on as a classic one at its offsets, and stays that', async () => {
