@@ -13,11 +13,11 @@ import { type Broker } from './broker.ts'
 import { errorCodeOf } from './error-codes.ts'
 import { type FetchContext, type Fetched, FetchSessions, type Wanted } from './fetch-sessions.ts'
 import { type Awaited, moreToFetch } from './fetch-waits.ts'
-import { epochRefusal, LeaderHints, ledPartition } from './led-partitions.ts'
+import { epochRefusal, LeaderHints, ledPartition, tryToOpen } from './led-partitions.ts'
 import { CLUSTER_RESOURCE } from './security/authorizer.ts'
 
 /** Bytes of an answer, unless the client wants to wait for more: they are all in memory until they are sent. */
-const MOST_BYTES = 16 * 1024 * 1024
+const MOST_BYTES = 8 * 1024 * 1024
 /** From here on answers name the leader. */
 const LEADERS_FROM = 16
 /** Clients of version 5 and below do not know KAFKA_STORAGE_ERROR. */
@@ -102,9 +102,7 @@ export class Fetching {
   }
 
   async #openAll(): Promise<void> {
-    const { cluster } = this.#context
-    // What keeps one from being opened is told for its partitions, which are not there then.
-    for (const name of new Set(this.#wanted.map(({ name }) => name))) if (name !== undefined) await cluster.open(name).catch(() => undefined)
+    for (const name of new Set(this.#wanted.map(({ name }) => name))) if (name !== undefined) await tryToOpen(this.#context, name)
   }
 
   #read(): Round | Promise<Round> {
@@ -145,10 +143,9 @@ export class Fetching {
     if (entry === undefined || partition < 0 || partition >= entry.partitions) return 'UNKNOWN_TOPIC_OR_PARTITION'
     if (version >= 13 && cluster.topicId(entry) !== topicId) return 'INCONSISTENT_TOPIC_ID'
     if (this.#replicaId >= FIRST_REPLICA) return 'NOT_LEADER_OR_FOLLOWER'
-    const topic = cluster.openNow(name)
-    const log = ledPartition(this.#context, topic, partition)
+    const log = ledPartition(this.#context, name, partition)
     if (typeof log === 'string') return log
-    if (version < ZSTD_FROM && topic!.config.compressionType === 'zstd') return 'UNSUPPORTED_COMPRESSION_TYPE'
+    if (version < ZSTD_FROM && cluster.openNow(name)!.config.compressionType === 'zstd') return 'UNSUPPORTED_COMPRESSION_TYPE'
     return epochRefusal(log, currentLeaderEpoch) ?? log
   }
 

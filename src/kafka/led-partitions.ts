@@ -2,17 +2,29 @@
  * The log behind a partition that a client asks for, or why this broker does not serve it; and what a client is told of the leader when it
  * asked the wrong broker (KIP-951).
  */
+import { isLogError } from '../base/errors.ts'
 import { type KafkaErrorName } from '../format/kafka-errors.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
 import { type TopicEntry } from '../topics/catalog.ts'
-import { type TopicCore } from '../topics/topic-core.ts'
 import { type RequestContext } from './api.ts'
 
-/** The log of a partition of an open topic, on the broker that leads it; else the error that a client gets. */
-export function ledPartition({ cluster, broker }: RequestContext, topic: TopicCore | undefined, partition: number): PartitionLog | KafkaErrorName {
-  const log = topic?.logs[partition]
-  if (topic === undefined || log === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
-  return cluster.leads(broker, topic.entry, partition) ? log : 'NOT_LEADER_OR_FOLLOWER'
+/**
+ * The log of a partition, on the broker that leads it; else the error that a client gets. Whoever asks has tried to open the topic: one that is
+ * there and not open could not be.
+ */
+export function ledPartition({ cluster, broker }: RequestContext, topic: string, partition: number): PartitionLog | KafkaErrorName {
+  const open = cluster.openNow(topic)
+  if (open === undefined) return cluster.topic(topic) === undefined ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'KAFKA_STORAGE_ERROR'
+  const log = open.logs[partition]
+  if (log === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+  return cluster.leads(broker, open.entry, partition) ? log : 'NOT_LEADER_OR_FOLLOWER'
+}
+
+/** Opens a topic that a client names. What keeps it from being opened is told for its partitions. */
+export async function tryToOpen({ cluster }: RequestContext, topic: string): Promise<void> {
+  await cluster.open(topic).catch((error: unknown) => {
+    if (!isLogError(error)) throw error
+  })
 }
 
 /** What is wrong with the epoch that a client believes a leader to be in; undefined when nothing is, or it does not say (−1). */

@@ -145,8 +145,8 @@ export class Production {
 
   #findLog(part: Part): void {
     const { entry, answer } = part
-    const { cluster, clientId, version } = this.#context
-    const led = ledPartition(this.#context, cluster.openNow(entry.name), answer.index)
+    const { clientId, version } = this.#context
+    const led = ledPartition(this.#context, entry.name, answer.index)
     if (isInternalTopic(entry.name) && clientId !== ADMIN_CLIENT_ID) this.#drop(part, { error: 'INVALID_TOPIC_EXCEPTION' })
     else if (typeof led !== 'string') part.log = led
     else {

@@ -6,10 +6,9 @@ import { isLogError } from '../../base/errors.ts'
 import { type KafkaErrorName, kafkaErrors } from '../../format/kafka-errors.ts'
 import { array, type Decoded, type Encodable, int16, int32, int64, int8, message, string } from '../../format/schema.ts'
 import { type Isolation, type PartitionLog } from '../../log/partition-log.ts'
-import { type TopicCore } from '../../topics/topic-core.ts'
 import { defineApi, type RequestContext } from '../api.ts'
 import { errorCodeOf } from '../error-codes.ts'
-import { epochRefusal, ledPartition } from '../led-partitions.ts'
+import { epochRefusal, ledPartition, tryToOpen } from '../led-partitions.ts'
 
 // 1: one offset, with its time. 2: isolation. 4: epochs. 6: flexible. 7: largest timestamp. 8: local start. 9: tiered end. 10: a time-out.
 const request = message('ListOffsetsRequest', { versions: [0, 11], flexible: 6 }, {
@@ -73,13 +72,13 @@ export const listOffsets = defineApi({
     const topics = []
     for (const { name, partitions } of request.topics) {
       const allowed = cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', name)
-      const topic = allowed ? await cluster.open(name).catch(() => undefined) : undefined
+      if (allowed) await tryToOpen(context, name)
       topics.push({
         name,
         partitions: partitions.map((asked) => {
           if (!allowed) return failed(asked, 'TOPIC_AUTHORIZATION_FAILED')
           if (duplicates.has(`${asked.partitionIndex} ${name}`)) return failed(asked, 'INVALID_REQUEST')
-          return answerFor(asked, topic, request, context)
+          return answerFor(asked, name, request, context)
         }),
       })
     }
@@ -103,13 +102,13 @@ function duplicatesOf({ topics }: ListOffsetsRequest): ReadonlySet<string> {
   return twice
 }
 
-function answerFor(asked: PartitionAsked, topic: TopicCore | undefined, request: ListOffsetsRequest, context: RequestContext): PartitionAnswer {
+function answerFor(asked: PartitionAsked, topic: string, request: ListOffsetsRequest, context: RequestContext): PartitionAnswer {
   const { partitionIndex, timestamp, currentLeaderEpoch } = asked
-  const { version } = context
+  const { version, cluster } = context
   if (timestamp < 0 && version < (knownFrom.get(timestamp) ?? Infinity)) return failed(asked, 'UNSUPPORTED_VERSION')
   const led = ledPartition(context, topic, partitionIndex)
   // Who looks for faults may ask any broker; all of them have the same log.
-  const log = led === 'NOT_LEADER_OR_FOLLOWER' && request.replicaId === DEBUGGER ? topic!.logs[partitionIndex]! : led
+  const log = led === 'NOT_LEADER_OR_FOLLOWER' && request.replicaId === DEBUGGER ? cluster.openNow(topic)!.logs[partitionIndex]! : led
   if (typeof log === 'string') return failed(asked, log)
   const refusal = epochRefusal(log, currentLeaderEpoch)
   if (refusal !== undefined) return failed(asked, refusal)

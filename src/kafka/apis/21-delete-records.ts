@@ -5,10 +5,9 @@ import { isLogError } from '../../base/errors.ts'
 import { type KafkaErrorName, kafkaErrors } from '../../format/kafka-errors.ts'
 import { array, type Encodable, int16, int32, int64, message, string } from '../../format/schema.ts'
 import { isInternalTopic } from '../../topics/internal-topics.ts'
-import { type TopicCore } from '../../topics/topic-core.ts'
 import { defineApi, type RequestContext } from '../api.ts'
 import { errorCodeOf } from '../error-codes.ts'
-import { ledPartition } from '../led-partitions.ts'
+import { ledPartition, tryToOpen } from '../led-partitions.ts'
 
 const response = message('DeleteRecordsResponse', { versions: [0, 2], flexible: 2 }, {
   throttleTimeMs: int32({ default: 0 }),
@@ -48,9 +47,9 @@ export const deleteRecords = defineApi({
     const { cluster, connection } = context
     const topics = await Promise.all(request.topics.map(async ({ name, partitions }) => {
       const allowed = cluster.authorizer.allows(connection, 'DELETE', 'TOPIC', name)
-      const topic = allowed ? await cluster.open(name).catch(() => undefined) : undefined
+      if (allowed) await tryToOpen(context, name)
       return { name, partitions: await Promise.all(partitions.map(({ partitionIndex, offset }) => {
-        return allowed ? deleted(topic, partitionIndex, offset, context) : failed(partitionIndex, 'TOPIC_AUTHORIZATION_FAILED')
+        return allowed ? deleted(name, partitionIndex, offset, context) : failed(partitionIndex, 'TOPIC_AUTHORIZATION_FAILED')
       })) }
     }))
     return { topics }
@@ -62,10 +61,10 @@ export const deleteRecords = defineApi({
   }),
 })
 
-async function deleted(topic: TopicCore | undefined, partitionIndex: number, offset: number, context: RequestContext): Promise<PartitionAnswer> {
+async function deleted(topic: string, partitionIndex: number, offset: number, context: RequestContext): Promise<PartitionAnswer> {
   const log = ledPartition(context, topic, partitionIndex)
   if (log === 'UNKNOWN_TOPIC_OR_PARTITION') return failed(partitionIndex, log)
-  if (isInternalTopic(topic!.entry.name)) return failed(partitionIndex, 'INVALID_TOPIC_EXCEPTION')
+  if (isInternalTopic(topic)) return failed(partitionIndex, 'INVALID_TOPIC_EXCEPTION')
   if (typeof log === 'string') return failed(partitionIndex, log)
   try {
     const lowWatermark = await log.deleteRecords(offset === EVERYTHING ? log.highWatermark : offset)

@@ -4,9 +4,8 @@
  */
 import { type KafkaErrorName, kafkaErrors } from '../../format/kafka-errors.ts'
 import { array, type Encodable, int16, int32, int64, message, string } from '../../format/schema.ts'
-import { type TopicCore } from '../../topics/topic-core.ts'
 import { defineApi, type RequestContext } from '../api.ts'
-import { epochRefusal, ledPartition } from '../led-partitions.ts'
+import { epochRefusal, ledPartition, tryToOpen } from '../led-partitions.ts'
 import { CLUSTER_RESOURCE } from '../security/authorizer.ts'
 
 /** What brokers and tools that are none of the two call themselves. */
@@ -45,15 +44,15 @@ export const offsetForLeaderEpoch = defineApi({
   }),
   response,
   async handle(request, context) {
-    const { cluster: { authorizer }, cluster, connection } = context
+    const { cluster: { authorizer }, connection } = context
     const replica = authorizer.allows(connection, 'CLUSTER_ACTION', 'CLUSTER', CLUSTER_RESOURCE)
     const topics = []
     for (const { topic: name, partitions } of request.topics) {
       const allowed = replica || authorizer.allows(connection, 'DESCRIBE', 'TOPIC', name)
-      const topic = allowed ? await cluster.open(name).catch(() => undefined) : undefined
+      if (allowed) await tryToOpen(context, name)
       topics.push({
         topic: name,
-        partitions: partitions.map((asked) => (allowed ? endOf(asked, topic, context) : failed(asked.partition, 'TOPIC_AUTHORIZATION_FAILED'))),
+        partitions: partitions.map((asked) => (allowed ? endOf(asked, name, context) : failed(asked.partition, 'TOPIC_AUTHORIZATION_FAILED'))),
       })
     }
     return { topics }
@@ -69,7 +68,7 @@ interface PartitionAsked {
   readonly leaderEpoch: number
 }
 
-function endOf(asked: PartitionAsked, topic: TopicCore | undefined, context: RequestContext): PartitionAnswer {
+function endOf(asked: PartitionAsked, topic: string, context: RequestContext): PartitionAnswer {
   const { partition, currentLeaderEpoch, leaderEpoch } = asked
   const log = ledPartition(context, topic, partition)
   if (typeof log === 'string') return failed(partition, log)
