@@ -13,7 +13,8 @@ export type Outcome =
 
 /** What an attempt belongs to. */
 interface Attempted {
-  readonly signal: AbortSignal
+  /** Default: one of its own. */
+  readonly signal?: AbortSignal
   readonly origin: Origin | undefined
 }
 
@@ -39,6 +40,7 @@ export class Delivery<K, V> implements PortableRecord<K, V> {
   private readonly record: LogRecord<K, V>
   private readonly attempted: Attempted
   private decided: Outcome | undefined
+  private controller: AbortController | undefined
 
   /** @internal Throws what the codecs throw. */
   constructor(record: LogRecord<K, V>, attempt: number, attempted: Attempted) {
@@ -48,6 +50,7 @@ export class Delivery<K, V> implements PortableRecord<K, V> {
     this.attempt = attempt
     this.attempted = attempted
     this.decided = undefined
+    this.controller = undefined
   }
 
   get topic(): string {
@@ -80,7 +83,12 @@ export class Delivery<K, V> implements PortableRecord<K, V> {
 
   /** Aborted when the result is not waited for any longer: the partition went to another member, or the time to stop ran out. */
   get signal(): AbortSignal {
-    return this.attempted.signal
+    return this.attempted.signal ?? (this.controller ??= new AbortController()).signal
+  }
+
+  /** @internal Nobody waits for the handler any longer, and whoever asks for the signal only now is told too. */
+  abandon(reason: unknown): void {
+    ;(this.controller ??= new AbortController()).abort(reason)
   }
 
   /** The record is done, whatever the handler does from now on. */

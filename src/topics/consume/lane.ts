@@ -38,7 +38,6 @@ export class Task<K, V> implements Link<Task<K, V>> {
   next: Task<K, V> | undefined
   /** Where it came from, when that is not where it was read. */
   origin: Origin | undefined
-  private controller: AbortController | undefined
 
   constructor(lane: Lane<K, V>, slot: number, record: LogRecord<K, V>) {
     this.lane = lane
@@ -48,19 +47,13 @@ export class Task<K, V> implements Link<Task<K, V>> {
     this.chain = undefined
     this.next = undefined
     this.origin = undefined
-    this.controller = undefined
   }
 
-  /** Made when somebody asks for it. */
-  get signal(): AbortSignal {
-    return (this.controller ??= new AbortController()).signal
-  }
-
-  /** Nobody waits for the handler any longer. A later attempt has another signal. */
+  /** Nobody waits for the handler any longer. */
   abandon(reason: unknown): void {
+    const { delivery } = this
     this.delivery = undefined
-    this.controller?.abort(reason)
-    this.controller = undefined
+    delivery?.abandon(reason)
   }
 }
 

@@ -396,6 +396,21 @@ test('commits of a loop follow each other, whoever asks for them', async () => {
   expect([...group.committed.values()].map(({ offset }) => offset)).toEqual([6, 1])
 })
 
+test('a handler that asks for its signal only after it was given up is told so', async () => {
+  const { group, clock } = await filled(numbered(1, () => 'k'))
+  const doors = new Doors()
+  const loop = group.loop(doors.handler, { handlerTimeoutMs: 500, delay: () => 100 })
+  loop.start()
+  await group.members[0]!.assign(0)
+  await turns()
+  const { record } = doors.open.get('0')!
+  await clock.advance(600)
+  const again = doors.open.get('0')!.record
+  expect([record.attempt, record.signal.aborted, again.attempt, again.signal.aborted]).toEqual([1, true, 2, false])
+  await doors.finish('0')
+  await loop.stop(0)
+})
+
 test('a handler that never returns does not hold a rebalance for ever, and what it does later is told to nobody', async () => {
   const { group, clock } = await filled(numbered(3, (index) => `k${index}`))
   const doors = new Doors()
