@@ -41,7 +41,10 @@ export const clients: readonly Client[] = [
   {
     name: '@platformatic/kafka',
     differences: [
-      { scenario: 'records', step: 2, says: { headers: [['trace', '2'], ['empty', '']] }, reason: 'its headers are a Map, in which a name stands once' },
+      {
+        scenario: 'records', step: 2, says: { headers: [['trace', '2'], ['empty', '']] },
+        reason: 'its headers are a Map, in which a name stands once',
+      },
       { scenario: 'consumer-group', step: 4, reason: 'it describes groups of the classic protocol only' },
     ],
     prepare: async () => [newestNode(), join(await jsFolder(), 'platformatic.mjs')],

@@ -1,7 +1,9 @@
 /*
  * The scenarios with @platformatic/kafka: node platformatic.mjs <bootstrap> <scenario>...
  */
-import { Admin, ConfigResourceTypes, Consumer, IncrementalAlterConfigOperationTypes, Producer, stringDeserializers, stringSerializers } from '@platformatic/kafka'
+import {
+  Admin, ConfigResourceTypes, Consumer, IncrementalAlterConfigOperationTypes, Producer, stringDeserializers, stringSerializers,
+} from '@platformatic/kafka'
 import { CODECS, LARGE, T0, codecValue, each, eventually, run, shown } from './scenario.mjs'
 
 const [bootstrap] = process.argv.slice(2)
@@ -49,7 +51,8 @@ async function consumed(topic, count, { isolationLevel = 0, groupId = `${topic}-
 
 /** The offset of partition 0 for a time; -1 is the end, -2 the beginning. */
 async function listed(topic, timestamp) {
-  const [{ partitions: [{ offset }] }] = await admin.listOffsets({ topics: [{ name: topic, partitions: [{ partitionIndex: 0, timestamp: BigInt(timestamp) }] }] })
+  const partition = { partitionIndex: 0, timestamp: BigInt(timestamp) }
+  const [{ partitions: [{ offset }] }] = await admin.listOffsets({ topics: [{ name: topic, partitions: [partition] }] })
   return Number(offset)
 }
 
@@ -110,7 +113,8 @@ const scenarios = {
   async codecs(say) {
     await create('codecs')
     for (const codec of CODECS) {
-      const { offsets: [{ offset }] } = await produce('codecs', each(10, (i) => ({ key: `${codec}-${i}`, value: codecValue(codec, i) })), { compression: codec })
+      const messages = each(10, (i) => ({ key: `${codec}-${i}`, value: codecValue(codec, i) }))
+      const { offsets: [{ offset }] } = await produce('codecs', messages, { compression: codec })
       say('produced', { codec, offset: Number(offset) })
     }
     say('consumed', { keys: (await consumed('codecs', 50)).map(({ key }) => key) })
@@ -119,10 +123,11 @@ const scenarios = {
   async idempotence(say) {
     await create('idempotence')
     await withProducer({ idempotent: true }, async (producer) => {
-      for (const batch of each(10, (b) => each(10, (i) => ({ topic: 'idempotence', value: `${b * 10 + i}` })))) await producer.send({ messages: batch })
+      for (const b of each(10, (b) => b)) await producer.send({ messages: each(10, (i) => ({ topic: 'idempotence', value: `${b * 10 + i}` })) })
     })
     const records = await consumed('idempotence', 100)
-    say('consumed', { first: Number(records[0].offset), last: Number(records.at(-1).offset), distinct: new Set(records.map(({ value }) => value)).size })
+    const distinct = new Set(records.map(({ value }) => value)).size
+    say('consumed', { first: Number(records[0].offset), last: Number(records.at(-1).offset), distinct })
   },
 
   async records(say) {
