@@ -93,7 +93,7 @@ function wrongReset(text = 'latest'): string | undefined {
 function outOfBounds(configs: Configs): string | undefined {
   for (const [name, [least, most]] of groupConfigBounds) {
     const value = Number(configs.get(name) ?? least)
-    const bound = (which: string): string => `group.${name.replace('.', `.${which}.`)}`
+    const bound = (which: string): string => `group.${name.replace(/\.(?:num\.)?/, `.${which}.`)}`
     if (value < least) return `${name} must be greater than or equal to ${bound('min')}`
     if (value > most) return `${name} must be less than or equal to ${bound('max')}`
   }
@@ -113,8 +113,8 @@ function isClientPattern(part: string): boolean {
 function wrongThreads(name: string, count: number, now: number): string | undefined {
   if (!threadCounts.includes(name) || Number.isNaN(now)) return undefined
   const half = Math.floor(now / 2)
-  const bound = count > now * 2 ? 'greater than double' : count < half ? 'less than half' : undefined
+  const bound = count > now * 2 ? 'not be greater than double' : count < half ? 'be at least half' : undefined
   if (bound === undefined) return undefined
-  const reason = `Dynamic thread count update validation failed for ${name}=${count}, value should not be ${bound} the current value ${now}`
+  const reason = `Dynamic thread count update validation failed for ${name}=${count}, value should ${bound} the current value ${now}`
   return `Invalid value org.apache.kafka.common.config.ConfigException: ${reason} for configuration Invalid dynamic configuration`
 }

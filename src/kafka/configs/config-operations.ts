@@ -26,7 +26,7 @@ export function changed(
     else if (configOperation === operations.DELETE) next.delete(name)
     else if (!adds && configOperation !== operations.SUBTRACT) return refusal('INVALID_REQUEST', `Unknown operation type ${configOperation}`)
     else if (table.get(name)?.type !== 'LIST') {
-      return refusal('INVALID_CONFIG', `Can't ${adds ? 'APPEND to' : 'SUBTRACT from'} key ${name} because its type is not LIST.`)
+      return refusal('INVALID_CONFIG', `Can't ${adds ? 'APPEND' : 'SUBTRACT'} to key ${name} because its type is not LIST.`)
     } else {
       const now = partsOf(next.get(name) ?? defaultOf(name) ?? '')
       const given = partsOf(value!)
