@@ -44,6 +44,7 @@ export class SaslSession {
   #known: { readonly mechanism: SaslMechanism; readonly principal: Principal } | undefined
   /** The mechanism of a handshake that names another one than the first time. */
   #changed: string | undefined
+  /** When it began to authenticate again, the last time. */
   #lastBegun = -Infinity
 
   constructor(peer: Peer, env: SaslEnvironment) {
@@ -65,7 +66,7 @@ export class SaslSession {
   async handshake(mechanism: string, version: number): Promise<KafkaErrorName> {
     const { clock, sasl } = this.#env
     if (this.#peer.authenticated && !this.#mayBeginAgain(version)) return 'ILLEGAL_SASL_STATE'
-    this.#lastBegun = clock.monotonic()
+    if (this.#known !== undefined) this.#lastBegun = clock.monotonic()
     const offered = sasl.mechanisms.find((name) => name === mechanism)
     if (offered === undefined) {
       await this.#refuse(mechanism, `the mechanism ${mechanism} is not offered`)
