@@ -10,6 +10,7 @@ import { offsetFetch } from '../../src/kafka/apis/09-offset-fetch.ts'
 import { describeGroups } from '../../src/kafka/apis/15-describe-groups.ts'
 import { listGroups } from '../../src/kafka/apis/16-list-groups.ts'
 import { deleteGroups } from '../../src/kafka/apis/42-delete-groups.ts'
+import { incrementalAlterConfigs } from '../../src/kafka/apis/44-incremental-alter-configs.ts'
 import { consumerGroupHeartbeat } from '../../src/kafka/apis/68-consumer-group-heartbeat.ts'
 import { consumerGroupDescribe } from '../../src/kafka/apis/69-consumer-group-describe.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
@@ -140,6 +141,15 @@ test('members of both protocols and of this process are one group', async () => 
     const { assignment } = await wire.request(consumerGroupHeartbeat, 1, request('one', joining))
     return [assignment!.topicPartitions[0]!.topicId, assignment!.topicPartitions[0]!.partitions]
   }
+})
+
+test('a group does as its configs say', async () => {
+  const { client } = await world()
+  const wire = await client()
+  const configs = [{ name: 'consumer.heartbeat.interval.ms', configOperation: 0, value: '7000' }]
+  const altered = await wire.request(incrementalAlterConfigs, 1, { resources: [{ resourceType: 32, resourceName: 'g', configs }], validateOnly: false })
+  expect(altered.responses[0]!.errorCode).toBe(code.NONE)
+  expect(await wire.request(consumerGroupHeartbeat, 1, request('one', joining))).toMatchObject({ heartbeatIntervalMs: 7000 })
 })
 
 test('a broker that does not coordinate the group says so', async () => {
