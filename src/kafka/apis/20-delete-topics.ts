@@ -69,19 +69,20 @@ async function deleted({ name, topicId }: Named, all: readonly Named[], { cluste
     return { name, ...refusal('UNKNOWN_TOPIC_OR_PARTITION', 'This server does not host this topic-partition.') }
   }
   const id = cluster.topicId(entry)
-  if (name !== null && all.some((other) => other.name === null && other.topicId === id)) {
-    return { name, topicId: id, ...refusal('INVALID_REQUEST', 'The provided topic name maps to an ID that was already supplied.') }
-  }
   // Who may not see a topic learns no more of it than was known.
   if (!allows('DESCRIBE', entry.name)) return { name, topicId, ...refusal('TOPIC_AUTHORIZATION_FAILED', 'Authorization failed.') }
   if (!allows('DELETE', entry.name)) return { name: entry.name, topicId: id, ...refusal('TOPIC_AUTHORIZATION_FAILED', 'Authorization failed.') }
+  if (name !== null && all.some((other) => other.name === null && other.topicId === id)) {
+    return { name, topicId: id, ...refusal('INVALID_REQUEST', 'The provided topic name maps to an ID that was already supplied.') }
+  }
   return { name: entry.name, topicId: version >= 6 ? id : NO_UUID, ...(await remove(entry, cluster)) }
 }
 
 /** Asked for by its id, and by its name as well: that one is answered. */
-function isNamedToo({ name, topicId }: Named, all: readonly Named[], { cluster }: RequestContext): boolean {
+function isNamedToo({ name, topicId }: Named, all: readonly Named[], { cluster, connection }: RequestContext): boolean {
   const entry = name === null ? cluster.topicById(topicId) : undefined
-  return entry !== undefined && all.some((other) => other.name === entry.name && other.topicId === NO_UUID)
+  if (entry === undefined || !all.some((other) => other.name === entry.name && other.topicId === NO_UUID)) return false
+  return cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', entry.name)
 }
 
 function sameTopic(one: Named, other: Named): boolean {

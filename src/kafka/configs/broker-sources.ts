@@ -6,6 +6,7 @@ import { OFFSETS_TOPIC, TRANSACTIONS_TOPIC } from '../../topics/internal-topics.
 import { type TopicSettings } from '../../topics/settings.ts'
 import { type Broker } from '../broker.ts'
 import { type Cluster } from '../cluster.ts'
+import { type ResolvedListener } from '../security/listener-options.ts'
 import { brokerConfigs } from './broker-configs.ts'
 import { configSources } from './config-types.ts'
 import { type Configs, keptConfigs } from './kept-configs.ts'
@@ -79,6 +80,7 @@ function staticConfigs(cluster: Cluster, { nodeId, rack, addresses }: Broker): C
     'process.roles': 'broker,controller',
     'listeners': listeners,
     'advertised.listeners': listeners,
+    'listener.security.protocol.map': options.listeners.map((listener) => `${listener.name}:${protocolOf(listener)}`).join(','),
     'broker.rack': rack ?? undefined,
     'log.dirs': core.folder,
     'num.partitions': options.numPartitions,
@@ -99,6 +101,12 @@ function staticConfigs(cluster: Cluster, { nodeId, rack, addresses }: Broker): C
   }
   const given = Object.entries(configs).filter(([name, value]) => value !== undefined && String(value) !== brokerConfigs.get(name)?.default)
   return new Map(given.map(([name, value]) => [name, String(value)]))
+}
+
+/** Kafka's name of how peers come in. */
+function protocolOf({ tls, sasl }: ResolvedListener): string {
+  if (sasl === undefined) return tls === undefined ? 'PLAINTEXT' : 'SSL'
+  return tls === undefined ? 'SASL_PLAINTEXT' : 'SASL_SSL'
 }
 
 /** Settings that topics get from the listener's options, where they are not Kafka's defaults. */
