@@ -6,14 +6,18 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'
 import { rolldown } from 'rolldown'
 
-const { dependencies, optionalDependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
+const { exports, bin, dependencies, optionalDependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
 const packages = Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })
+
+/** Every door and command, by its place in `dist`: `kafka/index` is made from src/kafka/index.ts. */
+const targets = [...Object.values(exports).flatMap((door) => door.default ?? []), ...Object.values(bin)]
+const names = targets.map((target) => target.replace('./dist/', '').replace('.js', ''))
 
 rmSync('dist', { recursive: true, force: true })
 execFileSync(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], { stdio: 'inherit' })
 
 const bundle = await rolldown({
-  input: { index: 'src/index.ts', 'kafka/index': 'src/kafka/index.ts', 'testing/index': 'src/testing/index.ts', 'cli/commitlog': 'src/cli/commitlog.ts' },
+  input: Object.fromEntries(names.map((name) => [name, `src/${name}.ts`])),
   external: (id) => id.startsWith('node:') || packages.some((name) => id === name || id.startsWith(`${name}/`)),
   platform: 'node',
 })

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CommitLog, defineTopic, isLogError, json, string } from 'commitlog'
+import { listen } from 'commitlog/kafka'
 
 interface Order {
   readonly total: number
@@ -21,6 +22,10 @@ for (const record of orders.partition(partition).read({ from: offset })) {
   const key: string | null = record.key
   console.log(key, total)
 }
+const kafka = await listen(log)
+const ports: number[] = kafka.brokers.map(({ port }) => port)
+console.log(kafka.bootstrap === `localhost:${ports[0]}`)
+await kafka.close()
 await log.close()
 
 try {
