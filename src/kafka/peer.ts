@@ -20,7 +20,7 @@ export interface Peer {
   readonly host: string
   /** Name of the listener that it came in by: `PLAINTEXT`. */
   readonly listener: string
-  /** Who it is; {@link ANONYMOUS} until it has said so, where somebody asks. */
+  /** Who it is; `User:ANONYMOUS` until it has said so, where somebody asks. */
   principal: Principal
   /** Whether it may ask for more than to authenticate. */
   authenticated: boolean

@@ -14,8 +14,8 @@ export class PlainConversation implements SaslConversation {
   }
 
   step(bytes: Buffer): SaslStep {
-    const tokens = bytes.toString('utf8').split('\0')
-    if (tokens.length !== 3) throw refused(`Invalid SASL/PLAIN response: expected 3 tokens, got ${Math.min(tokens.length, 4)}`)
+    const tokens = bytes.toString('utf8').split('\0', 4)
+    if (tokens.length !== 3) throw refused(`Invalid SASL/PLAIN response: expected 3 tokens, got ${tokens.length}`)
     const [actingFor, name, password] = tokens as [string, string, string]
     if (name === '') throw refused('Authentication failed: username not specified')
     if (password === '') throw refused('Authentication failed: password not specified')

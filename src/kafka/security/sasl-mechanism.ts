@@ -3,10 +3,11 @@
  * the client is or that it is not who it says.
  */
 
-/** The mechanisms that there are. */
-export const saslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const
 /** The name of a SASL mechanism. */
-export type SaslMechanism = (typeof saslMechanisms)[number]
+export type SaslMechanism = 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | 'OAUTHBEARER'
+
+/** The mechanisms that there are. */
+export const saslMechanisms: readonly SaslMechanism[] = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER']
 
 /** What a step of a conversation came to. */
 export interface SaslStep {

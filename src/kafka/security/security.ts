@@ -29,6 +29,9 @@ export interface SecurityParts {
   readonly tell: (event: ListenerEvent) => void
 }
 
+/** Characters of an event. */
+const MAX_SHOWN = 200
+
 /** The session of a connection, among its notes. */
 const SESSION = Symbol('sasl session')
 
@@ -81,7 +84,9 @@ export class Security {
       authenticated: ({ id, principal: { type, name } }, mechanism) => {
         tell({ type: 'authenticated', connection: id, principal: `${type}:${name}`, mechanism })
       },
-      failed: ({ id }, mechanism, reason) => tell({ type: 'authentication-failed', connection: id, mechanism, reason }),
+      failed: ({ id }, mechanism, reason) => {
+        tell({ type: 'authentication-failed', connection: id, mechanism: shown(mechanism), reason: shown(reason) })
+      },
     })
   }
 
@@ -99,6 +104,11 @@ export class Security {
   get #random(): Random {
     return this.#core.env.random
   }
+}
+
+/** What a client may have made as long as it likes. */
+function shown(text: string): string {
+  return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`
 }
 
 function offersScram({ mechanisms }: ResolvedSasl): boolean {
