@@ -10,7 +10,7 @@ export interface PlantedFault {
   readonly find: string
   readonly replace: string
   /** Whose lives find it: the file of the simulation. Default `simulate.ts`. */
-  readonly lives?: 'transactions.ts' | 'compacting.ts'
+  readonly lives?: 'transactions.ts' | 'compacting.ts' | 'groups.ts'
 }
 
 export const plantedFaults: readonly PlantedFault[] = [
@@ -253,5 +253,26 @@ export const plantedFaults: readonly PlantedFault[] = [
     file: 'log/retention.ts',
     find: 'await writer.settleMark()',
     replace: '',
+  },
+  {
+    mistake: 'commits of groups are acknowledged before they are durable',
+    file: 'topics/groups/offsets-log.ts',
+    find: 'log.durable(baseOffset + part.records.length - 1)',
+    replace: 'Promise.resolve()',
+    lives: 'groups.ts',
+  },
+  {
+    mistake: 'a commit does not say what is finished above it',
+    file: 'topics/consume/lane.ts',
+    find: 'return finished === undefined ? entry : { ...entry, finished }',
+    replace: 'return entry',
+    lives: 'groups.ts',
+  },
+  {
+    mistake: 'a commit of a generation that is over counts',
+    file: 'topics/groups/classic-group.ts',
+    find: "if (generation !== this.generation) return 'ILLEGAL_GENERATION'\n      if (!transactional",
+    replace: 'if (!transactional',
+    lives: 'groups.ts',
   },
 ]

@@ -1,14 +1,13 @@
 /*
- * Lives of logs with transactions, a share with fresh seeds: see transactions.ts. LIVES=n lives so many; SEED=n repeats one.
+ * Lives of logs with transactions, a share with fresh seeds: see transactions.ts.
  */
 import { expect, test } from 'vitest'
+import { liveOn, testTimeMs } from './lives.ts'
 import { simulate } from './transactions.ts'
 
-const SEED = process.env['SEED']
-const LIVES = Number(process.env['LIVES'] ?? 60)
+const SHARE_MS = 5000
 
 test('each transaction is there as a whole or not at all, at every moment and after every crash', async () => {
-  const first = SEED === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(SEED)
-  for (let life = 0; life < (SEED === undefined ? LIVES : 1); life++) await simulate(first + life)
-  expect(LIVES).toBeGreaterThan(0)
-}, LIVES * 2000 + 10_000)
+  const { lives } = await liveOn('transactions', simulate, { shareMs: SHARE_MS, longestMs: 60_000 })
+  expect(lives).toBeGreaterThan(0)
+}, testTimeMs(SHARE_MS))

@@ -1,0 +1,13 @@
+/*
+ * Lives of compacted logs, a share with fresh seeds: see compacting.ts.
+ */
+import { expect, test } from 'vitest'
+import { simulate } from './compacting.ts'
+import { liveOn, testTimeMs } from './lives.ts'
+
+const SHARE_MS = 4000
+
+test('readers of a compacted log get what a naive model keeps, whatever fails and whenever it crashes', async () => {
+  const { lives } = await liveOn('compaction', simulate, { shareMs: SHARE_MS, longestMs: 60_000 })
+  expect(lives).toBeGreaterThan(0)
+}, testTimeMs(SHARE_MS))
