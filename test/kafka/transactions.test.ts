@@ -275,15 +275,21 @@ test('offsets of a transaction are those of a member, in its generation, where i
   expect(await fetched(await client())).toEqual({ committedOffset: 6, errorCode: 0 })
 })
 
-test('a transaction whose time is up is aborted, and its producer is fenced', async () => {
+test('a transaction whose time is up is aborted, and its producer is fenced until it says that it goes on', async () => {
   const { client, clock, topic } = await world()
-  const producer = new Producer(await client())
-  await producer.init({ transactionTimeoutMs: 5000 })
-  expect(await producer.produce(0, 'late')).toBe('NONE')
-  await clock.advance(6000)
-  expect(await producer.end(true)).toBe('PRODUCER_FENCED')
-  expect(values(topic)).toEqual([])
-  expect(await producer.init()).toBe('NONE')
+  for (const versions of [newestV1, newest]) {
+    const producer = new Producer(await client(), versions, `tx${versions.end}`)
+    await producer.init({ transactionTimeoutMs: 5000 })
+    if (versions === newestV1) await producer.add(0)
+    expect(await producer.produce(0, 'slow')).toBe('NONE')
+    await clock.advance(6000)
+    expect(await producer.produce(0, 'late')).toBe('INVALID_PRODUCER_EPOCH')
+    expect(await producer.end(true)).toBe(versions === newest ? 'INVALID_TXN_STATE' : 'PRODUCER_FENCED')
+    expect(values(topic)).toEqual([])
+    // The abort has raised the epoch, which is the one that it gets.
+    expect(await producer.init({ producerId: producer.producerId, producerEpoch: producer.producerEpoch })).toBe('NONE')
+    expect(producer.producerEpoch).toBe(1)
+  }
 })
 
 test('brokers of a cluster add partitions of several transactions, and ask whether they are a part', async () => {

@@ -74,8 +74,10 @@ function none(error: KafkaErrorName): Found {
   return { errorCode: kafkaErrors[error], nodeId: -1, host: '', port: -1 }
 }
 
+/** As Kafka says it. */
 const messages: ReadonlyMap<number, string> = new Map([
   [kafkaErrors.GROUP_AUTHORIZATION_FAILED, 'Group authorization failed.'],
   [kafkaErrors.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, 'Transactional Id authorization failed.'],
-  [kafkaErrors.INVALID_REQUEST, 'There is no coordinator for keys of this type.'],
+  [kafkaErrors.INVALID_REQUEST, 'This most likely occurs because of a request being malformed by the client library or the message was sent to ' +
+    'an incompatible broker. See the broker logs for more details.'],
 ])

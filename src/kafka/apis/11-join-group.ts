@@ -85,11 +85,9 @@ const noJoin: Omit<JoinAnswer, 'error'> = {
 
 function encodable(answer: JoinAnswer, { version }: RequestContext): Encodable<typeof response> {
   const { error, memberId, generation, protocolType, leader, skipAssignment, members } = answer
-  // Kafka says null to those who are no members, and nothing of a protocol to all others.
-  const noMember = error === 'FENCED_INSTANCE_ID' || (error === 'UNKNOWN_MEMBER_ID' && memberId !== '')
   return {
     errorCode: kafkaErrors[error], memberId, generationId: generation, protocolType, leader, skipAssignment, members,
-    protocolName: answer.protocolName ?? (version >= 7 && noMember ? null : ''),
+    protocolName: answer.protocolName ?? (version >= 7 ? null : ''),
   }
 }
 

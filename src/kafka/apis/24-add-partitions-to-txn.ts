@@ -69,7 +69,9 @@ export const addPartitionsToTxn = defineApi({
   },
   refuse(asked, errorCode, { version }) {
     if (version >= 4) return { errorCode }
-    const failed = (partitionIndex: number): { partitionIndex: number; partitionErrorCode: number } => ({ partitionIndex, partitionErrorCode: errorCode })
+    const failed = (partitionIndex: number): { partitionIndex: number; partitionErrorCode: number } => (
+      { partitionIndex, partitionErrorCode: errorCode }
+    )
     const topics = asked.v3AndBelowTopics.map(({ name, partitions }) => ({ name, resultsByPartition: partitions.map(failed) }))
     return { resultsByTopicV3AndBelow: topics }
   },

@@ -26,7 +26,7 @@ import { StateLog } from './state-log.ts'
 import { type Transaction } from './transaction.ts'
 import { TransactionEntry } from './transaction-entry.ts'
 import {
-  fenced, isExhausted, isPart, newTransactionState, prepared, recordOf, type TransactionPlace, type TransactionState, withNextEpoch, withNextId,
+  isExhausted, isPart, newTransactionState, prepared, recordOf, type TransactionPlace, type TransactionState, withNextEpoch, withNextId,
   withPartitions,
 } from './transaction-state.ts'
 import { TransactionEnds } from './transaction-ends.ts'
@@ -294,10 +294,9 @@ export class TransactionCoordinator {
     this.#ends.finish(entry)
   }
 
-  /** Fences the producer of an open transaction and aborts it. */
+  /** Aborts an open transaction, and fences its producer by that: its epoch rises. */
   async #abort(entry: TransactionEntry): Promise<void> {
-    const state = fenced(entry.state)
-    await this.#store(entry, prepared(state, 'PrepareAbort', { version: OWN_VERSION, nextProducerId: -1n, now: this.#now }))
+    await this.#store(entry, prepared(entry.state, 'PrepareAbort', { version: OWN_VERSION, nextProducerId: -1n, now: this.#now }))
     this.#ends.finish(entry)
   }
 

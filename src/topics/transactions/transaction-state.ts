@@ -93,11 +93,6 @@ export function isPart({ partitions }: TransactionState, { topic, partition }: T
   return partitions.some((place) => place.topic === topic && place.partition === partition)
 }
 
-/** Its producer is fenced before its transaction is aborted. */
-export function fenced(state: TransactionState): TransactionState {
-  return { ...state, producerEpoch: Math.min(state.producerEpoch + 1, MAX_EPOCH), lastProducerEpoch: -1 }
-}
-
 /** The end of the transaction is decided; its markers follow. */
 export function prepared(
   state: TransactionState, status: 'PrepareCommit' | 'PrepareAbort', { version, nextProducerId, now }: {

@@ -158,13 +158,15 @@ for (const version of [1, 2]) {
           }
           const inside = [2, 3, 4, 6, 7, 9, 10].includes(at)
           const refused = answers.flat().filter((answer) => answer !== 'NONE')
-          // A transaction that is open when the process ends is aborted, and its producer fenced; any other point goes unnoticed.
-          expect([how, at, refused.length > 0]).toEqual([how, at, inside])
+          // A transaction that is open when the process ends is aborted, and its producer fenced; any other point goes unnoticed. By the second
+          // version a producer that aborts what is aborted already is given the next epoch, and goes on.
+          expect([how, at, refused.length > 0]).toEqual([how, at, inside && !(version === 2 && (at === 6 || at === 7))])
           for (const answer of refused) {
             expect(['PRODUCER_FENCED', 'LOG_PRODUCER_FENCED', 'INVALID_TXN_STATE']).toContain(answer)
           }
           const [a, b] = [one.values(one.a), one.values(one.b)]
-          const expected = at > 4 ? [['one'], at > 7 && !inside ? ['one', 'three'] : undefined] : at > 1 ? [[], []] : [['one'], ['one', 'three']]
+          const later = version === 2 ? ['three'] : []
+          const expected = at > 4 ? [['one'], at > 7 && !inside ? ['one', 'three'] : undefined] : at > 1 ? [[], later] : [['one'], ['one', 'three']]
           expect([how, at, a]).toEqual([how, at, expected[0]])
           if (expected[1] !== undefined) expect([how, at, b]).toEqual([how, at, expected[1]])
           expect(one.a.partition(0).lastStableOffset).toBe(one.a.partition(0).highWatermark)
@@ -200,7 +202,8 @@ for (const version of [1, 2]) {
       await one.clock.advance(4000)
       expect(await client.add(A0)).toEqual(['NONE'])
       await one.clock.advance(2000)
-      expect(await client.end(true)).toBe('PRODUCER_FENCED')
+      // The epoch before is that of a request that was sent again: what has been aborted cannot be committed.
+      expect(await client.end(true)).toBe(version === 2 ? 'INVALID_TXN_STATE' : 'PRODUCER_FENCED')
       expect(one.a.partition(0).lastStableOffset).toBe(one.a.partition(0).highWatermark)
       expect(await client.produce('a', 'late')).toBe('LOG_PRODUCER_FENCED')
       expect(await one.coordinator.describe(['tx'])).toMatchObject([{ state: 'CompleteAbort' }])
