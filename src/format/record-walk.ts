@@ -9,7 +9,9 @@ import { NULL_SIZE, RecordLayout } from './record.ts'
 export class RecordWalk {
   timestampDelta = 0
   offsetDelta = 0
-  hasKey = false
+  /** {@link NULL_SIZE} for null; so with `valueSize`. */
+  keySize = NULL_SIZE
+  valueSize = NULL_SIZE
   private bytes: Uint8Array = NO_BYTES
   private at = 0
   /** A varint was longer than four bytes, or passed the end. */
@@ -31,10 +33,10 @@ export class RecordWalk {
     this.at++
     this.timestampDelta = this.varint()
     this.offsetDelta = this.varint()
-    const keySize = this.varint()
-    this.hasKey = keySize >= 0
-    this.skip(keySize, NULL_SIZE)
-    this.skip(this.varint(), NULL_SIZE)
+    this.keySize = this.varint()
+    this.skip(this.keySize, NULL_SIZE)
+    this.valueSize = this.varint()
+    this.skip(this.valueSize, NULL_SIZE)
     let headers = this.varint()
     for (; headers > 0 && !this.odd && this.at < end; headers--) {
       this.skip(this.varint(), 0)
@@ -67,7 +69,8 @@ export class RecordWalk {
     const end = slow.read(bytes, at, bytes.length)
     this.timestampDelta = slow.timestampDelta
     this.offsetDelta = slow.offsetDelta
-    this.hasKey = slow.keySize >= 0
+    this.keySize = slow.keySize
+    this.valueSize = slow.valueSize
     return end
   }
 }

@@ -209,7 +209,7 @@ export class Fetching {
     const code = error === 'KAFKA_STORAGE_ERROR' && version < STORAGE_ERROR_FROM ? 'NOT_LEADER_OR_FOLLOWER' : error
     const answer: PartitionFetched = {
       partitionIndex: wanted.partition, errorCode: kafkaErrors[code], highWatermark: -1, lastStableOffset: -1, logStartOffset: -1,
-      abortedTransactions: null, records: NO_RECORDS,
+      abortedTransactions: absent.includes(error) ? [] : null, records: NO_RECORDS,
     }
     const entry = wanted.name === undefined ? undefined : cluster.topic(wanted.name)
     const named = entry !== undefined && version >= LEADERS_FROM && (error === 'NOT_LEADER_OR_FOLLOWER' || error === 'FENCED_LEADER_EPOCH')

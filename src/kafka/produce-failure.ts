@@ -62,7 +62,8 @@ function refusedRecords(refused: readonly RefusedRecord[], bounds: Bounds, log: 
   return { error: 'INVALID_RECORD', recordErrors, errorMessage }
 }
 
-function reasonOf({ reason, timestamp, offsetDelta }: RefusedRecord, { earliest, latest }: Bounds, { topic, partition }: PartitionLog): string {
+function reasonOf(refused: RefusedRecord, { earliest, latest }: Bounds, { topic, partition }: PartitionLog): string {
+  const { reason, timestamp, offsetDelta } = refused
   switch (reason) {
     case 'no-key':
       return `Compacted topic cannot accept message without key in topic partition ${topic}-${partition}`
@@ -70,8 +71,13 @@ function reasonOf({ reason, timestamp, offsetDelta }: RefusedRecord, { earliest,
       return `Timestamp ${timestamp} of message with offset ${offsetDelta} is out of range. ` +
         `The timestamp should be within [${bound(earliest)}, ${bound(latest)}]`
     case 'timestamp-type':
-      return `Invalid timestamp type in message with offset ${offsetDelta}. Producer should not set timestamp type to LogAppendTime.`
+      return `Invalid timestamp type in message ${recordText(refused)}. Producer should not set timestamp type to LogAppendTime.`
   }
+}
+
+/** A record as Kafka's own text of it. */
+function recordText({ timestamp, offsetDelta, keySize, valueSize }: RefusedRecord): string {
+  return `DefaultRecord(offset=${offsetDelta}, timestamp=${timestamp}, key=${Math.max(0, keySize)} bytes, value=${Math.max(0, valueSize)} bytes)`
 }
 
 /** No bound is told as the end of the numbers. */

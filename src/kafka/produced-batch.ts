@@ -31,8 +31,7 @@ export function onlyBatch(records: Buffer | null, version: number): Buffer | Kaf
     const second = wholeBatch(records, size)
     if (second !== 'INVALID_RECORD') return typeof second === 'string' ? second : 'INVALID_RECORD'
   }
-  // A client's offsets mean nothing, and Kafka wants to see that it knows.
-  return getInt64(records, BASE_OFFSET_AT) === 0 ? records.subarray(0, size) : 'INVALID_RECORD'
+  return records.subarray(0, size)
 }
 
 /** Bytes of the batch that begins at `at`; INVALID_RECORD when not all of it is there. */
@@ -43,6 +42,11 @@ function wholeBatch(records: Buffer, at: number): number | KafkaErrorName {
   if (getInt32(records, at + LENGTH_AT) < (magic === MAGIC ? SMALLEST_LENGTH : 0)) return 'CORRUPT_MESSAGE'
   const size = batchSize(records, at)
   return size > records.length - at ? 'INVALID_RECORD' : size
+}
+
+/** A client's offsets mean nothing, and Kafka wants to see that it knows. */
+export function countsFromZero(batch: Buffer): boolean {
+  return getInt64(batch, BASE_OFFSET_AT) === 0
 }
 
 /** Who sent a batch of a transaction; undefined for one that is of none. */

@@ -8,7 +8,7 @@
  */
 import { type Timer } from '../base/clock.ts'
 import { isLogError } from '../base/errors.ts'
-import { type KafkaErrorName, kafkaErrors } from '../format/kafka-errors.ts'
+import { kafkaErrors } from '../format/kafka-errors.ts'
 import { NO_UUID } from '../format/schema.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
 import { type TopicEntry } from '../topics/catalog.ts'
@@ -18,7 +18,7 @@ import { type PartitionProduced, type ProduceRequest, type ProduceResponse } fro
 import { LeaderHints, ledPartition } from './led-partitions.ts'
 import { type Peer } from './peer.ts'
 import { type ProduceFailure, produceFailure, unverified } from './produce-failure.ts'
-import { type BatchProducer, onlyBatch, transactionProducer } from './produced-batch.ts'
+import { type BatchProducer, countsFromZero, onlyBatch, transactionProducer } from './produced-batch.ts'
 
 /** From here on answers name the leader. */
 const LEADERS_FROM = 10
@@ -66,7 +66,7 @@ export class Production {
   /** Stores what is asked, and answers. */
   answer(): Answered<ProduceResponse> {
     const refused = this.#refusal()
-    if (refused !== undefined) for (const { answer } of this.#parts.splice(0)) this.#fail(answer, { error: refused })
+    if (refused !== undefined) for (const { answer } of this.#parts.splice(0)) this.#fail(answer, refused)
     const { connection } = this.#context
     const before = turns.get(connection)
     const stored = before === undefined ? this.#store() : before.then(() => this.#store())
@@ -99,19 +99,21 @@ export class Production {
   }
 
   /** The error of the whole request. */
-  #refusal(): KafkaErrorName | undefined {
+  #refusal(): ProduceFailure | undefined {
     const { acks, transactionalId } = this.#request
     const { cluster, connection } = this.#context
     let sender: BatchProducer | undefined
     for (const { producer } of this.#parts) {
       if (producer === undefined) continue
       if (sender === undefined) {
-        if (transactionalId === null) return 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED'
-        if (!cluster.authorizer.allows(connection, 'WRITE', 'TRANSACTIONAL_ID', transactionalId)) return 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED'
-      } else if (sender.producerId !== producer.producerId || sender.producerEpoch !== producer.producerEpoch) return 'INVALID_PRODUCER_ID_MAPPING'
+        const allowed = transactionalId !== null && cluster.authorizer.allows(connection, 'WRITE', 'TRANSACTIONAL_ID', transactionalId)
+        if (!allowed) return { error: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED' }
+      } else if (sender.producerId !== producer.producerId || sender.producerEpoch !== producer.producerEpoch) {
+        return { error: 'INVALID_PRODUCER_ID_MAPPING', errorMessage: 'Transactional records contained more than one producer ID' }
+      }
       sender = producer
     }
-    return acks >= -1 && acks <= 1 ? undefined : 'INVALID_REQUIRED_ACKS'
+    return acks >= -1 && acks <= 1 ? undefined : { error: 'INVALID_REQUIRED_ACKS' }
   }
 
   /** Appends everything; at once where nothing has to be waited for. */
@@ -193,6 +195,10 @@ export class Production {
   #append(part: Part): boolean {
     const { log, batch, answer } = part
     if (log === undefined) return true
+    if (!countsFromZero(batch)) {
+      this.#drop(part, { error: 'INVALID_RECORD', logStartOffset: log.startOffset })
+      return true
+    }
     try {
       const { baseOffset, lastOffset, duplicate, timestamp } = log.appendBatch(batch, 'client')
       part.lastOffset = lastOffset

@@ -17,6 +17,8 @@ export function checkReadyBatch(
   // Before the checksum is taken of it.
   if (size > limit && origin !== 'replication') throw batchTooLarge(size, limit, topic)
   const damage = batchDamage(bytes, 0, size)
+  // The checksum is right, and what it is right about is wrong: the client has made it so.
+  if (damage === 'bad-count' && origin === 'client') throw new LogError('LOG_RECORD_INVALID', 'the batch counts its records wrongly', { topic })
   if (damage !== undefined) throw new LogError('LOG_BATCH_CORRUPT', `the batch is damaged: ${damage}`, { reason: damage })
   const header = readBatchHeader(bytes, 0, size)
   if (header.size !== size) throw new LogError('LOG_BATCH_CORRUPT', `${size} bytes hold more than one batch`, { reason: 'trailing-bytes' })

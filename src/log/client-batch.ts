@@ -43,6 +43,9 @@ export interface RefusedRecord {
   readonly reason: RecordRefusal
   readonly timestamp: number
   readonly offsetDelta: number
+  /** Bytes; −1 for null. */
+  readonly keySize: number
+  readonly valueSize: number
 }
 
 /**
@@ -101,8 +104,8 @@ function look(plain: Buffer, header: BatchHeader, terms: ClientTerms): { readonl
       const timestamp = stamped ? header.maxTimestamp : baseTimestamp + walk.timestampDelta
       if (!Number.isSafeInteger(timestamp)) throw new LogError('LOG_BATCH_CORRUPT', 'a timestamp beyond 2^53')
       if (timestamp > maxTimestamp) maxTimestamp = timestamp
-      const reason = keyed && !walk.hasKey ? 'no-key' : timeRefusal(timestamp, stamped, logStamps, bounds)
-      if (reason !== undefined) (refused ??= []).push({ index, reason, timestamp, offsetDelta })
+      const reason = keyed && walk.keySize < 0 ? 'no-key' : timeRefusal(timestamp, stamped, logStamps, bounds)
+      if (reason !== undefined) (refused ??= []).push({ index, reason, timestamp, offsetDelta, keySize: walk.keySize, valueSize: walk.valueSize })
     }
     if (at !== plain.length) throw new LogError('LOG_BATCH_CORRUPT', `${plain.length - at} bytes are left behind the last record`)
   } catch (error) {

@@ -75,7 +75,7 @@ export const listOffsets = defineApi({
       if (allowed) await tryToOpen(context, name)
       topics.push({
         name,
-        partitions: partitions.map((asked) => {
+        partitions: once(partitions).map((asked) => {
           if (!allowed) return failed(asked, 'TOPIC_AUTHORIZATION_FAILED')
           if (duplicates.has(`${asked.partitionIndex} ${name}`)) return failed(asked, 'INVALID_REQUEST')
           return answerFor(asked, name, request, context)
@@ -88,6 +88,11 @@ export const listOffsets = defineApi({
     topics: topics.map(({ name, partitions }) => ({ name, partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode })) })),
   }),
 })
+
+/** What is asked twice is answered once. */
+function once(partitions: readonly PartitionAsked[]): PartitionAsked[] {
+  return [...new Map(partitions.map((asked) => [asked.partitionIndex, asked])).values()]
+}
 
 function duplicatesOf({ topics }: ListOffsetsRequest): ReadonlySet<string> {
   const seen = new Set<string>()
