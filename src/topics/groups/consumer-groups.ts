@@ -3,7 +3,6 @@
  * groups become such ones and back. In message form, as coordinator.ts, which passes messages on to here and has all that both kinds of groups
  * share: committed offsets and the offsets topic.
  */
-import { type BytesHash64, loadHash64 } from '../../base/hash.ts'
 import { encodeAssignment, encodeSubscription } from '../../format/consumer-protocol.ts'
 import { type KafkaErrorName } from '../../format/kafka-errors.ts'
 import { newUuid, uuidText } from '../../format/uuid.ts'
@@ -62,7 +61,6 @@ export class ConsumerGroups {
   readonly #releasing = new Map<LocalMember, () => void>()
   #view: TopicsView | undefined
   #version = 0
-  #hash: BytesHash64 | undefined
   /** What a group is told to do otherwise, by whoever keeps the settings of groups. */
   settingsOf: (groupId: string) => Partial<ConsumerGroupSettings> = () => ({})
 
@@ -73,7 +71,7 @@ export class ConsumerGroups {
       deadlines,
       now: () => core.env.clock.now(),
       topics: () => this.#topics(),
-      hash: (topics) => (this.#hash === undefined ? 0n : metadataHash(this.#hash, topics)),
+      hash: metadataHash,
       newMemberId: () => uuidText(newUuid(core.options.random)),
       settings: (groupId) => this.#settings(groupId),
       expired: (group, memberId) => void this.#remove(group, [memberId]),
@@ -100,7 +98,6 @@ export class ConsumerGroups {
 
   /** A member joins, is there, or leaves; answered when what that changes is stored. */
   async heartbeat(request: ConsumerHeartbeatRequest): Promise<ConsumerHeartbeatAnswer> {
-    this.#hash ??= await loadHash64()
     try {
       checkHeartbeat(request, [...serverAssignors.keys()])
       return await (request.memberEpoch < JOIN_EPOCH ? this.#leave(request) : this.#beat(request))
@@ -187,7 +184,6 @@ export class ConsumerGroups {
 
   /** A member of the classic protocol joins a group that has members. */
   async join(group: ConsumerGroup, request: JoinRequest): Promise<JoinAnswer> {
-    this.#hash ??= await loadHash64()
     const { local } = request
     // Who does not say what it still owns has to give it back first: nobody else may be given it before.
     if (local?.holds() === true && !saysWhatItOwns(request)) await this.#released(local)
@@ -352,10 +348,9 @@ export class ConsumerGroups {
   }
 
   /** All is loaded: members of the process before are gone, and others have their session time to be heard again. */
-  async loaded(): Promise<void> {
+  loaded(): void {
     for (const [groupId, group] of this.#groups) if (group.epoch === 0 && group.members.size === 0) this.#groups.delete(groupId)
     if (this.#groups.size === 0 || this.#core.readOnly) return
-    this.#hash ??= await loadHash64()
     for (const group of [...this.#groups.values()]) {
       group.start()
       const gone = leftBehind(group)

@@ -412,7 +412,7 @@ export class GroupCoordinator {
 
   async #load(): Promise<void> {
     await this.#log.load((record) => this.#loadRecord(record))
-    await this.#consumers.loaded()
+    this.#consumers.loaded()
     for (const [groupId, stored] of this.#stored) {
       // Sessions of members that were there run from now on; all other groups wait until somebody asks for them.
       if (!this.#core.readOnly && stored.members.some(({ wire }) => wire)) this.#group(groupId)

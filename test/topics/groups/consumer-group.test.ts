@@ -5,6 +5,7 @@ import { decodeOffsetsRecord } from '../../../src/format/consumer-offsets.ts'
 import { uuidText } from '../../../src/format/uuid.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { type ConsumerHeartbeatRequest } from '../../../src/topics/groups/consumer-group-messages.ts'
+import { metadataHash } from '../../../src/topics/groups/metadata-hash.ts'
 import { type LogCore } from '../../../src/topics/log-core.ts'
 import { fixtureRecords } from '../../tools/fixtures.ts'
 import { bytes } from '../../../src/topics/codecs.ts'
@@ -87,6 +88,12 @@ async function stored(core: LogCore): Promise<ReturnType<typeof decodeOffsetsRec
   const records = [...topic!.logs[0]!.read({ key: bytes, value: bytes }, { from: 0 })]
   return records.map((record) => decodeOffsetsRecord(record.detach().keyBytes!, record.valueBytes))
 }
+
+test('the hash of topics is the one that Kafka stores', () => {
+  const orders = { name: 'orders', id: Buffer.from('mZ2kfuJVQkizwyJu9c9kGw', 'base64url'), partitions: 3 }
+  expect(metadataHash([orders])).toBe(-4940047694976126025n)
+  expect(metadataHash([])).toBe(0n)
+})
 
 const wrong: { readonly name: string; readonly request: ConsumerHeartbeatRequest; readonly error: string; readonly message: string }[] = [
   { name: 'no member id', request: beat('', 0), error: 'INVALID_REQUEST', message: "MemberId can't be empty." },
