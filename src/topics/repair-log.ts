@@ -6,6 +6,7 @@ import { type Clock } from '../base/clock.ts'
 import { type Random } from '../base/random.ts'
 import { type FileSystem } from '../files/file-system.ts'
 import { createFolderDurably } from '../files/write-fully.ts'
+import { CLUSTER_SETTINGS_FILE } from '../format/cluster-settings.ts'
 import { META_PROPERTIES_FILE } from '../format/meta-properties.ts'
 import { Mark, markFileNames } from '../log/mark.ts'
 import { applyRepair, type PartitionRepair, planRepair, type RepairStep } from '../log/repair.ts'
@@ -57,6 +58,7 @@ export async function repairLog(files: FileSystem, folder: string, options: Repa
 const wholeFiles: Readonly<Record<string, string>> = {
   [CATALOG_FILE]: 'the topics are found again by their folders; their codecs and settings must be named again',
   [META_PROPERTIES_FILE]: 'it is made again when the log opens',
+  [CLUSTER_SETTINGS_FILE]: 'what Kafka clients had set must be set again: configs that are only shown, quotas, credentials, ACLs',
 }
 
 interface Planned {

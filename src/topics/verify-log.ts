@@ -7,6 +7,7 @@ import { isLogError, LogError } from '../base/errors.ts'
 import { type FileSystem, type LockHolder } from '../files/file-system.ts'
 import { readFileSync } from '../files/write-fully.ts'
 import { parsePartitionOffsets, partitionOffsetFiles } from '../format/checkpoint-file.ts'
+import { CLUSTER_SETTINGS_FILE, decodeClusterSettings } from '../format/cluster-settings.ts'
 import { META_PROPERTIES_FILE, parseMetaProperties } from '../format/meta-properties.ts'
 import { parseFileName, parsePartitionFolderName, partitionFolderName } from '../format/names.ts'
 import { parsePartitionMetadata, PARTITION_METADATA_FILE } from '../format/partition-metadata.ts'
@@ -144,6 +145,7 @@ export function findLog(files: FileSystem, folder: string, { clock, alone = fals
     const contents = tryTo(folder, () => inspectFolder(files, folder)) ?? foundByName(files, folder)
     const catalog = contents.catalog ?? tryTo(folder, () => readCatalog(files, folder))
     const kafka = tryTo(folder, () => readKafkaState(files, folder))
+    tryTo(folder, () => checkClusterSettings(files, folder))
     findings.push(...checkMark(files, folder), ...checkMeta(files, folder, kafka, catalog))
     if (contents.topics.length === 0 && catalog === undefined && kafka?.meta === undefined && findings.length === 0) {
       throw new LogError('LOG_NOT_FOUND', `there is no log in ${folder}`, { path: folder })
@@ -195,6 +197,13 @@ function checkMark(files: FileSystem, folder: string): Finding[] {
   return damagedSlots(files, folder).map(({ path, position }) => ({
     kind: 'damage', path, position, reason: 'mark-slot', message: 'the checksum does not fit; an older word of the mark counts',
   }))
+}
+
+/** Throws when what Kafka clients set cannot be read. */
+function checkClusterSettings(files: FileSystem, folder: string): void {
+  const path = files.join(folder, CLUSTER_SETTINGS_FILE)
+  const bytes = readFileSync(files, path, MAX_FILE_BYTES)
+  if (bytes !== undefined) decodeClusterSettings(bytes, path)
 }
 
 /** The ids of the log stand in two places. When Kafka's files could not be read together, this one is read for itself. */

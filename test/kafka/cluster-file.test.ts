@@ -1,9 +1,14 @@
 import { expect, test } from 'vitest'
+import { systemClock } from '../../src/base/clock.ts'
+import { systemRandom } from '../../src/base/random.ts'
 import { CLUSTER_SETTINGS_FILE, decodeClusterSettings, encodeClusterSettings } from '../../src/format/cluster-settings.ts'
 import { encodeSideFile } from '../../src/format/side-file.ts'
 import { MemoryFileSystem } from '../../src/files/memory.ts'
 import { readFileSync, writeFileAtomically } from '../../src/files/write-fully.ts'
 import { ClusterFile } from '../../src/kafka/cluster-file.ts'
+import { copyLog } from '../../src/topics/backup.ts'
+import { repairLog } from '../../src/topics/repair-log.ts'
+import { verifyLog } from '../../src/topics/verify-log.ts'
 import { openCore } from '../topics/groups/harness.ts'
 
 const corrupt: unknown = expect.objectContaining({ name: 'LogError', code: 'LOG_FILE_CORRUPT' })
@@ -60,4 +65,26 @@ test('what is no object is damage', () => {
   for (const text of ['', 'nonsense', '[]', 'null', '3']) expect(() => decodeClusterSettings(file(text), 'a file')).toThrow(corrupt)
   expect(() => decodeClusterSettings(encodeSideFile('CLST', { major: 2, minor: 0 }, Buffer.from('{}')), 'a file'))
     .toThrow(expect.objectContaining({ code: 'LOG_VERSION_UNSUPPORTED' }))
+})
+
+test('a copy of the log has what was set, and damage to it is found and set aside', async () => {
+  const files = new MemoryFileSystem()
+  const core = await openCore({ files, clock: systemClock })
+  await ClusterFile.of(core).set('acls', ['all of them'])
+  await core.close()
+  const options = { clock: systemClock, random: systemRandom }
+  await copyLog(files, core.folder, '/copy', options)
+  const copied = await openCore({ files, folder: '/copy', clock: systemClock })
+  expect(ClusterFile.of(copied).get('acls')).toEqual(['all of them'])
+
+  const path = files.join(core.folder, CLUSTER_SETTINGS_FILE)
+  const bytes = readFileSync(files, path, 1000)!
+  bytes[bytes.length - 3]! ^= 1
+  await writeFileAtomically(files, path, bytes)
+  const damaged = await openCore({ files, clock: systemClock })
+  expect(() => ClusterFile.of(damaged)).toThrow(corrupt)
+  await damaged.close()
+  expect((await verifyLog(files, core.folder, options)).findings).toMatchObject([{ kind: 'damage', path }])
+  await repairLog(files, core.folder, { ...options, apply: true })
+  expect(ClusterFile.of(await openCore({ files, clock: systemClock })).get('acls')).toBeUndefined()
 })
