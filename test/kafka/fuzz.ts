@@ -1,10 +1,12 @@
 /*
- * Hostile peers, drawn from a seed: requests that mean something (the same few topics, groups, members and producers come again and again),
- * then changed bit by bit, cut, or stretched, and bytes that mean nothing. Each goes through a connection as a client's would.
+ * Hostile peers, drawn from a seed: requests of real clients as they were recorded, requests that are drawn from the schemas (the same few
+ * topics, groups, members and producers come again and again), both of them as they are or changed bit by bit, cut and stretched, and bytes that
+ * mean nothing. Each goes through a connection as a client's would.
  *
  * What counts as a find: a handler that throws what it does not expect, a request that neither is answered nor ends its connection, and a
  * well-behaved client next to it that gets a wrong answer.
  */
+import { readFileSync } from 'node:fs'
 import { type Duplex, duplexPair } from 'node:stream'
 import { ByteWriter, setInt32 } from '../../src/base/bytes.ts'
 import { type Random, seededRandom } from '../../src/base/random.ts'
@@ -31,6 +33,10 @@ const FRAMES_A_LOG = 2000
 /** Steps of time that a request may wait for: each is longer than any time-out that it can ask for within reason. */
 const MOST_STEPS = 60
 const STEP_MS = 60_000
+
+/** Requests of real clients, in the order in which each sent them; without their length. */
+const sessions = (JSON.parse(readFileSync(new URL('../fixtures/wire/sessions.json', import.meta.url), 'utf8')) as { readonly frames: string[] }[])
+  .map(({ frames }) => frames.map((frame) => Buffer.from(frame, 'base64')))
 
 /** Names that come again and again, so that requests meet what others left. */
 const words = [
@@ -74,6 +80,9 @@ class HostilePeers {
   #end: Duplex | undefined
   #answers = 0
   #gone = false
+  /** The session that is played, and how far it is. */
+  #session: readonly Buffer[] = []
+  #played = 0
 
   private constructor(random: Random, clock: ManualClock, log: CommitLog, kafka: KafkaListener) {
     this.#random = random
@@ -142,13 +151,30 @@ class HostilePeers {
   #frame(): { readonly bytes: Buffer; readonly what: string } {
     const random = this.#random
     if (random.int(50) === 0) return { bytes: Buffer.from(random.bytes(1 + random.int(64))), what: 'noise' }
-    const api = apis[random.int(apis.length)]!
-    const { first, last } = api.request
-    const version = first + random.int(last - first + 1)
-    const bytes = this.#request(api, version)
+    const bytes = random.int(2) === 0 ? this.#recorded() : this.#drawn()
     // Half of them are as a client would send them, so that there is something for the others to meet.
     const changes = random.int(2) === 0 ? 0 : 1 + random.int(4)
-    return { bytes: damaged(bytes, changes, random), what: `${api.name} ${version} with ${changes} changes` }
+    return { bytes: damaged(bytes, changes, random), what: `API ${bytes.readInt16BE(4)} ${bytes.readInt16BE(6)} with ${changes} changes` }
+  }
+
+  /** The next request of a session, or one of any. */
+  #recorded(): Buffer {
+    const random = this.#random
+    if (this.#played === this.#session.length || random.int(30) === 0) {
+      this.#session = sessions[random.int(sessions.length)]!
+      this.#played = 0
+    }
+    const frame = random.int(4) === 0 ? this.#session[random.int(this.#session.length)]! : this.#session[this.#played++]!
+    const length = Buffer.alloc(4)
+    setInt32(length, 0, frame.length)
+    return Buffer.concat([length, frame])
+  }
+
+  #drawn(): Buffer {
+    const random = this.#random
+    const api = apis[random.int(apis.length)]!
+    const { first, last } = api.request
+    return this.#request(api, first + random.int(last - first + 1))
   }
 
   #request(api: AnyApi, version: number): Buffer {
