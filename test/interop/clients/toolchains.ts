@@ -42,13 +42,22 @@ export async function pythonPath(): Promise<string> {
 }
 
 /** One of the Go programs, built. */
-export async function goProgram(name: string): Promise<string> {
+export function goProgram(name: string): Promise<string> {
+  return goBuilt(name, ['build'])
+}
+
+/** The tests of one of the Go packages, built. */
+export function goTest(name: string): Promise<string> {
+  return goBuilt(name, ['test', '-c'])
+}
+
+async function goBuilt(name: string, command: readonly string[]): Promise<string> {
   const source = join(here, 'go')
   const usable = (): boolean => succeeds(['go', 'version']) !== undefined
   if (!usable()) obtain('Go 1.26 or later', ['golang-go'], usable)
   const files = [readFileSync(join(source, 'go.sum')), ...sources(join(source, 'scenario')), ...sources(join(source, name))]
   const folder = await cached(`go-${name}`, files, async (folder) => {
-    await mustRun('go', ['build', '-mod=readonly', '-o', join(folder, name), `./${name}`], { cwd: source, timeoutMs: 600_000 })
+    await mustRun('go', [...command, '-mod=readonly', '-o', join(folder, name), `./${name}`], { cwd: source, timeoutMs: 600_000 })
   })
   return join(folder, name)
 }

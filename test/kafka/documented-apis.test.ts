@@ -1,0 +1,13 @@
+/*
+ * The table of docs/kafka.md says what is served.
+ */
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { apis } from '../../src/kafka/apis.ts'
+
+test('docs/kafka.md names every API with the versions that clients are told', () => {
+  const page = readFileSync(new URL('../../docs/kafka.md', import.meta.url), 'utf8')
+  const rows = [...page.matchAll(/^\| (\d+) \| (\w+) \| (\d+) to (\d+) \|$/gm)].map(([, key, name, first, last]) => `${key} ${name} ${first} ${last}`)
+  const served = apis.map(({ key, name, request, advertisedFrom }) => [key, `${key} ${name} ${advertisedFrom ?? request.first} ${request.last}`] as const)
+  expect(rows).toEqual(served.toSorted(([one], [other]) => one - other).map(([, row]) => row))
+})
