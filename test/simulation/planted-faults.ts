@@ -275,4 +275,25 @@ export const plantedFaults: readonly PlantedFault[] = [
     replace: 'if (!transactional',
     lives: 'groups.ts',
   },
+  {
+    mistake: 'the record in hand is done when its loop is left',
+    file: 'topics/groups/group-consumer.ts',
+    find: 'const loop = this.#loop\n    this.#reading.putDown()',
+    replace: 'const loop = this.#loop\n    this.#reading.finish()',
+    lives: 'groups.ts',
+  },
+  {
+    mistake: 'a partition that is revoked while a consumption stops is not drained',
+    file: 'topics/consume/loop.ts',
+    find: 'await this.drain(lanes, () => Math.min(deadline, this.stopBefore))',
+    replace: "if (this.state === 'running') await this.drain(lanes, () => deadline)",
+    lives: 'groups.ts',
+  },
+  {
+    mistake: 'offsets of an aborted transaction count',
+    file: 'topics/groups/offset-table.ts',
+    find: 'if (!committed) return [...groups.keys()]',
+    replace: '',
+    lives: 'groups.ts',
+  },
 ]
