@@ -129,7 +129,8 @@ function tellLog(call: Call, event: LogNotice): void {
 
 function tellRecovery(call: Call, topic: string, partition: number, report: RecoveryReport): void {
   const { scannedBytes } = report
-  if (scannedBytes > 0) say(call, { type: 'recovery', topic, partition, ...report }, `${topic}-${partition}: recovered, ${size(scannedBytes)} read again`)
+  if (scannedBytes === 0) return
+  say(call, { type: 'recovery', topic, partition, ...report }, `${topic}-${partition}: recovered, ${size(scannedBytes)} read again`)
 }
 
 function tellListener(call: Call, event: ListenerEvent): void {

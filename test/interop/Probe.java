@@ -89,9 +89,11 @@ public class Probe {
                 short version = (short) one.get("version").asInt();
                 ByteBuffer bytes = ByteBuffer.wrap(one.get("bytes").binaryValue());
                 Class<?> data = Class.forName(type);
-                ApiMessage message = (ApiMessage) data.getConstructor(Readable.class, short.class).newInstance(new ByteBufferAccessor(bytes), version);
+                Readable readable = new ByteBufferAccessor(bytes);
+                ApiMessage message = (ApiMessage) data.getConstructor(Readable.class, short.class).newInstance(readable, version);
                 result.put("left", bytes.remaining());
-                result.set("json", (JsonNode) Class.forName(type + "JsonConverter").getMethod("write", data, short.class).invoke(null, message, version));
+                Class<?> converter = Class.forName(type + "JsonConverter");
+                result.set("json", (JsonNode) converter.getMethod("write", data, short.class).invoke(null, message, version));
                 ObjectSerializationCache cache = new ObjectSerializationCache();
                 ByteBuffer again = ByteBuffer.allocate(message.size(cache, version));
                 message.write(new ByteBufferAccessor(again), cache, version);

@@ -30,8 +30,8 @@ export interface FuzzReport {
 
 /** A log is thrown away after so many frames: hostile peers fill it. */
 const FRAMES_A_LOG = 2000
-/** Steps of time that a request may wait for: each is longer than any time-out that it can ask for within reason. */
-const MOST_STEPS = 60
+/** Steps of time that a request may wait for, each twice as long as the one before: together longer than the 25 days that it can ask for. */
+const MOST_STEPS = 16
 const STEP_MS = 60_000
 
 /** Requests of real clients, in the order in which each sent them; without their length. */
@@ -129,7 +129,7 @@ class HostilePeers {
         await new Promise<void>((resolve) => setImmediate(resolve))
       }
       // It waits for something: for its own time-out, if for nothing else. One that waits for more bytes is closed by its time-out.
-      await this.#clock.advance(STEP_MS)
+      await this.#clock.advance(STEP_MS * 2 ** step)
     }
     return `${what} was neither answered nor refused:\n${bytes.toString('hex').slice(0, 4000)}`
   }

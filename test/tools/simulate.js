@@ -7,7 +7,10 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 /** Their test files. */
-const kinds = { log: 'simulation', transactions: 'transactions', compaction: 'compacting', groups: 'groups' }
+const kinds = {
+  log: 'simulation/simulation', transactions: 'simulation/transactions', compaction: 'simulation/compacting', groups: 'simulation/groups',
+  wire: 'kafka/fuzz',
+}
 
 const { values } = parseArgs({
   options: {
@@ -24,7 +27,7 @@ const vitest = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', imp
 const seconds = String(Number(values.seconds) / chosen.length)
 const env = { ...process.env, SIMULATE_SECONDS: seconds, ...(values.seed === undefined ? {} : { SEED: values.seed }) }
 for (const kind of chosen) {
-  const file = `test/simulation/${kinds[kind]}.test.ts`
+  const file = `test/${kinds[kind]}.test.ts`
   const parameters = [vitest, 'run', file, '--config', 'test/vitest.config.ts', '--disable-console-intercept=true']
   const { status } = spawnSync(process.execPath, parameters, { cwd: root, env, stdio: 'inherit' })
   if (status !== 0) process.exitCode = status ?? 1
