@@ -93,6 +93,8 @@ function staticConfigs(cluster: Cluster, { nodeId, rack, addresses }: Broker): C
     'transaction.state.log.replication.factor': 1,
     'transaction.state.log.min.isr': 1,
     'group.initial.rebalance.delay.ms': core.options.groupInitialRebalanceDelayMs ?? 0,
+    'group.consumer.session.timeout.ms': core.options.groupConsumerSessionTimeoutMs,
+    'group.consumer.heartbeat.interval.ms': core.options.groupConsumerHeartbeatIntervalMs,
     'offsets.retention.minutes': minutes(core.options.offsetsRetentionMs),
     'log.retention.check.interval.ms': core.options.logRetentionCheckIntervalMs,
     'log.cleaner.backoff.ms': core.options.logCleanerBackoffMs,

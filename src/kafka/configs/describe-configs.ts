@@ -8,7 +8,7 @@ import { NO_REFUSAL, type Refusal, refusal } from '../refusal.ts'
 import { CLUSTER_RESOURCE } from '../security/authorizer.ts'
 import { brokerConfigs, dynamicBrokerConfigs } from './broker-configs.ts'
 import { type BrokerSources, clusterDefaults } from './broker-sources.ts'
-import { configSources, type ConfigTable, resourceTypes } from './config-types.ts'
+import { configSources, resourceTypes } from './config-types.ts'
 import { type Configs, keptConfigs } from './kept-configs.ts'
 import { loggersOf } from './loggers.ts'
 import { clientMetricsConfigs, groupConfigs } from './other-configs.ts'
@@ -49,10 +49,10 @@ function configsOf(resource: ConfigResource, context: RequestContext, sources: B
       return wrongBroker(name, broker.nodeId, '') ?? loggers(context)
     case CLIENT_METRICS:
       if (name === '') return refusal('INVALID_REQUEST', 'Client metrics subscription name must not be empty')
-      return others(clientMetricsConfigs, keptConfigs(kept, 'client-metrics-configs', name), configSources.DYNAMIC_CLIENT_METRICS)
+      return subscription(keptConfigs(kept, 'client-metrics-configs', name))
     case GROUP:
       if (name === '') return refusal('INVALID_REQUEST', 'Group name must not be empty')
-      return others(groupConfigs, keptConfigs(kept, 'group-configs', name), configSources.DYNAMIC_GROUP)
+      return group(keptConfigs(kept, 'group-configs', name), sources)
     default: return refusal('INVALID_REQUEST', MALFORMED)
   }
 }
@@ -112,17 +112,24 @@ function loggers({ cluster }: RequestContext): readonly ShownConfig[] {
   }))
 }
 
-function others(table: ConfigTable, kept: Configs, source: number): readonly ShownConfig[] {
-  return Array.from(table.values(), (definition) => {
+/** A group that has not its own does as the broker says. */
+function group(kept: Configs, sources: BrokerSources): readonly ShownConfig[] {
+  return Array.from(groupConfigs.values(), (definition) => {
     const { name } = definition
     const text = kept.get(name)
-    if (text !== undefined) {
-      const value = canonicalText(definition, text)
-      return shown(definition, { value, source, readOnly: false, synonyms: [{ name, value, source }] })
-    }
-    // Kafka names the default of a group's config, and not that of a subscription's.
-    const synonyms = table === groupConfigs ? [{ name, value: definition.default, source: configSources.DEFAULT }] : []
-    return shown(definition, { value: definition.default, source: configSources.DEFAULT, readOnly: false, synonyms })
+    const value = text === undefined ? sources(`group.${name}`)[0]?.value ?? definition.default : canonicalText(definition, text)
+    const source = text === undefined ? configSources.DEFAULT : configSources.DYNAMIC_GROUP
+    return shown(definition, { value, source, readOnly: false, synonyms: [{ name, value, source }] })
   })
 }
 
+function subscription(kept: Configs): readonly ShownConfig[] {
+  const source = configSources.DYNAMIC_CLIENT_METRICS
+  return Array.from(clientMetricsConfigs.values(), (definition) => {
+    const { name } = definition
+    const text = kept.get(name)
+    if (text === undefined) return shown(definition, { value: definition.default, source: configSources.DEFAULT, readOnly: false, synonyms: [] })
+    const value = canonicalText(definition, text)
+    return shown(definition, { value, source, readOnly: false, synonyms: [{ name, value, source }] })
+  })
+}
