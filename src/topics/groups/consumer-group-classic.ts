@@ -41,15 +41,11 @@ export function joinClassic(group: ConsumerGroup, request: JoinRequest, records:
     if (replaced.local !== local) replaced.local?.removed('FENCED_INSTANCE_ID')
   }
   const member = group.update(before, said, ownedOf(group, subscription), records)
-  const timers = group.timers(memberId)
-  for (const name of ['join', 'rebalance', 'sync'] as const) {
-    timers[name]?.cancel()
-    timers[name] = undefined
-  }
+  group.timers.clear(memberId, 'join', 'rebalance', 'sync')
   local?.joined(memberId)
   if (local === undefined) {
-    group.heard(memberId, request.sessionTimeoutMs)
-    timers.sync = group.limit(memberId, request.rebalanceTimeoutMs)
+    group.timers.set(memberId, 'session', request.sessionTimeoutMs)
+    group.timers.set(memberId, 'sync', request.rebalanceTimeoutMs)
   }
   return { ...answerOf(memberId, member.memberEpoch), protocolName: protocols[0]!.name }
 }
@@ -66,9 +62,7 @@ export function syncClassic(group: ConsumerGroup, request: SyncRequest): SyncAns
     limitJoin(group, member)
     throw new Refusal('REBALANCE_IN_PROGRESS')
   }
-  const timers = group.timers(member.memberId)
-  timers.sync?.cancel()
-  timers.sync = undefined
+  group.timers.clear(member.memberId, 'sync')
   heardClassic(group, member)
   const assignedPartitions = group.named(member.assigned).map(({ topicName, partitions }) => ({ topic: topicName, partitions }))
   const { metadata } = protocols[0]!
@@ -94,7 +88,7 @@ export function leavingClassic(
   group: ConsumerGroup, { memberId, groupInstanceId = null }: { readonly memberId: string; readonly groupInstanceId?: string | null },
 ): ConsumerMember {
   // An administrator knows the instance only.
-  const id = groupInstanceId !== null && memberId === '' ? group.ofInstance(groupInstanceId)?.memberId ?? '' : memberId
+  const id = groupInstanceId !== null && memberId === '' ? group.roster.ofInstance(groupInstanceId)?.memberId ?? '' : memberId
   return classicMember(group, { memberId: id, groupInstanceId })
 }
 
@@ -125,7 +119,7 @@ function speaker(
   group: ConsumerGroup, memberId: string, instanceId: string | null, isNew: boolean,
 ): { readonly before: ConsumerMember; readonly replaced?: ConsumerMember } {
   if (instanceId === null) return { before: group.members.get(memberId) ?? unknownMember(memberId) }
-  return isNew ? group.staticSpeaker(memberId, instanceId, true) : { before: group.knownStatic(instanceId, memberId) }
+  return isNew ? group.staticSpeaker(memberId, instanceId, true) : { before: group.roster.knownStatic(instanceId, memberId) }
 }
 
 /** All its protocols say the same; one of KafkaJS's says less, so the one that says most counts. */
@@ -149,7 +143,7 @@ function ownedOf(group: ConsumerGroup, { ownedPartitions }: ConsumerSubscription
 
 function classicMember(group: ConsumerGroup, request: Pick<HeartbeatRequest, 'memberId' | 'groupInstanceId'>): ConsumerMember {
   const { memberId, groupInstanceId = null } = request
-  const member = groupInstanceId === null ? group.known(memberId) : group.knownStatic(groupInstanceId, memberId)
+  const member = groupInstanceId === null ? group.roster.known(memberId) : group.roster.knownStatic(groupInstanceId, memberId)
   if (member.classic === null) throw new Refusal('UNKNOWN_MEMBER_ID', `Member ${memberId} does not use the classic protocol.`)
   return member
 }
@@ -159,13 +153,11 @@ function checkGeneration({ memberEpoch }: ConsumerMember, generation: number): v
 }
 
 function heardClassic(group: ConsumerGroup, { memberId, classic, local }: ConsumerMember): void {
-  if (local === undefined) group.heard(memberId, classic!.sessionTimeoutMs)
+  if (local === undefined) group.timers.set(memberId, 'session', classic!.sessionTimeoutMs)
 }
 
 function limitJoin(group: ConsumerGroup, { memberId, rebalanceTimeoutMs, local }: ConsumerMember): void {
-  if (local !== undefined) return
-  const timers = group.timers(memberId)
-  timers.join ??= group.limit(memberId, rebalanceTimeoutMs)
+  if (local === undefined) group.timers.begin(memberId, 'join', rebalanceTimeoutMs)
 }
 
 function blankAsNull(text: string | null): string | null {

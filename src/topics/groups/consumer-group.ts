@@ -14,21 +14,22 @@ import {
   type ConsumerGroupDetails, type ConsumerGroupState, type ConsumerHeartbeatAnswer, type ConsumerHeartbeatRequest, type NamedPartitions, Refusal,
 } from './consumer-group-messages.ts'
 import {
-  type ConsumerGroupRecord, epochRecord, groupTombstones, memberRecord, memberTombstones, patternRecord, patternTombstone, placeRecord,
-  type ResolvedPattern, targetEpochRecord, targetRecord, withPlace, withSaying,
+  type ConsumerGroupRecord, epochRecord, groupTombstones, memberRecord, memberTombstones, placeRecord, targetEpochRecord, targetRecord, withPlace,
+  withSaying,
 } from './consumer-group-records.ts'
 import {
   type ConsumerMember, JOIN_EPOCH, reconciled, sameNames, samePlace, sameSaying, STATIC_LEAVE_EPOCH, unknownMember,
 } from './consumer-member.ts'
-import { type Deadline, type Deadlines } from './deadlines.ts'
+import { ConsumerRoster } from './consumer-roster.ts'
+import { type Deadlines } from './deadlines.ts'
 import { type CommitRequest } from './group-messages.ts'
+import { GroupPatterns } from './group-patterns.ts'
+import { MemberTimers } from './member-timers.ts'
 import { type OffsetsLogRecord } from './offsets-log.ts'
 import {
   containsAll, forEachPartition, NO_PARTITIONS, partitionLists, partitionSets, type PartitionSets, type PartitionsOfTopic, samePartitions,
 } from './partition-sets.ts'
 import { DEFAULT_ASSIGNOR, serverAssignors } from './server-assignors.ts'
-import { type TopicPattern, topicPattern } from './topic-pattern.ts'
-import { TopicPatternError } from './topic-pattern-parser.ts'
 
 /** The topics of the log at one moment. */
 export interface TopicsView {
@@ -61,34 +62,20 @@ export interface ConsumerGroupWorld {
   expired(group: ConsumerGroup, memberId: string): void
 }
 
-/** The deadlines of a member. */
-export interface MemberTimers {
-  session?: Deadline | undefined
-  /** To give back what it was asked for. */
-  rebalance?: Deadline | undefined
-  /** Of a classic member: to join again, and to ask for its assignment. */
-  join?: Deadline | undefined
-  sync?: Deadline | undefined
-}
-
 /** Who reads a topic; everybody may, unless somebody knows better. */
 type MayRead = (topic: string) => boolean
 
 /** A group of the newer protocol. */
 export class ConsumerGroup {
   readonly groupId: string
-  readonly members = new Map<string, ConsumerMember>()
+  readonly roster: ConsumerRoster
+  readonly timers: MemberTimers
   epoch = 0
   assignmentEpoch = 0
   metadataHash = 0n
   readonly world: ConsumerGroupWorld
   readonly #targets = new Map<string, PartitionSets>()
-  readonly #patterns = new Map<string, ResolvedPattern>()
-  readonly #compiled = new Map<string, TopicPattern>()
-  /** Who has a partition, or still has to give it back. */
-  readonly #owners = new Map<string, Map<number, string>>()
-  readonly #statics = new Map<string, string>()
-  readonly #timers = new Map<string, MemberTimers>()
+  readonly #patterns: GroupPatterns
   /** The topics that were looked at last. */
   #topicsSeen = -1
   dead = false
@@ -96,6 +83,14 @@ export class ConsumerGroup {
   constructor(groupId: string, world: ConsumerGroupWorld) {
     this.groupId = groupId
     this.world = world
+    this.roster = new ConsumerRoster(groupId)
+    this.timers = new MemberTimers(world.deadlines, (memberId) => { if (this.members.has(memberId) && !this.dead) world.expired(this, memberId) })
+    this.#patterns = new GroupPatterns(groupId)
+  }
+
+  /** By id, in the order in which they came. */
+  get members(): ReadonlyMap<string, ConsumerMember> {
+    return this.roster.members
   }
 
   get state(): ConsumerGroupState {
@@ -126,11 +121,11 @@ export class ConsumerGroup {
       topicPattern: request.topicPattern ?? before.topicPattern, serverAssignor: request.serverAssignor ?? before.serverAssignor,
       clientId: request.clientId, clientHost: request.clientHost, classic: null, local: undefined,
     }
-    this.#checkPattern(said.topicPattern)
+    this.#patterns.check(said.topicPattern)
     if (replaced !== undefined) this.replace(replaced, before, records)
     const member = this.update(before, said, request.owned, records, request.mayRead)
     const { sessionTimeoutMs, heartbeatIntervalMs } = this.world.settings(this.groupId)
-    this.heard(memberId, sessionTimeoutMs)
+    this.timers.set(memberId, 'session', sessionTimeoutMs)
     const subscribes = request.topicNames !== null || request.topicPattern !== null
     const full = request.memberEpoch === JOIN_EPOCH || (request.rebalanceTimeoutMs !== -1 && subscribes && request.owned !== null)
     const assignment = full || !samePartitions(before.assigned, member.assigned) ? partitionLists(member.assigned) : null
@@ -139,14 +134,14 @@ export class ConsumerGroup {
 
   /** A member leaves: for good, or as a static one that will be back. */
   leave({ memberId, instanceId, memberEpoch }: ConsumerHeartbeatRequest): { readonly member: ConsumerMember; readonly stays: boolean } {
-    const member = instanceId === null ? this.known(memberId) : this.knownStatic(instanceId, memberId)
+    const member = instanceId === null ? this.roster.known(memberId) : this.roster.knownStatic(instanceId, memberId)
     return { member, stays: instanceId !== null && memberEpoch === STATIC_LEAVE_EPOCH }
   }
 
   /** A static member goes for a while: what it has waits for it. */
   goForAWhile(member: ConsumerMember, records: OffsetsLogRecord[]): void {
     const gone = { ...member, memberEpoch: STATIC_LEAVE_EPOCH, revoking: NO_PARTITIONS }
-    this.put(gone)
+    this.roster.put(gone)
     records.push(placeRecord(this.groupId, gone))
   }
 
@@ -156,7 +151,7 @@ export class ConsumerGroup {
       records.push(...memberTombstones(this.groupId, memberId))
       this.#drop(memberId)
     }
-    this.#dropPatterns(records)
+    this.#patterns.keep(this.#usedPatterns(), records)
     this.#raise(this.#hash(), records)
   }
 
@@ -165,19 +160,19 @@ export class ConsumerGroup {
     const { instanceId, memberEpoch, owned } = request
     const joins = memberEpoch === JOIN_EPOCH
     if (instanceId === null) {
-      const before = joins ? this.members.get(memberId) ?? unknownMember(memberId) : this.known(memberId)
+      const before = joins ? this.members.get(memberId) ?? unknownMember(memberId) : this.roster.known(memberId)
       checkEpoch(before, memberEpoch, owned)
       return { before }
     }
     if (joins) return this.staticSpeaker(memberId, instanceId, false)
-    const before = this.knownStatic(instanceId, memberId)
+    const before = this.roster.knownStatic(instanceId, memberId)
     checkEpoch(before, memberEpoch, owned)
     return { before }
   }
 
   /** A static member that joins: a new one, or another one in the place of who had its instance. */
   staticSpeaker(memberId: string, instanceId: string, classic: boolean): { readonly before: ConsumerMember; readonly replaced?: ConsumerMember } {
-    const there = this.ofInstance(instanceId)
+    const there = this.roster.ofInstance(instanceId)
     if (there === undefined) return { before: this.members.get(memberId) ?? unknownMember(memberId) }
     if (!classic && there.classic === null && there.memberEpoch !== STATIC_LEAVE_EPOCH) {
       const words = `Static member ${memberId} with instance id ${instanceId} cannot join the group because the instance id is owned by `
@@ -197,18 +192,18 @@ export class ConsumerGroup {
   ): ConsumerMember {
     const { groupId } = this
     if (!this.members.has(said.memberId) || !sameSaying(before, said)) records.push(memberRecord(groupId, said))
-    this.put(said)
+    this.roster.put(said)
     const otherPatterns = before.topicPattern !== said.topicPattern
     const otherNames = !sameNames(before.topicNames, said.topicNames)
     this.#look(this.epoch === 0 || otherNames || otherPatterns, records, mayRead)
     if (this.epoch > this.assignmentEpoch) this.#assign(records)
     const goal = {
       epoch: this.assignmentEpoch, target: this.#targets.get(said.memberId) ?? NO_PARTITIONS, owned,
-      isFree: (topicId: string, partition: number): boolean => this.#owners.get(topicId)?.get(partition) === undefined,
+      isFree: (topicId: string, partition: number): boolean => this.roster.isFree(topicId, partition),
     }
     const member = reconciled(said, goal)
     if (member === said || samePlace(said, member)) return said
-    this.put(member)
+    this.roster.put(member)
     records.push(placeRecord(groupId, member))
     if (member.classic === null) this.#limitRebalance(member)
     return member
@@ -219,10 +214,12 @@ export class ConsumerGroup {
     if (this.members.size > 0) this.#look(false, records)
   }
 
-  #look(must: boolean, records: OffsetsLogRecord[], mayRead?: MayRead): void {
-    const { version } = this.world.topics()
+  #look(must: boolean, records: OffsetsLogRecord[], mayRead: MayRead = () => true): void {
+    const { version, byName } = this.world.topics()
     if (!must && version === this.#topicsSeen) return
-    const moved = this.#resolve(version !== this.#topicsSeen, records, mayRead)
+    const used = this.#usedPatterns()
+    const names = used.size === 0 ? [] : [...byName.keys()].filter(mayRead)
+    const moved = this.#patterns.resolve(used, names, version !== this.#topicsSeen, this.world.now(), records)
     this.#topicsSeen = version
     const hash = this.#hash()
     if (must || moved || hash !== this.metadataHash) this.#raise(hash, records)
@@ -234,60 +231,16 @@ export class ConsumerGroup {
     records.push(epochRecord(this.groupId, this.epoch, hash))
   }
 
-  /** Looks up patterns: new ones, and all of them when topics have changed. Gives whether one stands for other topics than before. */
-  #resolve(all: boolean, records: OffsetsLogRecord[], mayRead: MayRead = () => true): boolean {
-    this.#dropPatterns(records)
-    let moved = false
-    for (const source of this.#usedPatterns()) {
-      const known = this.#patterns.get(source)
-      if (known !== undefined && !all) continue
-      const pattern = this.#compiledPattern(source)
-      const topics = [...this.world.topics().byName.keys()].filter((name) => pattern.matches(name) && mayRead(name)).sort()
-      if (known !== undefined && sameNames(known.topics, topics)) continue
-      const resolved = { topics, timestamp: this.world.now() }
-      this.#patterns.set(source, resolved)
-      records.push(patternRecord(this.groupId, source, resolved))
-      moved = true
-    }
-    return moved
-  }
-
-  #compiledPattern(source: string): TopicPattern {
-    let pattern = this.#compiled.get(source)
-    if (pattern === undefined) this.#compiled.set(source, (pattern = readable(source)))
-    return pattern
-  }
-
-  #checkPattern(source: string): void {
-    if (source === '' || this.#compiled.has(source)) return
-    try {
-      this.#compiled.set(source, topicPattern(source))
-    } catch (error) {
-      if (!(error instanceof TopicPatternError)) throw error
-      throw new Refusal('INVALID_REGULAR_EXPRESSION', `SubscribedTopicRegex \`${source}\` is not a valid regular expression: ${error.message}.`)
-    }
-  }
-
   #usedPatterns(): Set<string> {
     const used = new Set<string>()
     for (const { topicPattern } of this.members.values()) if (topicPattern !== '') used.add(topicPattern)
     return used
   }
 
-  #dropPatterns(records: OffsetsLogRecord[]): void {
-    const used = this.#usedPatterns()
-    for (const source of this.#compiled.keys()) if (!used.has(source)) this.#compiled.delete(source)
-    for (const source of [...this.#patterns.keys()]) {
-      if (used.has(source)) continue
-      this.#patterns.delete(source)
-      records.push(patternTombstone(this.groupId, source))
-    }
-  }
-
   /** Names of topics that a member reads, those of its pattern included; some may not be there. */
   #namesOf({ topicNames, topicPattern }: ConsumerMember): Iterable<string> {
-    const found = this.#patterns.get(topicPattern)
-    return found === undefined ? topicNames : new Set([...topicNames, ...found.topics])
+    const found = this.#patterns.topicsOf(topicPattern)
+    return found === undefined ? topicNames : new Set([...topicNames, ...found])
   }
 
   /** Names of topics that members read. */
@@ -344,28 +297,6 @@ export class ConsumerGroup {
 
   /* ---- who is there ---- */
 
-  /** The member of an id. */
-  known(memberId: string): ConsumerMember {
-    const member = this.members.get(memberId)
-    if (member === undefined) throw new Refusal('UNKNOWN_MEMBER_ID', `Member ${memberId} is not a member of group ${this.groupId}.`)
-    return member
-  }
-
-  /** The static member of an instance, which `memberId` has to be. */
-  knownStatic(instanceId: string, memberId: string): ConsumerMember {
-    const member = this.ofInstance(instanceId)
-    if (member === undefined) throw new Refusal('UNKNOWN_MEMBER_ID', `Instance id ${instanceId} is unknown.`)
-    if (member.memberId === memberId) return member
-    const words = `Static member ${memberId} with instance id ${instanceId} was fenced by member ${member.memberId}.`
-    throw new Refusal('FENCED_INSTANCE_ID', words)
-  }
-
-  /** The member of an instance. */
-  ofInstance(instanceId: string): ConsumerMember | undefined {
-    const memberId = this.#statics.get(instanceId)
-    return memberId === undefined ? undefined : this.members.get(memberId)
-  }
-
   /** Throws when there is no room for one more. */
   checkSize(memberId: string): void {
     const { maxSize } = this.world.settings(this.groupId)
@@ -373,54 +304,20 @@ export class ConsumerGroup {
     throw new Refusal('GROUP_MAX_SIZE_REACHED', `The consumer group has reached its maximum capacity of ${maxSize} members.`)
   }
 
-  /** Keeps a member as it is now, with what it has. */
-  put(member: ConsumerMember): void {
-    const before = this.members.get(member.memberId)
-    if (before !== undefined) this.#disown(before)
-    this.members.set(member.memberId, member)
-    if (member.instanceId !== null) this.#statics.set(member.instanceId, member.memberId)
-    this.#own(member, member.assigned)
-    this.#own(member, member.revoking)
-  }
-
   /** Another one in the place of a static member: what the one before had and should have is its own. */
   replace(old: ConsumerMember, member: ConsumerMember, records: OffsetsLogRecord[]): void {
     const target = this.#targets.get(old.memberId) ?? NO_PARTITIONS
     records.push(...memberTombstones(this.groupId, old.memberId))
     this.#drop(old.memberId)
-    this.put(member)
+    this.roster.put(member)
     this.#targets.set(member.memberId, target)
     records.push(memberRecord(this.groupId, member), targetRecord(this.groupId, member.memberId, target), placeRecord(this.groupId, member))
   }
 
-  #own({ memberId }: ConsumerMember, sets: PartitionSets): void {
-    forEachPartition(sets, (topicId, partition) => {
-      let owners = this.#owners.get(topicId)
-      if (owners === undefined) this.#owners.set(topicId, (owners = new Map()))
-      owners.set(partition, memberId)
-    })
-  }
-
-  #disown({ memberId, assigned, revoking }: ConsumerMember): void {
-    for (const sets of [assigned, revoking]) {
-      forEachPartition(sets, (topicId, partition) => {
-        const owners = this.#owners.get(topicId)
-        if (owners?.get(partition) !== memberId) return
-        owners.delete(partition)
-        if (owners.size === 0) this.#owners.delete(topicId)
-      })
-    }
-  }
-
   #drop(memberId: string): void {
-    const member = this.members.get(memberId)
-    for (const deadline of Object.values(this.#timers.get(memberId) ?? {})) deadline?.cancel()
-    this.#timers.delete(memberId)
+    this.timers.drop(memberId)
     this.#targets.delete(memberId)
-    if (member === undefined) return
-    this.#disown(member)
-    this.members.delete(memberId)
-    if (member.instanceId !== null && this.#statics.get(member.instanceId) === memberId) this.#statics.delete(member.instanceId)
+    this.roster.drop(memberId)
   }
 
   /** Whether a member waits for partitions that others still have. */
@@ -428,7 +325,7 @@ export class ConsumerGroup {
     let waits = false
     forEachPartition(this.#targets.get(member.memberId) ?? NO_PARTITIONS, (topicId, partition) => {
       const has = member.assigned.get(topicId)?.has(partition) === true
-      if (!has && this.#owners.get(topicId)?.get(partition) !== undefined) waits = true
+      if (!has && !this.roster.isFree(topicId, partition)) waits = true
     })
     return waits
   }
@@ -455,40 +352,16 @@ export class ConsumerGroup {
 
   /* ---- time ---- */
 
-  /** The deadlines of a member. */
-  timers(memberId: string): MemberTimers {
-    let timers = this.#timers.get(memberId)
-    if (timers === undefined) this.#timers.set(memberId, (timers = {}))
-    return timers
-  }
-
-  /** A member spoke: it may be silent for so long now. */
-  heard(memberId: string, sessionTimeoutMs: number): void {
-    const timers = this.timers(memberId)
-    timers.session?.cancel()
-    timers.session = this.limit(memberId, sessionTimeoutMs)
-  }
-
-  /** In `ms` the member is out, unless the deadline is cancelled. */
-  limit(memberId: string, ms: number): Deadline {
-    return this.world.deadlines.set(ms, () => { if (this.members.has(memberId) && !this.dead) this.world.expired(this, memberId) })
-  }
-
   #limitRebalance({ memberId, state, memberEpoch, rebalanceTimeoutMs }: ConsumerMember): void {
-    const timers = this.timers(memberId)
-    timers.rebalance?.cancel()
-    timers.rebalance = undefined
-    if (state !== 'unrevoked') return
-    timers.rebalance = this.world.deadlines.set(rebalanceTimeoutMs, () => {
-      if (this.members.get(memberId)?.memberEpoch === memberEpoch && !this.dead) this.world.expired(this, memberId)
-    })
+    if (state !== 'unrevoked') return this.timers.clear(memberId, 'rebalance')
+    this.timers.set(memberId, 'rebalance', rebalanceTimeoutMs, () => this.members.get(memberId)?.memberEpoch !== memberEpoch)
   }
 
   /** It was loaded: members that were there have their session time to be heard again. */
   start(): void {
     const { sessionTimeoutMs } = this.world.settings(this.groupId)
     for (const [memberId, member] of this.members) {
-      this.heard(memberId, member.classic?.sessionTimeoutMs ?? sessionTimeoutMs)
+      if (member.local === undefined) this.timers.set(memberId, 'session', member.classic?.sessionTimeoutMs ?? sessionTimeoutMs)
       if (member.classic === null) this.#limitRebalance(member)
     }
   }
@@ -496,8 +369,7 @@ export class ConsumerGroup {
   /** Nobody may use it any more. */
   die(): void {
     this.dead = true
-    for (const timers of this.#timers.values()) for (const deadline of Object.values(timers)) deadline?.cancel()
-    this.#timers.clear()
+    this.timers.close()
   }
 
   /* ---- what is stored and told ---- */
@@ -515,9 +387,7 @@ export class ConsumerGroup {
       case 'consumerGroupPartitionMetadata':
         return
       case 'consumerGroupRegularExpression':
-        if (record.value === null) this.#patterns.delete(record.key.regularExpression)
-        else this.#patterns.set(record.key.regularExpression, { topics: [...record.value.topics].sort(), timestamp: record.value.timestamp })
-        return
+        return this.#patterns.replay(record.key.regularExpression, record.value)
       default:
         this.#replayMember(record)
     }
@@ -531,11 +401,11 @@ export class ConsumerGroup {
       else this.#targets.set(memberId, partitionSets(record.value.topicPartitions))
     } else if (record.kind === 'consumerGroupMemberMetadata') {
       if (record.value === null) this.#drop(memberId)
-      else this.put(withSaying(member, record.value))
+      else this.roster.put(withSaying(member, record.value))
     } else if (record.value !== null) {
-      this.put(withPlace(member, record.value))
+      this.roster.put(withPlace(member, record.value))
     } else if (this.members.has(memberId)) {
-      this.put({ ...member, memberEpoch: LEFT, previousEpoch: LEFT, assigned: NO_PARTITIONS, revoking: NO_PARTITIONS })
+      this.roster.put({ ...member, memberEpoch: LEFT, previousEpoch: LEFT, assigned: NO_PARTITIONS, revoking: NO_PARTITIONS })
     }
   }
 
@@ -545,7 +415,7 @@ export class ConsumerGroup {
     const members = [...this.members.values()]
     return [
       ...members.map((member) => memberRecord(groupId, member)),
-      ...[...this.#patterns].map(([source, resolved]) => patternRecord(groupId, source, resolved)),
+      ...this.#patterns.everything(),
       epochRecord(groupId, this.epoch, this.metadataHash),
       ...[...this.#targets].map(([memberId, target]) => targetRecord(groupId, memberId, target)),
       targetEpochRecord(groupId, this.assignmentEpoch),
@@ -558,7 +428,7 @@ export class ConsumerGroup {
     const { groupId } = this
     return [
       ...[...new Set([...this.members.keys(), ...this.#targets.keys()])].flatMap((memberId) => memberTombstones(groupId, memberId)),
-      ...[...this.#patterns.keys()].map((source) => patternTombstone(groupId, source)),
+      ...this.#patterns.tombstones(),
       ...groupTombstones(groupId),
     ]
   }
@@ -566,11 +436,6 @@ export class ConsumerGroup {
   /** A member shall have these, as one of another kind of group had them. */
   setTarget(memberId: string, target: PartitionSets): void {
     this.#targets.set(memberId, target)
-  }
-
-  /** Whether nobody has a partition. */
-  isFree(topicId: string, partition: number): boolean {
-    return this.#owners.get(topicId)?.get(partition) === undefined
   }
 
   /** The group with its members. */
@@ -615,13 +480,4 @@ function checkEpoch({ memberEpoch, previousEpoch, assigned }: ConsumerMember, sa
 function memberError({ memberEpoch, classic }: ConsumerMember, said: number, transactional: boolean): KafkaErrorName {
   if (said === memberEpoch) return 'NONE'
   return classic !== null || transactional ? 'ILLEGAL_GENERATION' : 'STALE_MEMBER_EPOCH'
-}
-
-/** A pattern that was stored; one that cannot be read, as another program understood it, finds nothing. */
-function readable(source: string): TopicPattern {
-  try {
-    return topicPattern(source)
-  } catch {
-    return { matches: () => false }
-  }
 }

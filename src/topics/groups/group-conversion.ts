@@ -23,7 +23,7 @@ export function consumerGroupOf(classic: ClassicGroup, world: ConsumerGroupWorld
   group.assignmentEpoch = generation
   for (const member of classic.members.all()) {
     const converted = consumerMemberOf(member, classic, group)
-    group.put(converted)
+    group.roster.put(converted)
     group.setTarget(converted.memberId, converted.assigned)
   }
   return group
@@ -54,7 +54,7 @@ function freeOf(group: ConsumerGroup, lists: readonly { readonly topic: string; 
     const entry = byName.get(topic)
     if (entry === undefined) return []
     const topicId = uuidText(entry.id)
-    return [{ topicId, partitions: partitions.filter((partition) => partition < entry.partitions && group.isFree(topicId, partition)) }]
+    return [{ topicId, partitions: partitions.filter((partition) => partition < entry.partitions && group.roster.isFree(topicId, partition)) }]
   }))
 }
 
