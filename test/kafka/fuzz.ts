@@ -31,7 +31,7 @@ export interface FuzzReport {
 /** A log is thrown away after so many frames: hostile peers fill it. */
 const FRAMES_A_LOG = 2000
 /** Steps of time that a request may wait for, each twice as long as the one before: together longer than the 25 days that it can ask for. */
-const MOST_STEPS = 16
+const MOST_STEPS = 18
 const STEP_MS = 60_000
 
 /** Requests of real clients, in the order in which each sent them; without their length. */
