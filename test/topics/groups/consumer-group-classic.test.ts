@@ -169,6 +169,12 @@ test('consumers of this process are in a group with those of the newer protocol,
   await turns()
   await two.beat()
   expect([held.size, two.has.length]).toEqual([2, 2])
+  // It has no session: it may be busy for as long as it likes.
+  for (let time = 0; time < 400_000; time += 20_000) {
+    await at.clock.advance(20_000)
+    await two.beat()
+  }
+  expect([at.groups.describe('g')!.state, held.size, two.has.length]).toEqual(['Stable', 2, 2])
   await local.leave()
   await turns()
   await two.beat()
