@@ -8,6 +8,7 @@ import { type RecoveryReport } from '../log/recovery-report.ts'
 import { CommitLog } from '../topics/commit-log.ts'
 import { type LogNotice } from '../topics/diagnostics.ts'
 import { type Call, type Command, UsageError } from './command.ts'
+import { securityOptions, securityOptionsHelp } from './serve-security.ts'
 import { counted, jsonLine, size } from './text.ts'
 
 /** Kafka's. */
@@ -29,6 +30,7 @@ export const serve: Command = {
     partitions: { value: 'N', help: 'partitions of topics that clients make without saying, 1 by default' },
     'no-auto-create': { help: 'do not make topics that clients only name' },
     durability: { value: 'WORD', help: 'of topics that are not given their own: sync, interval or os' },
+    ...securityOptionsHelp,
     verbose: { short: 'v', help: 'a line for each connection' },
     wait: { value: 'SECONDS', help: 'how long to wait while another process holds the folder' },
   },
@@ -73,7 +75,7 @@ function listenOptions(call: Call): ListenOptions {
   const brokers = call.number('brokers', 1)
   const numPartitions = call.number('partitions', 1)
   return {
-    port, autoCreateTopics: !call.flag('no-auto-create'),
+    port, autoCreateTopics: !call.flag('no-auto-create'), ...securityOptions(call),
     ...(host !== undefined && { host }), ...(advertisedHost !== undefined && { advertisedHost }),
     ...(brokers !== undefined && { brokers }), ...(numPartitions !== undefined && { numPartitions }),
   }
@@ -133,9 +135,12 @@ function tellRecovery(call: Call, topic: string, partition: number, report: Reco
   say(call, { type: 'recovery', topic, partition, ...report }, `${topic}-${partition}: recovered, ${size(scannedBytes)} read again`)
 }
 
+/** What is told only to who asks for it. */
+const quiet: readonly ListenerEvent['type'][] = ['connected', 'disconnected', 'authenticated']
+
 function tellListener(call: Call, event: ListenerEvent): void {
   const text = listenerText(event)
-  if (call.flag('verbose') || (event.type !== 'connected' && event.type !== 'disconnected')) say(call, event, text)
+  if (call.flag('verbose') || !quiet.includes(event.type)) say(call, event, text)
 }
 
 function listenerText(event: ListenerEvent): string {

@@ -1,13 +1,15 @@
 /*
  * A folder that is served: what is printed, and how it ends. Clients are in test/kafka and test/interop.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { metadata } from '../../src/kafka/apis/03-metadata.ts'
+import { ca, server } from '../kafka/certificates.ts'
 import { RawClient } from '../kafka/harness.ts'
+import { plain } from '../kafka/sasl-client.ts'
 import { commitlog, type Ran } from '../tools/command.ts'
 
 let root: string
@@ -60,6 +62,46 @@ test('tells of connections when it is asked to, and of peers that speak somethin
   await client.closed
   const { lines } = await served.stop()
   expect(lines.map((line) => (JSON.parse(line) as { type: string }).type)).toEqual(['listening', 'connected', 'malformed', 'disconnected'])
+})
+
+test('asks for passwords, given as words or in a file, and decides by ACLs', async () => {
+  const users = join(root, 'users')
+  writeFileSync(users, '# name:password\nbob:a:b\n\n')
+  const served = await serving('--json', '--sasl', 'ada:lovelace', '--sasl', `@${users}`, '--acls', 'User:ada', '--topic', 'orders')
+  const { brokers } = JSON.parse(served.ready) as { brokers: { port: number; listeners: object }[] }
+  expect(Object.keys(brokers[0]!.listeners)).toEqual(['SASL_PLAINTEXT'])
+  const seen = async (name: string, password: string): Promise<unknown> => {
+    const client = await RawClient.connect(brokers[0]!.port)
+    await plain(client, name, password)
+    return (await client.request(metadata, 12, { topics: [{ name: 'orders' }] })).topics[0]!.errorCode
+  }
+  expect(await seen('ada', 'lovelace')).toBe(0)
+  expect(await seen('bob', 'a:b')).toBe(29)
+  await expect(seen('bob', 'b')).rejects.toThrow('closed')
+  const { lines } = await served.stop()
+  expect(lines.map((line) => (JSON.parse(line) as { type: string }).type)).toEqual(['listening', 'authentication-failed'])
+})
+
+test('speaks TLS with the files that it is given, and says which it cannot read', async () => {
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(root, name), text)
+    return join(root, name)
+  }
+  const [cert, key, authority] = [file('server.pem', server.cert), file('server.key', server.key), file('ca.pem', ca)]
+  const served = await serving('--json', '--tls', `${cert},${key},${authority}`)
+  const { brokers } = JSON.parse(served.ready) as { brokers: { listeners: object }[] }
+  expect(Object.keys(brokers[0]!.listeners)).toEqual(['SSL'])
+  await served.stop()
+  for (const [words, complaint] of [
+    [['--tls', cert], '--tls takes CERT,KEY or CERT,KEY,CA'],
+    [['--tls', `${cert},${join(root, 'none')}`], 'cannot be read'],
+    [['--tls', `${cert},${cert}`], 'key and certificates of --tls cannot be used'],
+    [['--sasl', 'ada'], '--sasl takes NAME:PASSWORD or @FILE'],
+    [['--acls', 'admin'], '--acls takes a principal such as User:admin'],
+  ] as const) {
+    const { code, err } = await commitlog(['serve', data, '--port', '0', ...words])
+    expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining(complaint) })
+  }
 })
 
 test('a port in use, a port that there is not and a topic without a name are told in a line', async () => {
