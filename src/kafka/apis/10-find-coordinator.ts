@@ -35,6 +35,7 @@ type Request = Decoded<typeof request>
 
 const GROUP = 0
 const TRANSACTION = 1
+const SHARE = 2
 
 /** What one key is answered: an error has no broker. */
 interface Found {
@@ -54,8 +55,10 @@ export const findCoordinator = defineApi({
   refuse: (asked, errorCode, context) => answered(asked, context, () => ({ errorCode, nodeId: -1, host: '', port: -1 })),
 })
 
-function answered({ key, coordinatorKeys }: Request, { version }: RequestContext, find: (key: string) => Found): Encodable<typeof response> {
-  if (version >= 4) return { coordinators: coordinatorKeys.map((one) => ({ key: one, ...find(one) })) }
+function answered({ key, keyType, coordinatorKeys }: Request, { version }: RequestContext, find: (key: string) => Found): Encodable<typeof response> {
+  // A type that there is not fails all that is asked; anything else is said for each key, by its number.
+  const errorMessage = keyType > SHARE || keyType < 0 ? messages.get(kafkaErrors.INVALID_REQUEST)! : ''
+  if (version >= 4) return { coordinators: coordinatorKeys.map((one) => ({ key: one, ...find(one), errorMessage })) }
   const answer = find(key)
   return { ...answer, errorMessage: answer.errorCode === kafkaErrors.NONE ? 'NONE' : messages.get(answer.errorCode) ?? '' }
 }

@@ -4,10 +4,10 @@
  */
 import { isLogError } from '../../base/errors.ts'
 import { kafkaErrors } from '../../format/kafka-errors.ts'
-import { isTopicName } from '../../format/names.ts'
 import { array, bigint64, type Encodable, int16, int32, int64, message, string } from '../../format/schema.ts'
 import { defineApi, type RequestContext } from '../api.ts'
 import { errorCodeOf } from '../error-codes.ts'
+import { wrongTopicName } from '../named-topics.ts'
 
 const response = message('DescribeProducersResponse', { versions: [0, 0], flexible: 0 }, {
   throttleTimeMs: int32({ default: 0 }),
@@ -50,7 +50,8 @@ export const describeProducers = defineApi({
 })
 
 async function described(name: string, partition: number, { cluster, connection, broker }: RequestContext): Promise<Partition> {
-  if (!isTopicName(name)) return failed(partition, kafkaErrors.INVALID_TOPIC_EXCEPTION, `"${name}" cannot be the name of a topic.`)
+  const wrongName = wrongTopicName(name)
+  if (wrongName !== undefined) return failed(partition, kafkaErrors.INVALID_TOPIC_EXCEPTION, wrongName)
   if (!cluster.authorizer.allows(connection, 'READ', 'TOPIC', name)) {
     return failed(partition, kafkaErrors.TOPIC_AUTHORIZATION_FAILED, 'Topic authorization failed.')
   }
