@@ -51,7 +51,10 @@ export class GroupMembership implements Membership {
     if (memberId === '') throw groupError('UNKNOWN_MEMBER_ID', group)
     const given = entries.find(({ partition }) => !this.#member.owns({ topic, partition }))
     if (given !== undefined) throw groupError('ILLEGAL_GENERATION', group, given)
-    return { groupId: group, memberId, generation, groupInstanceId: instanceId, offsets: entries }
+    // Of a topic that was deleted nothing is kept for the next one of its name.
+    const there = new Set(this.#log.topics.map(({ name }) => name))
+    const offsets = entries.filter((entry) => there.has(entry.topic))
+    return { groupId: group, memberId, generation, groupInstanceId: instanceId, offsets }
   }
 
   async commit(entries: readonly CommitEntry[]): Promise<void> {

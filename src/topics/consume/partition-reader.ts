@@ -40,7 +40,10 @@ export class PartitionReader<K, V> {
     try {
       if (this.log.leaderEpoch !== this.epoch) this.checkNotCut()
       const record = this.cursor.take()
-      return record ?? (this.extend() ? this.cursor.take() : undefined)
+      if (record !== undefined) return record
+      // Of one whose topic was deleted there will be nothing more.
+      this.log.checkOpen()
+      return this.extend() ? this.cursor.take() : undefined
     } catch (error) {
       this.goOnAfter(error)
       return undefined

@@ -279,7 +279,10 @@ export class GroupConsumer<K, V, P> {
       this.#reading.begin(untilEnd)
       this.#ends = untilEnd ? this.#endsNow() : new Map()
       if (!this.#life.alive) return
-      this.#unlisten = [this.#life.onEnd(() => void this.#end().catch(() => {})), this.#groups.beforeRound(() => this.#commitInRound())]
+      this.#unlisten = [
+        this.#life.onEnd(() => void this.#end().catch(() => {})), this.#groups.beforeRound(() => this.#commitInRound()),
+        core.onTopicsChanged(() => this.#leaveDeleted()),
+      ]
       const { subscription } = this.#source
       this.#member = new GroupMember(core, { groupId: this.group, subscription, assignors, instanceId, clientId, rebalanceTimeoutMs }, {
         assigned: (places) => this.#assigned(places), revoked: (places) => this.#revoked(places), lost: (places) => this.#lost(places),
@@ -371,6 +374,15 @@ export class GroupConsumer<K, V, P> {
     if (untilEnd) mine.until = this.#ends.get(keyOf(place)) ?? (isolation === 'read_committed' ? log.lastStableOffset : log.highWatermark)
     this.#mine.set(keyOf(place), mine)
     return mine
+  }
+
+  /** A topic that only a pattern took in is not read any more once it is deleted; the next rebalance takes its partitions away. */
+  #leaveDeleted(): void {
+    const { core, subscription } = this.#source
+    if (subscription.patterns.length === 0) return
+    const read = new Set([...subscription.topics, ...core.topics.map(({ name }) => name)])
+    const left = this.#reading.assigned.filter((assigned) => read.has((assigned as Mine<K, V>).place.topic))
+    if (left.length < this.#reading.assigned.length) this.#reading.assign(left)
   }
 
   /** Finishes what is in hand, commits what is done, and lets go. */

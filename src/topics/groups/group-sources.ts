@@ -81,6 +81,8 @@ export function topicsSource<K, V>(
     },
     async parts(topic) {
       let found = opened.get(topic)
+      // Another one may have its name by now.
+      if (found !== undefined && !core.openTopics.includes((await found).parts.core)) found = undefined
       if (found === undefined) opened.set(topic, (found = open(topic, false)))
       return (await found).parts
     },

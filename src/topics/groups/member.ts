@@ -133,9 +133,12 @@ export class GroupMember {
    * @throws LogError `LOG_MEMBER_UNKNOWN`, `LOG_GENERATION_STALE`, `LOG_MEMBER_FENCED`, `LOG_COMMIT_OUT_OF_RANGE`, and what storing fails with
    */
   async commit(entries: readonly CommitEntry[]): Promise<void> {
-    if (entries.length === 0) return
     for (const entry of entries) this.#checkMine(entry)
-    const offsets = entries.map((entry) => {
+    // Of a topic that was deleted nothing is kept for the next one of its name.
+    const there = new Set(this.#core.topics.map(({ name }) => name))
+    const kept = entries.filter(({ topic }) => there.has(topic))
+    if (kept.length === 0) return
+    const offsets = kept.map((entry) => {
       const log = this.#logOf(entry)
       if (log !== undefined) checkCommit(log, entry.offset)
       return { ...entry, leaderEpoch: entry.leaderEpoch >= 0 || log === undefined ? entry.leaderEpoch : commitEpoch(log, entry.offset) }
