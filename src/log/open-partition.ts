@@ -142,11 +142,17 @@ export function openFollowing(env: LogEnvironment, options: PartitionOptions, sl
     } catch (error) {
       // The writer compacts or deletes: files go and get other names between a look at the folder and one at them.
       const surprised = systemCode(error) === 'ENOENT' || isLogError(error, 'LOG_IO') || isLogError(error, 'LOG_CORRUPT')
+      if (surprised && env.files.statSync(options.folder) === undefined) throw deleted(options, error)
       if (!surprised || attempt >= ATTEMPTS) throw error
     }
   }
   const { folder } = options
   throw new LogError('LOG_IO', `the files in ${folder} change faster than they can be looked at`, { path: folder })
+}
+
+/** What a reader gets whose partition the writer has deleted, with its topic. */
+function deleted({ topic, folder }: PartitionOptions, cause: unknown): LogError {
+  return new LogError('LOG_NOT_FOUND', `topic "${topic}" was deleted`, { path: folder, topic }, cause)
 }
 
 /** Whether the writer has begun since the mark said `state` to replace or remove segments, or is through with it: reads the mark again. */

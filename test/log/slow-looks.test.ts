@@ -3,6 +3,7 @@
  * folder then is of any later moment, in the middle of what the writer does with the files.
  */
 import { expect, test } from 'vitest'
+import { isLogError } from '../../src/base/errors.ts'
 import { type FileHandle, type FileSystem, type OpenMode } from '../../src/files/file-system.ts'
 import { markFileNames } from '../../src/log/mark.ts'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
@@ -131,3 +132,21 @@ for (const { what, ...shape } of shapes) {
     expect(wrong).toEqual([])
   }, 60_000)
 }
+
+test('a reader of a partition whose folder the writer took away gets LOG_NOT_FOUND', async () => {
+  const model = new CompactedLog((clock) => new SimulatedDisk({ seed: 1, clock }))
+  await model.open()
+  for (const key of full(0)) await model.run({ do: 'append', key, tombstone: false })
+  const reader = await openLog(model.disk, '/log', model.config, { clock: model.clock, readOnly: true, following: true, create: false })
+  await model.opened.close()
+  model.disk.renameSync('/log/t-0', '/log/t-0.00000000000000000000000000000000-delete')
+  let failure: unknown
+  try {
+    model.read(reader.log)
+  } catch (error) {
+    failure = error
+  }
+  expect(isLogError(failure, 'LOG_NOT_FOUND')).toBe(true)
+  await reader.log.close()
+  reader.env.openFiles.closeAll()
+})
