@@ -147,7 +147,8 @@ test('a group does as its configs say', async () => {
   const { client } = await world()
   const wire = await client()
   const configs = [{ name: 'consumer.heartbeat.interval.ms', configOperation: 0, value: '7000' }]
-  const altered = await wire.request(incrementalAlterConfigs, 1, { resources: [{ resourceType: 32, resourceName: 'g', configs }], validateOnly: false })
+  const resources = [{ resourceType: 32, resourceName: 'g', configs }]
+  const altered = await wire.request(incrementalAlterConfigs, 1, { resources, validateOnly: false })
   expect(altered.responses[0]!.errorCode).toBe(code.NONE)
   expect(await wire.request(consumerGroupHeartbeat, 1, request('one', joining))).toMatchObject({ heartbeatIntervalMs: 7000 })
 })

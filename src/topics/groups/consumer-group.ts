@@ -76,6 +76,8 @@ export class ConsumerGroup {
   readonly world: ConsumerGroupWorld
   readonly #targets = new Map<string, PartitionSets>()
   readonly #patterns: GroupPatterns
+  /** Members that could not be answered, since what they changed could not be stored: they may be in any epoch before. */
+  readonly unanswered = new Set<string>()
   /** The topics that were looked at last. */
   #topicsSeen = -1
   dead = false
@@ -161,13 +163,17 @@ export class ConsumerGroup {
     const joins = memberEpoch === JOIN_EPOCH
     if (instanceId === null) {
       const before = joins ? this.members.get(memberId) ?? unknownMember(memberId) : this.roster.known(memberId)
-      checkEpoch(before, memberEpoch, owned)
+      this.#checkEpoch(before, memberEpoch, owned)
       return { before }
     }
     if (joins) return this.staticSpeaker(memberId, instanceId, false)
     const before = this.roster.knownStatic(instanceId, memberId)
-    checkEpoch(before, memberEpoch, owned)
+    this.#checkEpoch(before, memberEpoch, owned)
     return { before }
+  }
+
+  #checkEpoch(member: ConsumerMember, said: number, owned: readonly PartitionsOfTopic[] | null): void {
+    if (!this.unanswered.has(member.memberId) || said > member.memberEpoch) checkEpoch(member, said, owned)
   }
 
   /** A static member that joins: a new one, or another one in the place of who had its instance. */
@@ -316,6 +322,7 @@ export class ConsumerGroup {
 
   #drop(memberId: string): void {
     this.timers.drop(memberId)
+    this.unanswered.delete(memberId)
     this.#targets.delete(memberId)
     this.roster.drop(memberId)
   }

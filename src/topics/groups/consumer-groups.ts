@@ -114,7 +114,7 @@ export class ConsumerGroups {
     const records: OffsetsLogRecord[] = []
     const answer = group.heartbeat(request, records)
     this.#nudge(group)
-    await this.#stored(group, records)
+    await this.#storedFor(answer.memberId!, group, records)
     return answer
   }
 
@@ -135,7 +135,7 @@ export class ConsumerGroups {
     this.#groups.set(groupId, group)
     group.start()
     this.#nudge(group)
-    await this.#stored(group, [...(classic === undefined ? [] : [groupTombstone(groupId)]), ...group.everything()])
+    await this.#storedFor(answer.memberId!, group, [...(classic === undefined ? [] : [groupTombstone(groupId)]), ...group.everything()])
     return answer
   }
 
@@ -310,6 +310,17 @@ export class ConsumerGroups {
     const idle = records.length === 0 && !this.#unstored.has(group.groupId)
     if (idle) await thrown(this.#storing.get(group.groupId) ?? NOTHING)
     else await thrown(this.#store(group, records))
+  }
+
+  /** As `stored`, for a member that waits for its answer. */
+  async #storedFor(memberId: string, group: ConsumerGroup, records: readonly OffsetsLogRecord[]): Promise<void> {
+    try {
+      await this.#stored(group, records)
+      group.unanswered.delete(memberId)
+    } catch (error) {
+      if (group.members.has(memberId)) group.unanswered.add(memberId)
+      throw error
+    }
   }
 
   #store(group: ConsumerGroup, records: readonly OffsetsLogRecord[]): Promise<Stored> {

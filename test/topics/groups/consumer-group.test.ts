@@ -4,6 +4,7 @@ import { MemoryFileSystem } from '../../../src/files/memory.ts'
 import { decodeOffsetsRecord } from '../../../src/format/consumer-offsets.ts'
 import { uuidText } from '../../../src/format/uuid.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
+import { SimulatedDisk } from '../../../src/testing/simulated-disk.ts'
 import { type ConsumerHeartbeatRequest } from '../../../src/topics/groups/consumer-group-messages.ts'
 import { metadataHash } from '../../../src/topics/groups/metadata-hash.ts'
 import { type LogCore } from '../../../src/topics/log-core.ts'
@@ -360,4 +361,20 @@ test('an empty group of either kind becomes one of the other, and keeps its offs
   const two = new Client(at, 'two')
   expect(await two.beat()).toMatchObject({ error: 'GROUP_ID_NOT_FOUND' })
   expect(at.groups.fetchOffsets('g')).toMatchObject([{ topic: 't', offset: 2 }])
+})
+
+test('what could not be stored is not answered, and is stored with what comes next', async () => {
+  const clock = new ManualClock()
+  const disk = new SimulatedDisk({ seed: 1, clock })
+  const at = await world({ t: 4 }, { clock, files: disk })
+  const [one, two] = [new Client(at, 'one'), new Client(at, 'two')]
+  await one.beat()
+  const heal = disk.inject({ verb: 'sync', error: 'EIO', path: /__consumer_offsets/ })
+  for (let times = 0; times < 3; times++) expect(await two.beat()).toMatchObject({ error: 'COORDINATOR_NOT_AVAILABLE', memberId: null })
+  heal()
+  await converged(at, [one, two])
+  expect([one.has.length, two.has.length]).toEqual([2, 2])
+  await at.core.close()
+  const after = await world({}, { clock, files: disk })
+  expect(after.groups.describe('g')).toMatchObject({ state: 'Stable', members: [{ memberId: 'one' }, { memberId: 'two' }] })
 })
