@@ -102,6 +102,7 @@ function loopOf<K, V>(parts: TopicParts<K, V>, options: CheckedConsumeOptions, h
       if (retries === undefined) return [lane]
       const waiting = logOf(await retries.get(true), place.partition)
       const away = { topic: retries.name, partition: place.partition }
+      await member.keep(retries.name)
       const retryLane = new RetryLane<K, V>({
         place: away, log: waiting, codecs, order, committed: await member.committed(away), from: waiting.startOffset, chains: lane.chains, now,
       })

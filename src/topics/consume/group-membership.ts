@@ -20,6 +20,7 @@ export class GroupMembership implements Membership {
   readonly #log: LogCore
   readonly #options: GroupMembershipOptions
   readonly #member: GroupMember
+  #unkeep: (() => void) | undefined
 
   constructor(log: LogCore, options: GroupMembershipOptions, events: MemberEvents) {
     const { group, topic, instanceId } = options
@@ -32,8 +33,18 @@ export class GroupMembership implements Membership {
     return this.#member.start()
   }
 
-  leave(): Promise<void> {
-    return this.#member.leave()
+  async leave(): Promise<void> {
+    try {
+      await this.#member.leave()
+    } finally {
+      this.#unkeep?.()
+    }
+  }
+
+  /** What is committed for a topic beside the source does not age as long as this is a member. */
+  async keep(topic: string): Promise<void> {
+    const groups = await this.#log.groups()
+    this.#unkeep ??= groups.keepOffsets(this.#options.group, topic)
   }
 
   owns(place: Place): boolean {

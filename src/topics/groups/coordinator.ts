@@ -80,6 +80,8 @@ export class GroupCoordinator {
   readonly #locals = new Set<LocalClient>()
   readonly #leaving = new Set<Promise<void>>()
   readonly #unlisten: () => void
+  /** Topics whose offsets do not age though no member subscribes to them, by group. */
+  readonly #kept = new Map<string, Set<{ readonly topic: string }>>()
   #unstable: (() => void)[] = []
   #closed = false
 
@@ -347,6 +349,14 @@ export class GroupCoordinator {
       count += gone.length
     }
     return count
+  }
+
+  /** Offsets of a topic that no member subscribes to stay while somebody of this process uses them. Gives the function that ends it. */
+  keepOffsets(groupId: string, topic: string): () => void {
+    const kept = this.#kept.get(groupId) ?? new Set()
+    const one = { topic }
+    this.#kept.set(groupId, kept.add(one))
+    return () => void kept.delete(one)
   }
 
   // Members of this process
@@ -649,6 +659,7 @@ export class GroupCoordinator {
 
   #isExpired(group: ClassicGroup, { topic, partition, commitTimestamp, expireTimestamp }: CommittedPlace, now: number): boolean {
     if (this.#table.isPending(group.groupId, topic, partition)) return false
+    for (const kept of this.#kept.get(group.groupId) ?? []) if (kept.topic === topic) return false
     if (expireTimestamp >= 0) return group.state === 'Empty' && now >= expireTimestamp
     if (group.protocolType === null) return this.#isOld(commitTimestamp, now)
     if (group.state === 'Empty') return this.#isOld(Math.max(group.stateSince, commitTimestamp), now)

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
+import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { GroupMembership } from '../../../src/topics/consume/group-membership.ts'
 import { failure } from '../harness.ts'
-import { folder, turns } from '../groups/harness.ts'
+import { addTopic, folder, openCore, turns } from '../groups/harness.ts'
 
 test('nothing is committed for a partition that was given back, neither of the source nor of its retries', async () => {
   const core = await folder({ t: 2, retries: 2 })
@@ -22,4 +23,24 @@ test('nothing is committed for a partition that was given back, neither of the s
     await two.commit([entry(topic, given)])
   }
   await Promise.all([one.leave(), two.leave()])
+})
+
+test('what is committed for the retry topic stays as long as somebody consumes, and ages with the others afterwards', async () => {
+  const clock = new ManualClock()
+  const core = await openCore({ clock, offsetsRetentionMs: 1000 })
+  for (const name of ['t', 'retries']) await addTopic(core, name, 1)
+  const member = new GroupMembership(core, { group: 'g', topic: 't', instanceId: undefined }, {
+    assigned: () => {}, revoked: async () => {}, lost: () => {}, failed: () => {},
+  })
+  await member.start()
+  await member.keep('retries')
+  const place = { partition: 0, offset: 0, leaderEpoch: 0 }
+  await member.commit([{ topic: 't', ...place }, { topic: 'retries', ...place }])
+  const groups = await core.groups()
+  await clock.advance(5000)
+  expect(await groups.expireOffsets(clock.now())).toBe(0)
+  await member.leave()
+  await turns()
+  await clock.advance(5000)
+  expect(await groups.expireOffsets(clock.now())).toBe(2)
 })
