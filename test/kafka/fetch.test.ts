@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
-import { encodeBatch, type EncodeBatchOptions, readBatchHeader } from '../../src/format/batch.ts'
+import { batchDamage, encodeBatch, type EncodeBatchOptions, readBatchHeader } from '../../src/format/batch.ts'
 import { kafkaErrorName } from '../../src/format/kafka-errors.ts'
 import { type Encodable } from '../../src/format/schema.ts'
+import { produce } from '../../src/kafka/apis/00-produce.ts'
 import { fetch } from '../../src/kafka/apis/01-fetch.ts'
 import { apiVersions } from '../../src/kafka/apis/18-api-versions.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
@@ -256,6 +257,27 @@ test('old records come from files as the new ones come from memory', async () =>
   }
 })
 
+test('a reader at the end gets every batch whole and in order while others write', async () => {
+  const { raw, log, ask, listener } = await withTopic({ segmentBytes: 200_000 })
+  const writer = await listener.client()
+  const count = 300
+  const writing = Promise.all(Array.from({ length: count }, (_, index) => writer.request(produce, 9, {
+    acks: -1, timeoutMs: 1000, topicData: [{ name: 'orders', partitionData: [{ index: 0, records: sized(index) }] }],
+  })))
+  for (let from = 0; from < count; ) {
+    const { responses } = await raw.request(fetch, 12, { ...ask({ fetchOffset: from, partitionMaxBytes: 30_000 }, 12), maxWaitMs: 5000 })
+    const records = responses[0]!.partitions[0]!.records!
+    for (let at = 0; at < records.length; from++) {
+      expect(batchDamage(records, at, records.length)).toBeUndefined()
+      const { size, baseOffset } = readBatchHeader(records, at, records.length)
+      expect([baseOffset, size]).toEqual([from, sized(from).length])
+      at += size
+    }
+  }
+  await writing
+  expect(log().highWatermark).toBe(count)
+})
+
 const LIMITS = { maxWaitMs: 0, minBytes: 1, maxBytes: 1_000_000, isolationLevel: 0 }
 
 async function withTopic(settings: TopicSettings = {}, partitions = 1, brokers = 1): Promise<{
@@ -279,6 +301,11 @@ async function withTopic(settings: TopicSettings = {}, partitions = 1, brokers =
       }],
     }),
   }
+}
+
+/** A batch of one record, of a size of its own. */
+function sized(index: number): Buffer {
+  return encodeBatch([{ timestamp: NOW, value: Buffer.alloc((index * 97) % 9000, index) }])
 }
 
 function batch(count: number, options: EncodeBatchOptions = {}): Buffer {
