@@ -10,8 +10,10 @@ const SLICES = 16
 
 /** Up to this many bytes tables are as fast as the copy into WebAssembly's memory and the call. */
 const TABLES_UP_TO = 256
-/** As long as the module is not compiled, tables do for so many: up to here it is hardly faster, and a log that opens waits for it. */
+/** As long as the module is not compiled, tables do for so many: a log that opens would wait for it. */
 const TABLES_BEFORE_START_UP_TO = 4096
+/** After so many bytes by tables it is worth it all the same. */
+const TABLE_BYTES_BEFORE_START = 256 * 1024
 /** Where the input lies in WebAssembly's memory, and how much of it fits: crc32c.wat. */
 const INPUT_AT = 19_728
 const INPUT_SIZE = 262_144
@@ -21,6 +23,9 @@ const tables = makeTables()
 
 /** What was made of the module: undefined before the first large input, null when it cannot run here. */
 let machine: Machine | null | undefined
+
+/** What went by tables for want of the module, bytes. */
+let byTables = 0
 
 /** The module at work. */
 interface Machine {
@@ -44,14 +49,19 @@ interface WebAssemblyLike {
  * @param previous  the CRC of the bytes before these; 0 when there are none
  */
 export function crc32c(buffer: Uint8Array, from: number, to: number, previous = 0): number {
-  if (to - from <= (machine === undefined ? TABLES_BEFORE_START_UP_TO : TABLES_UP_TO)) return crc32cTables(buffer, from, to, previous)
-  if (machine === undefined) machine = start()
+  const size = to - from
+  if (size <= TABLES_UP_TO) return crc32cTables(buffer, from, to, previous)
+  if (machine === undefined) {
+    byTables += size
+    if (size <= TABLES_BEFORE_START_UP_TO && byTables <= TABLE_BYTES_BEFORE_START) return crc32cTables(buffer, from, to, previous)
+    machine = start()
+  }
   if (machine === null) return crc32cTables(buffer, from, to, previous)
   let register = ~previous
   for (let at = from; at < to; at += INPUT_SIZE) {
-    const size = Math.min(INPUT_SIZE, to - at)
-    machine.input.set(new Uint8Array(buffer.buffer, buffer.byteOffset + at, size))
-    register = machine.update(register, size)
+    const count = Math.min(INPUT_SIZE, to - at)
+    machine.input.set(new Uint8Array(buffer.buffer, buffer.byteOffset + at, count))
+    register = machine.update(register, count)
   }
   return ~register >>> 0
 }

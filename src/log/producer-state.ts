@@ -89,8 +89,8 @@ export class ProducerState {
   #unreplicated: CompletedTransaction[] = []
   /** Batches that were appended and may still fail, in the order of offsets. */
   #pending: ProducerUpdate[] = []
-  /** The latest pending entry of each producer that has one. */
-  readonly #pendingProducers = new Map<bigint, ProducerEntry>()
+  /** The latest pending entry of each producer that has one; the others keep their places, as those of `#open` in writer.ts do. */
+  readonly #pendingProducers = new Map<bigint, ProducerEntry | undefined>()
   #endOffset = 0
   #lastProducerOffset = -1
   #used: boolean
@@ -194,7 +194,7 @@ export class ProducerState {
       const update = this.#pending[count]!
       const completed = this.#apply(update)
       if (completed !== undefined) ended.push(completed)
-      if (this.#pendingProducers.get(update.entry.producerId) === update.entry) this.#pendingProducers.delete(update.entry.producerId)
+      if (this.#pendingProducers.get(update.entry.producerId) === update.entry) this.#pendingProducers.set(update.entry.producerId, undefined)
     }
     if (count > 0) this.#pending.splice(0, count)
     this.#endOffset = Math.max(this.#endOffset, upToOffset)
@@ -247,7 +247,9 @@ export class ProducerState {
    */
   expire(now: number, expirationMs: number): void {
     for (const entry of this.#producers.values()) {
-      if (expired(entry, now, expirationMs) && !this.#pendingProducers.has(entry.producerId)) this.#producers.delete(entry.producerId)
+      if (!expired(entry, now, expirationMs) || this.#pendingProducers.get(entry.producerId) !== undefined) continue
+      this.#producers.delete(entry.producerId)
+      this.#pendingProducers.delete(entry.producerId)
     }
   }
 

@@ -5,14 +5,22 @@
 import { type LogError } from '../base/errors.ts'
 
 /** Those who wait for records of one batch. */
-interface Waiting {
+class Waiting {
   /** First offset of the batch. */
   readonly batch: number
   /** The highest offset that somebody waits for. */
-  last: number
+  last = -1
   readonly promise: Promise<void>
-  readonly resolve: () => void
-  readonly reject: (error: LogError) => void
+  resolve!: () => void
+  reject!: (error: LogError) => void
+
+  constructor(batch: number) {
+    this.batch = batch
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
 }
 
 /** The waiters of one partition. */
@@ -55,15 +63,9 @@ export class Waiters {
     let at = list.length
     while (at > 0 && list[at - 1]!.batch > batch) at--
     if (at > 0 && list[at - 1]!.batch === batch) return list[at - 1]!
-    const { promise, resolve, reject } = withResolvers()
-    const waiting: Waiting = { batch, last: -1, promise, resolve, reject }
-    list.splice(at, 0, waiting)
+    const waiting = new Waiting(batch)
+    if (at === list.length) list.push(waiting)
+    else list.splice(at, 0, waiting)
     return waiting
   }
-}
-
-function withResolvers(): Pick<Waiting, 'promise' | 'resolve' | 'reject'> {
-  let settle: Pick<Waiting, 'resolve' | 'reject'>
-  const promise = new Promise<void>((resolve, reject) => { settle = { resolve, reject } })
-  return { promise, ...settle! }
 }
