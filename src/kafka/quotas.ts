@@ -84,11 +84,13 @@ export function matchingQuotas(kept: ClusterFile, { components, strict }: QuotaF
  * Kafka's own can ask so.
  */
 export async function alterQuotas(kept: ClusterFile, changes: readonly QuotaChange[], validateOnly: boolean): Promise<AlteredQuota[]> {
-  const firsts = changes.filter(({ entity }, index) => index === changes.findIndex((other) => entityKey(other.entity) === entityKey(entity)))
+  const keys = changes.map(({ entity }) => entityKey(entity))
+  const twice = duplicates(keys)
+  const seen = new Set<string>()
+  const firsts = changes.filter((_, index) => seen.size < seen.add(keys[index]!).size)
   const judged = firsts.map((change) => ({ change, wrong: wrongChange(change) }))
   const accepted = judged.filter(({ wrong }) => wrong === undefined).map(({ change }) => change)
   if (!validateOnly && accepted.length > 0) await kept.change('quotas', (section) => applied(parse(section), accepted))
-  const twice = duplicates(changes.map(({ entity }) => entityKey(entity)))
   return judged.map(({ change: { entity }, wrong }) => ({
     entity: sorted(entity), ...(wrong ?? (twice.has(entityKey(entity)) ? duplicateEntity(entity) : NO_REFUSAL)),
   }))

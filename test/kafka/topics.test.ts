@@ -79,6 +79,8 @@ test('more partitions than a topic may have are refused before anything is made'
   const { log, client } = await startListener()
   const raw = await client()
   expect(await create(raw, topic('huge', { numPartitions: 0x7fff_ffff }))).toEqual(['POLICY_VIOLATION'])
+  const many = Array.from({ length: 11 }, (_, index) => topic(`many-${index}`, { numPartitions: 1000 }))
+  expect(new Set(await create(raw, ...many))).toEqual(new Set(['POLICY_VIOLATION']))
   await create(raw, topic('small'))
   const { results } = await raw.request(createPartitions, 3, {
     topics: [{ name: 'small', count: 0x7fff_ffff, assignments: null }], timeoutMs: 0, validateOnly: false,
@@ -248,4 +250,16 @@ test('who may not is told so, and not what there is', async () => {
   expect(shown.topics).toMatchObject([{ name: 'kept', errorCode: 0 }, { name: 'hidden', errorCode: 29, topicId: NO_UUID, partitions: [] }])
   const all = await raw.request(describeTopicPartitions, 0, { topics: [], responsePartitionLimit: 10 })
   expect(all.topics.map(({ name }) => name)).toEqual(['kept', 'shy'])
+})
+
+test('a request that names as much as fits into it costs no more than its size', async () => {
+  const { client, log } = await startListener()
+  const raw = await client()
+  await create(raw, topic('orders'))
+  const started = performance.now()
+  const topics = Array.from({ length: 20_000 }, (_, index) => ({ name: `t${index}`, topicId: NO_UUID }))
+  const gone = await raw.request(deleteTopics, 6, { topics: [...topics, ...topics], timeoutMs: 0 })
+  expect(gone.responses).toHaveLength(20_000)
+  expect(performance.now() - started).toBeLessThan(4000)
+  expect(log.core.topics).toHaveLength(1)
 })

@@ -21,6 +21,8 @@ import { type Refusal, refusal, refusalOf } from '../refusal.ts'
 import { CLUSTER_RESOURCE } from '../security/authorizer.ts'
 
 const CLUSTER_METADATA = '__cluster_metadata'
+/** For one topic as for all of a request. */
+const EXCESSIVE = refusal('POLICY_VIOLATION', 'Excessively large number of partitions per request.')
 
 const request = message('CreateTopicsRequest', { versions: [2, 7], flexible: 5 }, {
   topics: array({
@@ -77,12 +79,17 @@ export const createTopics = defineApi({
   async handle({ topics, validateOnly }, context) {
     const twice = duplicates(topics.map(({ name }) => name))
     const collisions = collisionNames(context)
+    const plans = topics.filter(({ name }) => !twice.has(name)).map((topic) => {
+      const plan = notAllowed(topic.name, context) ?? wrongName(topic.name, collisions, context) ?? planned(topic, context)
+      return { name: topic.name, plan }
+    })
+    const tooMany = plans.reduce((sum, { plan }) => sum + ('errorCode' in plan ? 0 : plan.partitions), 0) > MAX_PARTITIONS
     const answers: Answer[] = []
     // One after the other: each changes the catalog.
-    for (const topic of topics) {
-      if (twice.has(topic.name)) continue
-      const plan = notAllowed(topic.name, context) ?? wrongName(topic.name, collisions, context) ?? planned(topic, context)
-      answers.push('errorCode' in plan ? { name: topic.name, ...plan } : await made(plan, validateOnly, context))
+    for (const { name, plan } of plans) {
+      if (context.signal.aborted) break
+      if ('errorCode' in plan) answers.push({ name, ...plan })
+      else answers.push(tooMany ? { name, ...EXCESSIVE } : await made(plan, validateOnly, context))
     }
     return { topics: [...answers, ...Array.from(twice, (name) => ({ name, ...DUPLICATE_TOPIC }))] }
   },
@@ -153,7 +160,7 @@ function assignedByCount({ numPartitions, replicationFactor }: Asked, { cluster 
   if (numPartitions < -1 || numPartitions === 0) {
     return refusal('INVALID_PARTITIONS', 'Number of partitions was set to an invalid non-positive value.')
   }
-  if (numPartitions > MAX_PARTITIONS) return refusal('POLICY_VIOLATION', 'Excessively large number of partitions per request.')
+  if (numPartitions > MAX_PARTITIONS) return EXCESSIVE
   if (replicationFactor > brokers.length) {
     const why = `The target replication factor of ${replicationFactor} cannot be reached because only ${brokers.length} broker(s) are registered.`
     return refusal('INVALID_REPLICATION_FACTOR', `Unable to replicate the partition ${replicationFactor} time(s): ${why}`)

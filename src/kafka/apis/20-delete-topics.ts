@@ -44,10 +44,11 @@ export const deleteTopics = defineApi({
   async handle(request, context) {
     const named = namedTopics(request, context.version)
     // One after the other: each changes the catalog.
+    const asked = countedTopics(named)
     const responses: Answer[] = []
-    for (const [index, topic] of named.entries()) {
-      const before = named.findIndex((other) => sameTopic(other, topic))
-      if (before === index && !isNamedToo(topic, named, context)) responses.push(await deleted(topic, named, context))
+    for (const topic of new Map(named.map((one) => [topicKey(one), one])).values()) {
+      if (context.signal.aborted) break
+      if (!isNamedToo(topic, asked, context)) responses.push(await deleted(topic, asked, context))
     }
     return { responses }
   },
@@ -58,8 +59,8 @@ function namedTopics({ topics, topicNames }: { topics: readonly Named[]; topicNa
   return version >= 6 ? topics : topicNames.map((name) => ({ name, topicId: NO_UUID }))
 }
 
-async function deleted({ name, topicId }: Named, all: readonly Named[], { cluster, connection, version }: RequestContext): Promise<Answer> {
-  const misnamed = wrongName({ name, topicId }, all)
+async function deleted({ name, topicId }: Named, asked: Asked, { cluster, connection, version }: RequestContext): Promise<Answer> {
+  const misnamed = wrongName({ name, topicId }, asked)
   if (misnamed !== undefined) return { name, topicId, ...misnamed }
   const entry = name === null ? cluster.topicById(topicId) : cluster.topic(name)
   const allows = (operation: 'DESCRIBE' | 'DELETE', topic: string): boolean => cluster.authorizer.allows(connection, operation, 'TOPIC', topic)
@@ -72,27 +73,36 @@ async function deleted({ name, topicId }: Named, all: readonly Named[], { cluste
   // Who may not see a topic learns no more of it than was known.
   if (!allows('DESCRIBE', entry.name)) return { name, topicId, ...refusal('TOPIC_AUTHORIZATION_FAILED', 'Authorization failed.') }
   if (!allows('DELETE', entry.name)) return { name: entry.name, topicId: id, ...refusal('TOPIC_AUTHORIZATION_FAILED', 'Authorization failed.') }
-  if (name !== null && all.some((other) => other.name === null && other.topicId === id)) {
+  if (name !== null && asked.has(topicKey({ name: null, topicId: id }))) {
     return { name, topicId: id, ...refusal('INVALID_REQUEST', 'The provided topic name maps to an ID that was already supplied.') }
   }
   return { name: entry.name, topicId: version >= 6 ? id : NO_UUID, ...(await remove(entry, cluster)) }
 }
 
 /** Asked for by its id, and by its name as well: that one is answered. */
-function isNamedToo({ name, topicId }: Named, all: readonly Named[], { cluster, connection }: RequestContext): boolean {
+function isNamedToo({ name, topicId }: Named, asked: Asked, { cluster, connection }: RequestContext): boolean {
   const entry = name === null ? cluster.topicById(topicId) : undefined
-  if (entry === undefined || !all.some((other) => other.name === entry.name && other.topicId === NO_UUID)) return false
+  if (entry === undefined || !asked.has(topicKey({ name: entry.name, topicId: NO_UUID }))) return false
   return cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', entry.name)
 }
 
-function sameTopic(one: Named, other: Named): boolean {
-  return one.name === other.name && one.topicId === other.topicId
+/** How often each topic is asked for, by what {@link topicKey} makes of how it is named. */
+type Asked = ReadonlyMap<string, number>
+
+function countedTopics(named: readonly Named[]): Asked {
+  const counts = new Map<string, number>()
+  for (const topic of named) counts.set(topicKey(topic), (counts.get(topicKey(topic)) ?? 0) + 1)
+  return counts
 }
 
-function wrongName({ name, topicId }: Named, all: readonly Named[]): Refusal | undefined {
+function topicKey({ name, topicId }: Named): string {
+  return name === null ? topicId : `${topicId} ${name}`
+}
+
+function wrongName({ name, topicId }: Named, asked: Asked): Refusal | undefined {
   if (name !== null && topicId !== NO_UUID) return refusal('INVALID_REQUEST', 'You may not specify both topic name and topic id.')
   if (name === null && topicId === NO_UUID) return refusal('INVALID_REQUEST', 'Neither topic name nor id were specified.')
-  if (all.filter((other) => sameTopic(other, { name, topicId })).length < 2) return undefined
+  if (asked.get(topicKey({ name, topicId })) === 1) return undefined
   return name === null ? refusal('INVALID_REQUEST', 'Duplicate topic id.') : DUPLICATE_TOPIC
 }
 

@@ -6,6 +6,11 @@ import { array, boolean, int16, int32, int8, message, string } from '../../forma
 import { defineApi } from '../api.ts'
 import { sourcesOf } from '../configs/broker-sources.ts'
 import { describeResource } from '../configs/describe-configs.ts'
+import { refusal } from '../refusal.ts'
+
+/** A short request may ask for more than there is memory for; no cluster is so large. */
+const MOST_CONFIGS = 500_000
+const TOO_MANY = refusal('POLICY_VIOLATION', `One request describes at most ${MOST_CONFIGS} configs.`)
 
 /** DescribeConfigs. */
 export const describeConfigs = defineApi({
@@ -38,10 +43,13 @@ export const describeConfigs = defineApi({
   }),
   handle({ resources, includeSynonyms }, context) {
     const sources = sourcesOf(context.cluster, context.broker)
+    let shown = 0
     return {
       results: resources.map(({ resourceType, resourceName, configurationKeys: keys }) => {
+        if (shown > MOST_CONFIGS) return { ...TOO_MANY, resourceType, resourceName, configs: [] }
         const { errorCode, errorMessage, configs } = describeResource({ type: resourceType, name: resourceName }, context, sources)
         const asked = keys === null || keys.length === 0 ? configs : configs.filter(({ name }) => keys.includes(name))
+        shown += asked.length
         const answered = includeSynonyms ? asked : asked.map((config) => ({ ...config, synonyms: [] }))
         return { errorCode, errorMessage, resourceType, resourceName, configs: answered }
       }),

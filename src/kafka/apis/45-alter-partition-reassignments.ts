@@ -52,6 +52,7 @@ export const alterPartitionReassignments = defineApi({
     for (const { name, partitions } of topics) {
       const results = []
       for (const { partitionIndex, replicas } of partitions) {
+        if (context.signal.aborted) break
         const move = { topic: name, partition: partitionIndex, replicas, mayChangeFactor: allowReplicationFactorChange }
         results.push({ partitionIndex, ...(await moved(move, context)) })
       }
