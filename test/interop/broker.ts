@@ -21,21 +21,28 @@ export interface BrokerTopic {
 export class Broker {
   /** Where its partitions lie. */
   readonly data: string
+  /** Where clients find it. */
+  readonly bootstrap: string
   readonly #probe: Probe
   readonly #properties: string
 
-  private constructor(probe: Probe, folder: string) {
+  private constructor(probe: Probe, folder: string, port: number) {
     this.#probe = probe
+    this.bootstrap = `127.0.0.1:${port}`
     this.data = join(folder, 'data')
     this.#properties = join(folder, 'server.properties')
   }
 
-  /** Makes the folder of a broker that has these topics, all empty, and is stopped. */
-  static async create(probe: Probe, folder: string, topics: readonly BrokerTopic[]): Promise<Broker> {
-    const broker = new Broker(probe, folder)
-    mkdirSync(folder, { recursive: true })
+  /**
+   * Makes the folder of a broker that has these topics, all empty, and is stopped.
+   *
+   * @param more  lines of its properties; they win
+   */
+  static async create(probe: Probe, folder: string, topics: readonly BrokerTopic[], more = ''): Promise<Broker> {
     const [port, controllerPort] = await freePorts(2)
-    writeFileSync(broker.#properties, properties(broker.data, port!, controllerPort!))
+    const broker = new Broker(probe, folder, port!)
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(broker.#properties, `${properties(broker.data, port!, controllerPort!)}${more}\n`)
     await probe.ask('format', { properties: broker.#properties, clusterId: 'Y29tbWl0bG9nLWludGVyb3A' })
     await broker.start()
     await probe.ask('createTopics', { topics: topics.map(({ name, partitions, config }) => ({ name, partitions, configs: kafkaConfigs(config) })) })
@@ -114,6 +121,7 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 offsets.topic.num.partitions=1
 transaction.state.log.num.partitions=1
+group.initial.rebalance.delay.ms=0
 log.index.size.max.bytes=65536
 log.retention.ms=-1
 log.cleaner.dedupe.buffer.size=4194304

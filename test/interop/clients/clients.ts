@@ -3,7 +3,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
-import { goProgram, javaClassPath, jsFolder, newestNode, pythonPath, type Ran, run } from './toolchains.ts'
+import { goProgram, javaClassPath, jsFolder, newerNode, pythonPath, type Ran, run } from './toolchains.ts'
 import { type Difference, type Scenario, scenarios } from './transcript.ts'
 
 /** A client of some language. */
@@ -47,7 +47,7 @@ export const clients: readonly Client[] = [
       },
       { scenario: 'consumer-group', step: 4, reason: 'it describes groups of the classic protocol only' },
     ],
-    prepare: async () => [newestNode(), join(await jsFolder(), 'platformatic.mjs')],
+    prepare: async () => [await newerNode(), join(await jsFolder(), 'platformatic.mjs')],
   },
   {
     name: 'Java',

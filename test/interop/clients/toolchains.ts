@@ -2,7 +2,7 @@
  * What the programs of other languages run on, in a cache outside the repository: node_modules, a Python environment, built Go programs. Each
  * is made once for what is in the manifest; what the machine itself must have (Go, Python, kcat) is installed with apt in CI.
  */
-import { execFileSync, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -123,9 +123,15 @@ function sources(folder: string): Buffer[] {
   return readdirSync(folder).filter((name) => /\.(?:mjs|go)$/.test(name)).sort().map((name) => readFileSync(join(folder, name)))
 }
 
-/** Where the newest Node is; CI names it, elsewhere it is this one. */
-export function newestNode(): string {
-  const other = process.env.COMMITLOG_OTHER_NODE
-  const major = (node: string): number => Number(/^v(\d+)/.exec(execFileSync(node, ['--version'], { encoding: 'utf8' }))?.[1])
-  return other !== undefined && existsSync(other) && major(other) > major(process.execPath) ? other : process.execPath
+/** A Node that is new enough for clients that ask for 22 or later: this one, the one that CI names, or npm's. */
+export async function newerNode(): Promise<string> {
+  const major = (node: string): number => Number(/^v(\d+)/.exec(succeeds([node, '--version']) ?? '')?.[1] ?? 0)
+  const here = [process.execPath, process.env.COMMITLOG_OTHER_NODE ?? ''].find((node) => major(node) >= 22)
+  if (here !== undefined) return here
+  const name = `node-linux-${process.arch}`
+  const folder = await cached('node', [Buffer.from(name)], async (folder) => {
+    const install = ['install', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', '--silent', `${name}@latest`]
+    await mustRun('npm', install, { timeoutMs: 300_000 })
+  })
+  return join(folder, 'node_modules', name, 'bin', 'node')
 }

@@ -44,6 +44,7 @@ public class Scenarios {
           case "consumer-group" -> group(say, "consumer");
           case "transactions" -> transactions(say);
           case "admin" -> admin(say);
+          case "clean" -> clean();
           default -> throw new IllegalArgumentException(name);
         }
       } catch (Exception error) {
@@ -217,6 +218,20 @@ public class Scenarios {
     say.step("more partitions", "partitions", admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().size());
     say.step("deleted", "error", errorOf(() -> admin.deleteTopics(List.of(topic)).all().get()));
     say.step("deleted again", "error", errorOf(() -> admin.deleteTopics(List.of(topic)).all().get()));
+  }
+
+  /** Takes away what other clients left, so that this broker is as a new one. */
+  static void clean() throws Exception {
+    admin.deleteTopics(admin.listTopics().names().get()).all().get();
+    eventually(() -> {
+      try {
+        var groups = admin.listGroups().all().get().stream().map(GroupListing::groupId).toList();
+        admin.deleteConsumerGroups(groups).all().get();
+        return admin.listTopics().names().get().isEmpty();
+      } catch (InterruptedException | ExecutionException error) {
+        return false;
+      }
+    });
   }
 
   static Map<String, String> config(ConfigResource resource, String... names) throws Exception {

@@ -212,3 +212,5 @@ const scenarios = {
 await admin.connect()
 await run(scenarios)
 await admin.disconnect()
+// What a scenario that failed left open would keep it from ending.
+process.exit()
