@@ -2,28 +2,26 @@
  * What synced appends of the peers share: callers that append one value after the other, and the group commit that a user of a store
  * without one would write by hand.
  */
-import { type Figures, type Job, perSecond, values } from './job.ts'
-import { percentile } from './statistics.ts'
+import { type Figures, type Job, values } from './job.ts'
+import { Latencies } from './statistics.ts'
 
-/** Runs `inFlight` callers side by side, each of which appends again when its last append is durable, for `ms` milliseconds. */
+/** Runs `inFlight` callers side by side, each of which appends again when its last append is durable, for `ms` milliseconds behind the warm-up. */
 export async function timedCallers(job: Job, append: (value: Buffer, number: number) => Promise<unknown> | unknown): Promise<Figures> {
   const payloads = values(job.bytes)
-  const latencies = new Float64Array(job.records)
-  let count = 0
+  const warm = performance.now() + job.warmUpMs!
+  const latencies = new Latencies(job.records, warm)
+  const end = warm + job.ms!
   let number = 0
-  const started = performance.now()
-  const end = started + job.ms!
   const caller = async (): Promise<void> => {
-    for (let now = performance.now(); now < end && count < latencies.length;) {
+    for (let now = performance.now(); now < end && !latencies.full;) {
       const from = now
       await append(payloads[number & 1023]!, number++)
       now = performance.now()
-      latencies[count++] = (now - from) * 1000
+      latencies.add(from, now)
     }
   }
   await Promise.all(Array.from({ length: job.inFlight! }, caller))
-  const ms = performance.now() - started
-  return { perSecond: perSecond(count, ms), p50: percentile(latencies, count, 0.5), p99: percentile(latencies, count, 0.99) }
+  return latencies.figures()
 }
 
 /** Gathers what is added in a turn of the event loop, or while a commit runs, and commits it together. */

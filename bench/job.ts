@@ -22,6 +22,8 @@ export interface Job {
   readonly bytes: number
   /** Milliseconds of timed work. */
   readonly ms?: number
+  /** Milliseconds of the same work before, which do not count. */
+  readonly warmUpMs?: number
   /** Appends in flight. */
   readonly inFlight?: number
   /** Variant of the subject or of the work, where there are several. */

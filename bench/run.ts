@@ -167,7 +167,7 @@ function quickened(trial: Trial): Trial {
   const { fill, job } = trial
   return {
     ...trial, goals: [], records: smaller(trial.records), ...(fill !== undefined && { fill: smaller(fill) }),
-    ...(job?.ms !== undefined && { job: { ...job, ms: 100 } }),
+    ...(job !== undefined && { job: { ...job, ...(job.ms !== undefined && { ms: 100 }), ...(job.warmUpMs !== undefined && { warmUpMs: 20 }) } }),
   }
 }
 

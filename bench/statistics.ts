@@ -24,3 +24,40 @@ export function percentile(latencies: Float64Array, count: number, part: number)
   const used = latencies.subarray(0, count).sort()
   return used[Math.min(count - 1, Math.floor(count * part))] ?? NaN
 }
+
+/** Latencies and rate of work that goes on for a while. What begins before the warm-up is over does not count: compilers and caches have that time. */
+export class Latencies {
+  readonly #us: Float64Array
+  readonly #warmUntil: number
+  #count = 0
+  #since = 0
+  #until = 0
+
+  /**
+   * @param most  how many are counted at most
+   * @param warmUntil  ms of `performance.now()`
+   */
+  constructor(most: number, warmUntil: number) {
+    this.#us = new Float64Array(most)
+    this.#warmUntil = warmUntil
+  }
+
+  /** Whether no more is counted. */
+  get full(): boolean {
+    return this.#count === this.#us.length
+  }
+
+  /** Something took from `from` to `now`, ms of `performance.now()`. */
+  add(from: number, now: number): void {
+    if (from < this.#warmUntil || this.full) return
+    if (this.#count === 0) this.#since = from
+    this.#us[this.#count++] = (now - from) * 1000
+    this.#until = now
+  }
+
+  /** Per second; 50th and 99th percentile in µs. */
+  figures(): { readonly perSecond: number; readonly p50: number; readonly p99: number } {
+    const rate = (this.#count / (this.#until - this.#since)) * 1000
+    return { perSecond: rate, p50: percentile(this.#us, this.#count, 0.5), p99: percentile(this.#us, this.#count, 0.99) }
+  }
+}

@@ -5,7 +5,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type Figures, type Job, numbers, objects, perSecond, type Subject, values, watch } from '../job.ts'
-import { percentile } from '../statistics.ts'
+import { Latencies } from '../statistics.ts'
 import { type Library, load, partOf } from './build.ts'
 
 type Opened = Awaited<ReturnType<typeof open>>
@@ -52,22 +52,21 @@ async function appendObjects(job: Job): Promise<Figures> {
 async function sync(job: Job): Promise<Figures> {
   const { log, partition } = await open(job)
   const payloads = values(job.bytes)
-  const latencies = new Float64Array(job.records)
+  const warm = performance.now() + job.warmUpMs!
+  const latencies = new Latencies(job.records, warm)
+  const end = warm + job.ms!
   let count = 0
-  const started = performance.now()
-  const end = started + job.ms!
   const caller = async (): Promise<void> => {
-    for (let now = performance.now(); now < end && count < latencies.length;) {
+    for (let now = performance.now(); now < end && !latencies.full;) {
       const from = now
-      await partition.durable(partition.append({ value: payloads[count & 1023]! }))
+      await partition.durable(partition.append({ value: payloads[count++ & 1023]! }))
       now = performance.now()
-      latencies[count++] = (now - from) * 1000
+      latencies.add(from, now)
     }
   }
   await Promise.all(Array.from({ length: job.inFlight! }, caller))
-  const ms = performance.now() - started
   await log.close()
-  return { perSecond: perSecond(count, ms), p50: percentile(latencies, count, 0.5), p99: percentile(latencies, count, 0.99) }
+  return latencies.figures()
 }
 
 async function fill(job: Job): Promise<Figures> {
@@ -166,7 +165,7 @@ function viewOne(partition: Opened['partition'], offset: number): number {
 async function tail(job: Job): Promise<Figures> {
   const { log, topic, partition } = await open(job)
   const payloads = values(job.bytes)
-  const latencies = new Float64Array(job.records)
+  const latencies = new Latencies(job.records, performance.now() + job.warmUpMs!)
   let count = 0
   let sent = 0
   const send = (): void => {
@@ -176,12 +175,14 @@ async function tail(job: Job): Promise<Figures> {
   setTimeout(send, 10)
   for await (const record of topic.consumer({ from: 'latest' })) {
     if (record.value!.length !== job.bytes) throw new Error('not what was sent')
-    latencies[count++] = (performance.now() - sent) * 1000
-    if (count === latencies.length) break
+    latencies.add(sent, performance.now())
+    count++
+    if (latencies.full) break
     setImmediate(send)
   }
   await log.close()
-  return { p50: percentile(latencies, count, 0.5), p99: percentile(latencies, count, 0.99) }
+  const { p50, p99 } = latencies.figures()
+  return { p50, p99 }
 }
 
 /** Bursts that are written at once and that the tail in memory holds; the time is the consumer's, from the first of a burst to the last. */

@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import { timedCallers } from '../group-commit.ts'
 import { type Figures, type Job, numbers, type Subject, values, watch } from '../job.ts'
-import { percentile } from '../statistics.ts'
+import { Latencies } from '../statistics.ts'
 
 interface Storage {
   open(): boolean
@@ -93,7 +93,7 @@ async function tail(job: Job): Promise<Figures> {
   const storage = await open(job)
   storage.ensureIndex('all', () => true)
   const payloads = texts(job.bytes)
-  const latencies = new Float64Array(job.records)
+  const latencies = new Latencies(job.records, performance.now() + job.warmUpMs!)
   let count = 0
   let sent = 0
   const send = (): void => {
@@ -104,12 +104,14 @@ async function tail(job: Job): Promise<Figures> {
   await new Promise<void>((resolve, reject) => {
     consumer.on('error', reject)
     consumer.on('data', () => {
-      latencies[count++] = (performance.now() - sent) * 1000
-      if (count < latencies.length) setImmediate(send)
+      latencies.add(sent, performance.now())
+      count++
+      if (!latencies.full) setImmediate(send)
       else resolve()
     })
     setTimeout(send, 10)
   })
   storage.close()
-  return { p50: percentile(latencies, count, 0.5), p99: percentile(latencies, count, 0.99) }
+  const { p50, p99 } = latencies.figures()
+  return { p50, p99 }
 }

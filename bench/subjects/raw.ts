@@ -5,8 +5,8 @@
  */
 import fs from 'node:fs'
 import { join } from 'node:path'
-import { type Figures, type Job, numbers, perSecond, type Subject, values, watch } from '../job.ts'
-import { percentile } from '../statistics.ts'
+import { type Figures, type Job, numbers, type Subject, values, watch } from '../job.ts'
+import { Latencies } from '../statistics.ts'
 
 const BUFFER_BYTES = 256 * 1024
 const ZEROS_BYTES = 128 * 1024 * 1024
@@ -47,13 +47,13 @@ function sync(job: Job): Promise<Figures> {
   const payloads = values(job.bytes)
   const inFlight = job.inFlight!
   const descriptor = openForSync(join(job.folder, 'raw'), job.how !== 'growing')
-  const latencies = new Float64Array(job.records)
   const buffer = Buffer.allocUnsafeSlow(inFlight * job.bytes)
   let count = 0
   let position = 0
   return new Promise((resolve, reject) => {
-    const started = performance.now()
-    let from = started
+    let from = performance.now()
+    const warm = from + job.warmUpMs!
+    const latencies = new Latencies(job.records, warm)
     const round = (): void => {
       from = performance.now()
       for (let index = 0; index < inFlight; index++) buffer.set(payloads[(count + index) & 1023]!, index * job.bytes)
@@ -67,10 +67,11 @@ function sync(job: Job): Promise<Figures> {
     const done = (error: Error | null): void => {
       if (error !== null) return reject(error)
       const now = performance.now()
-      for (let index = 0; index < inFlight && count < latencies.length; index++) latencies[count++] = (now - from) * 1000
-      if (now - started < job.ms! && count < latencies.length) return void (inFlight === 1 && job.how !== 'blocking' ? round() : setImmediate(round))
+      for (let index = 0; index < inFlight; index++) latencies.add(from, now)
+      count += inFlight
+      if (now < warm + job.ms! && !latencies.full) return void (inFlight === 1 && job.how !== 'blocking' ? round() : setImmediate(round))
       fs.closeSync(descriptor)
-      resolve({ perSecond: perSecond(count, now - started), p50: percentile(latencies, count, 0.5), p99: percentile(latencies, count, 0.99) })
+      resolve(latencies.figures())
     }
     round()
   })
@@ -128,7 +129,7 @@ function tail(job: Job): Promise<Figures> {
   const payloads = values(job.bytes)
   const synced = job.durability === 'sync'
   const descriptor = openForSync(join(job.folder, 'raw'), synced)
-  const latencies = new Float64Array(job.records)
+  const latencies = new Latencies(job.records, performance.now() + job.warmUpMs!)
   const value = Buffer.allocUnsafeSlow(job.bytes)
   let count = 0
   return new Promise((resolve, reject) => {
@@ -142,10 +143,12 @@ function tail(job: Job): Promise<Figures> {
     }
     const done = (error: Error | null): void => {
       if (error !== null) return reject(error)
-      latencies[count++] = (performance.now() - from) * 1000
-      if (count < latencies.length) return void setImmediate(send)
+      latencies.add(from, performance.now())
+      count++
+      if (!latencies.full) return void setImmediate(send)
       fs.closeSync(descriptor)
-      resolve({ p50: percentile(latencies, count, 0.5), p99: percentile(latencies, count, 0.99) })
+      const { p50, p99 } = latencies.figures()
+      resolve({ p50, p99 })
     }
     setImmediate(send)
   })
