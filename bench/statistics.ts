@@ -25,7 +25,7 @@ export function percentile(latencies: Float64Array, count: number, part: number)
   return used[Math.min(count - 1, Math.floor(count * part))] ?? NaN
 }
 
-/** Latencies and rate of work that goes on for a while. What begins before the warm-up is over does not count: compilers and caches have that time. */
+/** Latencies and rate of work that goes on for a while. What begins before the warm-up is over does not count: compilers have that time. */
 export class Latencies {
   readonly #us: Float64Array
   readonly #warmUntil: number

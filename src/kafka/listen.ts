@@ -41,7 +41,7 @@ export class KafkaListener implements AsyncDisposable {
   #closing: Promise<void> | undefined
   readonly #stop = (): void => void this.close()
 
-  /** Use {@link listen}. */
+  /** @internal Use {@link listen}. */
   constructor(cluster: Cluster) {
     this.cluster = cluster
     this.#options = cluster.options
