@@ -40,6 +40,7 @@ export class Delivery<K, V> implements PortableRecord<K, V> {
   private readonly record: LogRecord<K, V>
   private readonly attempted: Attempted
   private decided: Outcome | undefined
+  private renewed: boolean
   private controller: AbortController | undefined
 
   /** @internal Throws what the codecs throw. */
@@ -50,6 +51,7 @@ export class Delivery<K, V> implements PortableRecord<K, V> {
     this.attempt = attempt
     this.attempted = attempted
     this.decided = undefined
+    this.renewed = false
     this.controller = undefined
   }
 
@@ -104,6 +106,18 @@ export class Delivery<K, V> implements PortableRecord<K, V> {
   /** The record is not to be tried again: it goes to the dead letters, with this error. */
   reject(error: unknown): void {
     this.decided ??= { type: 'reject', error }
+  }
+
+  /** The handler is at work and needs longer: it is waited for at least as long again as `handlerTimeoutMs` says. */
+  renew(): void {
+    this.renewed = true
+  }
+
+  /** @internal Whether it was renewed since this was asked before. */
+  takeRenewal(): boolean {
+    const { renewed } = this
+    this.renewed = false
+    return renewed
   }
 
   /** @internal What the handler said; undefined when it said nothing. */

@@ -528,6 +528,7 @@ export class ConsumeLoop<K, V> {
     this.timeoutTimer = undefined
     for (const lane of this.allLanes()) {
       for (const task of lane.inHand) {
+        if (task.delivery?.takeRenewal() === true) task.since = now
         if (now - task.since >= handlerTimeoutMs) this.timedOut(task)
         else oldest = Math.min(oldest, task.since)
       }

@@ -305,6 +305,25 @@ test('a handler that takes too long counts as failed, and its hand is free for o
   expect(group.committed.get(0)!.offset).toBe(2)
 })
 
+test('a handler that says that it is at work is waited for as long again, each time that it does', async () => {
+  const { group, clock } = await filled([['a', 'slow']])
+  const doors = new Doors()
+  const loop = group.loop(doors.handler, { concurrency: 1, handlerTimeoutMs: 500, attempts: 1 })
+  loop.start()
+  await group.members[0]!.assign(0)
+  await turns()
+  const { record } = doors.open.get('slow')!
+  for (let time = 0; time < 5; time++) {
+    await clock.advance(400)
+    record.renew()
+  }
+  await clock.advance(500)
+  expect(record.signal.aborted).toBe(false)
+  await clock.advance(500)
+  expect(record.signal.reason).toMatchObject({ code: 'LOG_HANDLER_TIMED_OUT' })
+  await loop.stop(0)
+})
+
 test('a partition that is revoked waits for what is in hand, commits it and hands out nothing more', async () => {
   const { group } = await filled(numbered(6, (index) => `k${index}`))
   const doors = new Doors()
