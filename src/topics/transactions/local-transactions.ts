@@ -22,7 +22,7 @@ import { type TopicParts } from '../topic-core.ts'
 import { type ProducerSlot, type ProducerSlots } from './producer-slots.ts'
 import { type StateLog, type TransactionInput } from './state-log.ts'
 import { byTopic } from './transaction-state.ts'
-import { keptCodes, Transaction, type TransactionEnder } from './transaction.ts'
+import { endedError, keptCodes, Transaction, type TransactionEnder } from './transaction.ts'
 
 /** Transactions of one process that may be open at a time. */
 export const MOST_OPEN_TRANSACTIONS = 10_000
@@ -48,6 +48,8 @@ export class LocalTransactions implements TransactionEnder {
   readonly #ending = new Set<Promise<unknown>>()
   readonly #watched = new WeakSet<Life>()
   #timer: Timer | undefined
+  /** When it fires, on the monotonic clock. */
+  #timerAt = 0
   #closed = false
 
   constructor(core: LogCore, slots: ProducerSlots, states: StateLog) {
@@ -126,6 +128,10 @@ export class LocalTransactions implements TransactionEnder {
   }
 
   commit(transaction: Transaction): Promise<void> {
+    // Its timer may be late itself: whatever holds the event loop holds it up.
+    if (transaction.deadline <= this.#core.env.clock.monotonic()) {
+      return this.fence(transaction, timedOut()).then(() => { throw endedError(transaction, 'commit') })
+    }
     transaction.status_ = 'committing'
     const { parts, underWay, failure } = transaction
     const simple = parts.size === 1 && underWay.size === 0 && failure === undefined
@@ -324,8 +330,13 @@ export class LocalTransactions implements TransactionEnder {
 
   /** One timer for all: it looks who is late, and waits for the next one. */
   #watch(withinMs: number): void {
-    if (this.#timer !== undefined || withinMs === Infinity) return
-    this.#timer = this.#core.env.clock.setTimer(() => {
+    if (withinMs === Infinity) return
+    const { clock } = this.#core.env
+    const at = clock.monotonic() + withinMs
+    if (this.#timer !== undefined && this.#timerAt <= at) return
+    this.#timer?.cancel()
+    this.#timerAt = at
+    this.#timer = clock.setTimer(() => {
       this.#timer = undefined
       if (!this.#closed) this.#abortLate()
     }, withinMs, { ref: false })
@@ -337,10 +348,14 @@ export class LocalTransactions implements TransactionEnder {
     for (const transaction of [...this.#open]) {
       if (transaction.status_ !== 'open') continue
       if (transaction.deadline > now) next = Math.min(next, transaction.deadline - now)
-      else void this.fence(transaction, new LogError('LOG_TXN_TIMED_OUT', 'the transaction was open for longer than its timeoutMs and was aborted'))
+      else void this.fence(transaction, timedOut())
     }
     this.#watch(next)
   }
+}
+
+function timedOut(): LogError {
+  return new LogError('LOG_TXN_TIMED_OUT', 'the transaction was open for longer than its timeoutMs and was aborted')
 }
 
 /** The marker that ends a transaction: it carries the epoch of the next one. */

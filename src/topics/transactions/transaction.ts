@@ -132,7 +132,7 @@ export class Transaction {
       sent.catch(() => {})
       return sent
     } catch (error) {
-      if (this.status_ === 'open') this.failure ??= error
+      this.#fail(error)
       const failed = Promise.reject(error)
       failed.catch(() => {})
       return failed
@@ -151,7 +151,7 @@ export class Transaction {
   /** Commits offsets, each of the next record to read, for a group without members. */
   commitOffsets(group: string, offsets: readonly GroupOffset[]): Promise<void>
   commitOffsets<P>(of: Committer<P> | string, what?: Committing<P> | readonly GroupOffset[]): Promise<void> {
-    const committed = this.#commitOffsets(of, what)
+    const committed = this.#until(this.#commitOffsets(of, what))
     // Whoever does not await it hears of it from `commit`.
     committed.catch(() => {})
     return committed
@@ -161,9 +161,9 @@ export class Transaction {
   async commitRequest(request: CommitRequest): Promise<void> {
     try {
       this.#checkOpen('commitOffsets')
-      if (request.offsets.length > 0) await this.#until(this.#ender.commitOffsets(this, request))
+      await this.#until(this.#storeOffsets(request))
     } catch (error) {
-      if (this.status_ === 'open') this.failure ??= error
+      this.#fail(error)
       throw error
     }
   }
@@ -205,11 +205,16 @@ export class Transaction {
     try {
       this.#checkOpen('commitOffsets')
       const request = typeof of === 'string' ? groupRequest(of, what as readonly GroupOffset[]) : of.toCommit(what as Committing<P> | undefined)
-      await this.commitRequest(request instanceof Promise ? await this.#until(request) : request)
+      await this.#storeOffsets(request instanceof Promise ? await request : request)
     } catch (error) {
-      if (this.status_ === 'open') this.failure ??= error
+      this.#fail(error)
       throw error
     }
+  }
+
+  async #storeOffsets(request: CommitRequest): Promise<void> {
+    this.#checkGoing('commitOffsets')
+    if (request.offsets.length > 0) await this.#ender.commitOffsets(this, request)
   }
 
   /** A promise only when something has to wait. */
@@ -227,7 +232,7 @@ export class Transaction {
       const sent = await this.#until(results)
       return many ? sent : sent[0]!
     } catch (error) {
-      if (this.status_ === 'open') this.failure ??= error
+      this.#fail(error)
       throw error
     }
   }
@@ -278,7 +283,7 @@ export class Transaction {
       let next = 0
       parts.sends.run(() => {
         try {
-          this.#checkOpen('send')
+          this.#checkGoing('send')
           for (; next < rest.length; next++) {
             const held = rest[next]!
             const offset = this.#append(parts, logOf(parts.core, held.partition), encodedCodecs, held)
@@ -307,6 +312,16 @@ export class Transaction {
 
   #checkOpen(what: string): void {
     if (this.status_ !== 'open') throw endedError(this, what)
+  }
+
+  /** What was asked for before `commit` is done before it, though it had to wait. */
+  #checkGoing(what: string): void {
+    if (this.status_ !== 'open' && this.status_ !== 'committing') throw endedError(this, what)
+  }
+
+  /** Something of it failed: it cannot be committed any more, also when its commit waits for the rest. */
+  #fail(error: unknown): void {
+    if (this.status_ === 'open' || this.status_ === 'committing') this.failure ??= error
   }
 }
 

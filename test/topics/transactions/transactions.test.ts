@@ -345,3 +345,63 @@ test('a transaction is whole or not at all for whoever reads after a crash, thou
   }
   expect(outcomes).toEqual(new Set(['true', 'false']))
 })
+
+test('what nobody awaits is done before the commit, however long it waits for room', async () => {
+  for (const log of [await memoryLog({ bufferBytes: 20_000 }), (await simulated({ bufferBytes: 20_000 })).log]) {
+    const [one, many] = [await texts(log, 'one', { partitions: 2 }), await texts(log, 'many')]
+    const record = { value: 'x'.repeat(1000) }
+    await log.transaction(async (tx) => { for (let sent = 0; sent < 200; sent++) void tx.send(one, record) })
+    await log.transaction(async (tx) => void tx.send(many, Array.from({ length: 200 }, () => record)))
+    expect([values(one).length, values(many).length]).toEqual([200, 200])
+    // Others fill the buffer: nothing of the transaction is stored when it is to be committed.
+    const others = Array.from({ length: 100 }, () => one.send(record))
+    await log.transaction(async (tx) => void tx.send(many, record))
+    await Promise.all(others)
+    expect(values(many)).toHaveLength(201)
+  }
+})
+
+test('offsets that nobody awaits are committed with it, and those that cannot be abort it', async () => {
+  const log = await diskLog()
+  const [from, to] = [await texts(log, 'from', { partitions: 3 }), await texts(log, 'to')]
+  await from.send(Array.from({ length: 10 }, (_, index) => ({ key: `k${index}`, value: `v${index}` })))
+  const consumer = from.consumer({ group: 'g', autoCommit: false, until: 'end' })
+  for await (const batch of consumer.batches()) {
+    await log.transaction(async (tx) => {
+      for (const { value } of batch) void tx.send(to, { value: value! })
+      void tx.commitOffsets(consumer, batch)
+    })
+  }
+  expect(values(to)).toHaveLength(10)
+  expect((await log.groups.lag('g')).map(({ lag }) => lag)).toEqual([0, 0, 0])
+  const again = from.consumer({ group: 'g', autoCommit: false })
+  for await (const record of from.consumer({ from: 'earliest' })) {
+    const error = await failure(() => log.transaction(async (tx) => {
+      void tx.send(to, { value: 'never' })
+      void tx.commitOffsets(again, { partition: record.partition, offset: 99 })
+    }))
+    expect(isLogError(error)).toBe(true)
+    break
+  }
+  await again.close()
+  expect(values(to)).toHaveLength(10)
+})
+
+test('each transaction has its own time, whatever those before it had', async () => {
+  const { log, clock } = await simulated()
+  const topic = await texts(log)
+  const long = await log.beginTransaction({ timeoutMs: 3_600_000 })
+  await long.send(topic, { value: 'long' })
+  await long.commit()
+  const short = await log.beginTransaction({ timeoutMs: 1000 })
+  await short.send(topic, { value: 'short' })
+  await clock.advance(1000)
+  expect(short.status).toBe('aborted')
+  expect(await failure(() => short.commit())).toMatchObject({ code: 'LOG_TXN_TIMED_OUT' })
+  // The event loop stood still: its timer has not fired yet.
+  const held = await log.beginTransaction({ timeoutMs: 1000 })
+  await held.send(topic, { value: 'held' })
+  clock.stall(2000)
+  expect(await failure(() => held.commit())).toMatchObject({ code: 'LOG_TXN_TIMED_OUT' })
+  expect(values(topic)).toEqual(['long'])
+})
