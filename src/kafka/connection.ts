@@ -130,12 +130,13 @@ export class Connection implements Peer, Reader {
     this.#advancing = true
     try {
       while (this.#mayBegin()) this.#begin(this.#frames.take())
+      // Of one that leaves nothing more is taken, and what came behind its last request is not looked at.
+      if (!this.#ended && !this.#leaving) this.#settle()
     } catch (error) {
       this.#malformed(isLogError(error) ? error.message : 'it could not be answered', error)
     } finally {
       this.#advancing = false
     }
-    if (!this.#ended) this.#settle()
   }
 
   #mayBegin(): boolean {

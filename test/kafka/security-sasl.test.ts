@@ -47,6 +47,17 @@ test('in the middle of an authentication whatever else is asked is told so, and 
   }
 })
 
+test('what comes behind the last request of a connection that ends is not looked at', async () => {
+  const listener = await withSasl()
+  const client = await listener.client()
+  await handshake(client, 'PLAIN')
+  const answer = client.answerTo(77)
+  client.send(Buffer.concat([client.encode(apiVersions, 0, {}, 77), Buffer.from([0xff, 0xff, 0xff, 0xff])]))
+  expect((await answer).readInt16BE(8)).toBe(kafkaErrors.ILLEGAL_SASL_STATE)
+  await client.closed
+  expect(told(listener, 'malformed')).toEqual([])
+})
+
 test('a large request before the authentication ends the connection', async () => {
   const listener = await withSasl()
   const client = await listener.client()
