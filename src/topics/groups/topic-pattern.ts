@@ -15,6 +15,10 @@ export interface TopicPattern {
 }
 
 const MAX_STATES = 1000
+/** Of a pattern: what is longer has more states, or says nothing with many words. */
+const MAX_LENGTH = 10_000
+/** Parts that are built, each as often as it is repeated: those that match nothing make no states, and may be repeated repeatedly. */
+const MAX_PARTS = 10_000
 
 /**
  * Reads a pattern.
@@ -22,6 +26,7 @@ const MAX_STATES = 1000
  * @throws TopicPatternError
  */
 export function topicPattern(source: string): TopicPattern {
+  if (source.length > MAX_LENGTH) throw new TopicPatternError('expression too large')
   const program = compiled(parsePattern(source))
   return { matches: (name) => run(program, name) }
 }
@@ -47,7 +52,9 @@ function compiled(tree: PatternTree): Program {
     if (states.length >= MAX_STATES) throw new TopicPatternError('expression too large')
     return states.push(state) - 1
   }
+  let parts = 0
   const build = (part: PatternTree, next: number): number => {
+    if (++parts > MAX_PARTS) throw new TopicPatternError('expression too large')
     switch (part.is) {
       case 'chars': return made({ set: part.set, assertion: undefined, next: [next] })
       case 'assert': return made({ set: undefined, assertion: part.what, next: [next] })

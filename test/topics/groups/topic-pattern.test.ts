@@ -48,7 +48,8 @@ const broken: readonly (readonly [pattern: string, message: string])[] = [
   ['(a)\\1', 'invalid escape sequence'], ['a(?=b)', 'invalid or unsupported Perl syntax'], ['(?!a)', 'invalid or unsupported Perl syntax'],
   ['(?<=a)b', 'invalid or unsupported Perl syntax'], ['[b-a]', 'invalid character class range'], ['[[:nothing:]]', 'invalid character class range'],
   ['(?P<a b>c)', 'invalid named capture'], ['(((((a{50}){50}){50}){50}){50})', 'expression too large'],
-  ['('.repeat(500) + ')'.repeat(500), 'expression nests too deeply'],
+  ['('.repeat(500) + ')'.repeat(500), 'expression nests too deeply'], ['((((){1000}){1000}){1000}){1000}', 'expression too large'],
+  ['((((a{0}){1000}){1000}){1000}){1000}', 'expression too large'], ['a|'.repeat(5001), 'expression too large'],
 ]
 for (const [pattern, message] of broken) {
   test(`the pattern ${pattern.slice(0, 40)} is refused: ${message}`, () => {
