@@ -24,8 +24,6 @@ import { type BatchProducer, countsFromZero, onlyBatch, transactionProducer } fr
 const LEADERS_FROM = 10
 /** From here on a batch makes its partition a part of the transaction. */
 const IMPLICIT_TRANSACTIONS_FROM = 12
-/** What Kafka's own tools call themselves when they may write to internal topics. */
-const ADMIN_CLIENT_ID = '__admin_client'
 
 /** The last request of a connection that waits, or appends after one that waits. */
 const turns = new WeakMap<Peer, Promise<void>>()
@@ -147,9 +145,10 @@ export class Production {
 
   #findLog(part: Part): void {
     const { entry, answer } = part
-    const { clientId, version } = this.#context
+    const { version } = this.#context
     const led = ledPartition(this.#context, entry.name, answer.index)
-    if (isInternalTopic(entry.name) && clientId !== ADMIN_CLIENT_ID) this.#drop(part, { error: 'INVALID_TOPIC_EXCEPTION' })
+    // Nor by a client of the name that may in Kafka: any could take it, and our coordinators have in memory what they wrote.
+    if (isInternalTopic(entry.name)) this.#drop(part, { error: 'INVALID_TOPIC_EXCEPTION' })
     else if (typeof led !== 'string') part.log = led
     else {
       if (led === 'NOT_LEADER_OR_FOLLOWER' && version >= LEADERS_FROM) answer.currentLeader = this.#hints.of(entry, answer.index)

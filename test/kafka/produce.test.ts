@@ -73,10 +73,13 @@ test('the log’s own topics are refused', async () => {
   const listener = await withTopic()
   const raw = await listener.client()
   await raw.request(initProducerId, 4, { transactionalId: 't', transactionTimeoutMs: 1000, producerId: -1n, producerEpoch: -1 })
-  const { responses } = await raw.request(produce, 9, {
-    acks: 1, timeoutMs: 1000, topicData: [{ name: '__transaction_state', partitionData: [{ index: 0, records: batch(1) }] }],
-  })
-  expect(kafkaErrorName(responses[0]!.partitionResponses[0]!.errorCode)).toBe('INVALID_TOPIC_EXCEPTION')
+  for (const clientId of ['raw', '__admin_client']) {
+    raw.clientId = clientId
+    const { responses } = await raw.request(produce, 9, {
+      acks: 1, timeoutMs: 1000, topicData: [{ name: '__transaction_state', partitionData: [{ index: 0, records: batch(1) }] }],
+    })
+    expect(kafkaErrorName(responses[0]!.partitionResponses[0]!.errorCode)).toBe('INVALID_TOPIC_EXCEPTION')
+  }
 })
 
 test('records that a topic does not take are told one by one', async () => {
