@@ -18,6 +18,8 @@ import { CLUSTER_RESOURCE } from './security/authorizer.ts'
 
 /** Bytes of an answer, unless the client wants to wait for more: they are all in memory until they are sent. */
 const MOST_BYTES = 8 * 1024 * 1024
+/** What a client may want to wait for: Kafka's `fetch.max.bytes`. */
+const MOST_MIN_BYTES = 55 * 1024 * 1024
 /** From here on answers name the leader. */
 const LEADERS_FROM = 16
 /** Clients of version 5 and below do not know KAFKA_STORAGE_ERROR. */
@@ -71,7 +73,7 @@ export class Fetching {
     this.#session = fetchSessions(context).begin(request, context.version, context.cluster)
     this.#wanted = [...this.#session.wanted]
     this.#isolation = request.isolationLevel === READ_COMMITTED ? 'read_committed' : 'read_uncommitted'
-    this.#minBytes = Math.min(request.minBytes, request.maxBytes)
+    this.#minBytes = Math.min(request.minBytes, request.maxBytes, MOST_MIN_BYTES)
     this.#maxBytes = Math.min(request.maxBytes, Math.max(MOST_BYTES, this.#minBytes))
     this.#hints = new LeaderHints(context)
   }

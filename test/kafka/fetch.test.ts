@@ -130,6 +130,22 @@ test('the answer is as large as allowed, its first batch always whole, partition
   expect(await counts(size * 6 - 1, 1_000_000)).toEqual([4, 1, 0])
 })
 
+test('an answer has no more bytes than fetch.max.bytes of Kafka, whatever the client wants', async () => {
+  const { raw, log } = await withTopic({}, 3)
+  const large = encodeBatch([{ timestamp: NOW, value: Buffer.alloc(1_000_000) }])
+  for (let count = 0; count < 60; count++) {
+    log(count % 3).appendBatch(large)
+    await log(count % 3).flush()
+  }
+  const partitions = [0, 1, 2].map((partition) => ({ partition, fetchOffset: 0, partitionMaxBytes: 0x7fff_ffff }))
+  const { responses } = await raw.request(fetch, 11, {
+    ...LIMITS, minBytes: 0x7fff_ffff, maxBytes: 0x7fff_ffff, topics: [{ topic: 'orders', partitions }],
+  })
+  const bytes = responses[0]!.partitions.reduce((sum, { records }) => sum + records!.length, 0)
+  expect(bytes).toBeGreaterThan(50_000_000)
+  expect(bytes).toBeLessThanOrEqual(55 * 1024 * 1024)
+})
+
 test('readers of committed records get no further than the first open transaction, and the list of the aborted ones', async () => {
   const { raw, log, ask } = await withTopic()
   const data = (producerId: bigint): void => void log().appendBatch(batch(1, { producerId, producerEpoch: 0, baseSequence: 0, transactional: true }))

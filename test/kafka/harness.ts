@@ -42,6 +42,9 @@ export class RawClient {
   readonly #socket: Socket
   readonly #waiting = new Map<number, (frame: Buffer) => void>()
   #received: Buffer = Buffer.alloc(0)
+  #pieces: Buffer[] = []
+  /** Bytes until the answer that comes is whole. */
+  #missing = 0
   #correlationId = 0
   #next: ((frame: Buffer) => void) | undefined
   /** Resolves when the connection is gone. */
@@ -131,10 +134,15 @@ export class RawClient {
   }
 
   #take(chunk: Buffer): void {
-    this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
+    this.#pieces.push(chunk)
+    this.#missing -= chunk.length
+    // Large answers come in many pieces.
+    if (this.#missing > 0) return
+    this.#received = Buffer.concat([this.#received, ...this.#pieces.splice(0)])
     while (this.#received.length >= 4) {
       const end = 4 + getInt32(this.#received, 0)
-      if (this.#received.length < end) return
+      this.#missing = end - this.#received.length
+      if (this.#missing > 0) return
       const frame = this.#received.subarray(0, end)
       this.#received = this.#received.subarray(end)
       if (this.#next !== undefined) {
