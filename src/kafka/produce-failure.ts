@@ -25,7 +25,7 @@ interface RecordError {
 const bare: readonly KafkaErrorName[] = [
   'UNKNOWN_TOPIC_OR_PARTITION', 'NOT_LEADER_OR_FOLLOWER', 'MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'CORRUPT_MESSAGE', 'KAFKA_STORAGE_ERROR',
 ]
-/** Records in the text of an error; all are in its list. */
+/** Records in the text of an error. */
 const TOLD = 3
 
 /** What an error of the log is for the producer. */
@@ -44,12 +44,15 @@ function nameOf(error: unknown, log: PartitionLog | undefined): KafkaErrorName {
   return kafkaErrorName(errorCodeOf(error)) ?? 'UNKNOWN_SERVER_ERROR'
 }
 
-interface Bounds {
+/** What the log says of the records that it refuses. */
+interface Refusals {
+  /** All of them; not all are listed. */
+  readonly refusedCount?: unknown
   readonly earliest?: unknown
   readonly latest?: unknown
 }
 
-function refusedRecords(refused: readonly RefusedRecord[], bounds: Bounds, log: PartitionLog): Omit<ProduceFailure, 'logStartOffset'> {
+function refusedRecords(refused: readonly RefusedRecord[], bounds: Refusals, log: PartitionLog): Omit<ProduceFailure, 'logStartOffset'> {
   const recordErrors = refused.map((one) => ({ batchIndex: one.index, batchIndexErrorMessage: reasonOf(one, bounds, log) }))
   if (refused.some(({ reason }) => reason !== 'no-key')) {
     return { error: 'INVALID_TIMESTAMP', recordErrors, errorMessage: 'One or more records have been rejected due to invalid timestamp' }
@@ -57,12 +60,12 @@ function refusedRecords(refused: readonly RefusedRecord[], bounds: Bounds, log: 
   const told = recordErrors.slice(0, TOLD).map(({ batchIndex, batchIndexErrorMessage }) => {
     return `RecordError(batchIndex=${batchIndex}, message='${batchIndexErrorMessage}')`
   })
-  const errorMessage = `One or more records have been rejected due to ${refused.length} record errors in total, ` +
+  const errorMessage = `One or more records have been rejected due to ${String(bounds.refusedCount)} record errors in total, ` +
     `and only showing the first three errors at most: [${told.join(', ')}]`
   return { error: 'INVALID_RECORD', recordErrors, errorMessage }
 }
 
-function reasonOf(refused: RefusedRecord, { earliest, latest }: Bounds, { topic, partition }: PartitionLog): string {
+function reasonOf(refused: RefusedRecord, { earliest, latest }: Refusals, { topic, partition }: PartitionLog): string {
   const { reason, timestamp, offsetDelta } = refused
   switch (reason) {
     case 'no-key':

@@ -22,6 +22,8 @@ import { type BatchProducer, countsFromZero, onlyBatch, transactionProducer } fr
 
 /** From here on answers name the leader. */
 const LEADERS_FROM = 10
+/** Records that one answer tells the errors of: they are far larger than the records, which may be compressed. */
+const MOST_RECORD_ERRORS = 10_000
 /** From here on a batch makes its partition a part of the transaction. */
 const IMPLICIT_TRANSACTIONS_FROM = 12
 
@@ -51,6 +53,8 @@ export class Production {
   #parts: Part[] = []
   readonly #hints: LeaderHints
   #failed = false
+  /** Of records, that the answer has. */
+  #recordErrors = 0
   #deadline: number | undefined
 
   constructor(request: ProduceRequest, context: RequestContext) {
@@ -292,7 +296,8 @@ export class Production {
     this.#failed = true
     answer.errorCode = kafkaErrors[error]
     answer.logStartOffset = logStartOffset
-    answer.recordErrors = recordErrors
+    answer.recordErrors = recordErrors.slice(0, MOST_RECORD_ERRORS - this.#recordErrors)
+    this.#recordErrors += answer.recordErrors.length
     answer.errorMessage = errorMessage ?? null
   }
 }

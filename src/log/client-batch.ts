@@ -36,7 +36,10 @@ export interface ClientBatch {
 /** Why a topic does not take a record. */
 export type RecordRefusal = 'no-key' | 'timestamp' | 'timestamp-type'
 
-/** A record that a topic does not take: `detail.refused` of LOG_RECORD_INVALID. */
+/** A batch of a few bytes may have millions of records: no more of them are told one by one. */
+const MOST_REFUSED = 1000
+
+/** A record that a topic does not take: `detail.refused` of LOG_RECORD_INVALID, the first 1,000 of `detail.refusedCount`. */
 export interface RefusedRecord {
   /** Its place in the batch, from 0. */
   readonly index: number
@@ -91,7 +94,8 @@ function look(plain: Buffer, header: BatchHeader, terms: ClientTerms): { readonl
   const keyed = terms.config.cleanupPolicy !== 'delete'
   const stamped = header.timestampType === 'LogAppendTime'
   const logStamps = terms.config.messageTimestampType === 'LogAppendTime'
-  let refused: RefusedRecord[] | undefined
+  const refused: RefusedRecord[] = []
+  let refusedCount = 0
   let maxTimestamp = NONE
   let dense = true
   let at = 0
@@ -105,13 +109,14 @@ function look(plain: Buffer, header: BatchHeader, terms: ClientTerms): { readonl
       if (!Number.isSafeInteger(timestamp)) throw new LogError('LOG_BATCH_CORRUPT', 'a timestamp beyond 2^53')
       if (timestamp > maxTimestamp) maxTimestamp = timestamp
       const reason = keyed && walk.keySize < 0 ? 'no-key' : timeRefusal(timestamp, stamped, logStamps, bounds)
-      if (reason !== undefined) (refused ??= []).push({ index, reason, timestamp, offsetDelta, keySize: walk.keySize, valueSize: walk.valueSize })
+      if (reason === undefined || ++refusedCount > MOST_REFUSED) continue
+      refused.push({ index, reason, timestamp, offsetDelta, keySize: walk.keySize, valueSize: walk.valueSize })
     }
     if (at !== plain.length) throw new LogError('LOG_BATCH_CORRUPT', `${plain.length - at} bytes are left behind the last record`)
   } catch (error) {
     throw noRecords(terms, error)
   }
-  if (refused !== undefined) throw recordsRefused(refused, terms)
+  if (refusedCount > 0) throw recordsRefused(refused, refusedCount, terms)
   return { maxTimestamp, dense }
 }
 
@@ -150,7 +155,7 @@ function recounted(plain: Buffer, header: BatchHeader, compression: CompressionN
 }
 
 /** LOG_RECORD_INVALID: some records are not for this topic. */
-function recordsRefused(refused: readonly RefusedRecord[], { topic, partition, bounds }: ClientTerms): LogError {
+function recordsRefused(refused: readonly RefusedRecord[], refusedCount: number, { topic, partition, bounds }: ClientTerms): LogError {
   const [first] = refused
   const says = {
     'no-key': `${topic} is compacted: every record needs a key`,
@@ -159,7 +164,7 @@ function recordsRefused(refused: readonly RefusedRecord[], { topic, partition, b
   }[first!.reason]
   const message = `record ${first!.index} of the batch is refused: ${says}`
   return new LogError('LOG_RECORD_INVALID', message, {
-    topic, partition, refused, ...(bounds !== undefined && { timestamp: first!.timestamp, ...bounds }),
+    topic, partition, refused, refusedCount, ...(bounds !== undefined && { timestamp: first!.timestamp, ...bounds }),
   })
 }
 

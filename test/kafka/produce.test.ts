@@ -96,6 +96,16 @@ test('records that a topic does not take are told one by one', async () => {
   expect(await sent(listener, raw, 7, records)).toMatchObject({ errorCode: 87, recordErrors: [], errorMessage: null })
 })
 
+test('of many records that a topic does not take some are told', async () => {
+  const { client } = await withTopic({ cleanupPolicy: 'compact' })
+  const records = encodeBatch(Array.from({ length: 5000 }, () => ({ value })), { compression: 'gzip' })
+  const partitionData = Array.from({ length: 20 }, () => ({ index: 0, records }))
+  const { responses } = await (await client()).request(produce, 9, { acks: 1, timeoutMs: 1000, topicData: [{ name: 'orders', partitionData }] })
+  const answers = responses[0]!.partitionResponses
+  expect(answers.map(({ recordErrors }) => recordErrors.length)).toEqual([...Array<number>(10).fill(1000), ...Array<number>(10).fill(0)])
+  expect(answers.every(({ errorMessage }) => errorMessage?.includes('due to 5000 record errors in total'))).toBe(true)
+})
+
 test('timestamps that are too far from the clock are told one by one', async () => {
   const listener = await withTopic({ messageTimestampAfterMaxMs: 3_600_000 })
   const raw = await listener.client()
