@@ -222,6 +222,9 @@ export class ByteReader {
     return this.fail('a varlong has more than 64 bits')
   }
 
+  /** So many items of a list follow. Overridden by readers that bound how many there are in all: a value takes far more memory than its bytes. */
+  items(_count: number): void {}
+
   /** A view of the next `count` bytes. */
   bytes(count: number): Uint8Array {
     if (count < 0) this.fail(`a length of ${count}`)

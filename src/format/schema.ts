@@ -390,6 +390,7 @@ function arrayCodec(item: ValueCodec<unknown>, length: LengthCodec, nullable: bo
       const count = length.read(reader)
       if (count < 0) return nullOrFail(count, nullable, reader, path)
       if (count * smallest > reader.left) reader.fail(`${path} has ${count} items in ${reader.left} bytes`)
+      reader.items(count)
       const values: unknown[] = []
       for (let i = 0; i < count; i++) values.push(item.read(reader))
       return values
@@ -513,7 +514,9 @@ function writeSized(value: unknown, codec: ValueCodec<unknown>, writer: ByteWrit
 }
 
 function readTagged(value: Struct, slots: readonly Slot[], reader: ByteReader): void {
-  for (let count = reader.uvarint(); count > 0; count--) {
+  let count = reader.uvarint()
+  if (count > 0) reader.items(count)
+  for (; count > 0; count--) {
     const tag = reader.uvarint()
     const size = reader.uvarint()
     const end = reader.at + size

@@ -94,6 +94,16 @@ test('a request above the limit ends its connection before its bytes are taken',
   expect(events).toContainEqual(expect.objectContaining({ type: 'malformed', reason: 'a request of 2049 bytes is above the limit of 2048' }))
 })
 
+test('a request whose lists have very many items ends its connection before they are made', async () => {
+  const { client, events } = await startListener({ autoCreateTopics: false })
+  const names = (count: number) => ({
+    topics: Array.from({ length: count }, (_, index) => ({ name: `none-${index}` })), allowAutoTopicCreation: false,
+  })
+  expect((await (await client()).request(metadata, 4, names(1000))).topics).toHaveLength(1000)
+  await expect((await client()).request(metadata, 4, names(200_001))).rejects.toThrow('closed')
+  expect(events).toContainEqual(expect.objectContaining({ reason: expect.stringContaining('its lists have more than 200000 items') }))
+})
+
 test('requests of all connections share one budget: beyond it one goes on, and the others when there is room', () => {
   const budget = new RequestBudget(100)
   const resumed: string[] = []
