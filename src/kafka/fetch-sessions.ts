@@ -12,6 +12,8 @@ import { type Cluster } from './cluster.ts'
 
 /** Kafka's `max.incremental.fetch.session.cache.slots`. */
 export const MAX_SESSIONS = 1000
+/** Of all sessions of a broker: a request may name partitions that there are not. */
+export const MAX_SESSION_PARTITIONS = 500_000
 /** Kafka's `min.incremental.fetch.session.eviction.ms`: a session is safe for so long. */
 const EVICTION_MS = 120_000
 const NO_SESSION = 0
@@ -79,6 +81,13 @@ export class FetchSessions {
     return this.#sessions.size
   }
 
+  /** Of all sessions. */
+  get #partitions(): number {
+    let sum = 0
+    for (const { partitions } of this.#sessions.values()) sum += partitions.size
+    return sum
+  }
+
   /** What a request asks for. */
   begin(request: FetchRequest, version: number, cluster: Cluster): FetchContext {
     const { sessionId, sessionEpoch } = request
@@ -121,6 +130,10 @@ export class FetchSessions {
       this.#sessions.delete(session.id)
       return alone(partitions)
     }
+    if (request.topics.length > 0 && this.#partitions > MAX_SESSION_PARTITIONS) {
+      this.#sessions.delete(session.id)
+      return refused('FETCH_SESSION_ID_NOT_FOUND')
+    }
     this.#touch(session)
     session.epoch = nextEpoch(session.epoch)
     const { epoch } = session
@@ -138,6 +151,7 @@ export class FetchSessions {
 
   #create(partitions: Map<string, Wanted>, byId: boolean): number {
     const now = this.#clock.monotonic()
+    if (this.#partitions + partitions.size > MAX_SESSION_PARTITIONS) return NO_SESSION
     if (this.#sessions.size >= this.#limit && !this.#evict(now, partitions.size)) return NO_SESSION
     let id = NO_SESSION
     while (id === NO_SESSION || this.#sessions.has(id)) id = 1 + this.#random.int(MAX_ID)

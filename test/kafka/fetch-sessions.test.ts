@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { seededRandom } from '../../src/base/random.ts'
 import { type FetchRequest } from '../../src/kafka/apis/01-fetch.ts'
 import { type Cluster } from '../../src/kafka/cluster.ts'
-import { FetchSessions } from '../../src/kafka/fetch-sessions.ts'
+import { FetchSessions, MAX_SESSION_PARTITIONS } from '../../src/kafka/fetch-sessions.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 
 const SAFE_MS = 120_000
@@ -30,6 +30,16 @@ test('an old session that holds less makes room for one that holds more', async 
   expect([goOn(small, 2), goOn(large, 2), sessions.size]).toEqual(['FETCH_SESSION_ID_NOT_FOUND', 'NONE', 2])
 })
 
+test('sessions have so many partitions in all and no more', () => {
+  const { begin, goOn } = withRoomFor(10)
+  const most = begin(MAX_SESSION_PARTITIONS - 10)
+  expect(begin(11)).toBe(0)
+  expect(begin(10)).toBeGreaterThan(0)
+  const later = begin(0)
+  expect(goOn(later, 1, 1)).toBe('FETCH_SESSION_ID_NOT_FOUND')
+  expect(goOn(most, 1)).toBe('NONE')
+})
+
 function withRoomFor(limit: number) {
   const clock = new ManualClock()
   const sessions = new FetchSessions(clock, seededRandom(1), limit)
@@ -51,6 +61,6 @@ function withRoomFor(limit: number) {
       }))
       return context.respond(fetched).sessionId
     },
-    goOn: (id: number, epoch: number): string => sessions.begin(request(id, epoch, 0), 11, cluster).error,
+    goOn: (id: number, epoch: number, more = 0): string => sessions.begin(request(id, epoch, more), 11, cluster).error,
   }
 }
