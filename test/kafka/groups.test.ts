@@ -85,6 +85,14 @@ test('a join that cannot be is refused in Kafka\'s words, and the answer has the
   expect(await raw.request(joinGroup, 9, { ...asked, protocolType: 'connect' })).toMatchObject({ errorCode: code.INCONSISTENT_GROUP_PROTOCOL })
 })
 
+test('a join that is refused leaves no group behind', async () => {
+  const { client } = await world()
+  const raw = await client()
+  const asked = { groupId: 'ghost', sessionTimeoutMs: 6000, rebalanceTimeoutMs: 6000, memberId: '', protocolType: 'consumer', protocols: [] }
+  expect((await raw.request(joinGroup, 1, asked)).errorCode).toBe(code.INCONSISTENT_GROUP_PROTOCOL)
+  expect((await raw.request(listGroups, 4, {})).groups).toEqual([])
+})
+
 test('whoever speaks for no member, or of another generation or protocol, is told so', async () => {
   const { client, member } = await world()
   const one = await member()

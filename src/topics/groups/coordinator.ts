@@ -128,7 +128,11 @@ export class GroupCoordinator {
     if (group !== undefined) return group.join(request)
     if (request.memberId !== '') return { ...noJoin, error: 'UNKNOWN_MEMBER_ID', memberId: request.memberId }
     if (consumers !== undefined) this.#convert(consumers)
-    return this.#makeGroup(request.groupId).join(request)
+    const made = this.#makeGroup(request.groupId)
+    const answer = made.join(request)
+    // Who cannot come in leaves no group behind.
+    if (made.state === 'Empty' && made.members.pending.size === 0) this.#groups.delete(request.groupId)
+    return answer
   }
 
   /** A member asks for its assignment, and the leader brings all; answered when that is stored. */
