@@ -41,6 +41,15 @@ test('metadata makes a topic that a client asks for, and answers its partitions 
   expect(again.topics.map(({ name }) => name)).toEqual(['orders'])
 })
 
+test('a topic that is named twice is answered once', async () => {
+  const { client, log } = await startListener({ autoCreateTopics: false })
+  await log.topic('orders')
+  const { topics } = await (await client()).request(metadata, 4, {
+    topics: ['orders', 'none', 'orders', 'none'].map((name) => ({ name })), allowAutoTopicCreation: false,
+  })
+  expect(topics.map(({ name, errorCode }) => [name, errorCode])).toEqual([['orders', 0], ['none', 3]])
+})
+
 test('an API that is not served, and a body that is no request, end the connection and touch nobody else', async () => {
   const { client, events } = await startListener()
   const other = await client()

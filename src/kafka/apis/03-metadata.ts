@@ -64,7 +64,7 @@ export const metadata = defineApi({
     const { cluster, version, connection } = context
     const { topics: asked, allowAutoTopicCreation: mayCreate } = request
     const all = asked === null || (version === 0 && asked.length === 0)
-    const topics = all ? allTopics(context) : await Promise.all(asked.map((topic) => {
+    const topics = all ? allTopics(context) : await Promise.all(once(asked).map((topic) => {
       const { name, topicId } = topic
       return name === null || topicId !== NO_UUID ? topicById(topic, context) : topicByName(name, mayCreate, context)
     }))
@@ -86,6 +86,11 @@ export const metadata = defineApi({
     errorCode,
   }),
 })
+
+/** What is named twice is answered once, as by Kafka: a topic may have very many partitions. */
+function once<Named extends { readonly name: string | null; readonly topicId: string }>(asked: readonly Named[]): Named[] {
+  return [...new Map(asked.map((topic) => [`${topic.topicId} ${topic.name}`, topic])).values()]
+}
 
 function brokersOf({ cluster, connection }: RequestContext): Pick<Encodable<typeof response>, 'brokers' | 'clusterId' | 'controllerId'> {
   return {

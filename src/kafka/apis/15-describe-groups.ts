@@ -47,7 +47,7 @@ export const describeGroups = defineApi({
   response,
   async handle({ groups: asked, includeAuthorizedOperations }, context) {
     const groups = await context.cluster.groups()
-    const refusals = asked.map((groupId) => ({ groupId, error: groupRefusal(context, 'DESCRIBE', groupId, { named: false }) }))
+    const refusals = [...new Set(asked)].map((groupId) => ({ groupId, error: groupRefusal(context, 'DESCRIBE', groupId, { named: false }) }))
     // As Kafka has it: those that the peer may not see come first.
     const hidden = refusals.filter(({ error }) => error === FORBIDDEN).map(({ groupId }) => failed(groupId, kafkaErrors[FORBIDDEN]))
     const seen = refusals.filter(({ error }) => error !== FORBIDDEN).map(({ groupId, error }) => {

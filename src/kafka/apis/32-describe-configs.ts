@@ -49,7 +49,8 @@ export const describeConfigs = defineApi({
         if (shown > MOST_CONFIGS) return { ...TOO_MANY, resourceType, resourceName, configs: [] }
         const { errorCode, errorMessage, configs } = describeResource({ type: resourceType, name: resourceName }, context, sources)
         const asked = keys === null || keys.length === 0 ? configs : configs.filter(({ name }) => keys.includes(name))
-        shown += asked.length
+        // Those that are not asked for were looked up as well.
+        shown += configs.length
         const answered = includeSynonyms ? asked : asked.map((config) => ({ ...config, synonyms: [] }))
         return { errorCode, errorMessage, resourceType, resourceName, configs: answered }
       }),

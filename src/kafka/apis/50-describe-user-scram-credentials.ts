@@ -4,6 +4,7 @@
 import { kafkaErrors } from '../../format/kafka-errors.ts'
 import { array, type Encodable, int16, int32, int8, message, string } from '../../format/schema.ts'
 import { defineApi } from '../api.ts'
+import { duplicates } from '../named-topics.ts'
 import { CLUSTER_RESOURCE } from '../security/authorizer.ts'
 import { type ScramCredentials, scramMechanismCodes } from '../security/scram-credentials.ts'
 
@@ -33,7 +34,7 @@ export const describeUserScramCredentials = defineApi({
     }
     const { scram } = cluster.security
     const asked = users === null || users.length === 0 ? scram.users : users.map(({ name }) => name)
-    const twice = new Set(asked.filter((name, index) => asked.indexOf(name) !== index))
+    const twice = duplicates(asked)
     const results = [...new Set(asked)].map((name) => (twice.has(name) ? doubled(name) : described(name, scram)))
     return { errorCode: kafkaErrors.NONE, errorMessage: '', results }
   },

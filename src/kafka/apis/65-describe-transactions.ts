@@ -34,7 +34,7 @@ export const describeTransactions = defineApi({
   }),
   response,
   handle: async ({ transactionalIds }, context) => ({
-    transactionStates: await Promise.all(transactionalIds.map(async (transactionalId) => {
+    transactionStates: await Promise.all([...new Set(transactionalIds)].map(async (transactionalId) => {
       const refused = transactionRefusal(context, 'DESCRIBE', transactionalId)
       if (refused !== undefined) return failed(transactionalId, kafkaErrors[refused])
       const [description] = await context.cluster.transactions.describe([transactionalId])
