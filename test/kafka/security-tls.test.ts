@@ -48,6 +48,16 @@ test('the name of a principal is the subject of its certificate as Java prints i
   expect(await principals({ clientAuth: 'required', principal: short }, ada)).toEqual(['User:ada'])
 })
 
+test('a client whose certificate the function for principals cannot name is sent away, and nobody else', async () => {
+  const short = (subject: string): string => /CN=([^,]+)/.exec(subject.replace(ADA, 'O=nobody'))![1]!
+  const listener = await withTls({ clientAuth: 'requested', principal: short })
+  const socket = connect({ ...ada, port: listener.kafka.brokers[0]!.port, host: '127.0.0.1', servername: 'localhost', ca })
+  socket.on('error', () => {})
+  await new Promise((resolve) => void socket.once('close', resolve))
+  expect(told(listener, 'refused')).toMatchObject([{ reason: expect.stringContaining('its certificate names nobody') }])
+  expect((await (await secure(listener)).request(apiVersions, 0, {})).errorCode).toBe(0)
+})
+
 test('parts of a subject without a short name are shown by number, with their bytes; two of one rank are joined', () => {
   expect(subjectOf(new X509Certificate(odd.cert).raw)).toBe(
     'CN=\\ padded\\ ,L=x+ST=y,2.5.4.5=#13023432,1.2.840.113549.1.9.1=#160f616461406578616d706c652e6f7267,UID=u7,DC=example,DC=org',

@@ -83,7 +83,15 @@ export class TlsGate {
       socket.destroy()
       return refused(handshake.address, `its certificate is not trusted: ${String(socket.authorizationError)}`)
     }
-    entered(socket, handshake.address, { type: 'User', name: tls.principal(subjectOf(certificate.raw)) })
+    let name
+    try {
+      name = tls.principal(subjectOf(certificate.raw))
+    } catch (error) {
+      // What is thrown here, by a function of the user too, nobody would catch.
+      socket.destroy()
+      return refused(handshake.address, `its certificate names nobody: ${error instanceof Error ? error.message : String(error)}`)
+    }
+    entered(socket, handshake.address, { type: 'User', name })
   }
 
   #refuse(ends: string, reason: string): void {
