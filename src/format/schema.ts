@@ -574,7 +574,8 @@ function field<F>(made: AnyField): F {
   return made as F
 }
 
-function isField(element: Fields | AnyField): element is AnyField {
+/** Tells a field from the fields of a struct, as what a list holds. */
+export function isField(element: Fields | AnyField): element is AnyField {
   return typeof element.compile === 'function'
 }
 

@@ -3,7 +3,7 @@
  * Every broker serves the same log; leaders and coordinators are spread over them so that a client sees what a cluster shows it.
  */
 import { type Clock } from '../base/clock.ts'
-import { isLogError, LogError } from '../base/errors.ts'
+import { isLogError } from '../base/errors.ts'
 import { type Random } from '../base/random.ts'
 import { uuidText } from '../format/uuid.ts'
 import { type TopicEntry } from '../topics/catalog.ts'
@@ -218,9 +218,4 @@ export class Cluster {
     }
     this.#stale = false
   }
-}
-
-/** LOG_NOT_FOUND: what a handler throws for a topic that went away under it. */
-export function noTopic(name: string): LogError {
-  return new LogError('LOG_NOT_FOUND', `there is no topic "${name}"`, { topic: name })
 }

@@ -8,9 +8,9 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { systemRandom } from '../../src/base/random.ts'
-import { type AnyField, type Fields, type Message } from '../../src/format/schema.ts'
+import { type AnyField, type Fields, isField, type Message } from '../../src/format/schema.ts'
 import { apis } from '../../src/kafka/apis.ts'
-import { hasField, messageValues } from '../tools/message-values.ts'
+import { type Drawing, hasField, messageValues } from '../tools/message-values.ts'
 import { Probe } from './probe.ts'
 
 /** Versions that the Kafka of pom.xml cannot be asked about: it does not have them yet, or any more. */
@@ -54,19 +54,14 @@ function asKafkaShows(message: Message<Fields>, version: number, value: Record<s
   return shownStruct(message.fields, { version, flexible: message.isFlexible(version) }, value)
 }
 
-interface Drawn {
-  readonly version: number
-  readonly flexible: boolean
-}
-
-function shownStruct(fields: Fields, drawn: Drawn, value: Record<string, unknown>): Record<string, unknown> {
+function shownStruct(fields: Fields, drawn: Drawing, value: Record<string, unknown>): Record<string, unknown> {
   const shown = Object.entries(fields).filter(([name, field]) => {
     return hasField(field, drawn) && (field.options.tag === undefined || !field.isInitial(value[name]))
   })
   return Object.fromEntries(shown.map(([name, field]) => [name, shownValue(field, drawn, value[name])]))
 }
 
-function shownValue({ shape }: AnyField, drawn: Drawn, value: unknown): unknown {
+function shownValue({ shape }: AnyField, drawn: Drawing, value: unknown): unknown {
   if (value === null) return null
   switch (shape.kind) {
     // Kafka prints none of them. Whether they are right is seen in what it writes.
@@ -81,8 +76,4 @@ function shownValue({ shape }: AnyField, drawn: Drawn, value: unknown): unknown 
     }
     default: return value
   }
-}
-
-function isField(element: Fields | AnyField): element is AnyField {
-  return typeof element.compile === 'function'
 }

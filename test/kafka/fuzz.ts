@@ -10,7 +10,7 @@ import { readFileSync } from 'node:fs'
 import { type Duplex, duplexPair } from 'node:stream'
 import { ByteWriter, setInt32 } from '../../src/base/bytes.ts'
 import { type Random, seededRandom } from '../../src/base/random.ts'
-import { type AnyField, type Fields, type Message } from '../../src/format/schema.ts'
+import { type AnyField, type Fields, isField, type Message } from '../../src/format/schema.ts'
 import { encodeBatch } from '../../src/format/batch.ts'
 import { CommitLog } from '../../src/index.ts'
 import { type AnyApi } from '../../src/kafka/api.ts'
@@ -18,7 +18,7 @@ import { apis } from '../../src/kafka/apis.ts'
 import { requestHeader } from '../../src/kafka/headers.ts'
 import { type KafkaListener, listen, type ListenerEvent } from '../../src/kafka/index.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
-import { hasField } from '../tools/message-values.ts'
+import { type Drawing, hasField } from '../tools/message-values.ts'
 
 /** What a run found, and how much it did. */
 export interface FuzzReport {
@@ -205,11 +205,6 @@ function damaged(frame: Buffer, changes: number, random: Random): Buffer {
   return bytes
 }
 
-interface Drawing {
-  readonly version: number
-  readonly flexible: boolean
-}
-
 function drawnStruct(fields: Fields, drawing: Drawing, random: Random): Record<string, unknown> {
   const present = Object.entries(fields).filter(([, field]) => hasField(field, drawing))
   return Object.fromEntries(present.map(([name, field]) => [name, drawnValue(name, field, drawing, random)]))
@@ -253,8 +248,4 @@ function drawnRecords(random: Random): Buffer {
   if (random.int(3) > 0) return encodeBatch(records)
   const transactional = random.int(2) === 0
   return encodeBatch(records, { producerId: 2n ** 40n, producerEpoch: 0, baseSequence: random.int(3), transactional })
-}
-
-function isField(element: Fields | AnyField): element is AnyField {
-  return typeof element.compile === 'function'
 }

@@ -3,7 +3,7 @@
  * with its default, as decoding gives it.
  */
 import fc from 'fast-check'
-import { type AnyField, type Fields, type Message } from '../../src/format/schema.ts'
+import { type AnyField, type Fields, isField, type Message } from '../../src/format/schema.ts'
 
 /** What is to be drawn. */
 export interface Drawing {
@@ -54,10 +54,6 @@ function presentValues({ shape }: AnyField, drawing: Drawing): fc.Arbitrary<unkn
       return fc.array(values, { maxLength: 3 })
     }
   }
-}
-
-function isField(element: Fields | AnyField): element is AnyField {
-  return typeof element.compile === 'function'
 }
 
 function integers(bits: number): fc.Arbitrary<number> {

@@ -9,6 +9,7 @@ import { type Isolation, type PartitionLog } from '../../log/partition-log.ts'
 import { defineApi, type RequestContext } from '../api.ts'
 import { errorCodeOf } from '../error-codes.ts'
 import { epochRefusal, ledPartition, tryToOpen } from '../led-partitions.ts'
+import { duplicates } from '../named-topics.ts'
 
 // 1: one offset, with its time. 2: isolation. 4: epochs. 6: flexible. 7: largest timestamp. 8: local start. 9: tiered end. 10: a time-out.
 const request = message('ListOffsetsRequest', { versions: [0, 11], flexible: 6 }, {
@@ -68,7 +69,7 @@ export const listOffsets = defineApi({
   advertisedFrom: 1,
   async handle(request, context) {
     const { cluster, connection } = context
-    const duplicates = duplicatesOf(request)
+    const twice = duplicates(request.topics.flatMap(({ name, partitions }) => partitions.map((asked) => placeKey(asked, name))))
     const topics = []
     for (const { name, partitions } of request.topics) {
       const allowed = cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', name)
@@ -77,7 +78,7 @@ export const listOffsets = defineApi({
         name,
         partitions: once(partitions).map((asked) => {
           if (!allowed) return failed(asked, 'TOPIC_AUTHORIZATION_FAILED')
-          if (duplicates.has(`${asked.partitionIndex} ${name}`)) return failed(asked, 'INVALID_REQUEST')
+          if (twice.has(placeKey(asked, name))) return failed(asked, 'INVALID_REQUEST')
           return answerFor(asked, name, request, context)
         }),
       })
@@ -89,22 +90,13 @@ export const listOffsets = defineApi({
   }),
 })
 
+function placeKey({ partitionIndex }: PartitionAsked, topic: string): string {
+  return `${partitionIndex} ${topic}`
+}
+
 /** What is asked twice is answered once. */
 function once(partitions: readonly PartitionAsked[]): PartitionAsked[] {
   return [...new Map(partitions.map((asked) => [asked.partitionIndex, asked])).values()]
-}
-
-function duplicatesOf({ topics }: ListOffsetsRequest): ReadonlySet<string> {
-  const seen = new Set<string>()
-  const twice = new Set<string>()
-  for (const { name, partitions } of topics) {
-    for (const { partitionIndex } of partitions) {
-      const key = `${partitionIndex} ${name}`
-      if (seen.has(key)) twice.add(key)
-      seen.add(key)
-    }
-  }
-  return twice
 }
 
 function answerFor(asked: PartitionAsked, topic: string, request: ListOffsetsRequest, context: RequestContext): PartitionAnswer {

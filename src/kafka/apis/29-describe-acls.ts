@@ -4,7 +4,7 @@
 import { kafkaErrors } from '../../format/kafka-errors.ts'
 import { array, type Encodable, int16, int32, int8, message, string } from '../../format/schema.ts'
 import { defineApi } from '../api.ts'
-import { type Acl, aclNumbers, filterOf, saysUnknown } from '../security/acls.ts'
+import { type Acl, aclFilterFields, aclNumbers, filterOf, saysUnknown } from '../security/acls.ts'
 import { CLUSTER_RESOURCE } from '../security/authorizer.ts'
 
 const response = message('DescribeAclsResponse', { versions: [1, 3], flexible: 2 }, {
@@ -24,15 +24,7 @@ export const describeAcls = defineApi({
   key: 29,
   name: 'DescribeAcls',
   // 1: kinds of patterns. 2: flexible. 3: resources of the type USER.
-  request: message('DescribeAclsRequest', { versions: [1, 3], flexible: 2 }, {
-    resourceTypeFilter: int8(),
-    resourceNameFilter: string({ nullable: 0 }),
-    patternTypeFilter: int8({ since: 1, default: 3 }),
-    principalFilter: string({ nullable: 0 }),
-    hostFilter: string({ nullable: 0 }),
-    operation: int8(),
-    permissionType: int8(),
-  }),
+  request: message('DescribeAclsRequest', { versions: [1, 3], flexible: 2 }, aclFilterFields),
   response,
   handle(request, { cluster, connection }) {
     const failed = (errorCode: number, errorMessage: string | null): DescribedAcls => ({ errorCode, errorMessage, resources: [] })

@@ -4,7 +4,7 @@
 import { kafkaErrors } from '../../format/kafka-errors.ts'
 import { array, type Encodable, int16, int32, int8, message, string } from '../../format/schema.ts'
 import { defineApi } from '../api.ts'
-import { type Acl, aclNumbers, filterOf, unknownIn } from '../security/acls.ts'
+import { type Acl, aclFilterFields, aclNumbers, filterOf, unknownIn } from '../security/acls.ts'
 import { CLUSTER_RESOURCE } from '../security/authorizer.ts'
 
 const response = message('DeleteAclsResponse', { versions: [1, 3], flexible: 2 }, {
@@ -32,15 +32,7 @@ export const deleteAcls = defineApi({
   name: 'DeleteAcls',
   // 1: kinds of patterns. 2: flexible. 3: resources of the type USER.
   request: message('DeleteAclsRequest', { versions: [1, 3], flexible: 2 }, {
-    filters: array({
-      resourceTypeFilter: int8(),
-      resourceNameFilter: string({ nullable: 0 }),
-      patternTypeFilter: int8({ since: 1, default: 3 }),
-      principalFilter: string({ nullable: 0 }),
-      hostFilter: string({ nullable: 0 }),
-      operation: int8(),
-      permissionType: int8(),
-    }),
+    filters: array(aclFilterFields),
   }),
   response,
   async handle({ filters }, { cluster, connection }) {

@@ -3,6 +3,7 @@
  * those of its protocol. Spec: Kafka's security page on authorization and ACLs; KIP-290 for prefixed patterns and MATCH.
  */
 import { checkOneOf, checkOptions, describe } from '../../base/options.ts'
+import { int8, string, type StructOut } from '../../format/schema.ts'
 import { operationCodes } from '../authorized-operations.ts'
 import { CLUSTER_RESOURCE, type Operation, type ResourceType } from './authorizer.ts'
 
@@ -146,16 +147,19 @@ export interface AclFilter {
   readonly permissionType: number
 }
 
-/** A filter as requests have it. */
-export interface AclFilterFields {
-  readonly resourceTypeFilter: number
-  readonly resourceNameFilter: string | null
-  readonly patternTypeFilter: number
-  readonly principalFilter: string | null
-  readonly hostFilter: string | null
-  readonly operation: number
-  readonly permissionType: number
+/** A filter as requests have it; versions are those of DescribeAcls and DeleteAcls. */
+export const aclFilterFields = {
+  resourceTypeFilter: int8(),
+  resourceNameFilter: string({ nullable: 0 }),
+  patternTypeFilter: int8({ since: 1, default: patternTypeCodes.LITERAL }),
+  principalFilter: string({ nullable: 0 }),
+  hostFilter: string({ nullable: 0 }),
+  operation: int8(),
+  permissionType: int8(),
 }
+
+/** A filter of a request. */
+export type AclFilterFields = StructOut<typeof aclFilterFields>
 
 /** The filter that a request has. */
 export function filterOf(given: AclFilterFields): AclFilter {
