@@ -5,12 +5,12 @@
  * Works on any duplex stream: a socket, a TLS socket, or a pair in memory.
  */
 import { type Duplex } from 'node:stream'
-import { type Timer } from '../base/clock.ts'
 import { isLogError } from '../base/errors.ts'
 import { type Broker } from './broker.ts'
 import { type Cluster } from './cluster.ts'
 import { type AnswerBytes, apiOf, dispatch } from './dispatch.ts'
 import { FrameReader } from './frames.ts'
+import { Patience } from './patience.ts'
 import { ANONYMOUS, type Peer, type Principal } from './peer.ts'
 import { type Reader, type RequestBudget } from './request-budget.ts'
 
@@ -66,14 +66,14 @@ export class Connection implements Peer, Reader {
   readonly #frames: FrameReader
   readonly #abort = new AbortController()
   readonly #inFlight: InFlight[] = []
+  readonly #patience: Patience
   /** Requests are being begun: what one that is answered at once frees is looked at by the loop that began it. */
   #advancing = false
   #paused = false
-  /** Runs out when the peer owes something for too long; armed again when it fires before that. */
-  #patience: Timer | undefined
-  #firesAt = Infinity
-  #deadline = Infinity
-  #owes = ''
+  /** The budget has no memory for more of it. */
+  #held = false
+  /** The rest of a request is awaited. */
+  #owesRest = false
   #reason: string | undefined
   #ended = false
   /** Closes once what is under way is answered. */
@@ -93,7 +93,8 @@ export class Connection implements Peer, Reader {
     stream.on('end', () => this.#end())
     stream.on('error', (error) => { this.#reason ??= error.message })
     stream.on('close', () => this.#gone())
-    this.#wait(parts.cluster.options.requestTimeoutMs, 'it sent no request in time')
+    this.#patience = new Patience(parts.cluster.clock, (owed) => this.close(owed))
+    this.#patience.wait(parts.cluster.options.requestTimeoutMs, 'it sent no request in time')
   }
 
   /** Closes at once. */
@@ -111,7 +112,13 @@ export class Connection implements Peer, Reader {
 
   /** Reads again, after others have freed memory. */
   resume(): void {
-    this.#resume()
+    this.#held = false
+    if (!this.#over) this.#settle()
+  }
+
+  /** Nothing more of it is begun. A stream that is destroyed tells so later. */
+  get #over(): boolean {
+    return this.#ended || this.#leaving || this.#stream.destroyed
   }
 
   #received(chunk: Buffer): void {
@@ -120,8 +127,8 @@ export class Connection implements Peer, Reader {
     if (first && this.software === undefined && chunk[0] === TLS_HANDSHAKE) return this.#malformed('it began a TLS handshake on a plain port')
     this.#frames.push(chunk)
     const goOn = this.#parts.budget.take(this, chunk.length)
+    this.#held = !goOn
     this.#advance()
-    if (!goOn) this.#pause()
   }
 
   /** Begins what may begin. */
@@ -131,7 +138,7 @@ export class Connection implements Peer, Reader {
     try {
       while (this.#mayBegin()) this.#begin(this.#frames.take())
       // Of one that leaves nothing more is taken, and what came behind its last request is not looked at.
-      if (!this.#ended && !this.#leaving) this.#settle()
+      if (!this.#over) this.#settle()
     } catch (error) {
       this.#malformed(isLogError(error) ? error.message : 'it could not be answered', error)
     } finally {
@@ -140,11 +147,14 @@ export class Connection implements Peer, Reader {
   }
 
   #mayBegin(): boolean {
-    if (this.#ended || this.#leaving || !this.#frames.hasFrame()) return false
+    if (this.#over) return false
+    const ready = this.#frames.hasFrame()
+    // Before its bytes are taken: they would be the memory of others.
     if (!this.authenticated && this.#frames.frameSize > MAX_UNAUTHENTICATED_BYTES) {
       this.#malformed(`a request of ${this.#frames.frameSize} bytes before the authentication`)
       return false
     }
+    if (!ready) return false
     if (this.#stream.writableLength > MAX_WAITING_ANSWERS) return false
     const last = this.#inFlight.at(-1)
     if (last === undefined) return true
@@ -159,6 +169,7 @@ export class Connection implements Peer, Reader {
   #begin(frame: Buffer): void {
     const request: InFlight = { bytes: frame.length, pipelined: this.#isPipelined(frame), done: false, answer: undefined }
     this.#inFlight.push(request)
+    this.#owesRest = false
     const { cluster, broker } = this.#parts
     const answer = dispatch(frame, { cluster, broker, connection: this, signal: this.#abort.signal })
     if (answer instanceof Promise) answer.then((bytes) => this.#answered(request, bytes), (error: unknown) => this.#failed(error))
@@ -189,11 +200,18 @@ export class Connection implements Peer, Reader {
   #settle(): void {
     const { requestTimeoutMs, maxIdleMs } = this.#parts.cluster.options
     const ready = this.#frames.hasFrame()
-    if (ready) this.#pause()
+    if (ready || this.#held) this.#pause()
     else this.#resume()
-    if (this.#inFlight.length > 0 || ready) this.#deadline = Infinity
-    else if (this.#frames.unfinished) this.#wait(requestTimeoutMs, 'it did not finish a request in time')
-    else this.#wait(maxIdleMs, 'it was idle')
+    const { unfinished } = this.#frames
+    const awaited = this.#owesRest
+    this.#owesRest = unfinished && !this.#held && this.#inFlight.length === 0
+    // One that is not read from may be gone, or does not take its answers.
+    if (ready) this.#patience.wait(maxIdleMs, 'its requests did not get on')
+    // What it cannot send it does not owe.
+    else if (this.#held || this.#inFlight.length > 0) this.#patience.rest()
+    else if (!unfinished) this.#patience.wait(maxIdleMs, 'it was idle')
+    // Each piece would begin the time anew.
+    else if (!awaited) this.#patience.wait(requestTimeoutMs, 'it did not finish a request in time')
   }
 
   #pause(): void {
@@ -206,25 +224,6 @@ export class Connection implements Peer, Reader {
     if (!this.#paused || this.#ended) return
     this.#paused = false
     this.#stream.resume()
-  }
-
-  /** The peer has so long. A timer is only made when there is none that fires before: requests come often, and time-outs do not. */
-  #wait(ms: number, reason: string): void {
-    this.#deadline = this.#parts.cluster.clock.monotonic() + ms
-    this.#owes = reason
-    if (this.#patience === undefined || this.#firesAt > this.#deadline) this.#arm(ms)
-  }
-
-  #arm(ms: number): void {
-    const { clock } = this.#parts.cluster
-    this.#patience?.cancel()
-    this.#firesAt = clock.monotonic() + ms
-    this.#patience = clock.setTimer(() => {
-      this.#patience = undefined
-      const left = this.#deadline - clock.monotonic()
-      if (left <= 0) this.close(this.#owes)
-      else if (left < Infinity) this.#arm(left)
-    }, ms, { ref: false })
   }
 
   #malformed(reason: string, cause?: unknown): void {
@@ -248,7 +247,7 @@ export class Connection implements Peer, Reader {
   #gone(): void {
     if (this.#ended) return
     this.#ended = true
-    this.#patience?.cancel()
+    this.#patience.end()
     this.#abort.abort()
     const { budget, cluster, closed } = this.#parts
     budget.give(this, this.#frames.waiting + this.#inFlight.reduce((sum, { bytes }) => sum + bytes + 4, 0))

@@ -2,6 +2,7 @@
  * What a connection may cost: order, slow readers, time-outs, and bounds on bytes and connections.
  */
 import { expect, test, vi } from 'vitest'
+import { fetch } from '../../src/kafka/apis/01-fetch.ts'
 import { metadata } from '../../src/kafka/apis/03-metadata.ts'
 import { apiVersions } from '../../src/kafka/apis/18-api-versions.ts'
 import { listen } from '../../src/kafka/index.ts'
@@ -73,6 +74,55 @@ test('a connection that sends nothing, part of a request, or nothing more is clo
   await idle.closed
   const reasons = events.flatMap((event) => (event.type === 'disconnected' ? [event.reason] : []))
   expect(reasons.toSorted()).toEqual(['it did not finish a request in time', 'it sent no request in time', 'it was idle'])
+})
+
+test('a request that comes in small pieces has no more time than another', async () => {
+  const clock = new ManualClock()
+  const { client, kafka, events } = await startListener({ log: { clock }, requestTimeoutMs: 1000 })
+  const raw = await client()
+  raw.send(Buffer.from([0, 0, 1, 0]))
+  for (let elapsed = 0; elapsed < 1000; elapsed += 100) {
+    const other = await client()
+    raw.send(Buffer.from([0]))
+    await other.request(apiVersions, 0, {})
+    await other.close()
+    await clock.advance(100)
+  }
+  await raw.closed
+  await soon(() => expect(kafka.connections).toBe(0))
+  expect(events).toContainEqual({ type: 'disconnected', connection: 1, reason: 'it did not finish a request in time' })
+})
+
+test('before the authentication no more of a large request is taken than its length', async () => {
+  const { client, events } = await startListener({ sasl: { users: { ada: 'lovelace' } } })
+  const raw = await client()
+  raw.send(Buffer.from([0, 0x10, 0, 0]))
+  await raw.closed
+  expect(events).toContainEqual(expect.objectContaining({ type: 'malformed', reason: 'a request of 1048576 bytes before the authentication' }))
+})
+
+test('a peer that does not take its answers, or is gone behind a request that waits, is not kept for ever', async () => {
+  const clock = new ManualClock()
+  const { log, client, kafka } = await startListener({ log: { clock }, maxIdleMs: 1000 })
+  const topic = await log.topic('t')
+  for (let count = 0; count < 10; count++) await topic.send({ value: Buffer.alloc(900_000) })
+  const ask = (raw: RawClient, fetchOffset: number): Buffer => raw.encode(fetch, 11, {
+    maxWaitMs: fetchOffset === 0 ? 0 : 0x7fff_ffff, minBytes: 1, maxBytes: 8_000_000,
+    topics: [{ topic: 't', partitions: [{ partition: 0, fetchOffset, partitionMaxBytes: 8_000_000 }] }],
+  })
+  const deaf = await client()
+  deaf.pause()
+  deaf.send(Buffer.concat(Array.from({ length: 8 }, () => ask(deaf, 0))))
+  const gone = await client()
+  gone.send(Buffer.concat([ask(gone, 10), ask(gone, 10)]))
+  const other = await client()
+  for (let turn = 0; turn < 20; turn++) await other.request(apiVersions, 0, {})
+  gone.send(ask(gone, 10))
+  for (let turn = 0; turn < 20; turn++) await other.request(apiVersions, 0, {})
+  await gone.close()
+  await clock.advance(1000)
+  await other.closed
+  await soon(() => expect(kafka.connections).toBe(0))
 })
 
 test('more connections than there may be are refused, until one leaves', async () => {
