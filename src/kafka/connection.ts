@@ -13,6 +13,7 @@ import { FrameReader } from './frames.ts'
 import { Patience } from './patience.ts'
 import { ANONYMOUS, type Peer, type Principal } from './peer.ts'
 import { type Reader, type RequestBudget } from './request-budget.ts'
+import { Turn } from './turn.ts'
 
 /** Bytes of answers that may wait for a peer before it is not read from any more. */
 const MAX_WAITING_ANSWERS = 1024 * 1024
@@ -67,6 +68,7 @@ export class Connection implements Peer, Reader {
   readonly #abort = new AbortController()
   readonly #inFlight: InFlight[] = []
   readonly #patience: Patience
+  readonly #turn: Turn
   /** Requests are being begun: what one that is answered at once frees is looked at by the loop that began it. */
   #advancing = false
   #paused = false
@@ -93,6 +95,7 @@ export class Connection implements Peer, Reader {
     stream.on('end', () => this.#end())
     stream.on('error', (error) => { this.#reason ??= error.message })
     stream.on('close', () => this.#gone())
+    this.#turn = new Turn(parts.cluster.clock, () => this.#advance())
     this.#patience = new Patience(parts.cluster.clock, (owed) => this.close(owed))
     this.#patience.wait(parts.cluster.options.requestTimeoutMs, 'it sent no request in time')
   }
@@ -136,7 +139,10 @@ export class Connection implements Peer, Reader {
     if (this.#advancing || this.#ended) return
     this.#advancing = true
     try {
-      while (this.#mayBegin()) this.#begin(this.#frames.take())
+      while (!this.#turn.over && this.#mayBegin()) {
+        this.#begin(this.#frames.take())
+        this.#turn.worked()
+      }
       // Of one that leaves nothing more is taken, and what came behind its last request is not looked at.
       if (!this.#over) this.#settle()
     } catch (error) {

@@ -54,6 +54,27 @@ test('a peer that does not read its answers is not read from either, and gets th
   await Promise.all(answers)
 })
 
+test('a connection that asks very much at once lets others have their turn', async () => {
+  const { client, kafka } = await startListener()
+  const [flood, other] = [await client(), await client()]
+  const order: string[] = []
+  kafka.cluster.interceptor = {
+    before: ({ api }) => {
+      order.push(api.name)
+      const until = performance.now() + (api.name === 'ApiVersions' ? 1 : 0)
+      while (performance.now() < until);
+    },
+  }
+  // All of it comes in one chunk.
+  const numbers = Array.from({ length: 500 }, (_, index) => 1000 + index)
+  const answers = numbers.map((number) => flood.answerTo(number))
+  flood.send(Buffer.concat(numbers.map((number) => flood.encode(apiVersions, 0, {}, number))))
+  await other.request(metadata, 4, { topics: [] })
+  await Promise.all(answers)
+  expect(order).toHaveLength(501)
+  expect(order.indexOf('Metadata')).toBeLessThan(400)
+})
+
 test('a connection that sends nothing, part of a request, or nothing more is closed in time', async () => {
   const clock = new ManualClock()
   const { client, events } = await startListener({ log: { clock }, requestTimeoutMs: 1000, maxIdleMs: 5000 })
