@@ -49,9 +49,14 @@ export function countsFromZero(batch: Buffer): boolean {
   return getInt64(batch, BASE_OFFSET_AT) === 0
 }
 
-/** Who sent a batch of a transaction; undefined for one that is of none. */
+/** Whether it says that it is a part of a transaction. */
+export function isTransactional(batch: Buffer): boolean {
+  return (getInt16(batch, ATTRIBUTES_AT) & TRANSACTIONAL_BIT) !== 0
+}
+
+/** Who sent a batch of a transaction; undefined for one that is of none, or says no producer. */
 export function transactionProducer(batch: Buffer): BatchProducer | undefined {
-  if ((getInt16(batch, ATTRIBUTES_AT) & TRANSACTIONAL_BIT) === 0) return undefined
+  if (!isTransactional(batch)) return undefined
   const producerId = getBigInt64(batch, PRODUCER_ID_AT)
   return producerId < 0n ? undefined : { producerId, producerEpoch: getInt16(batch, PRODUCER_EPOCH_AT) }
 }

@@ -18,7 +18,8 @@ import { type PartitionProduced, type ProduceRequest, type ProduceResponse } fro
 import { LeaderHints, ledPartition } from './led-partitions.ts'
 import { type Peer } from './peer.ts'
 import { type ProduceFailure, produceFailure, unverified } from './produce-failure.ts'
-import { type BatchProducer, countsFromZero, onlyBatch, transactionProducer } from './produced-batch.ts'
+import { type BatchProducer, countsFromZero, isTransactional, onlyBatch, transactionProducer } from './produced-batch.ts'
+import { TURN_MS } from './turn.ts'
 
 /** From here on answers name the leader. */
 const LEADERS_FROM = 10
@@ -29,6 +30,8 @@ const IMPLICIT_TRANSACTIONS_FROM = 12
 
 /** The last request of a connection that waits, or appends after one that waits. */
 const turns = new WeakMap<Peer, Promise<void>>()
+
+type ProducedPartition = ProduceRequest['topicData'][number]['partitionData'][number]
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
@@ -61,8 +64,9 @@ export class Production {
     this.#request = request
     this.#context = context
     this.#hints = new LeaderHints(context)
-    const responses = request.topicData.map((topic) => ({ name: topic.name, topicId: topic.topicId, partitionResponses: this.#take(topic) }))
-    this.#response = { responses }
+    this.#response = {
+      responses: lastNamed(request.topicData).map((topic) => ({ name: topic.name, topicId: topic.topicId, partitionResponses: this.#take(topic) })),
+    }
   }
 
   /** Stores what is asked, and answers. */
@@ -73,7 +77,9 @@ export class Production {
     const before = turns.get(connection)
     const stored = before === undefined ? this.#store() : before.then(() => this.#store())
     if (stored === undefined) return this.#acknowledged()
-    const turn = stored.then(() => { if (turns.get(connection) === turn) turns.delete(connection) })
+    const over = (): void => { if (turns.get(connection) === turn) turns.delete(connection) }
+    // Those behind it go on as well when it failed, which its own answer tells.
+    const turn = stored.then(over, over)
     turns.set(connection, turn)
     return stored.then(() => this.#acknowledged())
   }
@@ -102,20 +108,24 @@ export class Production {
 
   /** The error of the whole request. */
   #refusal(): ProduceFailure | undefined {
-    const { acks, transactionalId } = this.#request
-    const { cluster, connection } = this.#context
+    const transactional = this.#parts.some(({ batch }) => isTransactional(batch))
+    if (transactional && !this.#mayUseTransaction()) return { error: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED' }
     let sender: BatchProducer | undefined
     for (const { producer } of this.#parts) {
       if (producer === undefined) continue
-      if (sender === undefined) {
-        const allowed = transactionalId !== null && cluster.authorizer.allows(connection, 'WRITE', 'TRANSACTIONAL_ID', transactionalId)
-        if (!allowed) return { error: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED' }
-      } else if (sender.producerId !== producer.producerId || sender.producerEpoch !== producer.producerEpoch) {
+      sender ??= producer
+      if (sender.producerId !== producer.producerId || sender.producerEpoch !== producer.producerEpoch) {
         return { error: 'INVALID_PRODUCER_ID_MAPPING', errorMessage: 'Transactional records contained more than one producer ID' }
       }
-      sender = producer
     }
+    const { acks } = this.#request
     return acks >= -1 && acks <= 1 ? undefined : { error: 'INVALID_REQUIRED_ACKS' }
+  }
+
+  #mayUseTransaction(): boolean {
+    const { transactionalId } = this.#request
+    const { cluster, connection } = this.#context
+    return transactionalId !== null && cluster.authorizer.allows(connection, 'WRITE', 'TRANSACTIONAL_ID', transactionalId)
   }
 
   /** Appends everything; at once where nothing has to be waited for. */
@@ -178,13 +188,25 @@ export class Production {
   }
 
   #appendAll(): Promise<void> | undefined {
-    for (let index = 0; index < this.#parts.length; index++) if (!this.#append(this.#parts[index]!)) return this.#appendRest(index)
+    const { clock } = this.#context.cluster
+    const until = clock.monotonic() + TURN_MS
+    for (let index = 0; index < this.#parts.length; index++) {
+      // A batch may take long to decompress.
+      if (index > 0 && clock.monotonic() >= until) return this.#appendRest(index)
+      if (!this.#append(this.#parts[index]!)) return this.#appendRest(index)
+    }
     return undefined
   }
 
-  /** The log's buffer is full: appends from a place in the list on as there is room. */
+  /** The log's buffer is full, or others are to have their turn: appends from a place in the list on as there is room. */
   async #appendRest(index: number): Promise<void> {
+    const { clock } = this.#context.cluster
+    let until = -Infinity
     for (; index < this.#parts.length; index++) {
+      if (clock.monotonic() >= until) {
+        await new Promise<void>((resolve) => clock.defer(resolve))
+        until = clock.monotonic() + TURN_MS
+      }
       const part = this.#parts[index]!
       while (!this.#append(part)) {
         if (await this.#room()) continue
@@ -300,4 +322,17 @@ export class Production {
     this.#recordErrors += answer.recordErrors.length
     answer.errorMessage = errorMessage ?? null
   }
+}
+
+/** Of a partition that is named again and again the last batch counts, as in a broker's map. */
+function lastNamed(topics: ProduceRequest['topicData']): ProduceRequest['topicData'] {
+  if (topics.length === 1 && topics[0]!.partitionData.length === 1) return topics
+  const named = new Map<string, { readonly topic: ProduceRequest['topicData'][number]; readonly last: Map<number, ProducedPartition> }>()
+  for (const topic of topics) {
+    const key = `${topic.topicId} ${topic.name}`
+    let known = named.get(key)
+    if (known === undefined) named.set(key, known = { topic, last: new Map() })
+    for (const partition of topic.partitionData) known.last.set(partition.index, partition)
+  }
+  return Array.from(named.values(), ({ topic, last }) => ({ ...topic, partitionData: [...last.values()] }))
 }

@@ -1,5 +1,6 @@
+import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { decodeBatch, encodeBatch, type EncodeBatchOptions, readBatchHeader } from '../../src/format/batch.ts'
+import { decodeBatch, encodeBatch, type EncodeBatchOptions, readBatchHeader, RECORDS_AT, writeBatchHeader } from '../../src/format/batch.ts'
 import { type KafkaErrorName, kafkaErrorName } from '../../src/format/kafka-errors.ts'
 import { produce } from '../../src/kafka/apis/00-produce.ts'
 import { apiVersions } from '../../src/kafka/apis/18-api-versions.ts'
@@ -97,9 +98,9 @@ test('records that a topic does not take are told one by one', async () => {
 })
 
 test('of many records that a topic does not take some are told', async () => {
-  const { client } = await withTopic({ cleanupPolicy: 'compact' })
+  const { client } = await withTopic({ cleanupPolicy: 'compact' }, 20)
   const records = encodeBatch(Array.from({ length: 5000 }, () => ({ value })), { compression: 'gzip' })
-  const partitionData = Array.from({ length: 20 }, () => ({ index: 0, records }))
+  const partitionData = Array.from({ length: 20 }, (_, index) => ({ index, records }))
   const { responses } = await (await client()).request(produce, 9, { acks: 1, timeoutMs: 1000, topicData: [{ name: 'orders', partitionData }] })
   const answers = responses[0]!.partitionResponses
   expect(answers.map(({ recordErrors }) => recordErrors.length)).toEqual([...Array<number>(10).fill(1000), ...Array<number>(10).fill(0)])
@@ -143,6 +144,47 @@ test('requests in flight together keep their order, whatever is to be opened fir
   }))
   const offsets = (await Promise.all(answers)).map(({ responses }) => responses[0]!.partitionResponses[0]!)
   expect(offsets.map(({ errorCode, baseOffset }) => [errorCode, baseOffset])).toEqual(Array.from({ length: 50 }, (_, index) => [0, index]))
+})
+
+test('between batches that take long to look at others have their turn', async () => {
+  const { client, log, kafka } = await startListener()
+  await log.topic('orders', { partitions: 4 })
+  const zeros = gzipSync(Buffer.alloc(40_000_000))
+  const bomb = Buffer.alloc(RECORDS_AT + zeros.length)
+  bomb.set(zeros, RECORDS_AT)
+  const one = encodeBatch([{ value }], { compression: 'gzip' })
+  const header = readBatchHeader(one, 0, one.length)
+  writeBatchHeader(bomb, 0, { ...header, size: bomb.length })
+  let turns = 0
+  let counted = -1
+  const count = (): void => {
+    turns++
+    if (counted < 0) setImmediate(count)
+  }
+  kafka.cluster.interceptor = { before: () => void setImmediate(count), after: () => { counted = turns } }
+  const partitionData = Array.from({ length: 4 }, (_, index) => ({ index, records: bomb }))
+  await (await client()).request(produce, 9, { acks: 1, timeoutMs: 1000, topicData: [{ name: 'orders', partitionData }] })
+  expect(counted).toBeGreaterThanOrEqual(2)
+})
+
+test('of a partition that is named again the last batch counts', async () => {
+  const listener = await withTopic({}, 2)
+  const named = (index: number, count: number) => ({ index, records: batch(count) })
+  const { responses } = await (await listener.client()).request(produce, 9, {
+    acks: 1, timeoutMs: 1000,
+    topicData: [{ name: 'orders', partitionData: [named(0, 1), named(1, 2), named(0, 3)] }, { name: 'orders', partitionData: [named(1, 4)] }],
+  })
+  expect(responses.map(({ name, partitionResponses }) => [name, partitionResponses.map(({ index, errorCode }) => [index, errorCode])]))
+    .toEqual([['orders', [[0, 0], [1, 0]]]])
+  expect([endOf(listener, 0), endOf(listener, 1)]).toEqual([3, 4])
+})
+
+test('a batch that says it is of a transaction needs one, also when it says no producer', async () => {
+  const listener = await withTopic()
+  const records = batch(1, { transactional: true, producerId: 5n, producerEpoch: 0, baseSequence: 0 })
+  const header = readBatchHeader(records, 0, records.length)
+  writeBatchHeader(records, 0, { ...header, producerId: -1n, producerEpoch: -1, baseSequence: -1 })
+  expect(await errorOf(listener, records)).toBe('TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
 })
 
 test('with acks 0 nothing is answered, and what fails ends the connection', async () => {
