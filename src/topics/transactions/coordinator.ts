@@ -26,7 +26,7 @@ import { StateLog } from './state-log.ts'
 import { type Transaction } from './transaction.ts'
 import { TransactionEntry } from './transaction-entry.ts'
 import {
-  isExhausted, isPart, newTransactionState, prepared, recordOf, type TransactionPlace, type TransactionState, withNextEpoch, withNextId,
+  isExhausted, newTransactionState, notParts, prepared, recordOf, type TransactionPlace, type TransactionState, withNextEpoch, withNextId,
   withPartitions,
 } from './transaction-state.ts'
 import { TransactionEnds } from './transaction-ends.ts'
@@ -104,18 +104,18 @@ export class TransactionCoordinator {
   async addPartitions(request: AddPartitionsRequest): Promise<readonly PlaceResult[]> {
     const { partitions } = request
     const all = (error: KafkaErrorName): PlaceResult[] => partitions.map((place) => ({ ...place, error }))
-    const unknown = partitions.filter((place) => !this.#exists(place))
-    if (unknown.length > 0) {
-      return partitions.map((place) => ({ ...place, error: unknown.includes(place) ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'OPERATION_NOT_ATTEMPTED' }))
+    const unknown = this.#notThere(partitions)
+    if (unknown.size > 0) {
+      return partitions.map((place) => ({ ...place, error: unknown.has(place) ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'OPERATION_NOT_ATTEMPTED' }))
     }
     const answer = await this.#answered({}, () => this.#ofProducer(request, async (entry) => {
       if (request.verifyOnly !== true) return { error: await this.#add(entry, partitions, request.version ?? 1) }
-      const left = partitions.filter((place) => !isPart(entry.state, place))
-      return { error: this.#mayAdd(entry), left }
+      return { error: this.#mayAdd(entry), left: notParts(entry.state, partitions) }
     }))
     const { error, left = [] } = answer as { readonly error: KafkaErrorName; readonly left?: readonly TransactionPlace[] }
     if (error !== 'NONE') return all(error)
-    return partitions.map((place) => ({ ...place, error: left.includes(place) ? 'TRANSACTION_ABORTABLE' : 'NONE' }))
+    const missing = new Set(left)
+    return partitions.map((place) => ({ ...place, error: missing.has(place) ? 'TRANSACTION_ABORTABLE' : 'NONE' }))
   }
 
   /** The partition of a group's offsets becomes a part of a transaction. */
@@ -135,7 +135,7 @@ export class TransactionCoordinator {
       const place = groups.offsetsPartition(request.groupId)
       const error = version >= 2 ? await this.#add(entry, [place], version) : this.#mayAdd(entry)
       if (error !== 'NONE') return { error }
-      if (!isPart(entry.state, place)) return { error: 'INVALID_TXN_STATE' }
+      if (notParts(entry.state, [place]).length > 0) return { error: 'INVALID_TXN_STATE' }
       return { error: 'NONE', results: await groups.appendTransactionalOffsets(producerId, producerEpoch, request) }
     }))
     return answer.results ?? all(answer.error)
@@ -281,7 +281,7 @@ export class TransactionCoordinator {
     const error = this.#mayAdd(entry)
     if (error !== 'NONE') return error
     const { state } = entry
-    if (state.status === 'Ongoing' && places.every((place) => isPart(state, place))) return 'NONE'
+    if (state.status === 'Ongoing' && notParts(state, places).length === 0) return 'NONE'
     await this.#store(entry, withPartitions(state, places, this.#now, version))
     return 'NONE'
   }
@@ -330,9 +330,13 @@ export class TransactionCoordinator {
     }
   }
 
-  #exists({ topic, partition }: TransactionPlace): boolean {
-    const entry = this.#core.topics.find(({ name }) => name === topic)
-    return entry !== undefined && partition >= 0 && partition < entry.partitions && !entry.absent.includes(partition)
+  #notThere(places: readonly TransactionPlace[]): ReadonlySet<TransactionPlace> {
+    const names = new Set(places.map(({ topic }) => topic))
+    const entries = new Map(this.#core.topics.filter(({ name }) => names.has(name)).map((entry) => [entry.name, entry]))
+    return new Set(places.filter(({ topic, partition }) => {
+      const entry = entries.get(topic)
+      return entry === undefined || partition < 0 || partition >= entry.partitions || entry.absent.includes(partition)
+    }))
   }
 
   /** Makes a transaction of this process the only one of its name, here and among clients. */

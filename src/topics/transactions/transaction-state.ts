@@ -83,14 +83,19 @@ export function withNextId(
 
 /** Partitions become a part of the transaction, which begins with the first. */
 export function withPartitions(state: TransactionState, added: readonly TransactionPlace[], now: number, version: number): TransactionState {
-  const partitions = [...state.partitions, ...added.filter((place) => !isPart(state, place))]
+  const all = new Map([...state.partitions, ...added].map((place) => [placeKey(place), place]))
   const startedAt = state.status === 'Ongoing' ? state.startedAt : now
-  return { ...state, status: 'Ongoing', partitions, startedAt, updatedAt: now, version }
+  return { ...state, status: 'Ongoing', partitions: [...all.values()], startedAt, updatedAt: now, version }
 }
 
-/** Whether a partition is a part of the transaction. */
-export function isPart({ partitions }: TransactionState, { topic, partition }: TransactionPlace): boolean {
-  return partitions.some((place) => place.topic === topic && place.partition === partition)
+/** Those of some partitions that are not a part of the transaction. */
+export function notParts<Place extends TransactionPlace>({ partitions }: TransactionState, places: readonly Place[]): readonly Place[] {
+  const parts = new Set(partitions.map(placeKey))
+  return places.filter((place) => !parts.has(placeKey(place)))
+}
+
+function placeKey({ topic, partition }: TransactionPlace): string {
+  return `${partition} ${topic}`
 }
 
 /** The end of the transaction is decided; its markers follow. */

@@ -303,6 +303,15 @@ test('what nobody may ask is refused by name', async () => {
   expect(verified.map(({ error }) => error)).toEqual(['NONE', 'TRANSACTION_ABORTABLE'])
 })
 
+test('a partition that is added again and again is a part once', async () => {
+  const one = await place()
+  const client = new Client(one, 1)
+  await client.init()
+  expect(await client.add(A0, A0, B0, A0)).toEqual(['NONE', 'NONE', 'NONE', 'NONE'])
+  expect(await client.add(B0, B0)).toEqual(['NONE', 'NONE'])
+  expect((await one.coordinator.describe(['tx']))[0]!.partitions).toEqual([A0, B0])
+})
+
 test('transactions and producers are listed and described, those of this process too', async () => {
   const one = await place()
   const client = new Client(one, 2)
