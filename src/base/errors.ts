@@ -56,6 +56,12 @@ export const errorTable = {
   LOG_GROUP_NOT_EMPTY: { retriable: true, meaning: 'the group has members' },
   LOG_GROUP_NOT_FOUND: { retriable: false, meaning: 'there is no group of this name' },
   LOG_COMMIT_OUT_OF_RANGE: { retriable: false, meaning: 'the offset to commit is below the first one kept or past the end' },
+  // Events
+  LOG_VERSION_CONFLICT: { retriable: false, meaning: 'the stream is not at the version that the append expects' },
+  LOG_EVENT_INVALID: { retriable: false, meaning: 'the schema of its type refuses the event, or its type cannot be stored' },
+  LOG_EVENT_ID_TAKEN: { retriable: false, meaning: 'the ids of the append were used before, for other events or not for all of them' },
+  LOG_CAST_FAILED: { retriable: false, meaning: 'an event of an older or newer version cannot be brought to the wanted one' },
+  LOG_TOPIC_OF_EVENTS: { retriable: false, meaning: 'the topic belongs to an event store: events are appended through it' },
   // Batches and files
   LOG_BATCH_CORRUPT: { retriable: false, meaning: 'the bytes are not a whole, undamaged record batch' },
   LOG_FILE_CORRUPT: { retriable: false, meaning: 'an index, snapshot or checkpoint file is damaged' },
