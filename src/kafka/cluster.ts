@@ -52,6 +52,8 @@ export class Cluster {
   #names: ReadonlyMap<string, TopicEntry> = new Map()
   #ids: ReadonlyMap<string, TopicEntry> = new Map()
   #stale = true
+  /** The last topic that was made because somebody named it. */
+  #creating: Promise<unknown> = Promise.resolve()
   readonly #unlisten: () => void
 
   constructor(core: LogCore, { options, security, apis }: ClusterParts) {
@@ -162,9 +164,18 @@ export class Cluster {
     return topic.entry
   }
 
-  /** As `createTopic`, for a topic that somebody only named; undefined when that is not asked for, or cannot be. */
+  /**
+   * As `createTopic`, for a topic that somebody only named; undefined when that is not asked for, or cannot be. One is made after the other, and
+   * others have their turn in between: a request may name very many.
+   */
   async autoCreate(name: string): Promise<TopicEntry | undefined> {
     if (!this.options.autoCreateTopics) return undefined
+    const made = this.#creating.then(() => this.#createNamed(name))
+    this.#creating = made.catch(() => {}).then(() => new Promise<void>((resolve) => this.clock.defer(resolve)))
+    return made
+  }
+
+  async #createNamed(name: string): Promise<TopicEntry | undefined> {
     try {
       return await this.createTopic(name, { partitions: this.options.numPartitions, settings: {} })
     } catch (error) {
@@ -213,8 +224,9 @@ export class Cluster {
     const entries = this.core.topics
     this.#names = new Map(entries.map((entry) => [entry.name, entry]))
     this.#ids = new Map(entries.map((entry) => [uuidText(entry.id), entry]))
+    const open = new Set(this.core.openTopics)
     for (const [name, topic] of this.#open) {
-      if (this.#names.get(name) === undefined || !this.core.openTopics.includes(topic)) this.#open.delete(name)
+      if (!this.#names.has(name) || !open.has(topic)) this.#open.delete(name)
     }
     this.#stale = false
   }

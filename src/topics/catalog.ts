@@ -57,27 +57,49 @@ export interface CatalogState {
 
 /** The bytes of the file. */
 export function encodeCatalog(state: CatalogState): Buffer {
-  const body = {
+  const head = {
     format: FORMAT,
     version: `${MAJOR}.${MINOR}`,
     clusterId: state.clusterId,
     nodeId: state.nodeId,
     createdAt: new Date(state.createdAt).toISOString(),
     ...(state.nextProducerId === undefined ? {} : { nextProducerId: String(state.nextProducerId) }),
-    topics: state.topics.map((topic) => ({
-      name: topic.name,
-      id: uuidText(topic.id),
-      partitions: topic.partitions,
-      ...(topic.key === undefined ? {} : { key: topic.key }),
-      ...(topic.value === undefined ? {} : { value: topic.value }),
-      settings: Object.fromEntries(Object.entries(topic.settings).map(([name, value]) => [name, value === Infinity ? 'Infinity' : value])),
-      createdAt: new Date(topic.createdAt).toISOString(),
-      ...(topic.adopted ? { adopted: true } : {}),
-      ...(topic.absent.length > 0 ? { absent: topic.absent } : {}),
-      ...(topic.deleting === true ? { deleting: true } : {}),
-    })),
+    topics: [],
   }
-  return Buffer.from(`${JSON.stringify({ ...body, crc32c: checksum(body) }, undefined, 2)}\n`)
+  const topics = state.topics.map(topicTexts)
+  const dense = `${JSON.stringify(head).slice(0, -2)}${topics.map((topic) => topic.dense).join(',')}]}`
+  const opened = JSON.stringify(head, undefined, 2).slice(0, -3)
+  const list = topics.length === 0 ? '' : `\n    ${topics.map((topic) => topic.indented).join(',\n    ')}\n  `
+  return Buffer.from(`${opened}${list}],\n  "crc32c": "${checksum(dense)}"\n}\n`)
+}
+
+/** A topic as the checksum takes it, and as the file has it. */
+interface TopicTexts {
+  readonly dense: string
+  readonly indented: string
+}
+
+/** Of entries, which never change: a catalog of many topics is written whenever there is one more. */
+const written = new WeakMap<TopicEntry, TopicTexts>()
+
+function topicTexts(topic: TopicEntry): TopicTexts {
+  const known = written.get(topic)
+  if (known !== undefined) return known
+  const said = {
+    name: topic.name,
+    id: uuidText(topic.id),
+    partitions: topic.partitions,
+    ...(topic.key === undefined ? {} : { key: topic.key }),
+    ...(topic.value === undefined ? {} : { value: topic.value }),
+    settings: Object.fromEntries(Object.entries(topic.settings).map(([name, value]) => [name, value === Infinity ? 'Infinity' : value])),
+    createdAt: new Date(topic.createdAt).toISOString(),
+    ...(topic.adopted ? { adopted: true } : {}),
+    ...(topic.absent.length > 0 ? { absent: topic.absent } : {}),
+    ...(topic.deleting === true ? { deleting: true } : {}),
+  }
+  const texts = { dense: JSON.stringify(said), indented: JSON.stringify(said, undefined, 2).replaceAll('\n', '\n    ') }
+  written.set(topic, texts)
+  return texts
 }
 
 /**
@@ -94,7 +116,8 @@ export function parseCatalog(bytes: Uint8Array, path: string): CatalogState {
       path, version: body.version,
     })
   }
-  if (stored !== undefined && stored !== checksum(body)) throw corrupt(path, `crc32c ${checksum(body)}, the file says ${String(stored)}`)
+  const actual = checksum(JSON.stringify(body))
+  if (stored !== undefined && stored !== actual) throw corrupt(path, `crc32c ${actual}, the file says ${String(stored)}`)
   const { clusterId, nodeId, createdAt, topics } = body
   if (typeof clusterId !== 'string' || !isCount(nodeId, 0) || !Array.isArray(topics)) throw corrupt(path, 'clusterId, nodeId or topics')
   const entries = topics.map((topic: unknown) => parseTopic(topic, path))
@@ -167,8 +190,8 @@ function isCount(value: unknown, least: number): value is number {
   return Number.isSafeInteger(value) && (value as number) >= least
 }
 
-function checksum(body: unknown): string {
-  const bytes = Buffer.from(JSON.stringify(body))
+function checksum(text: string): string {
+  const bytes = Buffer.from(text)
   return crc32c(bytes, 0, bytes.length).toString(16).padStart(8, '0')
 }
 

@@ -29,13 +29,12 @@ export function housekeepingOf(core: LogCore): Housekeeping {
 }
 
 function retention(core: LogCore): HouseTask {
-  const asking = (): TopicCore[] => core.openTopics.filter(asksForRetention)
   return {
     name: 'retention',
     everyMs: core.options.logRetentionCheckIntervalMs ?? RETENTION_CHECK_MS,
-    wanted: () => asking().length > 0,
+    wanted: () => core.openTopics.some(asksForRetention),
     async run(signal) {
-      for (const log of asking().flatMap(presentLogs)) {
+      for (const log of core.openTopics.filter(asksForRetention).flatMap(presentLogs)) {
         if (signal.aborted) return
         await applyTo(core, log)
       }
@@ -53,11 +52,11 @@ async function applyTo(core: LogCore, log: PartitionLog): Promise<void> {
 }
 
 function cleaning(core: LogCore): HouseTask {
-  const logs = (): PartitionLog[] => core.openTopics.flatMap(presentLogs).filter((log) => log.compacted)
+  const logs = (): PartitionLog[] => core.openTopics.flatMap(presentLogs).filter(isCompacted)
   return {
     name: 'cleaner',
     everyMs: core.options.logCleanerBackoffMs ?? CLEANER_BACKOFF_MS,
-    wanted: () => logs().length > 0,
+    wanted: () => core.openTopics.some((topic) => presentLogs(topic).some(isCompacted)),
     async run(signal) {
       await cleanDue(logs, () => core.env.clock.now(), { signal, failed: (log, error) => failed(core, log, 'cleaner', error) })
     },
@@ -78,6 +77,10 @@ function offsets(core: LogCore): HouseTask {
 
 function ids(core: LogCore): HouseTask {
   return { name: 'ids', everyMs: IDS_CHECK_MS, wanted: () => core.hasTransactions, run: () => core.transactions.expireIds() }
+}
+
+function isCompacted(log: PartitionLog): boolean {
+  return log.compacted
 }
 
 function asksForRetention({ config }: TopicCore): boolean {

@@ -75,6 +75,18 @@ test('a connection that asks very much at once lets others have their turn', asy
   expect(order.indexOf('Metadata')).toBeLessThan(400)
 })
 
+test('while a request makes very many topics others have their turn', async () => {
+  const { client } = await startListener()
+  const [maker, other] = [await client(), await client()]
+  const topics = Array.from({ length: 300 }, (_, index) => ({ name: `t${index}` }))
+  let making = true
+  const made = maker.request(metadata, 4, { topics }).finally(() => { making = false })
+  let served = 0
+  for (; making; served++) await other.request(apiVersions, 0, {})
+  expect((await made).topics.every(({ errorCode }) => errorCode === 0)).toBe(true)
+  expect(served).toBeGreaterThan(20)
+})
+
 test('a connection that sends nothing, part of a request, or nothing more is closed in time', async () => {
   const clock = new ManualClock()
   const { client, events } = await startListener({ log: { clock }, requestTimeoutMs: 1000, maxIdleMs: 5000 })
