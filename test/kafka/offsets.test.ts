@@ -82,6 +82,13 @@ test('whoever is no member commits and fetches in every version', async () => {
   expect((await raw.request(describeGroups, 6, { groups: ['g'] })).groups).toMatchObject([{ groupState: 'Empty', protocolType: '', members: [] }])
 })
 
+test('all offsets of a group that one request asks for twice are told once', async () => {
+  const { client } = await world()
+  const asked = { groupId: 'g', topics: null }
+  const { groups } = await (await client()).request(offsetFetch, 8, { groups: [asked, { groupId: 'h', topics: null }, asked], requireStable: false })
+  expect(groups.map(({ groupId }) => groupId)).toEqual(['g', 'h'])
+})
+
 test('each partition has its own error, and those that are right are committed', async () => {
   const { client } = await world()
   const raw = await client()

@@ -93,7 +93,8 @@ export const offsetFetch = defineApi({
   response,
   async handle(asked, context) {
     const groups = await context.cluster.groups()
-    return encodable(asGroups(asked, context).map((group) => fetched(group, asked.requireStable, groups, context)), context)
+    const answers = wholeOnce(asGroups(asked, context)).map((group) => fetched(group, asked.requireStable, groups, context))
+    return encodable(answers, context)
   },
   refuse: (asked, errorCode, context) => encodable(asGroups(asked, context).map((group) => failed(group, errorCode, context)), context),
 })
@@ -101,6 +102,12 @@ export const offsetFetch = defineApi({
 function asGroups({ groupId, topics, groups }: Request, { version }: RequestContext): readonly Asked[] {
   if (version >= 8) return groups
   return [{ groupId, memberId: null, memberEpoch: -1, topics: topics?.map((topic) => ({ ...topic, topicId: NO_UUID })) ?? null }]
+}
+
+/** A group may have committed for very many partitions: who asks for all of them again and again is told once, unlike by Kafka. */
+function wholeOnce(groups: readonly Asked[]): readonly Asked[] {
+  const whole = new Set<string>()
+  return groups.filter(({ groupId, topics }) => topics !== null || whole.size < whole.add(groupId).size)
 }
 
 function fetched(asked: Asked, requireStable: boolean, groups: GroupCoordinator, context: RequestContext): Answer {
