@@ -1,5 +1,5 @@
 /*
- * Real clients in five languages against `listen` over a log on disk: each runs the scenarios of expected/ in a program of its own, and what it
+ * Real clients in six languages against `listen` over a log on disk: each runs the scenarios of expected/ in a program of its own, and what it
  * says is compared with what a real Kafka makes it say. The stored batches are looked at as well.
  */
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -3,7 +3,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
-import { goProgram, javaClassPath, jsFolder, newerNode, pythonPath, type Ran, run } from './toolchains.ts'
+import { goProgram, javaClassPath, jsFolder, newerNode, pythonPath, type Ran, run, rustProgram } from './toolchains.ts'
 import { type Difference, type Scenario, scenarios } from './transcript.ts'
 
 /** A client of some language. */
@@ -78,6 +78,11 @@ export const clients: readonly Client[] = [
     name: 'confluent-kafka-go',
     differences: [],
     prepare: async () => [await goProgram('confluent')],
+  },
+  {
+    name: 'rdkafka for Rust',
+    differences: [{ scenario: 'consumer-group', step: 4, reason: 'it describes groups of the classic protocol only' }],
+    prepare: async () => [await rustProgram()],
   },
 ]
 

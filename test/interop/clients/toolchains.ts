@@ -1,6 +1,7 @@
 /*
- * What the programs of other languages run on, in a cache outside the repository: node_modules, a Python environment, built Go programs. Each
- * is made once for what is in the manifest; what the machine itself must have (Go, Python, kcat) is installed with apt in CI.
+ * What the programs of other languages run on, in a cache outside the repository: node_modules, a Python environment, built Go and Rust
+ * programs. Each is made once for what is in the manifest; what the machine itself must have (Go, Rust, Python, kcat) is installed with apt
+ * in CI.
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -15,6 +16,9 @@ export interface Ran {
   readonly stdout: string
   readonly stderr: string
 }
+
+/** Some crates are of the edition that came with it. */
+const OLDEST_CARGO = 85
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 
@@ -62,10 +66,30 @@ async function goBuilt(name: string, command: readonly string[]): Promise<string
   return join(folder, name)
 }
 
-/** The Java program, compiled: the class path that has it and Kafka's jars. */
-export async function javaClassPath(jars: string): Promise<string> {
-  const source = join(here, 'java', 'Scenarios.java')
-  const folder = await cached('java', [readFileSync(source), Buffer.from(jars)], async (folder) => {
+/** The Rust program, built, and librdkafka with it. */
+export async function rustProgram(): Promise<string> {
+  const source = join(here, 'rust')
+  const usable = (): boolean => {
+    const [, major, minor] = /^cargo (\d+)\.(\d+)/.exec(succeeds(['cargo', '--version']) ?? '') ?? []
+    return Number(major) > 1 || Number(minor) >= OLDEST_CARGO
+  }
+  const buildsC = (): boolean => succeeds(['cc', '--version']) !== undefined && succeeds(['make', '--version']) !== undefined
+  if (!usable()) obtain(`Rust 1.${OLDEST_CARGO} or later`, ['cargo', 'cargo-web'], usable)
+  if (!buildsC()) obtain('a C compiler and make', ['build-essential'], buildsC)
+  const files = [readFileSync(join(source, 'Cargo.lock')), readFileSync(join(source, 'Cargo.toml')), ...sources(join(source, 'src'))]
+  const folder = await cached('rust', files, async (folder) => {
+    const target = join(folder, 'target')
+    await mustRun('cargo', ['build', '--release', '--locked', '--quiet', '--target-dir', target], { cwd: source, timeoutMs: 600_000 })
+    cpSync(join(target, 'release', 'scenarios'), join(folder, 'scenarios'))
+    rmSync(target, { recursive: true })
+  })
+  return join(folder, 'scenarios')
+}
+
+/** A Java program, compiled: the class path that has it and Kafka's jars. */
+export async function javaClassPath(jars: string, name = 'Scenarios'): Promise<string> {
+  const source = join(here, 'java', `${name}.java`)
+  const folder = await cached(`java-${name.toLowerCase()}`, [readFileSync(source), Buffer.from(jars)], async (folder) => {
     await mustRun('javac', ['-d', folder, '-cp', join(jars, '*'), source], { timeoutMs: 120_000 })
   })
   return [folder, join(jars, '*')].join(':')
@@ -120,7 +144,7 @@ async function cached(name: string, of: readonly Buffer[], make: (folder: string
 }
 
 function sources(folder: string): Buffer[] {
-  return readdirSync(folder).filter((name) => /\.(?:mjs|go)$/.test(name)).sort().map((name) => readFileSync(join(folder, name)))
+  return readdirSync(folder).filter((name) => /\.(?:mjs|go|rs)$/.test(name)).sort().map((name) => readFileSync(join(folder, name)))
 }
 
 /** A Node that is new enough for clients that ask for 22 or later: this one, the one that CI names, or npm's. */
