@@ -209,6 +209,8 @@ export class RawReads {
       position += skipped
       if (needed === 'stop') return
       if (needed !== 'next' && position + needed <= segment.size) {
+        // A file that ends before its segment would give as little again.
+        if (buffer.length < length) throw corrupt(segment, position, 'short-batch')
         wanted = Math.max(wanted, needed)
         continue
       }
@@ -241,14 +243,13 @@ export class RawReads {
     let first = -1
     let at = 0
     let nextOffset = read.nextOffset
-    let needed: number | 'next' | 'stop' = 'next'
-    for (; buffer.length > at; ) {
-      if (buffer.length - at < RECORDS_AT) {
-        needed = RECORDS_AT
+    let needed: number | 'next' | 'stop' = RECORDS_AT
+    while (buffer.length - at >= RECORDS_AT) {
+      const length = getInt32(buffer, at + LENGTH_AT)
+      if (length === 0) {                                            // room that was never written
+        needed = 'next'
         break
       }
-      const length = getInt32(buffer, at + LENGTH_AT)
-      if (length === 0) break                                        // room that was never written
       if (length < SMALLEST_LENGTH) {
         if (first < 0) throw corrupt(segment, position + at, 'bad-length')
         break

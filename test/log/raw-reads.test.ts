@@ -128,6 +128,33 @@ test('a damaged batch is an error for who begins there; what lies before it is g
   await close()
 })
 
+test('a file that ends before its segment is an error for who gets there', async () => {
+  const size = batchOf(1, 100).length
+  // A piece of a header is left, all of a batch but its end, or nothing.
+  for (const left of [20, size - 1, 0]) {
+    const files = new MemoryFileSystem()
+    const first = await openLog(files, '/', {})
+    for (let count = 0; count < 3; count++) first.log.appendBatch(batchOf(1, 100))
+    await first.close()
+    const { log, close } = await openLog(files, '/', {})
+    const file = files.openSync(files.join('/t-0', logFileName(0)), 'write')
+    file.truncateSync(size + left)
+    file.closeSync()
+    expect(headersOf((await log.readBatches({ from: 0, maxBytes: 10_000 })).records)).toHaveLength(1)
+    await expect((async () => log.readBatches({ from: 1, maxBytes: 10_000 }))()).rejects.toSatisfy((error) => isLogError(error, 'LOG_CORRUPT'))
+    await close()
+  }
+})
+
+test('a read finds its batch however far behind its entry of the index, also where the bytes that are read end with a batch', async () => {
+  const { restart } = await written({ indexIntervalBytes: 1_000_000 }, 200)
+  const log = await restart()
+  const size = batchOf(1, 200).length
+  for (let maxBytes = 1; maxBytes <= 2 * size; maxBytes++) {
+    expect(headersOf((await log.readBatches({ from: 150, maxBytes })).records)[0]?.lastOffset).toBe(150)
+  }
+})
+
 test('a read that a cut meets gives what is left, and not what was', async () => {
   const { restart } = await written({}, 20)
   const again = await restart()
