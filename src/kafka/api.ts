@@ -21,7 +21,7 @@ export interface RequestContext {
   readonly version: number
   /** Empty when the client did not say. */
   readonly clientId: string
-  /** Aborted when the connection is gone, or the listener closes: whoever waits for something need not any longer. */
+  /** Aborted when the peer sends no more, or the listener closes: whoever waits for something need not any longer, and answers. */
   readonly signal: AbortSignal
 }
 

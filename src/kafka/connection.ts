@@ -119,9 +119,14 @@ export class Connection implements Peer, Reader {
     if (!this.#over) this.#settle()
   }
 
-  /** Nothing more of it is begun. A stream that is destroyed tells so later. */
+  /** Whether nobody is there any more. A stream that is destroyed tells so later. */
+  get gone(): boolean {
+    return this.#ended || this.#stream.destroyed
+  }
+
+  /** Nothing more of it is begun. */
   get #over(): boolean {
-    return this.#ended || this.#leaving || this.#stream.destroyed
+    return this.#leaving || this.gone
   }
 
   #received(chunk: Buffer): void {
@@ -238,11 +243,10 @@ export class Connection implements Peer, Reader {
     this.#gone()
   }
 
-  /** The peer sends no more; what it asked for is answered. */
+  /** The peer sends no more; what it asked for is done and answered. Whether it still listens cannot be told. */
   #end(): void {
-    this.#leaving = true
-    this.#abort.abort()
-    if (this.#inFlight.length === 0) this.#endStream()
+    this.#patience.wait(this.#parts.cluster.options.requestTimeoutMs, 'it left')
+    this.leave()
   }
 
   /** Closes once what was answered is sent. */

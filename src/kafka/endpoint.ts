@@ -49,7 +49,8 @@ export class Endpoint {
 }
 
 function bound(host: string, port: number, accept: (socket: Socket) => void): Promise<Server> {
-  const server = createServer({ noDelay: true }, accept)
+  // Who sends no more may still wait for answers.
+  const server = createServer({ noDelay: true, allowHalfOpen: true }, accept)
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(bindError(host, port, error)))
     server.listen({ host, port, backlog: 511 }, () => resolve(server))

@@ -30,6 +30,8 @@ export interface Peer {
   software: { readonly name: string; readonly version: string } | undefined
   /** What others remember of it, each under a symbol of its own. */
   readonly notes: Map<symbol, unknown>
+  /** Whether nobody is there any more to be answered. One that sends no more may still wait for answers. */
+  readonly gone: boolean
   /** Ends the connection. */
   close(reason: string): void
   /** Ends the connection once what is under way is answered. */

@@ -128,6 +128,11 @@ export class RawClient {
     this.#socket.resume()
   }
 
+  /** Sends no more, and still takes answers. */
+  finish(): void {
+    this.#socket.end()
+  }
+
   async close(): Promise<void> {
     this.#socket.destroy()
     await this.closed

@@ -263,3 +263,33 @@ test('a request that names as much as fits into it costs no more than its size',
   expect(performance.now() - started).toBeLessThan(4000)
   expect(log.core.topics).toHaveLength(1)
 })
+
+test('who asks and sends no more has everything done, and is answered', async () => {
+  const { client, log, kafka } = await startListener()
+  const raw = await client()
+  const made = create(raw, ...Array.from({ length: 20 }, (_, index) => topic(`t${index}`)))
+  raw.finish()
+  expect(await made).toEqual(Array(20).fill('NONE'))
+  await raw.closed
+  expect(log.core.topics).toHaveLength(20)
+  expect(kafka.connections).toBe(0)
+})
+
+test('many partitions of a topic are moved by one change of what is kept', async () => {
+  const files = new MemoryFileSystem()
+  const { client, kafka } = await startListener({ brokers: 2, log: { files } })
+  const raw = await client()
+  await create(raw, topic('wide', { numPartitions: 500 }))
+  let changes = 0
+  const rename = files.renameSync.bind(files)
+  files.renameSync = (...given) => {
+    changes++
+    return rename(...given)
+  }
+  const last = kafka.brokers[1]!.nodeId
+  const partitions = Array.from({ length: 500 }, (_, partitionIndex) => ({ partitionIndex, replicas: [last] }))
+  const moved = await raw.request(alterPartitionReassignments, 0, { timeoutMs: 0, topics: [{ name: 'wide', partitions }] })
+  expect(moved.responses[0]!.partitions.every(({ errorCode }) => errorCode === 0)).toBe(true)
+  expect((await places(raw, 'wide')).every(({ leader }) => leader === last)).toBe(true)
+  expect(changes).toBe(1)
+})

@@ -87,7 +87,7 @@ export const createTopics = defineApi({
     const answers: Answer[] = []
     // One after the other: each changes the catalog.
     for (const { name, plan } of plans) {
-      if (context.signal.aborted) break
+      if (context.connection.gone) break
       if ('errorCode' in plan) answers.push({ name, ...plan })
       else answers.push(tooMany ? { name, ...EXCESSIVE } : await made(plan, validateOnly, context))
     }

@@ -47,7 +47,7 @@ export const deleteTopics = defineApi({
     const asked = countedTopics(named)
     const responses: Answer[] = []
     for (const topic of new Map(named.map((one) => [topicKey(one), one])).values()) {
-      if (context.signal.aborted) break
+      if (context.connection.gone) break
       if (!isNamedToo(topic, asked, context)) responses.push(await deleted(topic, asked, context))
     }
     return { responses }

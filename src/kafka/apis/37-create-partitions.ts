@@ -38,7 +38,7 @@ export const createPartitions = defineApi({
     const twice = duplicates(topics.map(({ name }) => name))
     const results = []
     for (const topic of topics) {
-      if (context.signal.aborted) break
+      if (context.connection.gone) break
       if (twice.has(topic.name)) continue
       results.push({ name: topic.name, ...(await grown(topic, validateOnly, context)) })
     }

@@ -5,19 +5,24 @@
  */
 import { array, boolean, int16, int32, message, string } from '../../format/schema.ts'
 import { kafkaErrors } from '../../format/kafka-errors.ts'
-import { defineApi, type RequestContext } from '../api.ts'
+import { type TopicEntry } from '../../topics/catalog.ts'
+import { defineApi } from '../api.ts'
 import { hasPartition } from '../by-topic.ts'
+import { type Cluster } from '../cluster.ts'
 import { assignmentRefusal } from '../placement.ts'
 import { NO_REFUSAL, type Refusal, refusal, refusalOf } from '../refusal.ts'
 import { CLUSTER_RESOURCE } from '../security/authorizer.ts'
 
 /** Where a partition is to go. */
 interface Move {
-  readonly topic: string
-  readonly partition: number
+  readonly partitionIndex: number
   /** Null: stay where it is. */
   readonly replicas: readonly number[] | null
-  readonly mayChangeFactor: boolean
+}
+
+/** How that went. */
+interface Moved extends Refusal {
+  readonly partitionIndex: number
 }
 
 /** AlterPartitionReassignments. */
@@ -50,13 +55,8 @@ export const alterPartitionReassignments = defineApi({
     }
     const responses = []
     for (const { name, partitions } of topics) {
-      const results = []
-      for (const { partitionIndex, replicas } of partitions) {
-        if (context.signal.aborted) break
-        const move = { topic: name, partition: partitionIndex, replicas, mayChangeFactor: allowReplicationFactorChange }
-        results.push({ partitionIndex, ...(await moved(move, context)) })
-      }
-      responses.push({ name, partitions: results })
+      if (connection.gone) break
+      responses.push({ name, partitions: await moved(name, partitions, allowReplicationFactorChange, cluster) })
     }
     return { allowReplicationFactorChange, errorCode: kafkaErrors.NONE, responses }
   },
@@ -68,21 +68,33 @@ export const alterPartitionReassignments = defineApi({
   }),
 })
 
-async function moved({ topic, partition, replicas, mayChangeFactor }: Move, { cluster }: RequestContext): Promise<Refusal> {
-  const entry = cluster.topic(topic)
-  if (entry === undefined) return refusal('UNKNOWN_TOPIC_OR_PARTITION', `Unable to find a topic named ${topic}.`)
-  if (!hasPartition(cluster, topic, partition)) return refusal('UNKNOWN_TOPIC_OR_PARTITION', `Unable to find partition ${topic}:${partition}.`)
+/** Moves partitions of one topic, and says of each how that went. */
+async function moved(name: string, moves: readonly Move[], mayChangeFactor: boolean, cluster: Cluster): Promise<Moved[]> {
+  const entry = cluster.topic(name)
+  const results = moves.map((move): Moved => ({ partitionIndex: move.partitionIndex, ...moveRefusal(entry, name, move, mayChangeFactor, cluster) }))
+  const good = moves.flatMap(({ partitionIndex, replicas }, index): [number, readonly number[]][] => {
+    return replicas === null || results[index]!.errorCode !== kafkaErrors.NONE ? [] : [[partitionIndex, replicas]]
+  })
+  if (entry === undefined || good.length === 0) return results
+  try {
+    await cluster.placement.assign(entry, good)
+    return results
+  } catch (error) {
+    return results.map((result) => (result.errorCode === kafkaErrors.NONE ? { ...result, ...refusalOf(error) } : result))
+  }
+}
+
+function moveRefusal(
+  entry: TopicEntry | undefined, name: string, { partitionIndex, replicas }: Move, mayChangeFactor: boolean, cluster: Cluster,
+): Refusal {
+  if (entry === undefined) return refusal('UNKNOWN_TOPIC_OR_PARTITION', `Unable to find a topic named ${name}.`)
+  if (!hasPartition(cluster, name, partitionIndex)) {
+    return refusal('UNKNOWN_TOPIC_OR_PARTITION', `Unable to find partition ${name}:${partitionIndex}.`)
+  }
   if (replicas === null) return refusal('NO_REASSIGNMENT_IN_PROGRESS')
   const wrong = assignmentRefusal(replicas, cluster.brokers, undefined)
   if (wrong !== undefined) return wrong
-  const factor = cluster.replicas(entry, partition).length
-  if (!mayChangeFactor && replicas.length !== factor) {
-    return refusal('INVALID_REPLICATION_FACTOR', `The replication factor is changed from ${factor} to ${replicas.length}`)
-  }
-  try {
-    await cluster.placement.assign(entry, [[partition, replicas]])
-    return NO_REFUSAL
-  } catch (error) {
-    return refusalOf(error)
-  }
+  const factor = cluster.replicas(entry, partitionIndex).length
+  if (mayChangeFactor || replicas.length === factor) return NO_REFUSAL
+  return refusal('INVALID_REPLICATION_FACTOR', `The replication factor is changed from ${factor} to ${replicas.length}`)
 }

@@ -61,7 +61,7 @@ async function alterAll(resources: readonly Alteration[], validateOnly: boolean,
   const results: Altered[] = []
   for (const resource of resources) {
     // Nobody waits for the rest any more.
-    if (context.signal.aborted) break
+    if (context.connection.gone) break
     const { resourceType, resourceName } = resource
     const wrong = twice.has(key(resource)) ? refusal('INVALID_REQUEST', 'Each resource must appear at most once.') : wrongRequest(resource, context)
     results.push({ ...(wrong ?? (await inTurn(context.cluster, () => alter(resource, validateOnly, context)))), resourceType, resourceName })

@@ -58,6 +58,8 @@ export class TlsGate {
   take(socket: Socket, address: string): void {
     const ends = endsOf(socket)
     const { clock, timeoutMs } = this.#parts
+    // TLS has no such half: who ends the handshake is gone.
+    socket.allowHalfOpen = false
     const timer = clock.setTimer(() => this.#refuse(ends, 'its TLS handshake took too long'), timeoutMs, { ref: false })
     this.#handshakes.set(ends, { socket, address, timer })
     socket.once('close', () => this.#refuse(ends, 'its TLS handshake did not come to an end'))
