@@ -37,6 +37,7 @@ export type {
 } from './topics/contract.ts'
 export { defineTopic, type TopicDefinition, type TopicOptions } from './topics/define-topic.ts'
 export type { AppendNotice, LogListener, LogNotice } from './topics/diagnostics.ts'
+export type { RecordIterator } from './topics/loop.ts'
 export type { AssignorName } from './topics/groups/assignors.ts'
 export type { Committing, CommitPosition, CommittedRecord } from './topics/groups/commit-entries.ts'
 export { type Committed, GroupConsumer } from './topics/groups/group-consumer.ts'

@@ -30,6 +30,6 @@ export function firstAbove(numbers: Uint32Array | Float64Array, count: number, l
 }
 
 /** `numbers` with little more room than for `count` of them: a preallocated file makes a far larger guess. */
-export function fitted<Numbers extends Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>>(numbers: Numbers, count: number): Numbers {
+export function fitted<Numbers extends Uint32Array | Float64Array>(numbers: Numbers, count: number): Numbers {
   return numbers.length <= Math.max(16, count) ? numbers : (numbers.slice(0, Math.max(16, count)) as Numbers)
 }

@@ -13,7 +13,7 @@ import { type Isolation } from '../log/partition-log.ts'
 import { type LogRecord } from '../log/record.ts'
 import { type PortableConsumer } from './contract.ts'
 import { Life } from './life.ts'
-import { Loop, type Loops } from './loop.ts'
+import { Loop, type Loops, type RecordIterator } from './loop.ts'
 import { isolations } from './partition.ts'
 import { Assigned, Reading } from './reading.ts'
 import { checkStartPosition, resolveInRange, type StartPosition } from './start-position.ts'
@@ -107,13 +107,13 @@ export class Consumer<K, V> implements PortableConsumer<K, V> {
    *
    * @throws LogError `LOG_CLOSED`, `LOG_OFFSET_OUT_OF_RANGE` when its place was truncated or deleted, `LOG_CORRUPT`; the signal's reason
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<LogRecord<K, V>, undefined> {
+  [Symbol.asyncIterator](): RecordIterator<LogRecord<K, V>> {
     const reading = this.#reading
     return new Loop(this.#loops, () => reading.takeRecord(), reading)
   }
 
   /** Iterates over arrays of records as they are stored together: the fastest way to read. Asking for the next array marks this one as done. */
-  batches(): AsyncIterableIterator<LogRecord<K, V>[], undefined> {
+  batches(): RecordIterator<LogRecord<K, V>[]> {
     const reading = this.#reading
     return new Loop(this.#loops, () => reading.takeBatch(), reading)
   }

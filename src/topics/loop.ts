@@ -20,8 +20,13 @@ export interface LoopReading {
   explain(error: unknown): unknown
 }
 
+/** What a consumer's loop iterates with. TypeScript's own interface for it has other parameters in each version, so it is not named here. */
+export interface RecordIterator<T> extends AsyncIterator<T, undefined> {
+  [Symbol.asyncIterator](): RecordIterator<T>
+}
+
 /** One loop over a consumer. Begins with the first `next`. */
-export class Loop<T> implements AsyncIterableIterator<T, undefined> {
+export class Loop<T> implements RecordIterator<T> {
   private readonly loops: Loops
   private readonly take: () => T | undefined
   private readonly reading: LoopReading

@@ -12,7 +12,7 @@ import { type Inspect, INSPECT, inspected } from '../../base/inspect.ts'
 import { type LogRecord } from '../../log/record.ts'
 import { Life } from '../life.ts'
 import { type LogCore } from '../log-core.ts'
-import { Loop, type LoopReading, type Loops } from '../loop.ts'
+import { Loop, type LoopReading, type Loops, type RecordIterator } from '../loop.ts'
 import { Assigned, Reading } from '../reading.ts'
 import { resolveInRange, resolveStart, type StartPosition } from '../start-position.ts'
 import { presentLogs, type TopicParts } from '../topic-core.ts'
@@ -197,7 +197,7 @@ export class GroupConsumer<K, V, P> {
    * @throws LogError `LOG_CLOSED`, `LOG_READ_ONLY`, `LOG_GROUP_PROTOCOL_MISMATCH`, `LOG_MEMBER_FENCED`, `LOG_OFFSET_OUT_OF_RANGE`,
    *   `LOG_CORRUPT`; the signal's reason; what `onAssigned` or `onRevoked` threw
    */
-  [Symbol.asyncIterator](): AsyncIterableIterator<LogRecord<K, V>, undefined> {
+  [Symbol.asyncIterator](): RecordIterator<LogRecord<K, V>> {
     const reading = this.#reading
     return new Loop(this.#loops, () => {
       const record = reading.takeRecord()
@@ -207,7 +207,7 @@ export class GroupConsumer<K, V, P> {
   }
 
   /** Iterates over arrays of records as they are stored together: the fastest way to read. Asking for the next array marks this one as done. */
-  batches(): AsyncIterableIterator<LogRecord<K, V>[], undefined> {
+  batches(): RecordIterator<LogRecord<K, V>[]> {
     const reading = this.#reading
     return new Loop(this.#loops, () => {
       const records = reading.takeBatch()
