@@ -6,6 +6,10 @@ import { getInt32 } from '../base/bytes.ts'
 import { LogError } from '../base/errors.ts'
 
 const LENGTH_BYTES = 4
+/** A chunk below so many bytes is small: as an object it costs more than what it holds. */
+const SMALL = 1024
+/** So many small ones in a row are made one. */
+const JOINED = 64
 
 /** Takes chunks as they come and gives whole frames. */
 export class FrameReader {
@@ -13,6 +17,8 @@ export class FrameReader {
   waiting = 0
   readonly #maxBytes: number
   #chunks: Buffer[] = []
+  /** Small ones that came last. */
+  #small = 0
   /** Of the next frame, without its length; −1 while it is not known. */
   #size = -1
 
@@ -26,6 +32,8 @@ export class FrameReader {
     if (chunk.length === 0) return
     this.#chunks.push(chunk)
     this.waiting += chunk.length
+    this.#small = chunk.length < SMALL ? this.#small + 1 : 0
+    if (this.#small === JOINED) this.#join()
   }
 
   /** Whether a frame has begun and is not whole. */
@@ -62,14 +70,21 @@ export class FrameReader {
     else this.#chunks[0] = front.subarray(whole)
     this.waiting -= whole
     this.#size = -1
+    this.#small = Math.min(this.#small, this.#chunks.length)
     return frame
   }
 
   /** Forgets what waits. */
   clear(): void {
     this.#chunks = []
+    this.#small = 0
     this.waiting = 0
     this.#size = -1
+  }
+
+  #join(): void {
+    this.#chunks.push(Buffer.concat(this.#chunks.splice(-this.#small)))
+    this.#small = 0
   }
 
   /** The first chunk, made so long that it has `count` bytes. */
@@ -80,6 +95,7 @@ export class FrameReader {
     for (let length = first.length; length < count; taken++) length += this.#chunks[taken]!.length
     const joined = Buffer.concat(this.#chunks.slice(0, taken))
     this.#chunks.splice(0, taken, joined)
+    this.#small = Math.min(this.#small, this.#chunks.length - 1)
     return joined
   }
 
