@@ -230,14 +230,14 @@ export class Fetching {
 
   #respond(round?: Round): FetchResponse {
     const { error, sessionId, fetched } = this.#session.respond(round === undefined ? [] : [...round.fetched, ...round.absent])
-    return { errorCode: kafkaErrors[error], sessionId, responses: byTopic(fetched), nodeEndpoints: this.#hints.endpoints }
+    return { errorCode: kafkaErrors[error], sessionId, responses: underTheirTopics(fetched), nodeEndpoints: this.#hints.endpoints }
   }
 }
 
 type TopicFetched = { topic: string; topicId: string; partitions: PartitionFetched[] }
 
 /** Partitions of a topic that follow one another stand under it; the order is that of the answers. */
-function byTopic(fetched: readonly Fetched[]): TopicFetched[] {
+function underTheirTopics(fetched: readonly Fetched[]): TopicFetched[] {
   const topics: TopicFetched[] = []
   let last: TopicFetched | undefined
   for (const { wanted: { name = '', topicId }, answer } of fetched) {
