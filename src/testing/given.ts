@@ -193,5 +193,5 @@ function same(actual: unknown, expected: unknown, message: string): void {
 }
 
 function fail(message: string, actual: unknown, expected: unknown): never {
-  throw new AssertionError({ message, actual, expected, operator: 'deepStrictEqual', stackStartFn: fail })
+  throw new AssertionError({ message, actual, expected, stackStartFn: fail })
 }
