@@ -7,6 +7,7 @@
 export type Work =
   | 'append' | 'appendObjects' | 'sync' | 'fill' | 'scan' | 'random' | 'tail' | 'handOver' | 'consume' | 'open' | 'openKilled' | 'memory' | 'start'
   | 'consumeGroup' | 'rebalance' | 'openGroups' | 'compact' | 'transact'
+  | 'wireClient' | 'wireReplay' | 'wireLatency' | 'wireStart' | 'wireListen' | 'wireMemory'
 
 /** One piece of work for one subject, in a process of its own. */
 export interface Job {
@@ -33,6 +34,12 @@ export interface Job {
   readonly batchRecords?: number
   readonly windowBytes?: number
   readonly segmentBytes?: number
+  /** The Kafka client that asks. */
+  readonly client?: 'java' | 'kafkajs' | 'platformatic'
+  /** The compression that the client uses. Default none. */
+  readonly codec?: 'lz4'
+  /** Options of Node for a process of ours that the subject starts. */
+  readonly nodeOptions?: readonly string[]
   /** Folder of another build of ours to measure instead. */
   readonly build?: string
 }

@@ -116,7 +116,10 @@ async function runTrial(whole: Trial, folder: string): Promise<TrialResult> {
       await attempt(index, async (contestant, own) => {
         note(`${trial.name}: round ${round}, ${contestant.name}`)
         const filled = fill === undefined ? {} : { filled: scaled(fill, fillShare(trial, contestant)) }
-        const figures = await runProcess(jobOf(trial, contestant, own, filled), profileOf(trial, contestant, round))
+        const profile = profileOf(trial, contestant, round)
+        const inside = trial.broker === true && profile.length > 0
+        const job = jobOf(trial, contestant, own, { ...filled, ...(inside && { nodeOptions: profile }) })
+        const figures = await runProcess(job, inside ? [] : profile)
         if (fill === undefined) fs.rmSync(own, { recursive: true, force: true })
         return figures
       })

@@ -38,13 +38,15 @@ function installPeers() {
 }
 
 // What users run is bundled code, so that is measured: made as .ci/build.js makes dist/, but elsewhere, since others may be building dist/
-// meanwhile. The parts that are compared with the whole, the checksum and a writer for the codecs, are bundled by themselves.
+// meanwhile. The parts that are compared with the whole (the checksum, a writer for the codecs), or make what is sent, are bundled by themselves.
 async function buildSources() {
   const { rolldown } = await import('rolldown').catch(() => fail('run `npm ci` first'))
   const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const packages = Object.keys({ ...dependencies, ...optionalDependencies })
   const external = (id) => id.startsWith('node:') || packages.some((name) => id === name || id.startsWith(`${name}/`))
-  const bundles = [{ index: 'src/index.ts' }, { 'parts/crc32c': 'src/base/crc32c.ts' }, { 'parts/bytes': 'src/base/bytes.ts' }]
+  const doors = { index: 'src/index.ts', 'kafka/index': 'src/kafka/index.ts', 'cli/commitlog': 'src/cli/commitlog.ts' }
+  const parts = { 'parts/crc32c': 'src/base/crc32c.ts', 'parts/bytes': 'src/base/bytes.ts', 'parts/batch': 'src/format/batch.ts' }
+  const bundles = [doors, ...Object.entries(parts).map(([name, path]) => ({ [name]: path }))]
   for (const input of bundles) {
     const bundle = await rolldown({ input, external, cwd: root, platform: 'node' })
     await bundle.write({ dir: join(root, 'build', 'bench'), format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'shared/[name].js' })

@@ -53,6 +53,8 @@ export interface Trial {
   /** Records written into a folder for each contestant before the rounds, not measured. */
   readonly fill?: number
   readonly rounds?: number
+  /** Our part runs in a process of its own, which the trial's starts. */
+  readonly broker?: true
   /** Free disk that it needs, in GiB. Default 2. */
   readonly diskGiB?: number
   readonly contestants: readonly Contestant[]
@@ -154,6 +156,84 @@ function killed(name: string, gib: number): Trial {
     goals: [{ of: 'commitlog', figure: 'ofAllowed', most: 1 }],
   }
 }
+
+const KAFKA = 'Kafka'
+const KFAKE = 'kfake'
+const BROKERS = 'a process of its own for each broker, on the same cores as its client; one partition, acks=all'
+const WIRE_WARM = 'before that every broker takes and gives 600 batches of 16 KiB'
+
+/** The brokers that are compared: ours with both durabilities. */
+function brokers(sync: Partial<Contestant> = {}): Contestant[] {
+  return [
+    ours('commitlog serve, durability os: written before it is acknowledged', { subject: 'wire', how: 'commitlog', durability: 'os' }),
+    ours('commitlog serve, durability sync: synced before it is acknowledged', {
+      name: 'commitlog, sync', ...sync, subject: 'wire', how: 'commitlog', durability: 'sync',
+    }),
+    peer('wire', 'Kafka 4.1, one node, its default settings: written, synced some time', { name: KAFKA, how: 'kafka' }),
+    peer('wire', 'kfake, its default settings: everything stays in memory', { name: KFAKE, how: 'kfake' }),
+  ]
+}
+
+function withClient(client: NonNullable<Job['client']>, size: '100' | '1k' | 'lz4'): Trial {
+  const program = { java: 'the Java client\'s perf tools', kafkajs: 'kafkajs', platformatic: '@platformatic/kafka' }[client]
+  const [records, bytes] = size === '1k' ? [200_000, 1024] : [300_000, 100]
+  const sends = client === 'java' ? 'a process of its own for each, default settings' : 'sends of 1,000 records, one at a time; 50,000 records before'
+  const payload = { 100: '300 k × 100 B', '1k': '200 k × 1 KiB', lz4: '300 k × 100 B with lz4' }[size]
+  return {
+    name: `wire-${client}-${size}`, what: `${program} ${client === 'java' ? 'produce and consume' : 'produces and consumes'} ${payload}`,
+    conditions: `${BROKERS}; ${sends}; ${WIRE_WARM}; …CpuNs is the broker's processor time a record`,
+    work: 'wireClient', broker: true, figure: 'perSecond', unit: 'records/s', records, bytes,
+    job: { client, ...(size === 'lz4' && { codec: 'lz4' }) },
+    contestants: brokers(),
+    goals: [
+      { of: 'commitlog', against: BEST_PEER, least: 1 },
+      { of: 'commitlog, sync', against: KAFKA, least: 1 },
+      { of: 'commitlog', figure: 'consumed', against: BEST_PEER, least: 1 },
+      { of: 'commitlog', figure: 'produceCpuNs', against: KAFKA, most: 1 },
+      { of: 'commitlog', figure: 'fetchCpuNs', against: KAFKA, most: 1 },
+    ],
+  }
+}
+
+/** Our broker beside others, over TCP. */
+const wireTrials: readonly Trial[] = [
+  ...(['100', '1k', 'lz4'] as const).flatMap((size) => (['java', 'kafkajs', 'platformatic'] as const).map((client) => withClient(client, size))),
+  {
+    name: 'wire-replay', what: 'processor time of the broker a record of 100 B, for a client that costs nothing',
+    conditions: `${BROKERS}; one request of a batch of 16 KiB again and again, five in flight; then fetched in pieces of 1 MiB; ${WIRE_WARM}`,
+    work: 'wireReplay', broker: true, figure: 'produceCpuNs', unit: 'ns', records: 1_000_000, bytes: 100,
+    contestants: brokers({ kind: 'reference' }),
+    goals: [{ of: 'commitlog', against: KAFKA, most: 1 }, { of: 'commitlog', figure: 'fetchCpuNs', against: KAFKA, most: 1 }],
+  },
+  {
+    name: 'wire-latency', what: 'from a Produce request to its answer, one record of 100 B, one in flight',
+    conditions: `${BROKERS}; a client that costs nothing; a quarter as many before; ${WIRE_WARM}`,
+    work: 'wireLatency', broker: true, figure: 'p50', unit: 'µs', records: 5000, bytes: 100,
+    contestants: brokers({ kind: 'reference' }),
+    goals: [{ of: 'commitlog', against: BEST_PEER, most: 1 }, { of: 'commitlog', figure: 'p99', against: BEST_PEER, most: 1 }],
+  },
+  {
+    name: 'wire-listen', what: 'from listen() on an open log to the first answer to ApiVersions',
+    conditions: 'loaded before; a new log; TCP on this machine',
+    work: 'wireListen', figure: 'ms', unit: 'ms', records: 1, bytes: 0,
+    contestants: [ours('in the process of the client', { subject: 'wire' })],
+    goals: [{ of: 'commitlog', most: 10 }],
+  },
+  {
+    name: 'wire-start', what: 'from the start of the process to the first answer to ApiVersions',
+    conditions: 'an empty folder; megabytes: what is resident then',
+    work: 'wireStart', broker: true, figure: 'ms', unit: 'ms', records: 1, bytes: 0, rounds: 3,
+    contestants: brokers().filter(({ name }) => name !== 'commitlog, sync'),
+    goals: [{ of: 'commitlog', against: BEST_PEER, most: 1 }],
+  },
+  {
+    name: 'wire-memory', what: 'memory of the broker with 100 connections, of which ten produce, above that without',
+    conditions: `peak while ten connections send 1,000 batches of 16 KiB each, five in flight; idle: 100 that were answered once; ${WIRE_WARM}`,
+    work: 'wireMemory', broker: true, figure: 'megabytes', unit: 'MB', records: 100_000, bytes: 100, rounds: 3,
+    contestants: brokers({ kind: 'reference' }),
+    goals: [{ of: 'commitlog', most: 200 }, { of: 'commitlog', figure: 'idle', most: 100 }],
+  },
+]
 
 /** All trials, in the order of the results. */
 export const trials: readonly Trial[] = [
@@ -341,4 +421,5 @@ export const trials: readonly Trial[] = [
     ],
     goals: [{ of: 'import', against: 'bare', by: 'difference', most: 30 }, { of: 'whole', against: 'bare', by: 'difference', most: 100 }],
   },
+  ...wireTrials,
 ]
