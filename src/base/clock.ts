@@ -20,6 +20,11 @@ export interface Clock {
   defer(callback: () => void): void
 }
 
+// Taken once: test frameworks replace the global functions, and what is no matter of their time must not wait for it.
+const { setTimeout: realTimeout, clearTimeout: clearRealTimeout, setImmediate: realImmediate } = globalThis
+const realNow = Date.now
+const realTime = process.hrtime.bind(process)
+
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -33,5 +38,25 @@ export const systemClock: Clock = {
     if (options?.ref === false) timer.unref()
     return { cancel: () => clearTimeout(timer) }
   },
-  defer: (callback) => void setImmediate(callback),
+  defer: (callback) => void realImmediate(callback),
+}
+
+/** The global function that sets timers now: the machine's, or what a test framework has put in its place. */
+export function globalTimer(): unknown {
+  return setTimeout
+}
+
+/** As {@link systemClock}, and stays so where a test framework has put its own time in the place of the machine's. */
+export const realClock: Clock = {
+  now: () => realNow(),
+  monotonic() {
+    const [seconds, nanoseconds] = realTime()
+    return seconds * 1000 + nanoseconds / 1e6
+  },
+  setTimer(callback, delayMs, options) {
+    const timer = realTimeout(callback, delayMs)
+    if (options?.ref === false) timer.unref()
+    return { cancel: () => clearRealTimeout(timer) }
+  },
+  defer: (callback) => void realImmediate(callback),
 }

@@ -18,6 +18,7 @@ import { ClusterFile } from './cluster-file.ts'
 import { topicDefaults } from './configs/broker-sources.ts'
 import { type ListenerEvent, tellEvent } from './events.ts'
 import { type Interceptor } from './exchange.ts'
+import { Leadership } from './leadership.ts'
 import { type ResolvedOptions } from './options.ts'
 import { Placement, spread } from './placement.ts'
 import { type Authorizer } from './security/authorizer.ts'
@@ -44,8 +45,12 @@ export class Cluster {
   readonly kept: ClusterFile
   /** Where partitions are said to lie. */
   readonly placement: Placement
+  /** What of that does not hold at the moment. */
+  readonly leadership = new Leadership()
   /** Sees every request and answer. */
   interceptor: Interceptor | undefined
+  #all: readonly Broker[] = []
+  /** Those that are up. */
   #brokers: readonly Broker[] = []
   /** Topics that are open, by name: at hand without a promise. */
   readonly #open = new Map<string, TopicCore>()
@@ -85,19 +90,31 @@ export class Cluster {
     return this.core.clusterId
   }
 
-  /** In the order of their numbers. */
+  /** In the order of their numbers; without those that are down. */
   get brokers(): readonly Broker[] {
     return this.#brokers
   }
 
   /** Called once they are bound, since their ports are part of what clients are told. */
   setBrokers(brokers: readonly Broker[]): void {
-    this.#brokers = brokers
+    this.#all = brokers
+    this.#brokers = brokers.filter(({ nodeId }) => !this.leadership.isDown(nodeId))
+  }
+
+  /** All brokers, those that are down too. */
+  get allBrokers(): readonly Broker[] {
+    return this.#all
+  }
+
+  /** A broker is not there for clients any more, or again. */
+  setDown(nodeId: number, down: boolean): void {
+    this.leadership.setDown(nodeId, down)
+    this.setBrokers(this.#all)
   }
 
   /** The one that says it controls the cluster; all of them answer what only a controller does. */
   get controller(): Broker {
-    return this.#brokers[0]!
+    return this.#brokers[0] ?? this.#all[0]!
   }
 
   /** The API of a number; undefined when it is not served. */
@@ -194,7 +211,7 @@ export class Cluster {
 
   /** The brokers that a partition is said to lie on, the leader first. */
   replicas(entry: TopicEntry, partition: number): readonly Broker[] {
-    return this.placement.of(entry, partition, this.#brokers)
+    return this.leadership.replicas(this.placement.of(entry, partition, this.#all), this.#all, () => uuidText(entry.id), partition)
   }
 
   /** Whether a broker leads a partition. */
@@ -203,9 +220,9 @@ export class Cluster {
   }
 
   /** The broker that coordinates a group, or the transactions of an id. */
-  coordinator(_kind: 'group' | 'transaction', key: string): Broker {
-    const brokers = this.#brokers
-    return brokers.length === 1 ? brokers[0]! : brokers[spread(key) % brokers.length]!
+  coordinator(kind: 'group' | 'transaction', key: string): Broker {
+    const all = this.#all
+    return all.length === 1 ? all[0]! : this.leadership.coordinator(kind, key, all[spread(key) % all.length]!, all)
   }
 
   /** Groups and their offsets. */

@@ -8,7 +8,8 @@ import { type Duplex } from 'node:stream'
 import { isLogError } from '../base/errors.ts'
 import { type Broker } from './broker.ts'
 import { type Cluster } from './cluster.ts'
-import { type AnswerBytes, apiOf, dispatch } from './dispatch.ts'
+import { apiOf, dispatch } from './dispatch.ts'
+import { type AnswerBytes } from './exchange.ts'
 import { FrameReader } from './frames.ts'
 import { Patience } from './patience.ts'
 import { ANONYMOUS, type Peer, type Principal } from './peer.ts'
@@ -62,10 +63,10 @@ export class Connection implements Peer, Reader {
   sessionEndsAt = Infinity
   software: { readonly name: string; readonly version: string } | undefined
   readonly notes = new Map<symbol, unknown>()
-  readonly #parts: ConnectionParts
+  #parts: ConnectionParts
   readonly #stream: Duplex
   readonly #frames: FrameReader
-  readonly #abort = new AbortController()
+  #abort = new AbortController()
   readonly #inFlight: InFlight[] = []
   readonly #patience: Patience
   readonly #turn: Turn
@@ -104,6 +105,23 @@ export class Connection implements Peer, Reader {
   close(reason: string): void {
     this.#reason ??= reason
     this.#stream.destroy()
+  }
+
+  /** The stream that it speaks on. */
+  get stream(): Duplex {
+    return this.#stream
+  }
+
+  /** The number of the broker that it came to. */
+  get nodeId(): number {
+    return this.#parts.broker.nodeId
+  }
+
+  /** Goes on with the brokers of another cluster. What waits in the one before is answered. */
+  moveTo(cluster: Cluster, broker: Broker): void {
+    this.#parts = { ...this.#parts, cluster, broker }
+    this.#abort.abort()
+    this.#abort = new AbortController()
   }
 
   /** Takes no more requests, and closes once what is under way is answered. */

@@ -9,7 +9,7 @@ import { API_VERSIONS_KEY, apiVersions, unsupportedVersionAnswer } from './apis/
 import { type Broker } from './broker.ts'
 import { type Cluster } from './cluster.ts'
 import { errorCodeOf } from './error-codes.ts'
-import { type Exchange } from './exchange.ts'
+import { type AnswerBytes, type Exchange } from './exchange.ts'
 import { readRequestStart, requestHeader, type RequestStart, writeResponseHeader } from './headers.ts'
 import { type Peer } from './peer.ts'
 import { RequestReader } from './request-reader.ts'
@@ -23,9 +23,6 @@ export interface Origin {
   readonly connection: Peer
   readonly signal: AbortSignal
 }
-
-/** The bytes of an answer, in order; undefined when there is none. */
-export type AnswerBytes = readonly Uint8Array[] | undefined
 
 /** The API that a frame is for; undefined for one that is not served. Its first two bytes are enough. */
 export function apiOf(cluster: Cluster, frame: Uint8Array): AnyApi | undefined {
@@ -52,7 +49,7 @@ export function dispatch(frame: Uint8Array, origin: Origin): AnswerBytes | Promi
   const { clientId } = requestHeader.at(flexible ? 2 : 1).decode(reader)
   const request = api.request.at(start.version).decode(reader)
   const context: RequestContext = { ...origin, version: start.version, clientId: clientId ?? '' }
-  const exchange: Exchange = { api, correlationId: start.correlationId, request, context, response: undefined }
+  const exchange: Exchange = { api, correlationId: start.correlationId, frame, request, context, response: undefined }
   if (admitted === 'illegal') return outOfPlace(exchange)
   return cluster.interceptor === undefined ? answer(exchange) : intercepted(exchange)
 }
@@ -71,7 +68,7 @@ function unsupported(api: AnyApi, { version, correlationId }: RequestStart, read
   if (api.key !== API_VERSIONS_KEY) return reader.fail(`${api.name} has no version ${version}`)
   const writer = new ResponseWriter()
   writeResponseHeader(writer, api.key, false, correlationId)
-  apiVersions.response.at(0).encode(unsupportedVersionAnswer(), writer)
+  apiVersions.response.at(0).encode(unsupportedVersionAnswer(api), writer)
   return writer.frame()
 }
 
@@ -101,7 +98,8 @@ async function intercepted(exchange: Exchange): Promise<AnswerBytes> {
     exchange.response = refused(exchange, error)
   }
   await interceptor?.after?.(exchange)
-  return encoded(exchange, exchange.response)
+  const bytes = encoded(exchange, exchange.response)
+  return interceptor?.encoded === undefined ? bytes : interceptor.encoded(exchange, bytes)
 }
 
 /** What a handler did not expect: the client gets an error for all that it asked. */

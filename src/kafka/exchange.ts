@@ -3,12 +3,17 @@
  */
 import { type AnyApi, NO_ANSWER, type RequestContext } from './api.ts'
 
+/** The bytes of an answer, in order; undefined when there is none. */
+export type AnswerBytes = readonly Uint8Array[] | undefined
+
 /** A request on its way, and its answer once there is one. */
 export interface Exchange {
   readonly api: AnyApi
   readonly correlationId: number
-  /** The decoded request; of the type that the API's message has. */
-  readonly request: Readonly<Record<string, unknown>>
+  /** The bytes of the request, without its length; those of record batches in `request` are views of them. */
+  readonly frame: Uint8Array
+  /** The decoded request; of the type that the API's message has. Replaced before the handler, another one is handled. */
+  request: Readonly<Record<string, unknown>>
   readonly context: RequestContext
   /** What is sent back. Set before the handler, it stands in its place. */
   response: Readonly<Record<string, unknown>> | typeof NO_ANSWER | undefined
@@ -18,4 +23,6 @@ export interface Exchange {
 export interface Interceptor {
   before?(exchange: Exchange): void | Promise<void>
   after?(exchange: Exchange): void | Promise<void>
+  /** The bytes of the answer, its length in front; undefined when there is none. What it gives is sent. */
+  encoded?(exchange: Exchange, bytes: AnswerBytes): AnswerBytes | Promise<AnswerBytes>
 }

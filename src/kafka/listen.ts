@@ -5,12 +5,14 @@ import { type Duplex } from 'node:stream'
 import { type Socket } from 'node:net'
 import { describe } from '../base/options.ts'
 import { type CommitLog } from '../topics/commit-log.ts'
+import { type AnyApi } from './api.ts'
 import { apis } from './apis.ts'
 import { type Broker, type BrokerAddress } from './broker.ts'
 import { Cluster } from './cluster.ts'
 import { Connection } from './connection.ts'
 import { Endpoint } from './endpoint.ts'
 import { tellEvent } from './events.ts'
+import { type Interceptor } from './exchange.ts'
 import { type ListenOptions, resolvedOptions, type ResolvedOptions } from './options.ts'
 import { type Principal } from './peer.ts'
 import { RequestBudget } from './request-budget.ts'
@@ -30,20 +32,21 @@ export interface BrokerInfo {
 
 /** An open listener. */
 export class KafkaListener implements AsyncDisposable {
-  /** @internal What all brokers share. */
-  readonly cluster: Cluster
   readonly #options: ResolvedOptions
+  readonly #parts: ListenerParts
   readonly #budget: RequestBudget
-  readonly #endpoints: Endpoint[] = []
+  readonly #endpoints = new Map<Endpoint, PortOf>()
   readonly #gates: TlsGate[] = []
   readonly #connections = new Set<Connection>()
+  #cluster: Cluster
   #accepted = 0
   #closing: Promise<void> | undefined
   readonly #stop = (): void => void this.close()
 
   /** @internal Use {@link listen}. */
-  constructor(cluster: Cluster) {
-    this.cluster = cluster
+  constructor(cluster: Cluster, parts: ListenerParts) {
+    this.#cluster = cluster
+    this.#parts = parts
     this.#options = cluster.options
     this.#budget = new RequestBudget(cluster.options.maxBufferedBytes)
   }
@@ -57,7 +60,8 @@ export class KafkaListener implements AsyncDisposable {
       for (let index = 0; index < count; index++) {
         const addresses = new Map<string, BrokerAddress>()
         for (const listener of listeners) {
-          addresses.set(listener.name, { host: listener.advertisedHost, port: await this.#bind(listener, index) })
+          const port = this.#parts.unbound === true ? (listener.port || UNBOUND_PORT) + index : await this.#bind(listener, index)
+          addresses.set(listener.name, { host: listener.advertisedHost, port })
         }
         brokers.push({ nodeId: this.cluster.core.nodeId + index, rack: null, addresses })
       }
@@ -70,22 +74,73 @@ export class KafkaListener implements AsyncDisposable {
   }
 
   /** Binds the port of one broker for one listener, and gives it. */
-  async #bind(listener: ResolvedListener, index: number): Promise<number> {
+  async #bind(listener: ResolvedListener, index: number, again?: number): Promise<number> {
     const { host, port, tls } = listener
     const gate = tls === undefined ? undefined : this.#gate(listener, tls, index)
-    const endpoint = await Endpoint.open(host, port === 0 ? 0 : port + index, (socket) => this.#accept(socket, { listener, index, gate }))
-    this.#endpoints.push(endpoint)
+    const asked = again ?? (port === 0 ? 0 : port + index)
+    const endpoint = await Endpoint.open(host, asked, (socket) => this.#accept(socket, { listener, index, gate }))
+    this.#endpoints.set(endpoint, { listener, index })
     return endpoint.port
   }
 
   #gate(listener: ResolvedListener, tls: ResolvedTls, index: number): TlsGate {
     const gate = new TlsGate({
       tls, clock: this.cluster.clock, timeoutMs: this.#options.requestTimeoutMs,
-      entered: (socket, address, principal) => this.#serve(socket, { listener, broker: this.cluster.brokers[index]!, address, principal }),
+      entered: (socket, address, principal) => this.#serve(socket, { listener, broker: this.cluster.allBrokers[index]!, address, principal }),
       refused: (address, reason) => this.cluster.tell({ type: 'refused', address, reason }),
     })
     this.#gates.push(gate)
     return gate
+  }
+
+  /** @internal What all brokers share. */
+  get cluster(): Cluster {
+    return this.#cluster
+  }
+
+  /**
+   * @internal A broker is there no more: its ports are closed, its connections cut, and others lead and coordinate what it did. Nothing when it is
+   * down.
+   */
+  async stopBroker(nodeId: number): Promise<void> {
+    this.cluster.setDown(nodeId, true)
+    const closing: Promise<void>[] = []
+    for (const [endpoint, { index }] of this.#endpoints) {
+      if (this.cluster.allBrokers[index]!.nodeId !== nodeId) continue
+      this.#endpoints.delete(endpoint)
+      closing.push(endpoint.close())
+    }
+    for (const connection of this.#connections) if (connection.nodeId === nodeId) connection.close('the broker went down')
+    await Promise.all(closing)
+  }
+
+  /** @internal A broker is there again, on the ports that it had. Nothing when it is up. */
+  async startBroker(nodeId: number): Promise<void> {
+    const { cluster } = this
+    if (!cluster.leadership.isDown(nodeId)) return
+    const index = cluster.allBrokers.findIndex((broker) => broker.nodeId === nodeId)
+    for (const listener of this.#parts.unbound === true ? [] : this.#options.listeners) {
+      await this.#bind(listener, index, cluster.allBrokers[index]!.addresses.get(listener.name)!.port)
+    }
+    this.cluster.setDown(nodeId, false)
+  }
+
+  /** @internal Goes on over another log, on the same ports. Connections go on too; what waits in the log before is answered. */
+  replaceLog(log: CommitLog): void {
+    const before = this.#cluster
+    this.#cluster = clusterOf(log, this.#options, this.#parts)
+    this.#cluster.leadership.take(before.leadership)
+    // Fetch sessions are of a broker, and begin anew.
+    this.#cluster.setBrokers(before.allBrokers.map((broker) => ({ ...broker })))
+    for (const connection of this.#connections) {
+      connection.moveTo(this.#cluster, this.#cluster.allBrokers.find(({ nodeId }) => nodeId === connection.nodeId)!)
+    }
+    before.close()
+  }
+
+  /** @internal Closes all connections, and listens on. */
+  dropConnections(reason: string): void {
+    for (const connection of this.#connections) connection.close(reason)
   }
 
   /** What clients call `bootstrap.servers`: the addresses of all brokers, with commas; of the first listener when there are several. */
@@ -109,7 +164,7 @@ export class KafkaListener implements AsyncDisposable {
   /** The brokers with their addresses. */
   get brokers(): readonly BrokerInfo[] {
     const [first] = this.#options.listeners
-    return this.cluster.brokers.map(({ nodeId, addresses }) => {
+    return this.cluster.allBrokers.map(({ nodeId, addresses }) => {
       const listeners = Object.fromEntries([...addresses].map(([name, { host, port }]) => [name, `${host}:${port}`]))
       return { nodeId, ...addresses.get(first!.name)!, listeners }
     })
@@ -126,7 +181,9 @@ export class KafkaListener implements AsyncDisposable {
    * @param broker  its place in `brokers`
    */
   serve(stream: Duplex, broker = 0): void {
-    this.#serve(stream, { listener: this.#options.listeners[0]!, broker: this.cluster.brokers[broker]!, address: '', principal: undefined })
+    const served = this.cluster.allBrokers[broker]
+    if (served === undefined) throw new RangeError(`there is no broker ${broker}: there are ${this.cluster.allBrokers.length}`)
+    this.#serve(stream, { listener: this.#options.listeners[0]!, broker: served, address: '', principal: undefined })
   }
 
   /** Takes no more connections and requests, answers what is under way, and closes. The log stays open. Never throws. */
@@ -141,7 +198,7 @@ export class KafkaListener implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#options.signal?.removeEventListener('abort', this.#stop)
-    const closing = this.#endpoints.map((endpoint) => endpoint.close())
+    const closing = Array.from(this.#endpoints.keys(), (endpoint) => endpoint.close())
     for (const gate of this.#gates) gate.close()
     for (const connection of this.#connections) connection.leave()
     // A peer that does not take its answers is not waited for.
@@ -155,7 +212,7 @@ export class KafkaListener implements AsyncDisposable {
 
   #accept(socket: Socket, { listener, index, gate }: WayIn): void {
     const address = (socket.remoteAddress ?? '').replace(/^::ffff:/, '')
-    const broker = this.cluster.brokers[index]
+    const broker = this.cluster.allBrokers[index]
     // It came while the other ports were bound: it tries again.
     if (broker === undefined) return void socket.destroy()
     const count = this.#gates.reduce((sum, { waiting }) => sum + waiting, this.#connections.size)
@@ -179,6 +236,25 @@ export class KafkaListener implements AsyncDisposable {
     this.cluster.tell({ type: 'connected', connection: id, listener, address })
   }
 }
+
+/** What a listener is made of beside its options: what {@link listen} has no option for. */
+export interface ListenerParts {
+  /** Default: all that there are. */
+  readonly apis?: readonly AnyApi[]
+  readonly interceptor?: Interceptor
+  /** No port is bound: peers come by `serve`, and are told port numbers all the same. */
+  readonly unbound?: boolean
+}
+
+/** Of whom a port is. */
+interface PortOf {
+  readonly listener: ResolvedListener
+  /** Place of the broker in the list. */
+  readonly index: number
+}
+
+/** What clients are told of a broker that has no port. */
+const UNBOUND_PORT = 9092
 
 /** Where a socket came in. */
 interface WayIn {
@@ -213,10 +289,20 @@ const CLOSE_MS = 5000
 export async function listen(log: CommitLog, options?: ListenOptions): Promise<KafkaListener> {
   const given: Partial<CommitLog> | null | undefined = log
   if (given?.core === undefined) throw new TypeError(`listen takes an open log, as CommitLog.open and CommitLog.memory give it, not ${describe(log)}`)
-  const resolved = resolvedOptions(options)
-  const { listeners, authorizer, requestTimeoutMs, onEvent } = resolved
-  const security = new Security(log.core, { listeners, authorizer, stepMs: requestTimeoutMs, tell: (event) => tellEvent(event, onEvent) })
-  const listener = new KafkaListener(new Cluster(log.core, { options: resolved, security, apis }))
+  return openListener(log, options)
+}
+
+/** As {@link listen}, with parts of its own. */
+export async function openListener(log: CommitLog, options?: ListenOptions, parts: ListenerParts = {}): Promise<KafkaListener> {
+  const listener = new KafkaListener(clusterOf(log, resolvedOptions(options), parts), parts)
   await listener.open()
   return listener
+}
+
+function clusterOf({ core }: CommitLog, options: ResolvedOptions, parts: ListenerParts): Cluster {
+  const { listeners, authorizer, requestTimeoutMs, onEvent } = options
+  const security = new Security(core, { listeners, authorizer, stepMs: requestTimeoutMs, tell: (event) => tellEvent(event, onEvent) })
+  const cluster = new Cluster(core, { options, security, apis: parts.apis ?? apis })
+  cluster.interceptor = parts.interceptor
+  return cluster
 }

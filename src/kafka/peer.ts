@@ -2,6 +2,8 @@
  * Who is at the other end of a connection, as handlers see it.
  */
 
+import { type Duplex } from 'node:stream'
+
 /** A name that permissions are given to. */
 export interface Principal {
   /** `User` in all that Kafka has. */
@@ -28,6 +30,8 @@ export interface Peer {
   sessionEndsAt: number
   /** What its ApiVersions request called the client, for what is shown. */
   software: { readonly name: string; readonly version: string } | undefined
+  /** @internal What it is at the other end of. */
+  readonly stream: Duplex
   /** What others remember of it, each under a symbol of its own. */
   readonly notes: Map<symbol, unknown>
   /** Whether nobody is there any more to be answered. One that sends no more may still wait for answers. */

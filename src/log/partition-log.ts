@@ -389,6 +389,26 @@ export class PartitionLog implements RawSource {
   }
 
   /**
+   * Begins a new epoch with the next record, as when another broker comes to lead the partition. Nothing is cut. An epoch that is not newer does
+   * nothing.
+   */
+  async beginEpoch(epoch = this.leaderEpoch + 1): Promise<void> {
+    const writer = this.#writer
+    if (writer === undefined) throw this.#readOnlyError()
+    if (epoch <= this.leaderEpoch) return
+    this.epochs.assign(epoch, writer.beginEpoch(epoch))
+    this.#progressed()
+    const path = this.#env.files.join(this.#options.folder, LEADER_EPOCH_FILE)
+    await writeFileAtomically(this.#env.files, path, encodeLeaderEpochs(this.epochs.entries))
+  }
+
+  /** Writes what a close would, for a copy of files in memory that is taken in the same turn: see the writer's. */
+  settleForCopy(): void {
+    if (this.#writer === undefined) throw this.#readOnlyError()
+    this.#writer.settleForCopy()
+  }
+
+  /**
    * Opens a fenced partition again: what was not acknowledged is cut and a new segment begins, since nothing may be believed of bytes
    * whose sync failed. Rejects, and the partition stays fenced, while the disk still fails.
    */

@@ -357,6 +357,29 @@ export class Writer {
     await env.mark.sync()
   }
 
+  /**
+   * Begins a new epoch with the next record, without a cut: another broker leads from now on, to those who are shown several. Gives the offset that
+   * it begins at.
+   */
+  beginEpoch(epoch: number): number {
+    if (this.#state !== 'open') throw this.#fenceCause ?? this.#closedError()
+    this.#seal()
+    this.#epoch = epoch
+    this.#publishSoon()
+    return this.#nextOffset
+  }
+
+  /** Writes what a close would, for a copy of the files that is taken now: whoever opens it has nothing to recover. Nothing may wait to be written. */
+  settleForCopy(): void {
+    const { segments: { active }, producers, snapshot } = this.#parts
+    if (active.maxTimestamp >= 0) active.timeIndex.maybeAppend(active.maxTimestamp, active.maxTimestampOffset, { seal: true })
+    active.flushIndexes()
+    active.flushTxnIndex()
+    if (producers.used) snapshot(this.#acknowledged)
+    this.#moveSynced(active.baseOffset, active.size, this.#acknowledged)
+    this.#publishOrFence(true)
+  }
+
   /** Within `exclusively`: readers in other processes are told that sealed segments go, or are replaced, or that the start moved. */
   announce(): void {
     this.#generation = nextGeneration(this.#generation)

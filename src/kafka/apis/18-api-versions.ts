@@ -57,8 +57,8 @@ export const apiVersions = defineApi({
 })
 
 /** For a client that asked in a version that is not served: it tries again with one that is. */
-export function unsupportedVersionAnswer(): Encodable<typeof apiVersions.response> {
-  return { errorCode: kafkaErrors.UNSUPPORTED_VERSION, apiKeys: [{ apiKey: API_VERSIONS_KEY, minVersion: FIRST, maxVersion: LAST }] }
+export function unsupportedVersionAnswer(api: AnyApi): Encodable<typeof apiVersions.response> {
+  return { errorCode: kafkaErrors.UNSUPPORTED_VERSION, apiKeys: [advertised(api)] }
 }
 
 function advertised({ key, request, advertisedFrom }: AnyApi): { apiKey: number; minVersion: number; maxVersion: number } {
