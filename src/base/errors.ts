@@ -61,6 +61,9 @@ export const errorTable = {
   LOG_EVENT_INVALID: { retriable: false, meaning: 'the schema of its type refuses the event, or its type cannot be stored' },
   LOG_EVENT_ID_TAKEN: { retriable: false, meaning: 'the ids of the append were used before, for other events or not for all of them' },
   LOG_CAST_FAILED: { retriable: false, meaning: 'an event of an older or newer version cannot be brought to the wanted one' },
+  LOG_KEY_MISSING: { retriable: false, meaning: 'the subject has no key to encrypt its data with' },
+  LOG_PROJECTION_FAILED: { retriable: false, meaning: 'a projection or reactor stopped at an event that it could not handle' },
+  LOG_CHECKPOINT_AHEAD: { retriable: false, meaning: 'a checkpoint is of events that the store does not have' },
   LOG_TOPIC_OF_EVENTS: { retriable: false, meaning: 'the topic belongs to an event store: events are appended through it' },
   // Batches and files
   LOG_BATCH_CORRUPT: { retriable: false, meaning: 'the bytes are not a whole, undamaged record batch' },
@@ -71,6 +74,9 @@ export const errorTable = {
   // The wire
   LOG_PROTOCOL_ERROR: { retriable: false, meaning: 'a peer sent bytes that are no request of the Kafka protocol' },
   LOG_PORT_IN_USE: { retriable: true, meaning: 'another process listens on the port' },
+  // Tests
+  LOG_WAIT_TIMED_OUT: { retriable: true, meaning: 'what a test waited for did not come in time' },
+  LOG_FAULT_UNFIRED: { retriable: false, meaning: 'faults that a test asked for never happened' },
   // The system
   LOG_IO: { retriable: false, meaning: 'the system failed to read or write; the cause says how' },
 } as const satisfies Record<string, { retriable: boolean; meaning: string }>

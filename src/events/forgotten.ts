@@ -1,0 +1,24 @@
+/*
+ * How data reads whose key was destroyed: not as an error, and not as data, but as forgotten. What was kept in the clear is still there.
+ */
+
+/** What marks data as forgotten; the value is the subject whose key is gone. Shared by all copies of the package. */
+const FORGOTTEN = Symbol.for('commitlog.forgotten')
+
+/** Data, or the part of it that is left, of a subject that was forgotten. */
+export type Forgotten<Data> = Partial<Data> & { readonly [FORGOTTEN]: string }
+
+/** Whether data was forgotten: its key is gone, and only what was never encrypted is left. */
+export function isForgotten<Data>(data: Data): data is Data & Forgotten<Data> {
+  return typeof data === 'object' && data !== null && FORGOTTEN in data
+}
+
+/** The subject of which data was forgotten; undefined when it was not. */
+export function forgottenSubject(data: unknown): string | undefined {
+  return isForgotten(data) ? (data as Forgotten<unknown>)[FORGOTTEN] : undefined
+}
+
+/** @internal What is left, marked: the mark is not seen by JSON, spreads or comparisons of fields. */
+export function markForgotten<Data extends object>(left: Data, subject: string): Data {
+  return Object.defineProperty(left, FORGOTTEN, { value: subject, enumerable: false })
+}

@@ -1,0 +1,141 @@
+/*
+ * The keys of crypto-shredding: one for each subject, such as a person, made once and destroyed when the subject is to be forgotten. Here are
+ * a store in a compacted topic and one in memory; any other needs `get` only. Keys must not lie in the backups of what they encrypt: a log of
+ * their own is the place for them.
+ */
+import { LogError } from '../base/errors.ts'
+import { describe } from '../base/options.ts'
+import { type CommitLog } from '../topics/commit-log.ts'
+import { bytes, string } from '../topics/codecs.ts'
+import { defineTopic } from '../topics/define-topic.ts'
+import { type Topic } from '../topics/topic.ts'
+
+/** A key of a subject. */
+export interface SubjectKey {
+  /** Tells keys of a subject apart, should it get another one after it was forgotten. 16 hex digits. */
+  readonly id: string
+  /** 32 bytes, for AES-256. */
+  readonly key: Uint8Array
+}
+
+/** Where keys are found. Must answer at once: what keeps keys elsewhere loads them before. */
+export interface KeyStore {
+  /** Undefined for a subject that has none, or none any more. */
+  get(subject: string): SubjectKey | undefined
+}
+
+/** Keys that can be made and destroyed. */
+export interface SubjectKeys extends KeyStore {
+  /** Gives the subject a key, unless it has one. The key is durable when it resolves: only then may something be encrypted with it. */
+  create(subject: string): Promise<SubjectKey>
+  /** Destroys the key of a subject: what was encrypted with it reads as forgotten from now on. False when it had none. */
+  forget(subject: string): Promise<boolean>
+  /** Everyone who has a key. */
+  subjects(): string[]
+  close(): Promise<void>
+}
+
+const ID_SIZE = 8
+const KEY_SIZE = 32
+
+/** Keys in memory, for tests. */
+export function memoryKeys(): SubjectKeys {
+  const keys = new Map<string, SubjectKey>()
+  return {
+    get: (subject) => keys.get(subject),
+    subjects: () => [...keys.keys()],
+    create: async (subject) => {
+      checkSubject(subject)
+      const key = keys.get(subject) ?? freshKey()
+      keys.set(subject, key)
+      return key
+    },
+    forget: async (subject) => keys.delete(subject),
+    close: async () => {},
+  }
+}
+
+/**
+ * Keys in a compacted topic of a log, which should be another log than that of the events. All of them are in memory while it is open.
+ *
+ * Who is forgotten is so when `forget` resolves: the key's last record is a tombstone, and its bytes are compacted away.
+ */
+export async function logKeys(log: CommitLog, topic = 'subject-keys'): Promise<SubjectKeys> {
+  const opened = await log.topic(defineTopic(topic, {
+    partitions: 1, key: string, value: bytes, cleanupPolicy: 'compact', deleteRetentionMs: 0, durability: 'sync',
+  }))
+  return new LogKeys(opened)
+}
+
+class LogKeys implements SubjectKeys {
+  readonly #topic: Topic<string, Uint8Array>
+  readonly #keys = new Map<string, SubjectKey>()
+  #changes: Promise<unknown> = Promise.resolve()
+
+  constructor(topic: Topic<string, Uint8Array>) {
+    this.#topic = topic
+    for (const { key, value } of topic.partition(0).read()) {
+      if (key === null) continue
+      if (value === null) this.#keys.delete(key)
+      else this.#keys.set(key, keyOf(value, key))
+    }
+  }
+
+  get(subject: string): SubjectKey | undefined {
+    return this.#keys.get(subject)
+  }
+
+  subjects(): string[] {
+    return [...this.#keys.keys()]
+  }
+
+  create(subject: string): Promise<SubjectKey> {
+    checkSubject(subject)
+    return this.#inTurn(async () => {
+      const known = this.#keys.get(subject)
+      if (known !== undefined) return known
+      const fresh = freshKey()
+      await this.#topic.send({ key: subject, value: Buffer.concat([Buffer.from(fresh.id, 'hex'), fresh.key]) })
+      this.#keys.set(subject, fresh)
+      return fresh
+    })
+  }
+
+  forget(subject: string): Promise<boolean> {
+    checkSubject(subject)
+    return this.#inTurn(async () => {
+      if (!this.#keys.has(subject)) return false
+      await this.#topic.send({ key: subject, value: null })
+      this.#keys.delete(subject)
+      await this.#topic.compactNow()
+      return true
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#changes
+    await this.#topic.close()
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#changes.then(work)
+    this.#changes = done.catch(() => {})
+    return done
+  }
+}
+
+function freshKey(): SubjectKey {
+  const { randomBytes } = process.getBuiltinModule('node:crypto')
+  return { id: randomBytes(ID_SIZE).toString('hex'), key: randomBytes(KEY_SIZE) }
+}
+
+function keyOf(stored: Uint8Array, subject: string): SubjectKey {
+  if (stored.length !== ID_SIZE + KEY_SIZE) {
+    throw new LogError('LOG_DECODE_FAILED', `the key of subject ${JSON.stringify(subject)} has ${stored.length} bytes`, { subject })
+  }
+  return { id: Buffer.from(stored.subarray(0, ID_SIZE)).toString('hex'), key: stored.subarray(ID_SIZE) }
+}
+
+function checkSubject(subject: unknown): void {
+  if (typeof subject !== 'string' || subject === '') throw new TypeError(`a subject is a name, not ${describe(subject)}`)
+}
