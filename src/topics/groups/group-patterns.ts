@@ -14,6 +14,8 @@ export class GroupPatterns {
   readonly #groupId: string
   readonly #resolved = new Map<string, ResolvedPattern>()
   readonly #compiled = new Map<string, TopicPattern>()
+  /** The names that were looked at when a pattern was resolved last: those need not be matched again. */
+  readonly #looked = new Map<string, ReadonlySet<string>>()
 
   constructor(groupId: string) {
     this.#groupId = groupId
@@ -42,12 +44,13 @@ export class GroupPatterns {
    */
   resolve(used: ReadonlySet<string>, names: readonly string[], all: boolean, now: number, records: OffsetsLogRecord[]): boolean {
     this.keep(used, records)
+    const looked = new Set(names)
     let moved = false
     for (const source of used) {
       const known = this.#resolved.get(source)
       if (known !== undefined && !all) continue
-      const pattern = this.#pattern(source)
-      const topics = names.filter((name) => pattern.matches(name)).sort()
+      const topics = this.#matching(source, names, known).sort()
+      this.#looked.set(source, looked)
       if (known !== undefined && sameNames(known.topics, topics)) continue
       const resolved = { topics, timestamp: now }
       this.#resolved.set(source, resolved)
@@ -57,18 +60,28 @@ export class GroupPatterns {
     return moved
   }
 
+  #matching(source: string, names: readonly string[], known: ResolvedPattern | undefined): string[] {
+    const pattern = this.#pattern(source)
+    const looked = this.#looked.get(source)
+    if (known === undefined || looked === undefined) return names.filter((name) => pattern.matches(name))
+    const matched = new Set(known.topics)
+    return names.filter((name) => (looked.has(name) ? matched.has(name) : pattern.matches(name)))
+  }
+
   /** Forgets those that nobody subscribes by any more. */
   keep(used: ReadonlySet<string>, records: OffsetsLogRecord[]): void {
     for (const source of [...this.#compiled.keys()]) if (!used.has(source)) this.#compiled.delete(source)
     for (const source of [...this.#resolved.keys()]) {
       if (used.has(source)) continue
       this.#resolved.delete(source)
+      this.#looked.delete(source)
       records.push(patternTombstone(this.#groupId, source))
     }
   }
 
   /** What a record says that a pattern stands for; null when it is gone. */
   replay(source: string, resolved: ResolvedPattern | null): void {
+    this.#looked.delete(source)
     if (resolved === null) this.#resolved.delete(source)
     else this.#resolved.set(source, { topics: [...resolved.topics].sort(), timestamp: resolved.timestamp })
   }

@@ -89,3 +89,21 @@ test('a pattern that makes others try for ever is done at once, and bytes of any
     }
   }), { numRuns: 5000 })
 })
+
+test('a pattern of very many states costs little for a name like those that it saw', () => {
+  const pattern = topicPattern('.*'.repeat(240))
+  const names = Array.from({ length: 1000 }, (_, index) => `name-${index}`.padEnd(218, 'abcdefgh'))
+  const began = performance.now()
+  expect(names.every((name) => pattern.matches(name))).toBe(true)
+  // State by state each takes some ms.
+  expect(performance.now() - began).toBeLessThan(500)
+})
+
+test('a machine that forgets its nodes goes on rightly', () => {
+  // Which of the last characters were an a: more sets of states than are kept.
+  const source = '[ab]*a[ab]{12}(?:\\b|_)[.-]?'
+  const [ours, theirs] = [topicPattern(source), new RegExp(`^(?:${source})$`)]
+  const name = fc.string({ unit: fc.constantFrom('a', 'b', 'b', 'a', 'a', '.', '-', '_'), minLength: 13, maxLength: 60 })
+  const plain = fc.string({ unit: fc.constantFrom('a', 'b'), minLength: 13, maxLength: 249 })
+  fc.assert(fc.property(fc.oneof(name, plain), (one) => { expect([one, ours.matches(one)]).toEqual([one, theirs.test(one)]) }), { numRuns: 2000 })
+})
