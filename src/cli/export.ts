@@ -12,6 +12,7 @@ import { LineFile } from './export-file.ts'
 import { formLine, type LineRecord, parseFormLine, type RecordForm, recordForms } from './record-forms.ts'
 import { chosenPartitions, chosenTopics, openPlain, plainRecord, type PlainTopic, unknownPartition, withLog } from './records.ts'
 import { count, counted, jsonLine, size } from './text.ts'
+import { sourceField } from './topic-source.ts'
 
 /** The subcommand. */
 export const exportRecords: Command = {
@@ -29,6 +30,7 @@ export const exportRecords: Command = {
     uncommitted: { help: 'also records of transactions that were aborted or are open' },
   },
   notes: [
+    'The first line of a topic says for import, in a field "source", which log and topic it is of, with partitions, codecs and settings.',
     'kcat\'s form has keys, values and header values as text: a record with other bytes ends the export. Only the form of dump says which',
     'records are uncommitted. With --output a line on stdout says how many records were written.',
   ],
@@ -53,6 +55,8 @@ type PlainPartition = Partition<Uint8Array, Uint8Array>
 /** A partition to export, and the offsets of it. */
 interface Part {
   readonly topic: PlainTopic
+  /** What the first line of the topic says of it. */
+  readonly source: object
   readonly partition: PlainPartition
   from: number
   readonly to: number
@@ -80,7 +84,8 @@ async function exported(call: Call, log: CommitLog): Promise<Part[]> {
   const parts: Part[] = []
   for (const info of await chosenTopics(log, name, true)) {
     const topic = await openPlain(log, info)
-    for (const partition of chosenPartitions(topic, number)) parts.push({ topic, partition, ...within(call, partition) })
+    const source = sourceField(log, info)
+    for (const partition of chosenPartitions(topic, number)) parts.push({ topic, source, partition, ...within(call, partition) })
     if (name !== undefined && parts.length === 0 && number !== undefined) throw missing(log.folder, number, info)
   }
   if (parts.length === 0 && number !== undefined) throw unknownPartition(log.folder, number)
@@ -104,6 +109,8 @@ class Export {
   readonly #file: LineFile | undefined
   readonly #form: RecordForm
   readonly #started = performance.now()
+  /** The topic that the last line is of. */
+  #topic: string | undefined
   #records = 0
   #done = 0
   #total = 0
@@ -113,6 +120,7 @@ class Export {
     this.#form = call.oneOf('format', recordForms) ?? 'dump'
     this.#file = file
     this.#parts = file?.last === undefined ? parts : behind(parts, file.last, file.path, this.#form)
+    if (file?.last !== undefined) this.#topic = this.#parts[0]?.topic.name
   }
 
   async run(): Promise<number> {
@@ -137,7 +145,7 @@ class Export {
       for await (const records of batchesOf(part, from, all ? 'read_uncommitted' : 'read_committed', signal)) {
         for (const record of records) {
           if (record.offset >= part.to) return
-          await this.#print(record, committed === undefined || (await committed.has(record.offset)))
+          await this.#print(part, record, committed === undefined || (await committed.has(record.offset)))
         }
         this.#done = before + records.at(-1)!.offset + 1 - from
         const [done, total] = [this.#done, this.#total]
@@ -151,8 +159,9 @@ class Export {
     }
   }
 
-  async #print(record: LogRecord<Uint8Array, Uint8Array>, committed: boolean): Promise<void> {
-    const line = formLine(this.#form, plainRecord(record), committed)
+  async #print({ topic, source }: Part, record: LogRecord<Uint8Array, Uint8Array>, committed: boolean): Promise<void> {
+    const line = formLine(this.#form, plainRecord(record), committed, this.#topic === topic.name ? undefined : source)
+    this.#topic = topic.name
     this.#records++
     const wait = this.#file === undefined ? this.#call.screen.print(line) : this.#file.print(line)
     if (wait !== undefined) await wait

@@ -8,12 +8,21 @@ import { checkTopicName } from '../format/names.ts'
 import { bytes as bytesCodec } from '../topics/codecs.ts'
 import { type CommitLog, type TopicInfo } from '../topics/commit-log.ts'
 import { MAX_PARTITIONS } from '../topics/define-topic.ts'
+import { type GroupCoordinator } from '../topics/groups/coordinator.ts'
 import { isInternalTopic } from '../topics/internal-topics.ts'
+import { kafkaSettingName, settingText } from '../topics/kafka-settings.ts'
+import { type TopicSettings } from '../topics/settings.ts'
+import { type GroupOffset } from '../topics/transactions/transaction.ts'
 import { type Call, InputError } from './command.ts'
+import { ImportProgress } from './import-progress.ts'
 import { lineChunks } from './lines.ts'
 import { type LineRecord, parseFormLine } from './record-forms.ts'
 import { openPlain, type PlainTopic } from './records.ts'
 import { count, counted, jsonLine, size } from './text.ts'
+import { type TopicSource } from './topic-source.ts'
+
+/** Keeps how far an import of lines is that do not say which log they are of. */
+const GROUP = `commitlog-import`
 
 /** Records and bytes of keys and values that are committed together. */
 const RECORDS_TOGETHER = 8192
@@ -24,12 +33,14 @@ export interface ImportLinesOptions {
   readonly lines: Readable
   /** How many bytes there will be; 0 when nobody knows. */
   readonly bytes: number
-  /** Keeps how far the import is. */
-  readonly group: string
+  /** The group that keeps how far the import is. Undefined: one for each log that lines are of. */
+  readonly group: string | undefined
   /** Partitions of topics that are new. */
   readonly partitions: number | undefined
   /** The topic that all records get into. */
   readonly topic: string | undefined
+  /** Whether topics that are new get the settings of those that the lines are of. */
+  readonly settings: boolean
 }
 
 /** A record that waits for its transaction. */
@@ -37,16 +48,9 @@ interface Waiting {
   readonly line: number
   readonly topic: string
   readonly record: LineRecord
-}
-
-/** How far a partition of the source is. */
-interface Progress {
-  readonly topic: string
-  readonly partition: number
-  /** Records below it were stored by a run before. */
-  readonly before: number
-  /** The last offset seen in a line. */
-  last: number
+  /** What its lines say of the topic that it is of. */
+  readonly source: TopicSource | undefined
+  readonly progress: ImportProgress
 }
 
 /** One run. */
@@ -54,17 +58,20 @@ export class ImportLines {
   readonly #call: Call
   readonly #log: CommitLog
   readonly #options: ImportLinesOptions
-  readonly #progress = new Map<string, Progress>()
+  /** By group. */
+  readonly #progress = new Map<string, ImportProgress>()
+  /** By topic, of the lines that came last. */
+  readonly #sources = new Map<string, TopicSource>()
   readonly #known = new Map<string, TopicInfo>()
   readonly #topics = new Map<string, PlainTopic>()
   readonly #started = performance.now()
+  #groups!: GroupCoordinator
   #source: string | undefined
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #line = 0
   #bytes = 0
   #stored = 0
-  #there = 0
   #uncommitted = 0
 
   constructor(call: Call, log: CommitLog, options: ImportLinesOptions) {
@@ -88,16 +95,23 @@ export class ImportLines {
     if (failure === undefined || this.#call.json) await this.#report()
     if (failure !== undefined) throw stoppedBy(failure, this.#stored)
     terminal.signal.throwIfAborted()
+    this.#checkKnown()
     return 0
+  }
+
+  /** Who passes over what it cannot tell from other records does not say that all is well. */
+  #checkKnown(): void {
+    for (const { group, counts: { unknown } } of this.#progress.values()) {
+      if (unknown === 0) continue
+      throw new InputError(`${counted(unknown, 'line')} passed over since the group ${group} is behind ${unknown === 1 ? 'it' : 'them'}: ` +
+        'nothing tells whether these are the records that were imported. Lines of another log need a progress of their own: --id NAME')
+    }
   }
 
   /** What runs before have stored. */
   async #load(): Promise<void> {
     for (const info of await this.#log.topics()) this.#known.set(info.name, info)
-    const groups = await this.#log.core.groups()
-    for (const { topic, partition, offset } of groups.fetchOffsets(this.#options.group)) {
-      this.#progress.set(`${topic}-${partition}`, { topic, partition, before: offset, last: -1 })
-    }
+    this.#groups = await this.#log.core.groups()
   }
 
   async #read(): Promise<void> {
@@ -126,10 +140,14 @@ export class ImportLines {
     try {
       const record = parseFormLine(bytes)
       const topic = this.#targetOf(record)
-      if (this.#isThere(record)) this.#there++
-      else if (!record.committed && !this.#call.flag('uncommitted')) this.#uncommitted++
+      if (record.source !== undefined) this.#sources.set(record.topic, record.source)
+      const source = this.#sources.get(record.topic)
+      const progress = this.#progressOf(source)
+      const there = progress.has(record, source)
+      if (!record.committed && !this.#call.flag('uncommitted')) this.#uncommitted++
+      else if (there) progress.passed(record)
       else {
-        this.#waiting.push({ line: this.#line, topic, record })
+        this.#waiting.push({ line: this.#line, topic, record, source, progress })
         this.#waitingBytes += (record.key?.length ?? 0) + (record.value?.length ?? 0)
       }
     } catch (error) {
@@ -149,14 +167,12 @@ export class ImportLines {
     return renamed
   }
 
-  /** Whether a run before stored it. Offsets of a partition rise, else nobody could tell. */
-  #isThere({ topic, partition, offset }: LineRecord): boolean {
-    const name = `${topic}-${partition}`
-    let progress = this.#progress.get(name)
-    if (progress === undefined) this.#progress.set(name, (progress = { topic, partition, before: 0, last: -1 }))
-    if (offset <= progress.last) throw new InputError(`offset ${offset} of ${name} behind ${progress.last}: offsets of a partition rise`)
-    progress.last = offset
-    return offset < progress.before
+  /** Lines of different logs have nothing to do with each other, and so each log has a group. */
+  #progressOf(source: TopicSource | undefined): ImportProgress {
+    const group = this.#options.group ?? (source === undefined ? GROUP : `${GROUP}-${source.log}`)
+    let progress = this.#progress.get(group)
+    if (progress === undefined) this.#progress.set(group, (progress = new ImportProgress(this.#groups, group)))
+    return progress
   }
 
   /** Stores what waits, in one transaction with how far it is. */
@@ -182,16 +198,14 @@ export class ImportLines {
   async #commit(list: readonly Waiting[]): Promise<{ readonly waiting: Waiting; readonly error: unknown } | undefined> {
     const transaction = await this.#log.beginTransaction({ timeoutMs: Infinity })
     try {
-      const ends = new Map<string, { topic: string; partition: number; offset: number }>()
       const sends: Promise<unknown>[] = []
-      for (const { topic, record: { topic: source, partition, offset, timestamp, key, value, headers } } of list) {
+      for (const { topic, record: { partition, timestamp, key, value, headers } } of list) {
         sends.push(transaction.send(this.#topics.get(topic)!, { key, value, headers, partition, timestamp }))
-        ends.set(`${source}-${partition}`, { topic: source, partition, offset: offset + 1 })
       }
       const sent = await Promise.allSettled(sends)
       const bad = sent.findIndex(({ status }) => status === 'rejected')
       if (bad >= 0) return { waiting: list[bad]!, error: (sent[bad] as PromiseRejectedResult).reason }
-      await transaction.commitOffsets(this.#options.group, [...ends.values()])
+      for (const [group, offsets] of offsetsAfter(list)) await transaction.commitOffsets(group, offsets)
       await transaction.commit()
       this.#stored += list.length
       return undefined
@@ -202,32 +216,80 @@ export class ImportLines {
 
   /** Opens the topics of some records with as many partitions as these need. */
   async #openTopics(waiting: readonly Waiting[]): Promise<void> {
-    const needed = new Map<string, number>()
-    for (const { topic, record: { partition } } of waiting) needed.set(topic, Math.max(needed.get(topic) ?? 0, partition + 1))
-    for (const [name, partitions] of needed) {
-      const topic = this.#topics.get(name) ?? (await this.#open(name, partitions))
+    const needed = new Map<string, { partitions: number; source: TopicSource | undefined; line: number }>()
+    for (const { topic, record: { partition }, source, line } of waiting) {
+      const need = needed.get(topic)
+      if (need === undefined) needed.set(topic, { partitions: partition + 1, source, line })
+      else need.partitions = Math.max(need.partitions, partition + 1)
+    }
+    for (const [name, { partitions, source, line }] of needed) {
+      const topic = this.#topics.get(name) ?? (await this.#open(name, partitions, source, line))
       this.#topics.set(name, topic)
       if (topic.partitionCount < partitions) await topic.addPartitions(partitions - topic.partitionCount)
     }
   }
 
-  #open(name: string, partitions: number): Promise<PlainTopic> {
+  async #open(name: string, partitions: number, source: TopicSource | undefined, line: number): Promise<PlainTopic> {
     const known = this.#known.get(name)
-    if (known !== undefined) return openPlain(this.#log, known)
-    return this.#log.topic<Uint8Array, Uint8Array>(name, {
-      key: bytesCodec, value: bytesCodec, partitions: this.#options.partitions ?? partitions,
+    if (known !== undefined) {
+      checkCodecs(known, source, line)
+      return openPlain(this.#log, known)
+    }
+    const settings = this.#options.settings ? (source?.settings ?? {}) : {}
+    this.#tellDeletion(name, settings)
+    // Codecs that nobody names are left open, as those of topics that Kafka clients make: who opens the topic next names them.
+    return this.#log.plainTopic(name, {
+      key: source?.key, value: source?.value, settings, partitions: this.#options.partitions ?? Math.max(source?.partitions ?? 1, partitions),
     })
+  }
+
+  /** A topic that deletes does so with what is imported, too. */
+  #tellDeletion(name: string, settings: TopicSettings): void {
+    const limits = (['retentionMs', 'retentionBytes'] as const).filter((limit) => (settings[limit] ?? Infinity) !== Infinity)
+    if (limits.length === 0 || settings.cleanupPolicy === 'compact') return
+    const said = limits.map((limit) => `${kafkaSettingName(limit)}=${settingText(settings[limit]!)}`).join(' and ')
+    this.#call.screen.say(`topic "${name}" has ${said}, as where its records come from: those that are past it are deleted here, too`)
   }
 
   async #report(): Promise<void> {
     const { screen, json } = this.#call
-    const [records, there, uncommitted] = [this.#stored, this.#there, this.#uncommitted]
+    const [records, uncommitted] = [this.#stored, this.#uncommitted]
+    const counts = [...this.#progress.values()].map((progress) => progress.counts)
+    const [there, passedOver] = [counts.reduce((sum, one) => sum + one.there, 0), counts.reduce((sum, one) => sum + one.unknown, 0)]
     const ms = Math.round(performance.now() - this.#started)
-    if (json) return void (await screen.print(jsonLine({ records, there, uncommitted, topics: [...this.#topics.keys()].sort(), ms })))
+    if (json) return void (await screen.print(jsonLine({ records, there, passedOver, uncommitted, topics: [...this.#topics.keys()].sort(), ms })))
     const parts = [`${counted(records, 'record')} stored`]
     if (there > 0) parts.push(`${count(there)} ${there === 1 ? 'was' : 'were'} there already`)
+    if (passedOver > 0) parts.push(`${count(passedOver)} passed over`)
     if (uncommitted > 0) parts.push(`${count(uncommitted)} that ${uncommitted === 1 ? 'is' : 'are'} not committed left out`)
     await screen.print(parts.join(', '))
+  }
+}
+
+/** What is to be committed with some records, by group: for each partition what its last record says. */
+function offsetsAfter(list: readonly Waiting[]): Map<string, GroupOffset[]> {
+  const last = new Map<string, Waiting>()
+  const groups = new Map<string, GroupOffset[]>()
+  for (const waiting of list) {
+    const { progress, record } = waiting
+    progress.begins(record)
+    last.set(`${record.topic}-${record.partition} ${progress.group}`, waiting)
+  }
+  for (const { progress, record, source } of last.values()) {
+    const offsets = groups.get(progress.group) ?? []
+    groups.set(progress.group, offsets)
+    offsets.push(progress.after(record, source))
+  }
+  return groups
+}
+
+/** What one codec wrote another cannot read. Bytes are whatever somebody takes them for. */
+function checkCodecs(known: TopicInfo, source: TopicSource | undefined, line: number): void {
+  for (const part of ['key', 'value'] as const) {
+    const [has, comes] = [known[part], source?.[part]]
+    if (has === undefined || comes === undefined || has === comes || [has, comes].includes(bytesCodec.name)) continue
+    const message = `line ${line}: the ${part}s of topic "${known.name}" are written by the codec "${has}", those of the lines by "${comes}"`
+    throw new LogError('LOG_TOPIC_MISMATCH', message, { topic: known.name, codec: has, given: comes, part })
   }
 }
 

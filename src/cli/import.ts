@@ -10,11 +10,9 @@ import { type Call, type Command, UsageError } from './command.ts'
 import { importFolder } from './import-folder.ts'
 import { ImportLines } from './import-lines.ts'
 
-/** The group that keeps how far an import has come, unless another is named. */
-const GROUP = `commitlog-import`
 const READ_BYTES = 256 * 1024
 
-const lineOptions = ['topic', 'partitions', 'id', 'uncommitted', 'wait'] as const
+const lineOptions = ['topic', 'partitions', 'id', 'no-settings', 'uncommitted', 'wait'] as const
 
 /** The subcommand. */
 export const importRecords: Command = {
@@ -24,14 +22,15 @@ export const importRecords: Command = {
   options: {
     topic: { value: 'NAME', help: 'the topic that the records get into: lines of one topic only' },
     partitions: { value: 'N', help: 'partitions of topics that are new; lines of others are a mistake' },
-    id: { value: 'NAME', help: `the group that keeps how far the import is, by default ${GROUP}` },
+    id: { value: 'NAME', help: 'the group that keeps how far the import is; by default one for each log that lines are of' },
+    'no-settings': { help: 'make topics that are new with default settings' },
     uncommitted: { help: 'also records that the lines say are not committed' },
     wait: { value: 'SECONDS', help: 'how long to wait while another process holds the folder' },
   },
   notes: [
     'Lines are JSON as export writes them, in either form; "-" reads stdin. Records keep partition, time, key, value and headers.',
-    'Topics that are missing are made, with keys and values as bytes. How far it is is committed with the records, by the offsets in',
-    'the lines: an import that was interrupted is run again, and stores nothing twice.',
+    'Topics that are missing are made with the partitions, codecs and settings that an export tells. How far it is is committed with',
+    'the records, by the offsets in the lines: an import that was interrupted is run again, and stores nothing twice.',
     'The folder of a Kafka broker, which must not run, is copied to a new folder, with the settings of its topics.',
   ],
   async run(call) {
@@ -47,13 +46,15 @@ export const importRecords: Command = {
 
 async function importLines(call: Call, path: string, bytes: number): Promise<number> {
   const partitions = call.number('partitions', 1)
-  const group = call.text('id') ?? GROUP
+  const group = call.text('id')
   if (group === '') throw new UsageError('--id is empty')
   const { signal, stdin } = call.terminal
   const log = await CommitLog.open(call.argument('folder'), { waitMs: (call.number('wait') ?? 0) * 1000, signal })
   try {
     const lines: Readable = path === '-' ? stdin : createReadStream(path, { highWaterMark: READ_BYTES })
-    return await new ImportLines(call, log, { lines, bytes, group, partitions, topic: call.text('topic') }).run()
+    return await new ImportLines(call, log, {
+      lines, bytes, group, partitions, topic: call.text('topic'), settings: !call.flag('no-settings'),
+    }).run()
   } finally {
     await log.close()
   }

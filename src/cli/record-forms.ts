@@ -6,6 +6,7 @@ import { isUtf8 } from 'node:buffer'
 import { type RecordHeader } from '../format/record.ts'
 import { InputError } from './command.ts'
 import { type PlainRecord, recordJson } from './text.ts'
+import { parseSource, type TopicSource } from './topic-source.ts'
 
 /** Names of the forms. */
 export const recordForms = ['dump', 'kcat'] as const
@@ -26,15 +27,19 @@ export interface LineRecord {
   readonly headers: readonly RecordHeader[]
   /** False when a reader of committed records does not get it. */
   readonly committed: boolean
+  /** What the line says of its topic; the first one of a topic does, in an export. */
+  readonly source: TopicSource | undefined
 }
 
 /**
  * The line of a record.
  *
+ * @param source  what it is to say of its topic: see topic-source.ts
  * @throws InputError when its form has no way to say it: kcat's has none for bytes that are not text
  */
-export function formLine(form: RecordForm, record: PlainRecord, committed: boolean): string {
-  return form === 'dump' ? recordJson(record, committed) : kcatJson(record)
+export function formLine(form: RecordForm, record: PlainRecord, committed: boolean, source?: object): string {
+  const line = form === 'dump' ? recordJson(record, committed) : kcatJson(record)
+  return source === undefined ? line : `${line.slice(0, -1)},"source":${JSON.stringify(source)}}`
 }
 
 /**
@@ -45,7 +50,8 @@ export function formLine(form: RecordForm, record: PlainRecord, committed: boole
 export function parseFormLine(line: Buffer): LineRecord {
   if (!isUtf8(line)) throw new InputError('not text in UTF-8')
   const fields = parseObject(line.toString())
-  return 'payload' in fields ? parseKcat(fields) : parseDump(fields)
+  const source = fields['source'] === undefined ? undefined : parseSource(fields['source'])
+  return { ...('payload' in fields ? parseKcat(fields) : parseDump(fields)), source }
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -78,7 +84,7 @@ function parseObject(line: string): Fields {
   throw new InputError('not an object')
 }
 
-function parseDump(fields: Fields): LineRecord {
+function parseDump(fields: Fields): Omit<LineRecord, 'source'> {
   const { timestamp, key, value, headers = [], readCommitted = true } = fields
   if (!('value' in fields)) throw new InputError('neither "value", as dump --json has it, nor "payload", as kcat has it')
   if (typeof readCommitted !== 'boolean') throw new InputError(`readCommitted is true or false, not ${said(readCommitted)}`)
@@ -94,7 +100,7 @@ function parseDump(fields: Fields): LineRecord {
 }
 
 /** Headers are names and values in turn, or an object of names with an array of values for each, as kcat's `-X` option makes them. */
-function parseKcat(fields: Fields): LineRecord {
+function parseKcat(fields: Fields): Omit<LineRecord, 'source'> {
   const { tstype, ts, headers = [], key = null, payload } = fields
   const known = tstype === undefined || tstype === 'unknown' ? -1 : whole(ts, 'ts', -1)
   return {

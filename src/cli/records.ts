@@ -1,9 +1,7 @@
 /*
  * Records of an open log as they are stored, whatever codecs the topic has: for commands that show or copy them.
  */
-import { type Codec } from '../base/codec.ts'
 import { type LogRecord } from '../log/record.ts'
-import { bytes } from '../topics/codecs.ts'
 import { CommitLog, type TopicInfo } from '../topics/commit-log.ts'
 import { type Partition } from '../topics/partition.ts'
 import { type Topic } from '../topics/topic.ts'
@@ -41,9 +39,9 @@ export async function chosenTopics(log: CommitLog, name: string | undefined, use
   return found
 }
 
-/** Opens a topic for reading as bytes. */
-export function openPlain(log: CommitLog, { name, key, value }: TopicInfo): Promise<PlainTopic> {
-  return log.topic<Uint8Array, Uint8Array>(name, { create: false, key: plain(key), value: plain(value) })
+/** Opens a topic whose keys and values are taken as bytes. Codecs that it has not are not named. */
+export function openPlain(log: CommitLog, { name }: TopicInfo): Promise<PlainTopic> {
+  return log.plainTopic(name)
 }
 
 /** The partitions of a topic: all, or the one of a number. Topics may have fewer partitions than another. */
@@ -68,9 +66,4 @@ export function unknownPartition(folder: string, partition: number, topic?: { re
   if (topic === undefined) return new UsageError(`there is no partition ${partition} in ${folder}`)
   const { name, count } = topic
   return new UsageError(`there is no partition ${partition} of topic "${name}" in ${folder}: it has ${counted(count, 'partition')}, numbered from 0`)
-}
-
-/** Bytes under the name of the codec that the topic has. */
-function plain(name: string | undefined): Codec<Uint8Array> {
-  return { ...bytes, name: name ?? bytes.name }
 }

@@ -15,6 +15,7 @@ import { MemoryFileSystem } from '../files/memory.ts'
 import { checkTopicName } from '../format/names.ts'
 import { uuidText } from '../format/uuid.ts'
 import { type LogConfig } from '../log/config.ts'
+import { type RecordCodecs } from '../log/record-input.ts'
 import { type TopicEntry } from './catalog.ts'
 import { checkCompactOptions, compactAllNow, type CompactOptions, type CompactReport } from './cleaning.ts'
 import { builtInCodec, bytes, msgpack, string } from './codecs.ts'
@@ -34,7 +35,7 @@ import { type CoreOptions, LogCore, type TopicRequest } from './log-core.ts'
 import { type LogShare, openShared } from './open-logs.ts'
 import { type PartitionStats, partitionStats } from './partition.ts'
 import { checkedSettings, settingNames, type TopicSettings } from './settings.ts'
-import { presentLogs } from './topic-core.ts'
+import { presentLogs, type TopicCore } from './topic-core.ts'
 import { Topic } from './topic.ts'
 import { checkedTransactionOptions, defaultTransactionOptions, type TransactionOptions } from './transactions/options.ts'
 import { type Transaction } from './transactions/transaction.ts'
@@ -209,6 +210,11 @@ export class CommitLog implements PortableLog {
     return this.#core
   }
 
+  /** @internal What handles of layers above end with. */
+  get life(): Life {
+    return this.#life
+  }
+
   /** The folder, as it was given to the first open. */
   get folder(): string {
     return this.#core.folder
@@ -299,18 +305,40 @@ export class CommitLog implements PortableLog {
     return { ...infoOf(entry), config: { ...config }, stats: logs.filter((log) => log !== undefined).map(partitionStats) }
   }
 
+  /**
+   * @internal A topic whose keys and values are taken as the bytes that they are stored as, whatever its codecs; codecs that nobody named stay so.
+   *
+   * @param making  how it is made when there is none; without it, it is not
+   */
+  async plainTopic(name: string, making?: {
+    readonly partitions: number
+    readonly key: string | undefined
+    readonly value: string | undefined
+    readonly settings: TopicSettings
+  }): Promise<Topic<Uint8Array, Uint8Array>> {
+    this.#life.check()
+    const core = await this.#core.openTopic({
+      name, partitions: undefined, key: undefined, value: undefined, settings: {}, ...making, create: making !== undefined,
+      newKey: undefined, newValue: undefined,
+    })
+    return this.#handle(core, { key: bytes, value: bytes })
+  }
+
   async #opened<K, V>(request: TopicRequest, definition: TopicDefinition<K, V>): Promise<Topic<K, V>> {
     const core = await this.#core.openTopic(request)
     await this.#core.admin.settle(core)
+    return this.#handle<K, V>(core, {
+      key: request.key === undefined ? codecOf(core.entry, 'key', definition.key) : definition.key,
+      value: request.value === undefined ? codecOf(core.entry, 'value', definition.value) : definition.value,
+    })
+  }
+
+  #handle<K, V>(core: TopicCore, codecs: RecordCodecs<K, V>): Topic<K, V> {
     this.#life.check()
     const { clock, random } = this.#core.env
     return new Topic<K, V>({
-      core, log: this.#core, clock, random, sends: this.#core.sends, folder: this.#core.folder,
-      codecs: {
-        key: request.key === undefined ? codecOf(core.entry, 'key', definition.key) : definition.key,
-        value: request.value === undefined ? codecOf(core.entry, 'value', definition.value) : definition.value,
-      },
-      life: new Life(`topic "${definition.name}"`, this.#life),
+      core, log: this.#core, clock, random, sends: this.#core.sends, folder: this.#core.folder, codecs,
+      life: new Life(`topic "${core.entry.name}"`, this.#life),
     })
   }
 

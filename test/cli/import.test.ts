@@ -2,13 +2,14 @@
  * Lines of records into a log: what is kept of them, what is refused, and that no record gets there twice. That a killed import goes on is
  * tried in process.test.ts; the folders of brokers in test/topics/import-kafka.test.ts.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { bytes } from '../../src/topics/codecs.ts'
+import { bytes, json, string } from '../../src/topics/codecs.ts'
 import { CommitLog } from '../../src/topics/commit-log.ts'
+import { defineTopic } from '../../src/topics/define-topic.ts'
 import { commitlog, type Ran } from '../tools/command.ts'
 
 let root: string
@@ -41,11 +42,11 @@ async function original(): Promise<string> {
   return folder
 }
 
-/** What the records of a log say, without what another log has otherwise: offsets and epochs. */
+/** What the records of a log say, without what another log has otherwise: its ids, offsets and epochs. */
 async function contents(folder: string): Promise<unknown[]> {
   const { code, err, lines } = await commitlog(['export', folder])
   expect({ code, err }).toEqual({ code: 0, err: '' })
-  return lines.map((line) => ({ ...(JSON.parse(line) as object), offset: undefined, leaderEpoch: undefined }))
+  return lines.map((line) => ({ ...(JSON.parse(line) as object), offset: undefined, leaderEpoch: undefined, source: undefined }))
 }
 
 const line = (offset: number, more: object = {}): string => JSON.stringify({ topic: 't', partition: 0, offset, timestamp: 1, value: 'dg==', ...more })
@@ -94,6 +95,53 @@ describe('what is imported', () => {
     expect((await imported(given(line(0)), '--id', 'another')).out).toBe('1 record stored\n')
   })
 
+  test('of two logs that have topics of the same names is all of both', async () => {
+    for (const [name, values] of [['A', ['1', '2', '3']], ['B', ['101', '102']]] as const) {
+      await commitlog(['produce', join(root, name), 't'], { input: [`${values.join('\n')}\n`] })
+      await commitlog(['export', join(root, name), '--output', join(root, `${name}.lines`)])
+    }
+    expect(await commitlog(['import', join(root, 'A.lines'), data])).toMatchObject({ code: 0, out: '3 records stored\n' })
+    expect(await commitlog(['import', join(root, 'B.lines'), data])).toMatchObject({ code: 0, out: '2 records stored\n' })
+    for (const name of ['A', 'B']) expect((await commitlog(['import', join(root, `${name}.lines`), data])).out).toContain('0 records stored, ')
+    const { lines } = await commitlog(['tail', data, 't', '--json'])
+    const values = lines.map((text) => Buffer.from((JSON.parse(text) as { value: string }).value, 'base64').toString())
+    expect(values).toEqual(['1', '2', '3', '101', '102'])
+    // One behind the other, too.
+    const both = [readFileSync(join(root, 'A.lines'), 'utf8'), readFileSync(join(root, 'B.lines'), 'utf8')]
+    expect((await commitlog(['import', '-', join(root, 'both')], { input: both })).out).toBe('5 records stored\n')
+  })
+
+  test('is not passed over because of other records with its offsets: that ends the import', async () => {
+    expect((await imported(given(line(3), line(5), line(8)))).out).toBe('3 records stored\n')
+    const other = { value: 'b3RoZXI=' }
+    for (const [list, message] of [
+      [[line(3, other), line(5)], 'line 1: offset 3 of t-0 is another record than the one that was imported (the group commitlog-import keeps that)'],
+      [[line(8, other), line(9)], 'line 1: offset 8 of t-0 is another record than the one that was imported'],
+      [[line(0)], 'line 1: offset 0 of t-0 was not imported: what was begins with 3'],
+      [[line(5)], '1 line passed over since the group commitlog-import is behind it: nothing tells whether these are the records that were imported'],
+    ] as const) {
+      const { code, err } = await imported(given(...list))
+      expect(code).toBe(1)
+      expect(err).toContain(message)
+      expect(err).toContain('--id NAME')
+    }
+    expect(await contents(data)).toHaveLength(3)
+    expect(await imported(given(line(3), line(5)))).toMatchObject({ code: 0, err: '', out: '0 records stored, 2 were there already\n' })
+  })
+
+  test('is not passed over because a topic of its name was imported before', async () => {
+    const folder = join(root, 'original')
+    const exported = async (): Promise<string[]> => [(await commitlog(['export', folder])).out]
+    await commitlog(['produce', folder, 't'], { input: ['1\n2\n'] })
+    await commitlog(['import', '-', data], { input: await exported() })
+    await commitlog(['topics', folder, '--delete', 't', '--yes'])
+    await commitlog(['produce', folder, 't'], { input: ['3\n'] })
+    const again = await commitlog(['import', '-', data], { input: await exported() })
+    expect(again).toMatchObject({ code: 1, out: '' })
+    expect(again.err).toContain('topic "t" is another one than that which was imported, of the same name')
+    expect((await commitlog(['import', '-', data, '--id', 'second'], { input: await exported() })).out).toBe('1 record stored\n')
+  })
+
   test('leaves out what is not committed, unless that is asked for', async () => {
     const list = [line(0, { readCommitted: false }), line(1, { readCommitted: true })]
     expect((await imported(given(...list))).out).toBe('1 record stored, 1 that is not committed left out\n')
@@ -107,6 +155,67 @@ describe('what is imported', () => {
     const topic = await log.topic<string, unknown>('t', { create: false })
     expect(topic.partitions.flatMap((partition) => [...partition.read()].map(({ value }) => value))).toEqual([1, 2])
     await log.close()
+  })
+})
+
+describe('topics that are new', () => {
+  /** A log with a compacted topic of json, one of a client that named no codecs, and one that deletes. */
+  async function various(): Promise<string> {
+    const folder = join(root, 'various')
+    const log = await CommitLog.open(folder)
+    const things = defineTopic('things', { partitions: 2, key: string, value: json<number>(), cleanupPolicy: 'compact', segmentBytes: 4096 })
+    await (await log.topic(things)).send({ key: 'k', value: 1, partition: 0 })
+    await (await log.plainTopic('wire', { partitions: 1, key: undefined, value: undefined, settings: {} })).send({ value: Buffer.from('w') })
+    await (await log.topic('short', { value: string, retentionMs: 1000 })).send({ value: 's' })
+    await log.close()
+    return folder
+  }
+  async function listed(): Promise<unknown[]> {
+    const { lines } = await commitlog(['topics', data, '--json'])
+    return lines.filter((text) => !text.includes('"__')).map((text) => {
+      const { topic, key, value, settings, partitions } = JSON.parse(text) as Record<string, unknown>
+      return { topic, key, value, settings, partitions: (partitions as unknown[]).length }
+    })
+  }
+
+  for (const form of ['dump', 'kcat']) {
+    test(`are made with the partitions, codecs and settings of those that the lines are of, in the form of ${form}`, async () => {
+      const { out } = await commitlog(['export', await various(), '--format', form])
+      const { code, err } = await commitlog(['import', '-', data], { input: [out] })
+      expect({ code, err }).toEqual({
+        code: 0, err: 'topic "short" has retention.ms=1000, as where its records come from: those that are past it are deleted here, too\n',
+      })
+      expect(await listed()).toEqual([
+        { topic: 'short', key: 'string', value: 'string', settings: { retentionMs: 1000 }, partitions: 1 },
+        { topic: 'things', key: 'string', value: 'json', settings: { cleanupPolicy: 'compact', segmentBytes: 4096 }, partitions: 2 },
+        { topic: 'wire', key: null, value: null, settings: {}, partitions: 1 },
+      ])
+      // Codecs that nobody named are not named by a second one, either.
+      expect((await commitlog(['import', '-', data, '--id', 'second'], { input: [out] })).code).toBe(0)
+      expect(await listed()).toContainEqual({ topic: 'wire', key: null, value: null, settings: {}, partitions: 1 })
+    })
+  }
+
+  test('have default settings when that is asked for, and open codecs when lines say nothing', async () => {
+    const { out } = await commitlog(['export', await various(), '--topic', 'short'])
+    expect((await commitlog(['import', '-', data, '--no-settings'], { input: [out] })).err).toBe('')
+    await imported(given(line(0)))
+    expect(await listed()).toEqual([
+      { topic: 'short', key: 'string', value: 'string', settings: {}, partitions: 1 },
+      { topic: 't', key: null, value: null, settings: {}, partitions: 1 },
+    ])
+    const log = await CommitLog.open(data)
+    const topic = await log.topic(defineTopic('t', { key: string, value: string }))
+    expect([...topic.partition(0).read()].map(({ value }) => value)).toEqual(['v'])
+    await log.close()
+  })
+
+  test('that are there with another codec take no records of it', async () => {
+    const { out } = await commitlog(['export', await various(), '--topic', 'things'])
+    await commitlog(['produce', data, 'things', '--codec', 'string'], { input: ['text\n'] })
+    const { code, err } = await commitlog(['import', '-', data], { input: [out] })
+    expect(code).toBe(1)
+    expect(err).toContain('line 1: the values of topic "things" are written by the codec "string", those of the lines by "json"')
   })
 })
 
