@@ -7,6 +7,7 @@ import { isLogError } from '../base/errors.ts'
 import { type Random } from '../base/random.ts'
 import { uuidText } from '../format/uuid.ts'
 import { type TopicEntry } from '../topics/catalog.ts'
+import { type ConsumerGroupSettings } from '../topics/groups/consumer-group.ts'
 import { type GroupCoordinator } from '../topics/groups/coordinator.ts'
 import { type LogCore } from '../topics/log-core.ts'
 import { type TopicSettings } from '../topics/settings.ts'
@@ -16,8 +17,10 @@ import { type AnyApi } from './api.ts'
 import { type Broker } from './broker.ts'
 import { ClusterFile } from './cluster-file.ts'
 import { topicDefaults } from './configs/broker-sources.ts'
+import { consumerSettingsOf } from './configs/kept-configs.ts'
 import { type ListenerEvent, tellEvent } from './events.ts'
 import { type Interceptor } from './exchange.ts'
+import { groupSettings, type GroupSettings } from './group-options.ts'
 import { Leadership } from './leadership.ts'
 import { type ResolvedOptions } from './options.ts'
 import { Placement, spread } from './placement.ts'
@@ -43,6 +46,8 @@ export class Cluster {
   readonly #apis: ReadonlyMap<number, AnyApi>
   /** What clients set that the log has no place for. */
   readonly kept: ClusterFile
+  /** What holds for the groups of clients. */
+  readonly groupSettings: GroupSettings
   /** Where partitions are said to lie. */
   readonly placement: Placement
   /** What of that does not hold at the moment. */
@@ -60,6 +65,7 @@ export class Cluster {
   /** The last topic that was made because somebody named it. */
   #creating: Promise<unknown> = Promise.resolve()
   readonly #unlisten: () => void
+  #toldGroups = false
 
   constructor(core: LogCore, { options, security, apis }: ClusterParts) {
     this.core = core
@@ -69,6 +75,7 @@ export class Cluster {
     this.apis = apis
     this.#apis = new Map(apis.map((api) => [api.key, api]))
     this.kept = ClusterFile.of(core)
+    this.groupSettings = groupSettings(options.groups, core.options)
     this.placement = new Placement(this.kept)
     this.#unlisten = core.onTopicsChanged(() => { this.#stale = true })
   }
@@ -225,9 +232,18 @@ export class Cluster {
     return all.length === 1 ? all[0]! : this.leadership.coordinator(kind, key, all[spread(key) % all.length]!, all)
   }
 
-  /** Groups and their offsets. */
-  groups(): Promise<GroupCoordinator> {
-    return this.core.groups()
+  /** Groups and their offsets. They do as this listener says, unless one that was opened later has said otherwise. */
+  async groups(): Promise<GroupCoordinator> {
+    const groups = await this.core.groups()
+    if (this.#toldGroups) return groups
+    this.#toldGroups = true
+    groups.useGroupSettings((groupId) => ({ ...this.#consumerSettings, ...consumerSettingsOf(this.kept, groupId) }))
+    return groups
+  }
+
+  get #consumerSettings(): ConsumerGroupSettings {
+    const { groupConsumerSessionTimeoutMs: sessionTimeoutMs, groupConsumerHeartbeatIntervalMs: heartbeatIntervalMs } = this.groupSettings
+    return { sessionTimeoutMs, heartbeatIntervalMs, maxSize: this.groupSettings.groupConsumerMaxSize }
   }
 
   /** Transactions and producer ids. */

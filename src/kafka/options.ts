@@ -4,6 +4,7 @@
 import { checkBoolean, checkFunction, checkInteger, checkOptions, checkSignal } from '../base/options.ts'
 import { checkedSettings, settingNames, type TopicSettings } from '../topics/settings.ts'
 import { type ListenerEvents } from './events.ts'
+import { checkedGroupOptions, type GroupOptions, groupOptionNames } from './group-options.ts'
 import { type AclRules } from './security/acl-authorizer.ts'
 import { type AclOptions, resolvedAuthorizer } from './security/authorizer-options.ts'
 import { type Authorizer } from './security/authorizer.ts'
@@ -12,7 +13,7 @@ import {
 } from './security/listener-options.ts'
 
 /** What `listen` may be told. */
-export interface ListenOptions extends ListenerOptions {
+export interface ListenOptions extends ListenerOptions, GroupOptions {
   // Where
   /** Several ways in, each with a port of every broker, in place of `port`, `host`, `advertisedHost`, `tls` and `sasl`. */
   readonly listeners?: readonly NamedListenerOptions[]
@@ -48,12 +49,13 @@ export interface ListenOptions extends ListenerOptions {
 
 /** The options as they hold. */
 export type ResolvedOptions =
-  & Required<Omit<ListenOptions, 'onEvent' | 'signal' | 'listeners' | 'authorizer' | keyof ListenerOptions>>
+  & Required<Omit<ListenOptions, 'onEvent' | 'signal' | 'listeners' | 'authorizer' | keyof ListenerOptions | keyof GroupOptions>>
   & Pick<ListenOptions, 'onEvent' | 'signal'>
   & { readonly listeners: readonly ResolvedListener[]; readonly authorizer: Authorizer | AclRules | undefined }
+  & { readonly groups: GroupOptions }
 
 const names = [
-  ...listenerOptionNames, 'listeners', 'authorizer', 'brokers', 'autoCreateTopics', 'numPartitions', 'topicDefaults', 'maxConnections',
+  ...listenerOptionNames, ...groupOptionNames, 'listeners', 'authorizer', 'brokers', 'autoCreateTopics', 'numPartitions', 'topicDefaults', 'maxConnections',
   'maxRequestBytes', 'maxBufferedBytes', 'requestTimeoutMs', 'maxIdleMs', 'onEvent', 'signal',
 ]
 
@@ -85,6 +87,7 @@ export function resolvedOptions(given: ListenOptions = {}): ResolvedOptions {
   return {
     listeners: resolvedListeners(given, listeners),
     authorizer: resolvedAuthorizer(given.authorizer),
+    groups: checkedGroupOptions(given),
     brokers: brokers ?? 1,
     autoCreateTopics: given.autoCreateTopics ?? true,
     numPartitions: numPartitions ?? 1,

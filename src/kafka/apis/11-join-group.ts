@@ -4,13 +4,9 @@
  */
 import { kafkaErrors } from '../../format/kafka-errors.ts'
 import { array, boolean, bytes, type Decoded, type Encodable, int16, int32, message, string } from '../../format/schema.ts'
-import { type JoinAnswer } from '../../topics/groups/group-messages.ts'
+import { type JoinAnswer, type JoinRequest } from '../../topics/groups/group-messages.ts'
 import { defineApi, type RequestContext } from '../api.ts'
 import { groupRefusal } from '../coordination.ts'
-
-/** Bounds of a session time, ms: as Kafka's `group.min.session.timeout.ms` and `group.max.session.timeout.ms`. */
-const MIN_SESSION_MS = 6000
-const MAX_SESSION_MS = 1_800_000
 
 // 1: time of a rebalance. 4: a new member is given its id first. 5: static members. 6: flexible. 7: protocol type. 8: reason.
 // 9: an assignment may be skipped.
@@ -51,21 +47,25 @@ export const joinGroup = defineApi({
   request,
   response,
   async handle(asked, context) {
-    const { groupId, sessionTimeoutMs } = asked
+    const { groupId, memberId, sessionTimeoutMs, protocols } = asked
+    const { groupMinSessionTimeoutMs, groupMaxSessionTimeoutMs, groupMaxMemberBytes } = context.cluster.groupSettings
     const refused = groupRefusal(context, 'READ', groupId)
     if (refused === 'GROUP_AUTHORIZATION_FAILED') return failed(kafkaErrors[refused], context)
-    if (refused === 'INVALID_GROUP_ID') return encodable({ ...noJoin, error: refused, memberId: asked.memberId }, context)
-    if (sessionTimeoutMs < MIN_SESSION_MS || sessionTimeoutMs > MAX_SESSION_MS) {
-      return encodable({ ...noJoin, error: 'INVALID_SESSION_TIMEOUT', memberId: asked.memberId }, context)
+    if (refused === 'INVALID_GROUP_ID') return encodable({ ...noJoin, error: refused, memberId }, context)
+    if (sessionTimeoutMs < groupMinSessionTimeoutMs || sessionTimeoutMs > groupMaxSessionTimeoutMs) {
+      return encodable({ ...noJoin, error: 'INVALID_SESSION_TIMEOUT', memberId }, context)
     }
     if (refused !== undefined) return encodable({ ...noJoin, error: refused }, context)
+    // Kafka says so when it stores the group.
+    const bytes = protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0)
+    if (bytes > groupMaxMemberBytes) return encodable({ ...noJoin, error: 'UNKNOWN_SERVER_ERROR', memberId }, context)
     const groups = await context.cluster.groups()
     return encodable(await groups.join(joining(asked, context)), context)
   },
   refuse: (_asked, errorCode, context) => failed(errorCode, context),
 })
 
-function joining(asked: Request, { version, clientId, connection }: RequestContext): Parameters<Groups['join']>[0] {
+function joining(asked: Request, { version, clientId, connection, cluster: { groupSettings } }: RequestContext): JoinRequest {
   const { groupId, memberId, groupInstanceId, protocolType, protocols, sessionTimeoutMs } = asked
   return {
     groupId, memberId, groupInstanceId, clientId, clientHost: connection.host, protocolType, sessionTimeoutMs,
@@ -74,10 +74,9 @@ function joining(asked: Request, { version, clientId, connection }: RequestConte
     // Views of a request that is gone soon.
     protocols: protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) })),
     requireKnownMemberId: version >= 4, supportsSkippingAssignment: version >= 9,
+    maxSize: groupSettings.groupMaxSize, initialRebalanceDelayMs: groupSettings.groupInitialRebalanceDelayMs,
   }
 }
-
-type Groups = Awaited<ReturnType<RequestContext['cluster']['groups']>>
 
 const noJoin: Omit<JoinAnswer, 'error'> = {
   memberId: '', generation: -1, protocolType: null, protocolName: null, leader: '', skipAssignment: false, members: [],

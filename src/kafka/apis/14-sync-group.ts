@@ -41,6 +41,7 @@ export const syncGroup = defineApi({
       groupId, memberId, groupInstanceId, generation, protocolType, protocolName,
       // Views of a request that is gone soon.
       assignments: assignments.map((one) => ({ memberId: one.memberId, assignment: Buffer.from(one.assignment) })),
+      maxBytes: context.cluster.groupSettings.groupMaxMemberBytes,
     })
     return {
       errorCode: kafkaErrors[answer.error], protocolType: answer.protocolType, protocolName: answer.protocolName, assignment: answer.assignment,

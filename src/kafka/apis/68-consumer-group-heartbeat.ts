@@ -4,10 +4,7 @@
  */
 import { kafkaErrors } from '../../format/kafka-errors.ts'
 import { array, type Encodable, int16, int32, message, string, struct, uuid } from '../../format/schema.ts'
-import { type GroupCoordinator } from '../../topics/groups/coordinator.ts'
 import { defineApi } from '../api.ts'
-import { type Cluster } from '../cluster.ts'
-import { keptConfigs } from '../configs/kept-configs.ts'
 import { coordinates } from '../coordination.ts'
 
 /** The first version in which members name themselves. */
@@ -50,7 +47,8 @@ export const consumerGroupHeartbeat = defineApi({
     if (!cluster.authorizer.allows(connection, 'READ', 'GROUP', groupId)) return failed(kafkaErrors.GROUP_AUTHORIZATION_FAILED)
     if (topicNames?.every(mayRead) === false) return failed(kafkaErrors.TOPIC_AUTHORIZATION_FAILED)
     if (!coordinates(context, 'group', groupId)) return failed(kafkaErrors.NOT_COORDINATOR)
-    const groups = withSettings(await cluster.groups(), cluster)
+    if (bytesOf(topicNames) > cluster.groupSettings.groupMaxMemberBytes) return failed(kafkaErrors.UNKNOWN_SERVER_ERROR)
+    const groups = await cluster.groups()
     const answer = await groups.consumerHeartbeat({
       groupId, memberId, memberEpoch, instanceId, rackId, rebalanceTimeoutMs, topicNames, serverAssignor, owned: request.topicPartitions,
       topicPattern: request.subscribedTopicRegex, clientId, clientHost: connection.host, namesItself: version >= NAMES_ITSELF, mayRead,
@@ -64,23 +62,10 @@ export const consumerGroupHeartbeat = defineApi({
   refuse: (_request, errorCode) => failed(errorCode),
 })
 
-/** Coordinators that know already where the configs of groups are kept. */
-const settled = new WeakSet<GroupCoordinator>()
-
-/** Lets groups do as their configs say that clients have set. */
-function withSettings(groups: GroupCoordinator, { kept }: Cluster): GroupCoordinator {
-  if (settled.has(groups)) return groups
-  settled.add(groups)
-  groups.useGroupSettings((groupId) => {
-    const configs = keptConfigs(kept, 'group-configs', groupId)
-    const [session, heartbeat] = [configs.get('consumer.session.timeout.ms'), configs.get('consumer.heartbeat.interval.ms')]
-    return {
-      ...(session !== undefined && { sessionTimeoutMs: Number(session) }), ...(heartbeat !== undefined && { heartbeatIntervalMs: Number(heartbeat) }),
-    }
-  })
-  return groups
-}
-
 function failed(errorCode: number): Encodable<typeof response> {
   return { errorCode }
+}
+
+function bytesOf(names: readonly string[] | null): number {
+  return (names ?? []).reduce((bytes, name) => bytes + name.length, 0)
 }

@@ -18,7 +18,7 @@ import { changed, type ConfigChange, operations } from './config-operations.ts'
 import { type ConfigTable, resourceTypes } from './config-types.ts'
 import { type Configs, type ConfigSection, keepConfigs, keptConfigs } from './kept-configs.ts'
 import { setLevels, wrongLevels } from './loggers.ts'
-import { clientMetricsConfigs, groupConfigs } from './other-configs.ts'
+import { clientMetricsConfigs, groupConfigBounds, groupConfigs } from './other-configs.ts'
 import { topicConfigs } from './topic-configs.ts'
 import { settingsOf } from './topic-settings.ts'
 import { overridesOf } from './topic-state.ts'
@@ -176,25 +176,27 @@ function alterLoggers({ configs }: Alteration, validateOnly: boolean, { cluster 
 interface KeptKind {
   readonly section: ConfigSection
   readonly table: ConfigTable
-  readonly wrong: (configs: Configs) => Refusal | undefined
+  readonly wrong: (configs: Configs, cluster: Cluster) => Refusal | undefined
   readonly nameless: string
 }
 
 const ofGroups: KeptKind = {
-  section: 'group-configs', table: groupConfigs, wrong: wrongGroupConfigs, nameless: 'Default group resources are not allowed.',
+  section: 'group-configs', table: groupConfigs, nameless: 'Default group resources are not allowed.',
+  wrong: (configs, { groupSettings }) => wrongGroupConfigs(configs, groupConfigBounds(groupSettings)),
 }
 const ofMetrics: KeptKind = {
   section: 'client-metrics-configs', table: clientMetricsConfigs, wrong: wrongMetricsConfigs, nameless: 'Subscription name can\'t be empty',
 }
 
 async function alterKept(
-  { resourceName: name, configs, whole }: Alteration, validateOnly: boolean, { cluster: { kept } }: RequestContext, kind: KeptKind,
+  { resourceName: name, configs, whole }: Alteration, validateOnly: boolean, { cluster }: RequestContext, kind: KeptKind,
 ): Promise<Refusal> {
+  const { kept } = cluster
   if (name === '') return refusal('INVALID_REQUEST', kind.nameless)
   const before = keptConfigs(kept, kind.section, name)
   const next = changed(whole ? new Map() : before, configs, kind.table, (config) => kind.table.get(config)?.default ?? null)
   if (!(next instanceof Map)) return next as Refusal
-  const wrong = kind.wrong(next)
+  const wrong = kind.wrong(next, cluster)
   if (wrong !== undefined || validateOnly) return wrong ?? NO_REFUSAL
   await keepConfigs(kept, kind.section, name, () => next)
   return NO_REFUSAL

@@ -6,6 +6,7 @@ import { OFFSETS_TOPIC, TRANSACTIONS_TOPIC } from '../../topics/internal-topics.
 import { type TopicSettings } from '../../topics/settings.ts'
 import { type Broker } from '../broker.ts'
 import { type Cluster } from '../cluster.ts'
+import { type GroupSettings } from '../group-options.ts'
 import { type ResolvedListener } from '../security/listener-options.ts'
 import { brokerConfigs } from './broker-configs.ts'
 import { configSources } from './config-types.ts'
@@ -13,6 +14,8 @@ import { type Configs, keptConfigs } from './kept-configs.ts'
 import { type Synonym } from './shown-config.ts'
 import { brokerSynonyms, settingOf } from './topic-configs.ts'
 import { settingsOf, textOf } from './topic-settings.ts'
+
+const INT32_MAX = 0x7fff_ffff
 
 /** Kafka 4.1 sets this one when its cluster is made. */
 const fromTheBeginning: Configs = new Map([['min.insync.replicas', '1']])
@@ -92,9 +95,7 @@ function staticConfigs(cluster: Cluster, { nodeId, rack, addresses }: Broker): C
     'transaction.state.log.num.partitions': cluster.topic(TRANSACTIONS_TOPIC)?.partitions ?? 1,
     'transaction.state.log.replication.factor': 1,
     'transaction.state.log.min.isr': 1,
-    'group.initial.rebalance.delay.ms': core.options.groupInitialRebalanceDelayMs ?? 0,
-    'group.consumer.session.timeout.ms': core.options.groupConsumerSessionTimeoutMs,
-    'group.consumer.heartbeat.interval.ms': core.options.groupConsumerHeartbeatIntervalMs,
+    ...groupConfigs(cluster.groupSettings),
     'offsets.retention.minutes': minutes(core.options.offsetsRetentionMs),
     'log.retention.check.interval.ms': core.options.logRetentionCheckIntervalMs,
     'log.cleaner.backoff.ms': core.options.logCleanerBackoffMs,
@@ -103,6 +104,16 @@ function staticConfigs(cluster: Cluster, { nodeId, rack, addresses }: Broker): C
   }
   const given = Object.entries(configs).filter(([name, value]) => value !== undefined && String(value) !== brokerConfigs.get(name)?.default)
   return new Map(given.map(([name, value]) => [name, String(value)]))
+}
+
+/** `groupMaxSize` as `group.max.size`, and so on; those that Kafka has. */
+function groupConfigs(settings: GroupSettings): Record<string, number> {
+  const named = Object.entries(settings).map(([name, value]) => [kafkaName(name), Math.min(value, INT32_MAX)] as const)
+  return Object.fromEntries(named.filter(([name]) => brokerConfigs.has(name)))
+}
+
+function kafkaName(option: string): string {
+  return option.replace(/[A-Z]/g, (letter) => `.${letter.toLowerCase()}`)
 }
 
 /** Kafka's name of how peers come in. */
@@ -126,5 +137,5 @@ function topicOptions(settings: TopicSettings): Record<string, string> {
 
 /** The largest of them stands for never. */
 function minutes(ms = Infinity): number {
-  return Math.min(0x7fff_ffff, Math.ceil(ms / 60_000))
+  return Math.min(INT32_MAX, Math.ceil(ms / 60_000))
 }

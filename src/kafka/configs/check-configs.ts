@@ -6,7 +6,7 @@ import { type Refusal, refusal } from '../refusal.ts'
 import { brokerConfigs, dynamicBrokerConfigs } from './broker-configs.ts'
 import { type ConfigTable, partsOf, wrongValue } from './config-types.ts'
 import { type Configs } from './kept-configs.ts'
-import { clientMetricsConfigs, groupConfigBounds, groupConfigs } from './other-configs.ts'
+import { clientMetricsConfigs, type ConfigBounds, groupConfigs } from './other-configs.ts'
 import { topicConfigs } from './topic-configs.ts'
 import { INTERNAL_SEGMENT_BYTES } from './topic-settings.ts'
 
@@ -54,9 +54,9 @@ export function wrongBrokerConfigs(configs: Configs, now: (name: string) => stri
   return undefined
 }
 
-/** Of a group. */
-export function wrongGroupConfigs(configs: Configs): Refusal | undefined {
-  const reason = wrongIn(groupConfigs, configs, 'group') ?? wrongReset(configs.get('share.auto.offset.reset')) ?? outOfBounds(configs)
+/** Of a group, for which a broker has bounds. */
+export function wrongGroupConfigs(configs: Configs, bounds: ConfigBounds): Refusal | undefined {
+  const reason = wrongIn(groupConfigs, configs, 'group') ?? wrongReset(configs.get('share.auto.offset.reset')) ?? outOfBounds(configs, bounds)
   return reason === undefined ? undefined : refusal('INVALID_CONFIG', reason)
 }
 
@@ -90,8 +90,8 @@ function wrongReset(text = 'latest'): string | undefined {
   return `Invalid value ${text} for configuration ${name}: Invalid value \`${text}\` for configuration ${name}. ${format}`
 }
 
-function outOfBounds(configs: Configs): string | undefined {
-  for (const [name, [least, most]] of groupConfigBounds) {
+function outOfBounds(configs: Configs, bounds: ConfigBounds): string | undefined {
+  for (const [name, [least, most]] of bounds) {
     const value = Number(configs.get(name) ?? least)
     const bound = (which: string): string => `group.${name.replace(/\.(?:num\.)?/, `.${which}.`)}`
     if (value < least) return `${name} must be greater than or equal to ${bound('min')}`

@@ -2,6 +2,7 @@
  * Configs that clients set, as they wrote them: by resource, in the file of the cluster.
  */
 import { type Json } from '../../format/cluster-settings.ts'
+import { type ConsumerGroupSettings } from '../../topics/groups/consumer-group.ts'
 import { type ClusterFile, type KeptSection } from '../cluster-file.ts'
 
 /** A section that keeps configs. */
@@ -22,6 +23,15 @@ export function keptConfigs(kept: ClusterFile, section: ConfigSection, resource:
 /** The resources that something was set for, in the order in which it was. */
 export function keptResources(kept: ClusterFile, section: ConfigSection): readonly string[] {
   return Array.from(parsed(kept.get(section)).keys())
+}
+
+/** What a consumer group is told to do otherwise than the others. */
+export function consumerSettingsOf(kept: ClusterFile, groupId: string): Partial<ConsumerGroupSettings> {
+  const configs = keptConfigs(kept, 'group-configs', groupId)
+  const [session, heartbeat] = [configs.get('consumer.session.timeout.ms'), configs.get('consumer.heartbeat.interval.ms')]
+  return {
+    ...(session !== undefined && { sessionTimeoutMs: Number(session) }), ...(heartbeat !== undefined && { heartbeatIntervalMs: Number(heartbeat) }),
+  }
 }
 
 /**

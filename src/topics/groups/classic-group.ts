@@ -32,6 +32,8 @@ export interface GroupWorld {
   newMemberId(prefix: string): string
   /** Stores what the group is now. */
   store(group: ClassicGroup): Promise<void>
+  /** The last one who meant to come into an empty group did not come: it may be of no use any more. */
+  abandoned(group: ClassicGroup): void
 }
 
 /** Who says something: checked before anything else is. */
@@ -57,6 +59,7 @@ export class ClassicGroup {
   #syncEnd: Deadline | undefined
   /** The first rebalance waits until then for more members; monotonic. */
   #notBefore = 0
+  #initialDelayMs = 0
   #notAfter = 0
   #completing = false
 
@@ -203,8 +206,28 @@ export class ClassicGroup {
 
   #join(request: JoinRequest, answer: (answer: JoinAnswer) => void): KafkaErrorName | undefined {
     if (this.state === 'Dead') return 'COORDINATOR_NOT_AVAILABLE'
+    if (!this.#hasRoom(request)) {
+      this.#turnAway(request)
+      answer(refusedJoin('GROUP_MAX_SIZE_REACHED', ''))
+      return undefined
+    }
     if (!this.#accepts(request)) return 'INCONSISTENT_GROUP_PROTOCOL'
     return request.memberId === '' ? this.#joinNew(request, answer) : this.#joinKnown(request, answer)
+  }
+
+  /** Of members that join again those count that have joined already: the last ones find no room when there may be fewer than before. */
+  #hasRoom({ memberId, maxSize = Infinity }: JoinRequest): boolean {
+    const member = this.members.get(memberId)
+    if (this.state === 'Empty') return true
+    if (this.state === 'PreparingRebalance') return member?.joining !== undefined || this.#joined < maxSize
+    return member !== undefined || this.members.size < maxSize
+  }
+
+  #turnAway({ memberId }: JoinRequest): void {
+    const member = this.members.get(memberId)
+    if (member !== undefined) this.#forget(member, 'GROUP_MAX_SIZE_REACHED')
+    if (this.members.pending.has(memberId)) this.#forgetPending(memberId)
+    else this.#completeSoon()
   }
 
   #accepts({ protocolType, protocols }: JoinRequest): boolean {
@@ -251,6 +274,7 @@ export class ClassicGroup {
 
   #addMember(memberId: string, request: JoinRequest, answer: (answer: JoinAnswer) => void): void {
     const member = newMember(memberId, request)
+    if (this.state === 'Empty') this.#initialDelayMs = request.initialRebalanceDelayMs ?? this.#world.initialRebalanceDelayMs
     this.members.add(member)
     this.protocolType = request.protocolType
     this.leader ??= memberId
@@ -311,7 +335,7 @@ export class ClassicGroup {
       const now = this.#world.clock.monotonic()
       this.#syncEnd?.cancel()
       const timeoutMs = this.#rebalanceTimeoutMs()
-      const delay = this.state === 'Empty' ? Math.min(this.#world.initialRebalanceDelayMs, timeoutMs) : 0
+      const delay = this.state === 'Empty' ? Math.min(this.#initialDelayMs, timeoutMs) : 0
       this.#notBefore = now + delay
       this.#notAfter = now + timeoutMs
       if (delay > 0) this.#world.deadlines.set(delay, () => this.#completeSoon())
@@ -332,7 +356,7 @@ export class ClassicGroup {
     const now = this.#world.clock.monotonic()
     if (this.#notBefore <= now) return
     this.#notAfter = Math.max(this.#notAfter, now + rebalanceTimeoutMs)
-    const delay = Math.min(this.#world.initialRebalanceDelayMs, this.#notAfter - now)
+    const delay = Math.min(this.#initialDelayMs, this.#notAfter - now)
     this.#notBefore = now + delay
     this.#world.deadlines.set(delay, () => this.#completeSoon())
   }
@@ -435,14 +459,18 @@ export class ClassicGroup {
     else {
       member.syncing?.(refusedSync('REBALANCE_IN_PROGRESS'))
       member.syncing = answer
-      if (member.memberId === this.leader) void this.#assign(request.assignments)
+      if (member.memberId === this.leader) void this.#assign(request)
     }
     return undefined
   }
 
   /** The leader has said who gets what: it counts once it is stored, and at once where nobody outside of this process is concerned. */
-  async #assign(assignments: SyncRequest['assignments']): Promise<void> {
+  async #assign({ assignments, maxBytes = Infinity }: SyncRequest): Promise<void> {
     const { generation } = this
+    if (assignments.reduce((bytes, { assignment }) => bytes + assignment.length, 0) > maxBytes) {
+      this.#refuseSyncs('UNKNOWN_SERVER_ERROR')
+      return this.#prepareRebalance()
+    }
     for (const member of this.members.all()) member.assignment = NOTHING
     for (const { memberId, assignment } of assignments) {
       const member = this.members.get(memberId)
@@ -515,6 +543,7 @@ export class ClassicGroup {
   #forgetPending(memberId: string): void {
     this.members.pending.get(memberId)?.cancel()
     this.members.pending.delete(memberId)
+    if (this.state === 'Empty' && this.members.pending.size === 0) this.#world.abandoned(this)
     this.#completeSoon()
   }
 

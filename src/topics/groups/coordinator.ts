@@ -93,6 +93,7 @@ export class GroupCoordinator {
       clock: core.env.clock, deadlines: this.#deadlines, initialRebalanceDelayMs: core.options.groupInitialRebalanceDelayMs ?? 0,
       newMemberId: (prefix) => `${prefix}-${dashed(core.options.random.bytes(16))}`,
       store: (group) => this.#store(group),
+      abandoned: (group) => this.#abandoned(group),
     }
     if (core.readOnly) this.#deadlines.close()
     this.#consumers = new ConsumerGroups(core, this.#deadlines, {
@@ -334,8 +335,8 @@ export class GroupCoordinator {
   }
 
   /**
-   * Forgets offsets that are older than `offsetsRetentionMs`, and groups that have none left, as Kafka does: a group's offsets age from when
-   * it became empty; those of topics that a group with members does not read any more, and of who is in no group, from their commit.
+   * Forgets offsets that are older than `offsetsRetentionMs`, and groups without members that have none, as Kafka does: a group's offsets age
+   * from when it became empty; those of topics that a group with members does not read any more, and of who is in no group, from their commit.
    */
   async expireOffsets(now: number): Promise<number> {
     if (this.#core.readOnly) return 0
@@ -348,7 +349,7 @@ export class GroupCoordinator {
       const places = this.#table.all(groupId)
       const gone = places.filter((place) => this.#isExpired(group, place, now))
       const idle = group.state === 'Empty' && group.members.pending.size === 0 && !this.#table.hasPending(groupId)
-      if (idle && gone.length === places.length && (gone.length > 0 || this.#isOld(group.stateSince, now))) await this.#erase(group)
+      if (idle && gone.length === places.length) await this.#erase(group)
       else if (gone.length > 0) await this.#remove(groupId, gone)
       count += gone.length
     }
@@ -518,6 +519,11 @@ export class GroupCoordinator {
     const group = new ClassicGroup(groupId, this.#world)
     this.#groups.set(groupId, group)
     return group
+  }
+
+  /** A group that nobody came into leaves nothing behind. */
+  #abandoned({ groupId, generation }: ClassicGroup): void {
+    if (generation === 0 && !this.#table.has(groupId) && !this.#newer.has(groupId)) this.#groups.delete(groupId)
   }
 
   /** Why nothing can be stored; undefined when it can. */

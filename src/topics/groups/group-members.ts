@@ -70,6 +70,11 @@ export class Members {
     return this.#byId.size
   }
 
+  /** Names of protocols that somebody offers. */
+  get offered(): number {
+    return this.#offers.size
+  }
+
   /** In the order in which they came. */
   all(): Iterable<Member> {
     return this.#byId.values()
@@ -131,6 +136,10 @@ export class Members {
   }
 
   #count(protocols: readonly GroupProtocol[], by: number): void {
-    for (const name of new Set(protocols.map((protocol) => protocol.name))) this.#offers.set(name, (this.#offers.get(name) ?? 0) + by)
+    for (const name of new Set(protocols.map((protocol) => protocol.name))) {
+      const count = (this.#offers.get(name) ?? 0) + by
+      if (count > 0) this.#offers.set(name, count)
+      else this.#offers.delete(name)
+    }
   }
 }

@@ -50,6 +50,10 @@ export interface JoinRequest {
   readonly requireKnownMemberId?: boolean
   /** The client understands `skipAssignment` (JoinGroup 9). */
   readonly supportsSkippingAssignment?: boolean
+  /** Members that the group takes. Default: any number. */
+  readonly maxSize?: number
+  /** Ms that the first rebalance of the group waits for more members, when this one begins it. Default: the log's. */
+  readonly initialRebalanceDelayMs?: number
   readonly local?: LocalMember
 }
 
@@ -77,6 +81,8 @@ export interface SyncRequest {
   readonly protocolType?: string | null
   readonly protocolName?: string | null
   readonly assignments: readonly { readonly memberId: string; readonly assignment: Buffer }[]
+  /** Bytes of assignments that the leader may bring. Default: any number. */
+  readonly maxBytes?: number
 }
 
 /** The answer to a sync. */
