@@ -54,7 +54,8 @@ function freeOf(group: ConsumerGroup, lists: readonly { readonly topic: string; 
     const entry = byName.get(topic)
     if (entry === undefined) return []
     const topicId = uuidText(entry.id)
-    return [{ topicId, partitions: partitions.filter((partition) => partition < entry.partitions && group.roster.isFree(topicId, partition)) }]
+    const isThere = (partition: number): boolean => partition >= 0 && partition < entry.partitions
+    return [{ topicId, partitions: partitions.filter((partition) => isThere(partition) && group.roster.isFree(topicId, partition)) }]
   }))
 }
 

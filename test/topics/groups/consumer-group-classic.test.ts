@@ -199,3 +199,18 @@ test('consumers of a process that is gone are not waited for', async () => {
   await converged(after, [again])
   expect(again.has).toHaveLength(4)
 })
+
+test('partitions that there are not are not taken along', async () => {
+  const at = await world()
+  const { groups } = at
+  const protocols = [{ name: 'range', metadata: encodeSubscription({ topics: ['t'] }) }]
+  const { memberId, generation } = await groups.join({
+    groupId: 'g', memberId: '', clientId: 'classic', clientHost: '/127.0.0.1', sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 20_000,
+    protocolType: 'consumer', protocols,
+  })
+  const assignment = encodeAssignment({ assignedPartitions: [{ topic: 't', partitions: [-1, 3, 4] }] })
+  await groups.sync({ groupId: 'g', memberId, generation, assignments: [{ memberId, assignment }] })
+  await new Client(at, 'one').beat()
+  const taken = groups.describeConsumerGroup('g')!.members.find((member) => member.memberId === memberId)!
+  expect(taken.assigned.flatMap(({ partitions }) => partitions)).toEqual([3])
+})
