@@ -10,6 +10,8 @@ export interface Timer {
 
 /** The only door to time for everything below the listener. */
 export interface Clock {
+  /** It never jumps over a timer, so that nobody needs to look whether it did. Default false. */
+  readonly steady?: boolean
   /** Wall time in milliseconds since 1970, as an integer. May jump in either direction. */
   now(): number
   /** Milliseconds since some fixed moment, never going back, with fractions. */

@@ -77,6 +77,9 @@ export const errorTable = {
   // Tests
   LOG_WAIT_TIMED_OUT: { retriable: true, meaning: 'what a test waited for did not come in time' },
   LOG_FAULT_UNFIRED: { retriable: false, meaning: 'faults that a test asked for never happened' },
+  // Tests
+  LOG_WAIT_TIMED_OUT: { retriable: true, meaning: 'what a test waited for did not come in time' },
+  LOG_FAULT_UNFIRED: { retriable: false, meaning: 'faults that a test asked for never happened' },
   // The system
   LOG_IO: { retriable: false, meaning: 'the system failed to read or write; the cause says how' },
 } as const satisfies Record<string, { retriable: boolean; meaning: string }>

@@ -138,9 +138,9 @@ export class KafkaListener implements AsyncDisposable {
     before.close()
   }
 
-  /** @internal Closes all connections, and listens on. */
-  dropConnections(reason: string): void {
-    for (const connection of this.#connections) connection.close(reason)
+  /** @internal Closes all connections, or those to one broker, and listens on. */
+  dropConnections(reason: string, nodeId?: number): void {
+    for (const connection of this.#connections) if (nodeId === undefined || connection.nodeId === nodeId) connection.close(reason)
   }
 
   /** What clients call `bootstrap.servers`: the addresses of all brokers, with commas; of the first listener when there are several. */

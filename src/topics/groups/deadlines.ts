@@ -32,6 +32,7 @@ export class Deadline {
 /** The deadlines of one coordinator. */
 export class Deadlines {
   readonly #clock: Clock
+  readonly #tickMs: number
   readonly #all = new Set<Deadline>()
   #timer: Timer | undefined
   /** When the timer was set, and when it should fire. */
@@ -41,6 +42,7 @@ export class Deadlines {
 
   constructor(clock: Clock) {
     this.#clock = clock
+    this.#tickMs = clock.steady === true ? Infinity : TICK_MS
   }
 
   /** How many wait. */
@@ -70,7 +72,7 @@ export class Deadlines {
     // A tick that is under way knows since when: a stall that began before this deadline was set must not be missed.
     if (this.#timer === undefined) this.#setAt = now
     this.#timer?.cancel()
-    this.#fireAt = Math.min(now + TICK_MS, Math.max(now, earliest))
+    this.#fireAt = Math.min(now + this.#tickMs, Math.max(now, earliest))
     this.#timer = this.#clock.setTimer(() => this.#tick(), this.#fireAt - now, { ref: false })
   }
 

@@ -1,0 +1,65 @@
+/*
+ * What stands between the connections of a test broker and its handlers: the journal, faults, and whoever else wants to see requests.
+ */
+import { type AnswerBytes, type Exchange, type Interceptor } from '../../kafka/exchange.ts'
+import { type Faults } from '../faults/faults.ts'
+import { type Journal } from '../journal/journal.ts'
+import { type Changes } from './changes.ts'
+import { type FetchWatch } from './fetch-watch.ts'
+
+/** Who wants to see requests. */
+export interface InterceptorParts {
+  readonly journal: Journal
+  readonly faults: Faults
+  readonly fetches: FetchWatch
+  readonly changes: Changes
+  readonly others: Iterable<Interceptor>
+  /** So many more requests wait, or fewer. */
+  readonly waiting: (count: number) => void
+}
+
+const FETCH = 1
+
+/** The one interceptor of a test broker. */
+export function interceptorOf({ journal, faults, fetches, changes, others, waiting }: InterceptorParts): Interceptor {
+  return {
+    async before(exchange) {
+      changes.tell()
+      waiting(1)
+      const entry = journal.begin(exchange)
+      if (exchange.api.key === FETCH) fetches.see(exchange)
+      try {
+        await faults.before(exchange, entry)
+        for (const other of others) await other.before?.(exchange)
+      } catch (error) {
+        waiting(-1)
+        throw error
+      }
+    },
+    async after(exchange) {
+      try {
+        for (const other of others) await other.after?.(exchange)
+        await faults.after(exchange)
+      } catch (error) {
+        waiting(-1)
+        throw error
+      }
+    },
+    async encoded(exchange, bytes) {
+      try {
+        return await sent(exchange, bytes)
+      } finally {
+        waiting(-1)
+        changes.tell()
+      }
+    },
+  }
+
+  async function sent(exchange: Exchange, bytes: AnswerBytes): Promise<AnswerBytes> {
+    let left = bytes
+    for (const other of others) if (other.encoded !== undefined) left = await other.encoded(exchange, left)
+    left = await faults.encoded(exchange, left)
+    journal.end(exchange, faults.wireOf(exchange) ?? left)
+    return left
+  }
+}

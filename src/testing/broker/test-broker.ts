@@ -1,0 +1,438 @@
+/*
+ * The test broker: a log in memory that listens to Kafka clients, under the control of a test. What it is made of is elsewhere: hands on topics and
+ * groups beside this file, faults, the journal and the clock in folders of their own.
+ */
+import { type Clock, systemClock } from '../../base/clock.ts'
+import { LogError } from '../../base/errors.ts'
+import { type Random, seededRandom, systemRandom } from '../../base/random.ts'
+import { checkOneOf, checkOptions, describe } from '../../base/options.ts'
+import { MemoryFileSystem } from '../../files/memory.ts'
+import { uuidText } from '../../format/uuid.ts'
+import { keepConfigs } from '../../kafka/configs/kept-configs.ts'
+import { settingsOf } from '../../kafka/configs/topic-settings.ts'
+import { wrongTopicConfigs } from '../../kafka/configs/check-configs.ts'
+import { type Interceptor } from '../../kafka/exchange.ts'
+import { type BrokerInfo, type KafkaListener, openListener } from '../../kafka/listen.ts'
+import { CommitLog, type MemoryLogOptions } from '../../topics/commit-log.ts'
+import { TestClock } from '../clock/test-clock.ts'
+import { VirtualClock } from '../clock/virtual-clock.ts'
+import { Faults } from '../faults/faults.ts'
+import { Journal } from '../journal/journal.ts'
+import { Changes } from './changes.ts'
+import { emulatedApis } from './emulate.ts'
+import { FetchWatch } from './fetch-watch.ts'
+import { evict, GroupHands } from './group-hands.ts'
+import { imageOf, openImage } from './image.ts'
+import { interceptorOf } from './interceptor.ts'
+import { MemorySocket, refusedConnection, type SocketRequest } from './memory-transport.ts'
+import { checkTopic, type ResolvedTestOptions, resolvedTestOptions, type TestBrokerOptions, type TestTopicOptions } from './options.ts'
+import { skipWaits } from './skips.ts'
+import { type HandsWorld, TopicHands } from './topic-hands.ts'
+
+/** A moment of a test broker, to go back to. */
+export class Checkpoint {
+  /** @internal */
+  readonly image: MemoryFileSystem
+
+  /** @internal */
+  constructor(image: MemoryFileSystem) {
+    this.image = image
+  }
+}
+
+/** What becomes of connections when a broker goes back. */
+export interface RestoreOptions {
+  /** `keep`: clients go on, and are told that they are members no more. `drop`: they have to connect again. Default `keep`. */
+  readonly connections?: 'keep' | 'drop'
+}
+
+/** As of {@link TestBroker.fork}. */
+export interface ForkOptions {
+  /** Default: now. */
+  readonly from?: Checkpoint
+  /** Of what is drawn. Default: that of the broker that is forked. */
+  readonly seed?: number
+}
+
+/** The replicas of a partition whose maker does not say. */
+const USUAL_REPLICAS = 3
+/** So that what faults draw does not change what the log draws. */
+const FAULT_SEED = 0x9e37_79b9
+
+/** A Kafka for a test. */
+export class TestBroker implements AsyncDisposable {
+  /** What of it is drawn is drawn from this. */
+  readonly seed: number
+  /** What goes wrong. */
+  readonly faults: Faults
+  /** What was said. */
+  readonly journal: Journal
+  /** Its time. */
+  readonly clock: TestClock
+  readonly #options: ResolvedTestOptions
+  readonly #random: Random
+  readonly #changes: Changes
+  readonly #fetches = new FetchWatch()
+  readonly #interceptors = new Set<Interceptor>()
+  readonly #world: HandsWorld
+  readonly #topics = new Map<string, TopicHands>()
+  readonly #groups = new Map<string, GroupHands>()
+  /** Logs that others took the place of, while they close. */
+  readonly #closingLogs = new Set<Promise<void>>()
+  #files: MemoryFileSystem | undefined
+  #log: CommitLog
+  #listener!: KafkaListener
+  #base: Checkpoint | undefined
+  #waiting = 0
+  #turn: Promise<unknown> = Promise.resolve()
+  #closing: Promise<void> | undefined
+
+  private constructor(options: ResolvedTestOptions, parts: BrokerParts) {
+    this.#options = options
+    this.seed = options.seed
+    this.#random = parts.random
+    this.#changes = parts.changes
+    this.#files = parts.files
+    this.#log = parts.log
+    this.clock = new TestClock(options.clock, parts.clock)
+    this.journal = new Journal(parts.clock, options.journal)
+    this.faults = new Faults({
+      listener: () => this.#listener, clock: parts.clock, random: seededRandom((options.seed ^ FAULT_SEED) >>> 0), fetches: this.#fetches,
+    })
+    this.#world = {
+      changes: parts.changes, timeoutMs: options.timeoutMs, core: () => this.#log.core, fetches: () => this.#fetches.count,
+      isFetched: (topic, partition, since) => this.#fetches.isFetched(topic, partition, since),
+    }
+  }
+
+  /** @internal Use {@link startTestBroker}. */
+  static async start(given: TestBrokerOptions, image?: MemoryFileSystem): Promise<TestBroker> {
+    const options = resolvedTestOptions(given, () => systemRandom.int(0x1_0000_0000))
+    const apis = options.emulate === undefined ? undefined : emulatedApis(options.emulate)
+    const changes = new Changes()
+    const random = seededRandom(options.seed)
+    const clock = clockOf(options, changes)
+    const { log, files } = await openedLog(options, { clock, random }, image)
+    const broker = new TestBroker(options, { log, files, clock, random, changes })
+    try {
+      await broker.#listen(apis)
+      if (image === undefined) for (const [name, topic] of Object.entries(options.topics)) await broker.#makeTopic(name, checkTopic(name, topic))
+      if (files !== undefined) broker.#base = new Checkpoint(await imageOf(log.core, files))
+    } catch (error) {
+      await log.close()
+      throw error
+    }
+    if (clock instanceof VirtualClock && options.clock === 'skip') void skipWaits(clock, changes, () => broker.#waiting)
+    return broker
+  }
+
+  /** What clients call `bootstrap.servers`: the addresses of all brokers, with commas. */
+  get bootstrap(): string {
+    return this.#listener.bootstrap
+  }
+
+  /** The brokers with their addresses. */
+  get brokers(): readonly BrokerInfo[] {
+    return this.#listener.brokers
+  }
+
+  /** The same for other processes: `KAFKA_BROKERS` and `KAFKA_BOOTSTRAP_SERVERS`. */
+  env(): Record<string, string> {
+    return { KAFKA_BROKERS: this.bootstrap, KAFKA_BOOTSTRAP_SERVERS: this.bootstrap }
+  }
+
+  /** The log itself: producers and consumers of this process work on the same topics. Another one after `restore` and `reset`. */
+  get log(): CommitLog {
+    return this.#log
+  }
+
+  /** Connections that are open. */
+  get connections(): number {
+    return this.#listener.connections
+  }
+
+  /** A topic, whether it is there already or not. */
+  topic(name: string): TopicHands {
+    let hands = this.#topics.get(name)
+    if (hands === undefined) this.#topics.set(name, (hands = new TopicHands(name, this.#world)))
+    return hands
+  }
+
+  /** A group, whether it is there already or not. */
+  group(name: string): GroupHands {
+    let hands = this.#groups.get(name)
+    if (hands === undefined) this.#groups.set(name, (hands = new GroupHands(name, this.#world)))
+    return hands
+  }
+
+  /** Makes a topic; it is gone after a reset. Throws LogError `LOG_TOPIC_EXISTS`. */
+  async createTopic(name: string, options: number | TestTopicOptions = {}): Promise<TopicHands> {
+    this.#checkOpen()
+    await this.#makeTopic(name, checkTopic(name, options))
+    this.#changes.tell()
+    return this.topic(name)
+  }
+
+  /** Deletes a topic. Throws LogError `LOG_NOT_FOUND`. */
+  async deleteTopic(name: string): Promise<void> {
+    this.#checkOpen()
+    await this.#log.deleteTopic(name)
+    this.#changes.tell()
+  }
+
+  /**
+   * A moment to go back to: topics, records, committed offsets, transactions, what administrators set. Shares what does not change with the broker,
+   * so it costs as much as there are files. Not the time, nor faults and the journal.
+   *
+   * @throws TypeError for a broker with `dir`
+   */
+  checkpoint(): Promise<Checkpoint> {
+    return this.#inTurn(async () => new Checkpoint(await imageOf(this.#log.core, this.#memory('checkpoint'))))
+  }
+
+  /**
+   * Goes back to a moment of this broker, or of one that it was forked from. Ports stay. Topics that were there before and are there now keep their
+   * ids, with a newer epoch, and others get new ids; groups keep what they committed then, and have no members.
+   */
+  restore(at: Checkpoint, options: RestoreOptions = {}): Promise<void> {
+    checkOptions(options, ['connections'], 'restore')
+    checkOneOf(options.connections, 'connections', ['keep', 'drop'])
+    if (!(at instanceof Checkpoint)) throw new TypeError(`restore takes what checkpoint() gives, not ${describe(at)}`)
+    return this.#inTurn(() => this.#restore(at, options))
+  }
+
+  /**
+   * As it was when it was started: its topics and nothing else, every broker up and leading what it did, no faults, an empty journal.
+   *
+   * @throws LogError `LOG_FAULT_UNFIRED` for faults that never happened, after all is reset
+   */
+  reset(options: RestoreOptions = {}): Promise<void> {
+    checkOptions(options, ['connections'], 'reset')
+    checkOneOf(options.connections, 'connections', ['keep', 'drop'])
+    return this.#inTurn(async () => {
+      this.#memory('reset')
+      const unfired = this.#unfired()
+      this.faults.clear()
+      for (const { nodeId } of this.#listener.brokers) await this.#listener.startBroker(nodeId)
+      this.#listener.cluster.leadership.clear()
+      await this.#restore(this.#base!, options)
+      this.journal.clear()
+      if (unfired !== undefined) throw unfired
+    })
+  }
+
+  /**
+   * Another broker that begins where this one is, or was: with ports of its own, the same options, and the records shared until one of the two
+   * writes.
+   */
+  async fork(options: ForkOptions = {}): Promise<TestBroker> {
+    checkOptions(options, ['from', 'seed'], 'fork')
+    const { image } = options.from ?? await this.checkpoint()
+    this.#checkOpen()
+    const { port: _, ...others } = this.#options
+    return TestBroker.start({ ...givenOptions(others), seed: options.seed ?? this.seed }, image)
+  }
+
+  /**
+   * What kafkajs takes as `socketFactory`: it then speaks with this broker without TCP.
+   *
+   * @example new Kafka({ brokers: kafka.bootstrap.split(','), socketFactory: kafka.socketFactory() })
+   */
+  socketFactory(): (request: SocketRequest) => MemorySocket {
+    return ({ host, port, onConnect }) => {
+      const [client, server] = MemorySocket.pair(() => this.#changes.tell())
+      const at = this.brokers.findIndex((broker) => broker.port === port)
+      process.nextTick(() => {
+        const broker = this.brokers[at]
+        if (broker === undefined || this.#closing !== undefined || this.#listener.cluster.leadership.isDown(broker.nodeId)) {
+          return void client.destroy(refusedConnection(host, port))
+        }
+        this.#listener.serve(server, at)
+        client.emit('connect')
+        onConnect?.()
+      })
+      return client
+    }
+  }
+
+  /** Adds somebody who sees every request before it is handled and its answer behind. Gives the function that takes him away. */
+  intercept(interceptor: Interceptor): () => void {
+    this.#interceptors.add(interceptor)
+    return () => void this.#interceptors.delete(interceptor)
+  }
+
+  /**
+   * Waits until `look` gives something, looking whenever something happened at the broker.
+   *
+   * @param missing  what is said when it did not come
+   */
+  until<T>(look: () => T | undefined | Promise<T | undefined>, missing: string | (() => string), timeoutMs = this.#options.timeoutMs): Promise<T> {
+    return this.#changes.until(look, { timeoutMs, missing: typeof missing === 'string' ? () => missing : missing })
+  }
+
+  /**
+   * Ends everything. A second call waits for the first.
+   *
+   * @throws LogError `LOG_FAULT_UNFIRED` for faults that never happened, after all is closed
+   */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    const unfired = this.#unfired()
+    this.faults.clear()
+    await this.#turn.catch(() => {})
+    await this.#listener.close()
+    this.#changes.close()
+    await this.#log.close()
+    await Promise.all(this.#closingLogs)
+    if (unfired !== undefined) throw unfired
+  }
+
+  async #listen(apis: ReturnType<typeof emulatedApis> | undefined): Promise<void> {
+    const { brokers, autoCreateTopics, numPartitions, topicDefaults, security, host = '127.0.0.1', port, transport } = this.#options
+    const interceptor = interceptorOf({
+      journal: this.journal, faults: this.faults, fetches: this.#fetches, changes: this.#changes, others: this.#interceptors,
+      waiting: (count) => { this.#waiting += count },
+    })
+    this.#listener = await openListener(this.#log, {
+      brokers, ...(security?.listeners === undefined && { host }), ...(port !== undefined && { port }), ...security,
+      ...(autoCreateTopics !== undefined && { autoCreateTopics }), ...(numPartitions !== undefined && { numPartitions }),
+      ...(topicDefaults !== undefined && { topicDefaults }),
+      onEvent: (event) => {
+        this.#changes.tell()
+        this.journal.note(event)
+        if (event.type === 'disconnected') this.#fetches.forget(event.connection)
+      },
+    }, { interceptor, unbound: transport === 'memory', ...(apis !== undefined && { apis }) })
+    this.#changes.remote = () => transport === 'tcp' && this.#listener.connections > 0
+  }
+
+  async #makeTopic(name: string, { partitions, replicas, config = {} }: TestTopicOptions): Promise<void> {
+    const { cluster } = this.#listener
+    const configs = new Map(Object.entries(config).map(([key, value]) => [key, String(value)]))
+    const wrong = wrongTopicConfigs(configs)
+    if (wrong !== undefined) throw new TypeError(`topic "${name}": ${wrong.errorMessage}`)
+    const entry = await cluster.createTopic(name, { partitions: partitions ?? cluster.options.numPartitions, settings: settingsOf(configs) })
+    const factor = Math.min(replicas ?? USUAL_REPLICAS, this.#options.brokers)
+    if (factor > 1) await cluster.placement.place(entry.id, factor, [])
+    if (configs.size > 0) await keepConfigs(cluster.kept, 'topic-configs', uuidText(entry.id), () => configs, () => true)
+  }
+
+  async #restore(at: Checkpoint, { connections = 'keep' }: RestoreOptions): Promise<void> {
+    this.#memory('restore')
+    const before = this.#log
+    const { log, files } = await openImage(at.image, logOptions(this.#options, this.clock.clock, this.#random), before.core)
+    this.#log = log
+    this.#files = files
+    this.#listener.replaceLog(log)
+    if (connections === 'drop') this.#listener.dropConnections('the test broker was restored')
+    const closing = leave(before).finally(() => this.#closingLogs.delete(closing))
+    this.#closingLogs.add(closing)
+    this.#changes.tell()
+  }
+
+  /** Checkpoints and what goes back to them come one after the other. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(() => {
+      this.#checkOpen()
+      return work()
+    })
+    this.#turn = done.catch(() => {})
+    return done
+  }
+
+  #unfired(): unknown {
+    if (!this.#options.failOnUnfiredFaults) return undefined
+    try {
+      this.faults.check()
+      return undefined
+    } catch (error) {
+      return error
+    }
+  }
+
+  #memory(verb: string): MemoryFileSystem {
+    if (this.#files === undefined) throw new TypeError(`${verb} is for brokers in memory, and this one keeps its log in ${this.#options.dir}`)
+    return this.#files
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new LogError('LOG_CLOSED', 'the test broker is closed')
+  }
+}
+
+interface BrokerParts {
+  readonly log: CommitLog
+  readonly files: MemoryFileSystem | undefined
+  readonly clock: Clock
+  readonly random: Random
+  readonly changes: Changes
+}
+
+/**
+ * A Kafka for a test: in memory, on free ports, within milliseconds. Close it when the test is over.
+ *
+ * @throws TypeError and RangeError for options that cannot be; LogError `LOG_PORT_IN_USE`
+ * @example
+ * const kafka = await startTestBroker({ topics: { orders: 3 } })
+ * // … a client connects to kafka.bootstrap …
+ * await kafka.group('billing').ready()
+ * kafka.topic('orders').append({ key: 'o-1', value: { total: 12 } })
+ * await kafka.group('billing').caughtUp()
+ * await kafka.close()
+ */
+export function startTestBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
+  return TestBroker.start(options)
+}
+
+function clockOf({ clock, now }: ResolvedTestOptions, changes: Changes): Clock {
+  if (clock === 'real') return systemClock
+  return new VirtualClock({
+    get count() {
+      return changes.count
+    },
+    get remote() {
+      return changes.remote()
+    },
+  }, { now: now ?? systemClock.now(), steady: clock === 'virtual' })
+}
+
+async function openedLog(
+  options: ResolvedTestOptions, { clock, random }: { readonly clock: Clock; readonly random: Random }, image: MemoryFileSystem | undefined,
+): Promise<{ readonly log: CommitLog; readonly files: MemoryFileSystem | undefined }> {
+  const forLog = logOptions(options, clock, random)
+  if (image !== undefined) return openImage(image, forLog, undefined)
+  if (options.dir === undefined) {
+    const files = new MemoryFileSystem({ clock })
+    return { log: await CommitLog.memory({ ...forLog, files }), files }
+  }
+  const log = await CommitLog.open(options.dir, forLog)
+  for (const { name } of log.core.topics) await log.core.existingTopic(name)
+  return { log, files: undefined }
+}
+
+function logOptions({ log }: ResolvedTestOptions, clock: Clock, random: Random): MemoryLogOptions & { readonly random: Random } {
+  return { ...log, clock, random }
+}
+
+/** The options of a broker without what was made of them. */
+function givenOptions({ timeoutMs, ...options }: Omit<ResolvedTestOptions, 'port'>): TestBrokerOptions {
+  return { ...options, timeout: timeoutMs }
+}
+
+/** Answers who waits in the groups of a log that another took the place of, and closes it. */
+async function leave(log: CommitLog): Promise<void> {
+  const { core } = log
+  if (core.hasGroups) {
+    const groups = await core.groups()
+    for (const { groupId } of groups.list()) if ((groups.describe(groupId)?.members.length ?? 0) > 0) await evict(groups, groupId)
+  }
+  await log.close()
+}
+

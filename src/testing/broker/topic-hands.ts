@@ -1,0 +1,266 @@
+/*
+ * `kafka.topic(name)`: a topic of a test broker without a client: what is in it, what comes next, and records put into it. No group, no offset of
+ * anybody's changes by looking.
+ */
+import { LogError } from '../../base/errors.ts'
+import { checkInteger, checkOneOf, describe } from '../../base/options.ts'
+import { type Isolation, type PartitionLog } from '../../log/partition-log.ts'
+import { type HeadersInput } from '../../log/record-input.ts'
+import { bytes } from '../../topics/codecs.ts'
+import { type GroupCoordinator } from '../../topics/groups/coordinator.ts'
+import { type LogCore } from '../../topics/log-core.ts'
+import { partitionOfKey } from '../../topics/partitioner.ts'
+import { type TopicCore } from '../../topics/topic-core.ts'
+import { type Duration, durationMs } from '../clock/durations.ts'
+import { type Changes } from './changes.ts'
+import { TestRecord } from './test-record.ts'
+
+/** What hands of a test broker work with. */
+export interface HandsWorld {
+  readonly changes: Changes
+  /** Real ms that is waited for something, where nobody says otherwise. */
+  readonly timeoutMs: number
+  /** The log as it is now: another one after a restore. */
+  core(): LogCore
+  /** Fetches of clients. */
+  isFetched(topic: string, partition: number, since: number): boolean
+  fetches(): number
+}
+
+/** A key or value: text, bytes, what is written as JSON, or null. */
+export type TestValue = string | Uint8Array | object | number | boolean | null
+
+/** A record to append. */
+export interface TestRecordInput {
+  /** Text and bytes as they are; anything else as JSON. Default: none. */
+  readonly key?: TestValue
+  /** As the key; null is a tombstone. */
+  readonly value: TestValue
+  readonly headers?: HeadersInput
+  /** Ms since 1970. Default: the time of the broker. */
+  readonly timestamp?: number
+  /** Default: that of the key, as Kafka's clients choose; without a key one after the other. */
+  readonly partition?: number
+}
+
+/** Where a record is. */
+export interface RecordPlace {
+  readonly partition: number
+  readonly offset: number
+}
+
+/** Which records to look at. */
+export interface LookOptions {
+  /** Default: all. */
+  readonly partition?: number
+  /** Offset to begin at; records that are not there any more are left out. Default 0. */
+  readonly from?: number
+  /** Default `read_committed`: nothing of transactions that are open or were aborted. */
+  readonly isolation?: Isolation
+}
+
+/** How long to wait. */
+export interface WaitFor {
+  /** Of real time. Default: that of the broker, 5 seconds. */
+  readonly timeout?: Duration
+}
+
+const codecs = { key: bytes, value: bytes }
+
+/** A topic of a test broker. */
+export class TopicHands {
+  readonly name: string
+  readonly #world: HandsWorld
+  /** Where `next` goes on, by partition; of one topic, and not of another one of the same name. */
+  #next = new Map<number, number>()
+  #nextOf: LogCore | undefined
+  #round = 0
+
+  /** @internal */
+  constructor(name: string, world: HandsWorld) {
+    this.name = name
+    this.#world = world
+  }
+
+  /** Whether there is such a topic. */
+  get exists(): boolean {
+    return this.#find() !== undefined
+  }
+
+  /** How many partitions it has. Throws LogError `LOG_NOT_FOUND` when there is no such topic. */
+  get partitions(): number {
+    return this.#topic.logs.length
+  }
+
+  /** By partition: the oldest offset that is kept, and the one that the next record gets. */
+  get offsets(): readonly { readonly start: number; readonly end: number }[] {
+    return this.#logs.map(({ startOffset, nextOffset }) => ({ start: startOffset, end: nextOffset }))
+  }
+
+  /**
+   * Appends a record, or several, and tells where they are: at once, and clients see them.
+   *
+   * @throws LogError `LOG_NOT_FOUND` when there is no such topic; RangeError for a partition that there is not
+   */
+  append(record: TestRecordInput): RecordPlace
+  append(records: readonly TestRecordInput[]): RecordPlace[]
+  append(input: TestRecordInput | readonly TestRecordInput[]): RecordPlace | RecordPlace[] {
+    const appended = (Array.isArray(input) ? input as readonly TestRecordInput[] : [input as TestRecordInput]).map((record) => this.#append(record))
+    this.#world.changes.tell()
+    return Array.isArray(input) ? appended : appended[0]!
+  }
+
+  /** The records that are there, partition by partition. */
+  records(options: LookOptions = {}): TestRecord[] {
+    const { partition, from = 0, isolation } = options
+    checkInteger(partition, 'partition', 0, this.partitions - 1)
+    checkInteger(from, 'from', 0)
+    checkOneOf(isolation, 'isolation', ['read_committed', 'read_uncommitted'])
+    return this.#logs.filter((log) => partition === undefined || log.partition === partition).flatMap((log) => recordsOf(log, from, isolation))
+  }
+
+  /** The next record that none of these calls gave yet: from the first one there is on, in the order of each partition. */
+  next({ timeout }: WaitFor = {}): Promise<TestRecord> {
+    return this.#until(() => this.#take(), timeout, () => `no other record came to topic "${this.name}"`)
+  }
+
+  /** The first record, of those that are there and those that come, that `test` says true of. */
+  waitFor(test: (record: TestRecord) => boolean, { timeout }: WaitFor = {}): Promise<TestRecord> {
+    const seen = new Map<number, number>()
+    let looked: LogCore | undefined
+    let count = 0
+    return this.#until(() => {
+      if (looked !== this.#world.core()) seen.clear()
+      looked = this.#world.core()
+      for (const log of this.#find()?.logs ?? []) {
+        if (log === undefined) continue
+        for (const record of recordsOf(log, seen.get(log.partition) ?? 0, undefined)) {
+          seen.set(log.partition, record.offset + 1)
+          count++
+          if (test(record)) return record
+        }
+      }
+      return undefined
+    }, timeout, () => `none of ${count} records of topic "${this.name}" is the one that was waited for`)
+  }
+
+  /** What a group has committed for each partition: the offset of the record that it goes on with. Undefined where it committed nothing. */
+  async committed(group: string): Promise<readonly (number | undefined)[]> {
+    const groups = await this.#world.core().groups()
+    return this.#logs.map(({ partition }) => groups.committed(group, this.name, partition)?.offset)
+  }
+
+  /** Records that a group has before it, of all partitions; control records do not count. */
+  async lag(group: string): Promise<number> {
+    const groups = await this.#world.core().groups()
+    return this.#logs.reduce((sum, log) => sum + lagOf(log, groups, group), 0)
+  }
+
+  /** Compacts the topic now: of each key the last record stays. */
+  async compactNow(): Promise<void> {
+    for (const log of this.#logs) {
+      await log.roll()
+      await log.clean()
+    }
+    this.#world.changes.tell()
+  }
+
+  /** Deletes what the topic's retention asks for now. */
+  async retainNow(): Promise<void> {
+    for (const log of this.#logs) await log.applyRetention(this.#world.core().env.clock.now())
+    this.#world.changes.tell()
+  }
+
+  /** Deletes the records of a partition below an offset. */
+  async deleteRecords(partition: number, before: number): Promise<void> {
+    await this.#log(partition).deleteRecords(before)
+    this.#world.changes.tell()
+  }
+
+  get #topic(): TopicCore {
+    const found = this.#find()
+    if (found !== undefined) return found
+    const message = `there is no topic "${this.name}": give it to startTestBroker({ topics }), or await createTopic("${this.name}")`
+    throw new LogError('LOG_NOT_FOUND', message, { topic: this.name })
+  }
+
+  get #logs(): readonly PartitionLog[] {
+    return this.#topic.logs.filter((log) => log !== undefined)
+  }
+
+  #find(): TopicCore | undefined {
+    return this.#world.core().openTopics.find(({ entry }) => entry.name === this.name)
+  }
+
+  #log(partition: number): PartitionLog {
+    const log = this.#topic.logs[partition]
+    if (log === undefined) throw new RangeError(`there is no partition ${partition}: topic "${this.name}" has ${this.partitions}`)
+    return log
+  }
+
+  #append(record: TestRecordInput): RecordPlace {
+    const given: Partial<TestRecordInput> | null | undefined = record
+    if (given === null || typeof given !== 'object' || given.value === undefined) {
+      throw new TypeError(`a record is { key, value, headers, timestamp, partition } with a value, or null for a tombstone, not ${describe(record)}`)
+    }
+    const key = encoded(record.key ?? null)
+    const partition = record.partition ?? this.#choose(key)
+    const { headers, timestamp } = record
+    const offset = this.#log(partition).append(codecs, {
+      key, value: encoded(record.value), timestamp: timestamp ?? this.#world.core().env.clock.now(), ...(headers !== undefined && { headers }),
+    })
+    return { partition, offset }
+  }
+
+  #choose(key: Buffer | Uint8Array | null): number {
+    const { partitions } = this
+    return key === null ? this.#round++ % partitions : partitionOfKey(bytes, key, partitions)
+  }
+
+  #take(): TestRecord | undefined {
+    const core = this.#world.core()
+    if (this.#nextOf !== core) this.#next = new Map()
+    this.#nextOf = core
+    for (const log of this.#find()?.logs ?? []) {
+      if (log === undefined) continue
+      const from = Math.max(log.startOffset, this.#next.get(log.partition) ?? 0)
+      const [record] = recordsOf(log, from, undefined, 1)
+      if (record === undefined) continue
+      this.#next.set(log.partition, record.offset + 1)
+      return record
+    }
+    return undefined
+  }
+
+  #until<T>(look: () => T | undefined, timeout: Duration | undefined, missing: () => string): Promise<T> {
+    const { changes, timeoutMs } = this.#world
+    return changes.until(look, { timeoutMs: timeout === undefined ? timeoutMs : durationMs(timeout, 'timeout'), missing })
+  }
+}
+
+/** Records that a group has before it in a partition. */
+export function lagOf(log: PartitionLog, groups: GroupCoordinator, group: string): number {
+  const committed = groups.validCommitted(group, log)?.offset ?? log.startOffset
+  if (committed >= log.highWatermark) return 0
+  let count = 0
+  for (const { offset } of log.read(codecs, { from: Math.max(committed, log.startOffset) })) if (offset >= committed) count++
+  return count
+}
+
+function recordsOf(log: PartitionLog, from: number, isolation: Isolation | undefined, most = Infinity): TestRecord[] {
+  const start = Math.max(from, log.startOffset)
+  if (start >= log.nextOffset) return []
+  // What was appended just now shows too, unless a transaction holds up who reads committed records.
+  const upTo = log.openTransactions.length === 0 || isolation === 'read_uncommitted' ? 'appended' : 'watermark'
+  const found: TestRecord[] = []
+  for (const record of log.read(codecs, { from: start, upTo, ...(isolation !== undefined && { isolation }) })) {
+    if (found.length >= most) break
+    found.push(new TestRecord(record))
+  }
+  return found
+}
+
+function encoded(value: TestValue): Buffer | Uint8Array | null {
+  if (value === null || value instanceof Uint8Array) return value
+  return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
+}

@@ -1,0 +1,144 @@
+/*
+ * Time that moves when a test says so: the broker's, and together with it that of fake timers of the test framework, so that a client in the same
+ * process sees the same time. Between two timers everything that they started gets its turn, through sockets too.
+ */
+import { type Clock, realClock, type Timer } from '../../base/clock.ts'
+import { ManualClock, MOST_TIMERS } from '../manual-clock.ts'
+import { type FakeTimers, fakeTimers, nextFakeTimerMs } from './fake-timers.ts'
+
+/** What a virtual clock has to know of what runs by it. */
+export interface Activity {
+  /** Counts whatever happens at the broker: another number, and somebody is at work. */
+  readonly count: number
+  /** Clients come by sockets of the system, whose bytes take real time to arrive. */
+  readonly remote: boolean
+}
+
+/** Turns of the event loop in which nothing may happen before everything is taken to be done. */
+const QUIET_TURNS = 2
+/** Real ms of it where bytes travel through sockets. */
+const QUIET_REMOTE_MS = 2
+/** Real ms after which somebody who is always at work is not waited for any more. */
+const LONGEST_SETTLE_MS = 10_000
+
+/** A clock that stands still until it is moved. */
+export class VirtualClock implements Clock {
+  /** Nobody's time is lost while the event loop is busy. */
+  readonly steady: boolean
+  readonly #manual: ManualClock
+  readonly #activity: Activity
+  #deferred = 0
+  #moving: Promise<void> = Promise.resolve()
+
+  /** @param now  wall time at the start */
+  constructor(activity: Activity, { now, steady }: { readonly now: number; readonly steady: boolean }) {
+    this.#activity = activity
+    this.steady = steady
+    this.#manual = new ManualClock({ now })
+  }
+
+  now(): number {
+    return this.#manual.now()
+  }
+
+  monotonic(): number {
+    return this.#manual.monotonic()
+  }
+
+  setTimer(callback: () => void, delayMs: number): Timer {
+    return this.#manual.setTimer(callback, delayMs)
+  }
+
+  defer(callback: () => void): void {
+    this.#deferred++
+    realClock.defer(() => {
+      this.#deferred--
+      callback()
+    })
+  }
+
+  /** How many timers of the broker wait. */
+  get timers(): number {
+    return this.#manual.timers
+  }
+
+  /** In how many ms the next timer fires, of the broker or of fake timers; Infinity when none waits. */
+  get nextTimerMs(): number {
+    const fake = fakeTimers()
+    return Math.min(this.#manual.nextTimerMs ?? Infinity, fake === undefined ? Infinity : nextFakeTimerMs(fake))
+  }
+
+  /** Moves on by `ms`, timer by timer. One who moves the clock waits for the one before. */
+  advance(ms: number): Promise<void> {
+    return this.#inTurn(async () => {
+      const end = this.monotonic() + ms
+      await this.settle()
+      for (let fired = 0; ; fired++) {
+        const step = Math.min(end - this.monotonic(), this.nextTimerMs)
+        this.#step(step)
+        await this.settle()
+        if (this.monotonic() >= end && this.nextTimerMs > 0) return
+        if (fired > MOST_TIMERS * 10) throw new Error(`timers still fire after ${fired} of them`)
+      }
+    })
+  }
+
+  /** Moves on from timer to timer until none waits. */
+  runUntilIdle(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.settle()
+      for (let fired = 0; this.nextTimerMs < Infinity; fired++) {
+        if (fired === MOST_TIMERS) throw new Error(`timers still wait after ${MOST_TIMERS} of them have fired`)
+        this.#step(this.nextTimerMs)
+        await this.settle()
+      }
+    })
+  }
+
+  /** Moves on to the next timer. With `stalled` the log takes it for a stall of this process, which costs nobody his session. */
+  skip(stalled: boolean): Promise<void> {
+    return this.#inTurn(async () => {
+      const step = this.nextTimerMs
+      if (step === Infinity) return
+      if (stalled) this.#manual.stall(step)
+      this.#step(stalled ? 0 : step)
+      await this.settle()
+    })
+  }
+
+  /** Sets the wall clock, and no timer notices. */
+  setNow(ms: number): void {
+    this.#manual.setNow(ms)
+  }
+
+  /** Waits until nobody is at work any more. */
+  async settle(): Promise<void> {
+    const began = realClock.monotonic()
+    for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
+      const { count } = this.#activity
+      if (this.#activity.remote && quiet === QUIET_TURNS - 1) await realTurn(QUIET_REMOTE_MS)
+      await realTurn(0)
+      if (this.#activity.count !== count || this.#deferred > 0) quiet = -1
+      if (realClock.monotonic() - began > LONGEST_SETTLE_MS) return
+    }
+  }
+
+  #step(ms: number): void {
+    const fake: FakeTimers | undefined = fakeTimers()
+    this.#manual.advanceSync(ms)
+    fake?.tick(ms)
+  }
+
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#moving.then(work)
+    this.#moving = done.catch(() => {})
+    return done
+  }
+}
+
+function realTurn(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    if (ms === 0) realClock.defer(resolve)
+    else realClock.setTimer(resolve, ms)
+  })
+}

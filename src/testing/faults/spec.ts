@@ -1,0 +1,169 @@
+/*
+ * Faults as data: what they are about, when they happen, and what they do. `kafka.faults.on(…)` writes them; they may as well come from a file.
+ */
+import { checkInteger, checkNumber, checkOneOf, checkOptions, closest, describe } from '../../base/options.ts'
+import { type KafkaErrorName, kafkaErrors } from '../../format/kafka-errors.ts'
+import { type Duration, durationMs } from '../clock/durations.ts'
+import { type Decoding } from '../journal/entry.ts'
+import { checkApiName } from '../journal/journal.ts'
+
+/** Before the request has done anything, or once it has done everything and only its answer is left. */
+export const faultMoments = ['before-apply', 'after-apply'] as const
+
+/** When in the life of a request something happens to it. */
+export type FaultMoment = (typeof faultMoments)[number]
+
+/** What about an answer is wrong: any byte, its length, its correlation id, or the checksum of a batch of records in it. */
+export const corruptions = ['bytes', 'length', 'correlation-id', 'crc'] as const
+
+/** A way to spoil an answer. */
+export type Corruption = (typeof corruptions)[number]
+
+/** Which requests a fault is about. All that is given must fit; nothing given is every request. */
+export interface FaultTarget {
+  /** One that names this topic. */
+  readonly topic?: string
+  /** Of that topic this partition. */
+  readonly partition?: number
+  /** One about this group. */
+  readonly group?: string
+  /** The client id. */
+  readonly client?: string | RegExp
+  /** The number of the connection, from 1 on. */
+  readonly connection?: number
+  /** The node id of the broker that is asked. */
+  readonly broker?: number
+}
+
+/** What a fault does. */
+export type FaultAction =
+  | { readonly type: 'error'; readonly error: KafkaErrorName; readonly when: FaultMoment }
+  | { readonly type: 'delay'; readonly ms: number; readonly when: FaultMoment }
+  | { readonly type: 'close' | 'reset' | 'half-close' | 'silence'; readonly when: FaultMoment }
+  | { readonly type: 'throttle'; readonly ms: number }
+  | { readonly type: 'corrupt'; readonly what: Corruption }
+  | { readonly type: 'truncate'; readonly bytes: number }
+  | { readonly type: 'split'; readonly bytes: number }
+  | { readonly type: 'duplicate' }
+  | { readonly type: 'stale-metadata' }
+  | { readonly type: 'shift-epoch'; readonly by: number }
+  | { readonly type: 'answer'; readonly change: (response: Decoding, request: Decoding) => Decoding }
+
+/** A fault. */
+export interface FaultSpec {
+  /** Kafka's names of APIs, or `*` for all. */
+  readonly api: string | readonly string[]
+  readonly target?: FaultTarget
+  /** Says of those that are left whether they are meant. */
+  readonly matching?: (request: Decoding) => boolean
+  /** How often it happens. Default: always. */
+  readonly times?: number
+  /** Which of the matching requests, from 1 on. */
+  readonly onCalls?: readonly number[]
+  /** Every so many of them. */
+  readonly every?: number
+  /** 0 to 1, drawn from the seed of the broker. */
+  readonly probability?: number
+  /** Need not happen. Default false: a fault that never happened fails the test. */
+  readonly optional?: boolean
+  /** For messages. */
+  readonly name?: string
+  readonly actions: readonly FaultAction[]
+}
+
+const targetNames = ['topic', 'partition', 'group', 'client', 'connection', 'broker']
+/** APIs whose requests name neither topics nor partitions. */
+const withoutTopics = new Set([
+  'Heartbeat', 'JoinGroup', 'SyncGroup', 'LeaveGroup', 'DescribeGroups', 'ListGroups', 'ApiVersions', 'SaslHandshake', 'SaslAuthenticate',
+  'FindCoordinator', 'InitProducerId', 'EndTxn', 'AddOffsetsToTxn', 'DeleteGroups', 'DescribeCluster', 'ConsumerGroupDescribe',
+])
+
+/** The APIs of a fault, checked; undefined for all. Throws TypeError for names that none has. */
+export function checkedApis(api: string | readonly string[]): ReadonlySet<string> | undefined {
+  const names = typeof api === 'string' ? [api] : api
+  if (!Array.isArray(names) || names.length === 0) {
+    throw new TypeError(`a fault is on the name of an API, a list of them, or '*', not ${describe(api)}`)
+  }
+  if (names.includes('*')) return undefined
+  for (const name of names) checkApiName(name)
+  return new Set(names)
+}
+
+/** Throws when no request can be what a fault is about. */
+export function checkTarget(target: FaultTarget, apis: ReadonlySet<string> | undefined, nodeIds: readonly number[]): void {
+  checkOptions(target, targetNames, 'what a fault is about')
+  const { topic, partition, connection, broker, client } = target
+  checkInteger(partition, 'partition', 0)
+  checkInteger(connection, 'connection', 1)
+  if (partition !== undefined && topic === undefined) throw new TypeError('partition is one of a topic: name the topic too')
+  if (client !== undefined && typeof client !== 'string' && !(client instanceof RegExp)) {
+    throw new TypeError(`client is a client id or a pattern of them, not ${describe(client)}`)
+  }
+  if (broker !== undefined) checkBroker(broker, nodeIds)
+  const blind = topic === undefined ? undefined : [...apis ?? []].find((name) => withoutTopics.has(name))
+  if (blind !== undefined) throw new TypeError(`requests of ${blind} name no topics: a fault on them cannot be about topic "${topic}"`)
+}
+
+/** Throws a RangeError for a broker that there is not. */
+export function checkBroker(nodeId: number, nodeIds: readonly number[]): void {
+  if (!nodeIds.includes(nodeId)) throw new RangeError(`there is no broker ${describe(nodeId)}: there are ${nodeIds.join(', ')}`)
+}
+
+/** Throws TypeError and RangeError for times and chances that cannot be. */
+export function checkTriggers({ times, onCalls, every, probability }: FaultSpec): void {
+  checkInteger(times, 'times', 1)
+  for (const call of onCalls ?? []) checkInteger(call ?? null, 'the number of a call', 1)
+  checkInteger(every, 'every', 1)
+  checkNumber(probability, 'probability', 0, 1)
+}
+
+/** Throws TypeError and RangeError for actions that cannot be. */
+export function checkAction(action: FaultAction): void {
+  if ('when' in action) checkOneOf(action.when, 'when', faultMoments)
+  if (action.type === 'error') checkErrorName(action.error)
+  if (action.type === 'corrupt') checkOneOf(action.what, 'what is corrupt', corruptions)
+  if (action.type === 'truncate') checkInteger(action.bytes, 'bytes', 0)
+  if (action.type === 'split') checkInteger(action.bytes, 'bytes', 1)
+  if (action.type === 'delay' || action.type === 'throttle') durationMs(action.ms)
+}
+
+/** A length of time for a fault. */
+export function faultMs(duration: Duration): number {
+  return durationMs(duration, 'the time of a fault')
+}
+
+function checkErrorName(name: string): void {
+  if (name in kafkaErrors) return
+  const meant = closest(name, Object.keys(kafkaErrors))
+  throw new TypeError(`Kafka has no error "${name}"${meant === undefined ? '' : `: did you mean "${meant}"?`}`)
+}
+
+/** The fault in words. */
+export function faultText({ api, target = {}, name, actions, times, onCalls, every, probability }: FaultSpec): string {
+  if (name !== undefined) return name
+  const about = Object.entries(target).map(([key, value]) => `${key} ${String(value)}`)
+  const often = [
+    times === undefined ? '' : times === 1 ? 'once' : `${times} times`, onCalls === undefined ? '' : `on call ${onCalls.join(', ')}`,
+    every === undefined ? '' : `every ${every}`, probability === undefined ? '' : `with probability ${probability}`,
+  ]
+  const what = actions.map(actionText).join(' and ')
+  return [[api].flat().join(', '), ...about, ...often.filter((text) => text !== ''), `→ ${what}`].join(' ')
+}
+
+/** What it does, in words. */
+export function actionText(action: FaultAction): string {
+  const when = 'when' in action && action.when === 'after-apply' ? ' after it was applied' : ''
+  switch (action.type) {
+    case 'error': return `${action.error}${when}`
+    case 'delay': return `a delay of ${action.ms} ms${when}`
+    case 'throttle': return `a throttle time of ${action.ms} ms`
+    case 'corrupt': return `a wrong ${action.what}`
+    case 'truncate': return `cut after ${action.bytes} bytes`
+    case 'split': return `in pieces of ${action.bytes} bytes`
+    case 'duplicate': return 'answered twice'
+    case 'stale-metadata': return 'old metadata'
+    case 'shift-epoch': return `leader epochs off by ${action.by}`
+    case 'answer': return 'another answer'
+    default: return `${action.type}${when}`
+  }
+}
