@@ -39,24 +39,26 @@ export class AclAuthorizer implements Authorizer {
   readonly #rules: AclRules
   readonly #superUsers: ReadonlySet<string>
   readonly #kept: KeptValue
-  readonly #given: ReadonlySet<string>
-  /** By identity: the same ACL made twice is one. */
-  #acls: ReadonlyMap<string, Acl>
-  #sections: ReadonlyMap<ResourceType, Section>
+  /** Those of the options, but for those that a client took out; by identity: the same ACL made twice is one. */
+  #given: ReadonlyMap<string, Acl>
+  /** What was kept when the others were made out of it: another listener of the log may change it too. */
+  #seen: unknown
+  #acls: ReadonlyMap<string, Acl> = new Map()
+  #sections: ReadonlyMap<ResourceType, Section> = new Map()
 
   /** @param kept  where ACLs that clients make are kept */
   constructor(rules: AclRules, kept: KeptValue) {
     this.#rules = rules
     this.#superUsers = new Set(rules.superUsers)
     this.#kept = kept
-    this.#given = new Set(rules.acls.map(identity))
-    this.#acls = new Map([...rules.acls, ...keptAcls(kept.get())].map((acl) => [identity(acl), acl]))
-    this.#sections = sectionsOf(this.#acls.values())
+    this.#given = byIdentity(rules.acls)
+    this.#refresh()
   }
 
   allows(peer: Peer, operation: Operation, type: ResourceType, name: string): boolean {
     const principal = `${peer.principal.type}:${peer.principal.name}`
     if (this.#superUsers.has(principal)) return true
+    this.#look()
     const asked: Asked = { principal, host: plainAddress(peer.host), operation }
     const verdict = new Verdict()
     const section = this.#sections.get(type)
@@ -83,6 +85,7 @@ export class AclAuthorizer implements Authorizer {
 
   /** The ACLs that a filter finds, in the order of what they are about. */
   find(filter: AclFilter): readonly Acl[] {
+    this.#look()
     return [...this.#acls.values()].filter((acl) => matches(filter, aclNumbers(acl))).sort(byResource)
   }
 
@@ -103,15 +106,30 @@ export class AclAuthorizer implements Authorizer {
   /** What is kept comes first: nobody is told of an ACL that a crash could take back. */
   async #change(edit: (all: Map<string, Acl>) => void): Promise<void> {
     await this.#kept.change((value) => {
-      const all = new Map(keptAcls(value).map((acl) => [identity(acl), acl]))
+      const all = byIdentity(keptAcls(value))
       edit(all)
       return [...all].filter(([id]) => !this.#given.has(id)).map(([, acl]) => keptForm(acl))
     })
-    const all = new Map(this.#acls)
-    edit(all)
-    this.#acls = all
-    this.#sections = sectionsOf(all.values())
+    const given = new Map(this.#given)
+    edit(given)
+    this.#given = new Map([...given].filter(([id]) => this.#given.has(id)))
+    this.#refresh()
   }
+
+  /** Follows what is kept. */
+  #look(): void {
+    if (this.#kept.get() !== this.#seen) this.#refresh()
+  }
+
+  #refresh(): void {
+    this.#seen = this.#kept.get()
+    this.#acls = new Map([...this.#given, ...byIdentity(keptAcls(this.#seen))])
+    this.#sections = sectionsOf(this.#acls.values())
+  }
+}
+
+function byIdentity(acls: readonly Acl[]): Map<string, Acl> {
+  return new Map(acls.map((acl) => [identity(acl), acl]))
 }
 
 /** Who asks for what. */

@@ -38,8 +38,9 @@ export class ScramCredentials {
   readonly #kept: KeptValue
   /** Users that the options name, for those who ask which there are. */
   readonly #named: ReadonlySet<string>
-  /** Credentials by mechanism and user, as `key` says it. */
-  readonly #set: Map<string, ScramCredential>
+  /** What was kept when `#credentials` were read: another listener of the log may change it too. */
+  #seen: Json | undefined
+  #credentials: ReadonlyMap<string, ScramCredential> = new Map()
   /** Those of the options that a client took away. */
   readonly #removed = new Set<string>()
   /** Of passwords in options, made when somebody first comes with one. */
@@ -53,7 +54,14 @@ export class ScramCredentials {
     this.#named = new Set(named)
     this.#kept = kept
     this.#random = random
-    this.#set = keptCredentials(kept.get())
+  }
+
+  /** Credentials that clients set, by mechanism and user, as `key` says it. */
+  get #set(): ReadonlyMap<string, ScramCredential> {
+    const value = this.#kept.get()
+    if (value === this.#seen) return this.#credentials
+    this.#seen = value
+    return (this.#credentials = keptCredentials(value))
   }
 
   /** The credential of a user, who has this password when the options name one. */
@@ -95,10 +103,7 @@ export class ScramCredentials {
       for (const change of changes) put(all, change)
       return keptForm(all)
     })
-    for (const change of changes) {
-      put(this.#set, change)
-      if (change.credential === undefined) this.#removed.add(key(change.user, change.mechanism))
-    }
+    for (const { user, mechanism, credential } of changes) if (credential === undefined) this.#removed.add(key(user, mechanism))
   }
 }
 
