@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { type InspectOptions } from 'node:util'
-import { LogError } from '../base/errors.ts'
+import { isLogError, LogError } from '../base/errors.ts'
 import { type Inspect, INSPECT, inspected } from '../base/inspect.ts'
 import { type TimestampType } from '../format/batch.ts'
 import { type RecordCodecs } from './record-input.ts'
@@ -93,24 +93,32 @@ export class LogRecord<K, V> {
     return this.batch.leaderEpoch
   }
 
-  /** The decoded key, null when there is none. */
+  /** The decoded key, null when there is none. Throws LogError `LOG_DECODE_FAILED`, as `value` does; `keyBytes` does not. */
   get key(): K | null {
     const buffer = this.bytes()
     const size = varint(buffer, this.keyAt(buffer))
     if (size === -1) return null
     const from = this.sized(size)
     if (this.batch.codecs.key.views === true) this.escape()
-    return this.batch.codecs.key.decode(buffer, from, from + size)
+    try {
+      return this.batch.codecs.key.decode(buffer, from, from + size)
+    } catch (error) {
+      throw this.undecodable('key', size, error)
+    }
   }
 
-  /** The decoded value, null for a tombstone. */
+  /** The decoded value, null for a tombstone. Throws LogError `LOG_DECODE_FAILED` for bytes that the topic's codec did not write. */
   get value(): V | null {
     const buffer = this.bytes()
     const size = varint(buffer, this.valueAt(buffer))
     if (size === -1) return null
     const from = this.sized(size)
     if (this.batch.codecs.value.views === true) this.escape()
-    return this.batch.codecs.value.decode(buffer, from, from + size)
+    try {
+      return this.batch.codecs.value.decode(buffer, from, from + size)
+    } catch (error) {
+      throw this.undecodable('value', size, error)
+    }
   }
 
   /** The key's bytes as they are stored: a view. */
@@ -160,18 +168,21 @@ export class LogRecord<K, V> {
 
   /**
    * What `JSON.stringify` writes of the record: key and value as they are decoded, so that JSON does with them what it does (a Buffer becomes
-   * `{ type: 'Buffer', data }`, a bigint is refused); values of headers as text where they are UTF-8, else as Buffers.
+   * `{ type: 'Buffer', data }`, a bigint is refused); values of headers as text where they are UTF-8, else as Buffers. What cannot be decoded
+   * is `{ undecodable, reason }`, its bytes in base64.
    */
   toJSON(): {
     readonly topic: string
     readonly partition: number
     readonly offset: number
     readonly timestamp: number
-    readonly key: K | null
-    readonly value: V | null
+    readonly key: K | { readonly undecodable: string; readonly reason: string } | null
+    readonly value: V | { readonly undecodable: string; readonly reason: string } | null
     readonly headers: readonly (readonly [name: string, value: string | Buffer | null])[]
   } {
-    const { topic, partition, offset, timestamp, key, value, headers } = this
+    const { topic, partition, offset, timestamp, headers } = this
+    const key = orBytes(() => this.key, () => this.keyBytes)
+    const value = orBytes(() => this.value, () => this.valueBytes)
     return { topic, partition, offset, timestamp, key, value, headers: headers.map(([name, bytes]) => [name, readable(bytes)]) }
   }
 
@@ -226,6 +237,16 @@ export class LogRecord<K, V> {
     return buffer.subarray(from, from + size)
   }
 
+  /** Which record a codec failed at; it knows only bytes. */
+  private undecodable(part: 'key' | 'value', size: number, error: unknown): unknown {
+    if (isLogError(error) && error.code !== 'LOG_DECODE_FAILED') return error
+    const { topic, partition, offset } = this
+    const { detail, cause } = isLogError(error) ? error : { detail: { codec: this.batch.codecs[part].name, size }, cause: error }
+    const reason = error instanceof Error ? error.message : String(error)
+    const message = `the ${part} of record ${offset} of ${topic}-${partition} cannot be decoded: ${reason}`
+    return new LogError('LOG_DECODE_FAILED', message, { ...detail, topic, partition, offset, part }, cause)
+  }
+
   private corrupt(): LogError {
     const { topic, partition, offset } = this
     return new LogError('LOG_BATCH_CORRUPT', `record ${offset} of ${topic}-${partition} is malformed inside its batch`, { topic, partition, offset })
@@ -239,6 +260,16 @@ export function recordGone({ topic, partition, offset }: { readonly topic: strin
 
 function readable(bytes: Buffer | null): string | Buffer | null {
   return bytes !== null && isUtf8(bytes) ? bytes.toString() : bytes
+}
+
+/** What `field` gives, or the bytes that it cannot be made of. */
+function orBytes<T>(field: () => T, bytes: () => Buffer | null): T | { readonly undecodable: string; readonly reason: string } {
+  try {
+    return field()
+  } catch (error) {
+    if (!isLogError(error, 'LOG_DECODE_FAILED')) throw error
+    return { undecodable: bytes()!.toString('base64'), reason: error.message }
+  }
 }
 
 /** What `field` gives or throws: printing a record throws nothing. */

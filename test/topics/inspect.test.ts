@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
-import { bytes, json, type LogRecord } from '../../src/index.ts'
+import { bytes, type Codec, json, type LogRecord } from '../../src/index.ts'
 import { diskLog, memoryLog } from './harness.ts'
 
 const HEADERS = [['text', 'é'], ['bytes', Buffer.of(0xff, 0)], ['none', null]] as const
@@ -24,7 +24,30 @@ test('a record that cannot be decoded prints why', async () => {
   await topic.send({ value: 1 })
   const record = [...topic.partition(0).read()][0]! as LogRecord<string, unknown>
   record.detach().valueBytes!.fill(0x7b)
-  expect(inspect(record)).toMatch(/value: '?.?LogError: the codec "json" cannot decode 1 bytes/)
+  expect(inspect(record)).toMatch(/value: '?.?LogError: the value of record 0 of t-0 cannot be decoded: the codec "json" cannot decode 1 bytes/)
+})
+
+test('who asks for what cannot be decoded is told which record it is, whatever the codec throws; JSON of the record has the bytes', async () => {
+  const log = await memoryLog()
+  // As a client of the wire would: whatever bytes it likes.
+  const wire = await log.plainTopic('t', { partitions: 2, key: undefined, value: undefined, settings: {} })
+  await wire.send([{ value: Buffer.from('1'), partition: 1 }, { key: Buffer.from('k'), value: Buffer.from('not json'), partition: 1, timestamp: 5 }])
+  const refusing: Codec<never> = { name: 'refusing', encode: () => {}, decode: () => { throw new RangeError('too short') } }
+  const record = [...(await log.topic('t', { key: refusing, value: json<number>() })).partition(1).read({ from: 1 })][0]!
+  const detail = { topic: 't', partition: 1, offset: 1, size: 8 }
+  expect(() => record.value).toThrow(expect.objectContaining({
+    code: 'LOG_DECODE_FAILED', detail: { ...detail, codec: 'json', part: 'value' }, cause: expect.any(SyntaxError) as Error,
+    message: expect.stringMatching(/^the value of record 1 of t-1 cannot be decoded: the codec "json" cannot decode 8 bytes: /) as string,
+  }) as Error)
+  expect(() => record.key).toThrow(expect.objectContaining({
+    code: 'LOG_DECODE_FAILED', detail: { ...detail, size: 1, codec: 'refusing', part: 'key' }, cause: new RangeError('too short'),
+    message: 'the key of record 1 of t-1 cannot be decoded: too short',
+  }) as Error)
+  expect(JSON.parse(JSON.stringify(record))).toEqual({
+    topic: 't', partition: 1, offset: 1, timestamp: 5, headers: [],
+    key: { undecodable: 'aw==', reason: 'the key of record 1 of t-1 cannot be decoded: too short' },
+    value: { undecodable: Buffer.from('not json').toString('base64'), reason: expect.stringContaining('record 1 of t-1') as string },
+  })
 })
 
 test('a record is JSON of its fields: headers are text where they are UTF-8, other bytes as JSON has them', async () => {
