@@ -45,6 +45,8 @@ export async function fuzz(seed: number, frames: number): Promise<FuzzReport> {
         report.answered += answered
         report.closed += closed
       }
+    } catch (error) {
+      attack.found.push(`thrown by a timer: ${error instanceof Error ? error.stack : String(error)}`)
     } finally {
       await attack.close()
     }
