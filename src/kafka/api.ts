@@ -21,6 +21,8 @@ export interface RequestContext {
   readonly version: number
   /** Empty when the client did not say. */
   readonly clientId: string
+  /** Calls `done` when the answer was handed to the system: what it lies in may change. Never, when somebody may still look at it. */
+  readonly whenSent: (done: () => void) => void
   /** Aborted when the peer sends no more, or the listener closes: whoever waits for something need not any longer, and answers. */
   readonly signal: AbortSignal
 }

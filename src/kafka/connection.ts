@@ -4,6 +4,7 @@
  *
  * Works on any duplex stream: a socket, a TLS socket, or a pair in memory.
  */
+import { Socket } from 'node:net'
 import { type Duplex } from 'node:stream'
 import { isLogError } from '../base/errors.ts'
 import { type Broker } from './broker.ts'
@@ -18,6 +19,8 @@ import { Turn } from './turn.ts'
 
 /** Bytes of answers that may wait for a peer before it is not read from any more. */
 const MAX_WAITING_ANSWERS = 1024 * 1024
+/** Answers of one turn that are together not larger are put together: one piece of memory is sent with less ado. */
+const MAX_JOINED_BYTES = 16 * 1024
 /** Requests of one connection that may be under way. */
 const MAX_IN_FLIGHT = 64
 /** A peer that has not said who it is sends small requests: Kafka's `sasl.server.max.receive.size`. */
@@ -51,6 +54,8 @@ interface InFlight {
   readonly pipelined: boolean
   done: boolean
   answer: AnswerBytes
+  /** To be called when the answer was handed to the system. */
+  readonly sent: (() => void)[]
 }
 
 /** One connection. */
@@ -68,6 +73,7 @@ export class Connection implements Peer, Reader {
   readonly #frames: FrameReader
   #abort = new AbortController()
   readonly #inFlight: InFlight[] = []
+  readonly #answers: Answers
   readonly #patience: Patience
   readonly #turn: Turn
   /** Requests are being begun: what one that is answered at once frees is looked at by the loop that began it. */
@@ -91,6 +97,7 @@ export class Connection implements Peer, Reader {
     this.#parts = parts
     this.#stream = stream
     this.#frames = new FrameReader(parts.cluster.options.maxRequestBytes)
+    this.#answers = new Answers(stream)
     stream.on('data', (chunk: Buffer) => this.#received(chunk))
     stream.on('drain', () => this.#advance())
     stream.on('end', () => this.#end())
@@ -104,6 +111,7 @@ export class Connection implements Peer, Reader {
   /** Closes at once. */
   close(reason: string): void {
     this.#reason ??= reason
+    this.#answers.send()
     this.#stream.destroy()
   }
 
@@ -184,7 +192,7 @@ export class Connection implements Peer, Reader {
       return false
     }
     if (!ready) return false
-    if (this.#stream.writableLength > MAX_WAITING_ANSWERS) return false
+    if (this.#answers.waiting > MAX_WAITING_ANSWERS) return false
     const last = this.#inFlight.at(-1)
     if (last === undefined) return true
     if (!last.pipelined || this.#inFlight.length >= MAX_IN_FLIGHT) return false
@@ -196,11 +204,12 @@ export class Connection implements Peer, Reader {
   }
 
   #begin(frame: Buffer): void {
-    const request: InFlight = { bytes: frame.length, pipelined: this.#isPipelined(frame), done: false, answer: undefined }
+    const request: InFlight = { bytes: frame.length, pipelined: this.#isPipelined(frame), done: false, answer: undefined, sent: [] }
     this.#inFlight.push(request)
     this.#owesRest = false
     const { cluster, broker } = this.#parts
-    const answer = dispatch(frame, { cluster, broker, connection: this, signal: this.#abort.signal })
+    const whenSent = (done: () => void): void => void request.sent.push(done)
+    const answer = dispatch(frame, { cluster, broker, connection: this, signal: this.#abort.signal, whenSent })
     if (answer instanceof Promise) answer.then((bytes) => this.#answered(request, bytes), (error: unknown) => this.#failed(error))
     else this.#answered(request, answer)
   }
@@ -209,14 +218,14 @@ export class Connection implements Peer, Reader {
     request.done = true
     request.answer = answer
     if (this.#ended) return
-    this.#stream.cork()
+    const interceptor = this.#parts.cluster.interceptor
     while (this.#inFlight[0]?.done === true) {
-      const { answer: bytes = [], bytes: size } = this.#inFlight.shift()!
-      for (const part of bytes) this.#stream.write(part)
+      const { answer: parts = [], bytes, sent } = this.#inFlight.shift()!
+      // Who stands in between may have kept what it saw.
+      this.#answers.add(parts, interceptor === undefined ? sent : [])
       // Four bytes of length came with it.
-      this.#parts.budget.give(this, size + 4)
+      this.#parts.budget.give(this, bytes + 4)
     }
-    this.#stream.uncork()
     if (this.#leaving && this.#inFlight.length === 0) this.#endStream()
     else this.#advance()
   }
@@ -269,6 +278,7 @@ export class Connection implements Peer, Reader {
 
   /** Closes once what was answered is sent. */
   #endStream(): void {
+    this.#answers.send()
     this.#stream.end(() => this.#stream.destroy())
   }
 
@@ -285,4 +295,57 @@ export class Connection implements Peer, Reader {
     cluster.tell({ type: 'disconnected', connection: this.id, ...(this.#reason !== undefined && { reason: this.#reason }) })
     closed()
   }
+}
+
+/**
+ * Answers on their way out. Those of one turn of the event loop, or of the promises that it settled, go out together: what a peer waits for is
+ * no later for it, and each time costs the system more than the bytes.
+ */
+class Answers {
+  readonly #stream: Duplex
+  /** A socket copies what it is given before it says that it was written; what other streams do with it is their affair. */
+  readonly #copies: boolean
+  #parts: Uint8Array[] = []
+  #bytes = 0
+  #sent: (() => void)[] = []
+
+  constructor(stream: Duplex) {
+    this.#stream = stream
+    this.#copies = stream instanceof Socket
+  }
+
+  /** Bytes that the peer has not taken. */
+  get waiting(): number {
+    return this.#bytes + this.#stream.writableLength
+  }
+
+  /** @param sent  called when the system has the bytes */
+  add(parts: readonly Uint8Array[], sent: readonly (() => void)[]): void {
+    if (parts.length === 0) return
+    if (this.#parts.length === 0) process.nextTick(this.#flush)
+    for (const part of parts) {
+      this.#parts.push(part)
+      this.#bytes += part.length
+    }
+    if (this.#copies) this.#sent.push(...sent)
+  }
+
+  /** Sends what is there. */
+  send(): void {
+    const [parts, bytes, sent] = [this.#parts, this.#bytes, this.#sent]
+    if (parts.length === 0 || this.#stream.destroyed) return
+    this.#parts = []
+    this.#bytes = 0
+    this.#sent = []
+    const written = sent.length === 0 ? undefined : (error?: Error | null): void => {
+      if (error === undefined || error === null) for (const done of sent) done()
+    }
+    if (bytes <= MAX_JOINED_BYTES) return void this.#stream.write(parts.length === 1 ? parts[0] : Buffer.concat(parts, bytes), written)
+    this.#stream.cork()
+    for (const part of parts.splice(0, parts.length - 1)) this.#stream.write(part)
+    this.#stream.write(parts[0], written)
+    this.#stream.uncork()
+  }
+
+  readonly #flush = (): void => this.send()
 }

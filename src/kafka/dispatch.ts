@@ -22,6 +22,8 @@ export interface Origin {
   readonly broker: Broker
   readonly connection: Peer
   readonly signal: AbortSignal
+  /** See `RequestContext`. */
+  readonly whenSent: (done: () => void) => void
 }
 
 /** The API that a frame is for; undefined for one that is not served. Its first two bytes are enough. */

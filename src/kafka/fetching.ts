@@ -49,6 +49,8 @@ interface Round {
   /** Those that are not there, or not for this peer: they come behind the others. */
   readonly absent: Fetched[]
   readonly awaited: Awaited[]
+  /** Give back the memory of what was read. */
+  readonly releases: (() => void)[]
   bytes: number
   /** Bytes that the answer may still take. */
   left: number
@@ -99,7 +101,9 @@ export class Fetching {
     if (final || maxWaitMs <= 0 || awaited.length === 0 || bytes >= this.#minBytes || signal.aborted) return this.#respond(round)
     const missing = this.#minBytes - bytes
     return moreToFetch(awaited, { clock, isolation: this.#isolation, missing, maxWaitMs, signal }).then(async () => {
-      return this.#respond(signal.aborted ? round : await this.#read())
+      if (signal.aborted) return this.#respond(round)
+      for (const release of round.releases) release()
+      return this.#respond(await this.#read())
     })
   }
 
@@ -108,7 +112,7 @@ export class Fetching {
   }
 
   #read(): Round | Promise<Round> {
-    return this.#readFrom(0, { fetched: [], absent: [], awaited: [], bytes: 0, left: this.#maxBytes, final: false })
+    return this.#readFrom(0, { fetched: [], absent: [], awaited: [], releases: [], bytes: 0, left: this.#maxBytes, final: false })
   }
 
   /** Reads the partitions from a place in the list on; at once as long as they lie in memory. */
@@ -189,7 +193,7 @@ export class Fetching {
   }
 
   #take(round: Round, wanted: Wanted, log: PartitionLog, batches: RawBatches): void {
-    const { records, highWatermark, lastStableOffset, startOffset: logStartOffset, aborted, more, nextOffset } = batches
+    const { records, release, highWatermark, lastStableOffset, startOffset: logStartOffset, aborted, more, nextOffset } = batches
     round.bytes += records.length
     round.left -= records.length
     // What is left out for its size, or since it lies elsewhere, is not worth a wait.
@@ -199,6 +203,7 @@ export class Fetching {
     const { partition: partitionIndex } = wanted
     const answer = { partitionIndex, errorCode: kafkaErrors.NONE, highWatermark, lastStableOffset, logStartOffset, abortedTransactions, records }
     round.fetched.push({ wanted, answer })
+    round.releases.push(release)
   }
 
   #failedToRead(round: Round, wanted: Wanted, error: KafkaErrorName): void {
@@ -229,6 +234,7 @@ export class Fetching {
   }
 
   #respond(round?: Round): FetchResponse {
+    for (const release of round?.releases ?? []) this.#context.whenSent(release)
     const { error, sessionId, fetched } = this.#session.respond(round === undefined ? [] : [...round.fetched, ...round.absent])
     return { errorCode: kafkaErrors[error], sessionId, responses: underTheirTopics(fetched), nodeEndpoints: this.#hints.endpoints }
   }

@@ -53,7 +53,7 @@ export class FrameReader {
 
   /** The first bytes of the frame that waits, for a look: `hasFrame` said that there is one, of at least so many bytes. */
   peek(bytes: number): Buffer {
-    return this.#front(LENGTH_BYTES + bytes).subarray(LENGTH_BYTES, LENGTH_BYTES + bytes)
+    return this.#front(LENGTH_BYTES + bytes).subarray(LENGTH_BYTES)
   }
 
   /** Bytes of the frame that waits. */
@@ -64,13 +64,9 @@ export class FrameReader {
   /** Takes the frame that `hasFrame` spoke of. */
   take(): Buffer {
     const whole = LENGTH_BYTES + this.#size
-    const front = this.#front(whole)
-    const frame = front.subarray(LENGTH_BYTES, whole)
-    if (front.length === whole) this.#chunks.shift()
-    else this.#chunks[0] = front.subarray(whole)
-    this.waiting -= whole
+    const frame = this.#front(whole).subarray(LENGTH_BYTES)
+    this.#drop(whole)
     this.#size = -1
-    this.#small = Math.min(this.#small, this.#chunks.length)
     return frame
   }
 
@@ -87,16 +83,25 @@ export class FrameReader {
     this.#small = 0
   }
 
-  /** The first chunk, made so long that it has `count` bytes. */
+  /** The first `count` bytes: a view where they lie in one chunk, else put together, and no more than these. */
   #front(count: number): Buffer {
     const first = this.#chunks[0]!
-    if (first.length >= count) return first
-    let taken = 1
-    for (let length = first.length; length < count; taken++) length += this.#chunks[taken]!.length
-    const joined = Buffer.concat(this.#chunks.slice(0, taken))
-    this.#chunks.splice(0, taken, joined)
-    this.#small = Math.min(this.#small, this.#chunks.length - 1)
+    if (first.length >= count) return first.subarray(0, count)
+    const joined = Buffer.allocUnsafe(count)
+    let at = 0
+    for (let index = 0; at < count; index++) at += this.#chunks[index]!.copy(joined, at, 0, count - at)
     return joined
+  }
+
+  #drop(count: number): void {
+    let left = count
+    let whole = 0
+    for (; left > 0 && this.#chunks[whole]!.length <= left; whole++) left -= this.#chunks[whole]!.length
+    if (whole === 1) this.#chunks.shift()
+    else if (whole > 1) this.#chunks.splice(0, whole)
+    if (left > 0) this.#chunks[0] = this.#chunks[0]!.subarray(left)
+    this.#small = Math.min(this.#small, this.#chunks.length)
+    this.waiting -= count
   }
 
   #checked(size: number): number {

@@ -41,6 +41,7 @@ export class RequestBudget {
     this.#used -= bytes
     if (this.#overdrawn === reader) this.#overdrawn = undefined
     if (this.#overdrawn !== undefined && this.#used > this.#limit) return
+    if (this.#waiting.size === 0) return
     const [...waiting] = this.#waiting
     this.#waiting.clear()
     for (const one of waiting) one.resume()

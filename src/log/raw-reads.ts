@@ -1,7 +1,7 @@
 /*
  * Whole batches of a partition as they are stored, for a peer that takes them apart itself: what Kafka's Fetch gives. The newest come as views
  * of memory and at once; older ones are read without holding the event loop, and each is checked once. Nothing is decoded, and nothing is
- * copied but small pieces that do not lie side by side.
+ * copied but small pieces that do not lie side by side. Who is done with the bytes says so, and their memory is used again.
  *
  * A read begins with the batch that holds its first offset, so records below that may stand in front. It ends with a batch. How far it may go
  * is the caller's isolation: with `read_committed` the transactions that were aborted in between are told beside the bytes, since only
@@ -22,6 +22,8 @@ import { corrupt, type Segment } from './segment.ts'
 const WORTH_AN_ANSWER = 64 * 1024
 /** So few bytes are copied: a view would keep its whole chunk from being used again. */
 const COPIED = 4096
+/** Fewer bytes get memory of their own: somebody may keep them, and with them all of a window. */
+const WORTH_A_WINDOW = 64 * 1024
 /** What an index entry may point before the batch that is looked for. */
 const BEFORE_THE_BATCH = 8 * 1024
 /** Ends of reads that are remembered: the next one goes on there, and needs no index. */
@@ -44,8 +46,10 @@ export interface RawReadOptions {
 
 /** What was read. */
 export interface RawBatches {
-  /** Whole batches; no bytes when there are none. They never change. */
+  /** Whole batches; no bytes when there are none. They do not change before `release`. */
   readonly records: Buffer
+  /** To be called once at most: the records are not looked at any more. When it is not, they never change. */
+  readonly release: () => void
   /** Where the next read goes on. */
   readonly nextOffset: number
   /** Behind these there were others that could be read. */
@@ -80,6 +84,8 @@ interface Read {
   readonly highWatermark: number
   readonly lastStableOffset: number
   readonly pieces: Buffer[]
+  /** Gives back the memory of pieces. */
+  readonly releases: (() => void)[]
   bytes: number
   nextOffset: number
   /** The next batch is too large for what is left. */
@@ -132,29 +138,34 @@ export class RawReads {
     return {
       options, from, end: committed ? lastStableOffset : highWatermark, maxBytes, minOneBatch,
       enough: Math.min(maxBytes, Math.max(atLeast, WORTH_AN_ANSWER)),
-      committed, startOffset, highWatermark, lastStableOffset, pieces: [], bytes: 0, nextOffset: from, full: false,
+      committed, startOffset, highWatermark, lastStableOffset, pieces: [], releases: [], bytes: 0, nextOffset: from, full: false,
     }
   }
 
   #done(read: Read): RawBatches {
-    const { pieces, bytes, from, nextOffset, end, committed, startOffset, highWatermark, lastStableOffset } = read
+    const { pieces, releases, bytes, from, nextOffset, end, committed, startOffset, highWatermark, lastStableOffset } = read
     const records = pieces.length === 1 ? pieces[0]! : pieces.length === 0 ? NO_BYTES : Buffer.concat(pieces, bytes)
+    // Put together they have memory of their own.
+    if (pieces.length > 1) for (const free of releases.splice(0)) free()
     const aborted = !committed ? undefined : bytes === 0 ? [] : this.#source.abortedIn(from, nextOffset)
-    return { records, nextOffset, more: nextOffset < end, aborted, startOffset, highWatermark, lastStableOffset }
+    const release = (): void => { for (const free of releases.splice(0)) free() }
+    return { records, release, nextOffset, more: nextOffset < end, aborted, startOffset, highWatermark, lastStableOffset }
   }
 
   /** Takes what lies in memory from `nextOffset` on. */
   #readTail(read: Read): void {
-    const { tail } = this.#source
+    const { tail, windows } = this.#source
     while (read.nextOffset < read.end && (read.bytes === 0 || read.bytes < read.enough)) {
       const minOneBatch = read.minOneBatch && read.bytes === 0
       const stretch = tail.stretch(read.nextOffset, read.end, { maxBytes: read.maxBytes - read.bytes, minOneBatch })
       if (stretch === undefined) return
       const { window, from, to, lastOffset } = stretch
       const view = window.buffer.subarray(from, to)
-      const copied = view.length < COPIED
-      if (!copied) window.escaped = true
-      take(read, copied ? Buffer.from(view) : view, lastOffset + 1)
+      if (view.length < COPIED) take(read, Buffer.from(view), lastOffset + 1)
+      else {
+        window.users++
+        take(read, view, lastOffset + 1, () => windows.leaveChunk(window))
+      }
     }
   }
 
@@ -200,12 +211,16 @@ export class RawReads {
     let wanted = Math.max(read.maxBytes - read.bytes, RECORDS_AT) + (this.#ends.get(read.nextOffset) === place ? 0 : BEFORE_THE_BATCH)
     for (;;) {
       const length = Math.min(wanted, segment.size - position)
-      const buffer = length > 0 ? await this.#bytes(segment, position, length) : NO_BYTES
+      const window = length < WORTH_A_WINDOW ? undefined : this.#source.windows.take(length)
+      const memory = window === undefined ? Buffer.allocUnsafeSlow(length) : window.buffer.subarray(0, length)
+      const buffer = length > 0 ? await this.#bytes(segment, position, memory) : NO_BYTES
       const { found, skipped, needed } = this.#search(read, segment, position, buffer)
+      const release = (): void => { if (window !== undefined) this.#source.windows.give(window) }
       if (found !== undefined) {
         this.#remember(read.nextOffset, found.nextOffset, { segment, position: position + found.to, epoch: place.epoch })
-        return take(read, buffer.subarray(found.from, found.to), found.nextOffset)
+        return take(read, buffer.subarray(found.from, found.to), found.nextOffset, release)
       }
+      release()
       position += skipped
       if (needed === 'stop') return
       if (needed !== 'next' && position + needed <= segment.size) {
@@ -221,11 +236,11 @@ export class RawReads {
     }
   }
 
-  async #bytes(segment: Segment, position: number, length: number): Promise<Buffer> {
+  /** What the file has, in the front of `buffer`. */
+  async #bytes(segment: Segment, position: number, buffer: Buffer): Promise<Buffer> {
     const pinned = guarded(`opening ${segment.path}`, () => this.#source.pin(segment))
     try {
-      const buffer = Buffer.allocUnsafeSlow(length)
-      const count = await guardedAsync(`reading ${segment.path}`, () => readFully(pinned.handle, buffer, 0, length, position))
+      const count = await guardedAsync(`reading ${segment.path}`, () => readFully(pinned.handle, buffer, 0, buffer.length, position))
       return buffer.subarray(0, count)
     } finally {
       pinned.release()
@@ -293,8 +308,9 @@ export class RawReads {
 
 const NO_BYTES = Buffer.alloc(0)
 
-function take(read: Read, piece: Buffer, nextOffset: number): void {
+function take(read: Read, piece: Buffer, nextOffset: number, release?: () => void): void {
   read.pieces.push(piece)
+  if (release !== undefined) read.releases.push(release)
   read.bytes += piece.length
   read.nextOffset = nextOffset
 }

@@ -11,6 +11,8 @@ import { type BatchPlace } from './batch-place.ts'
 /** Bytes that a scan reads at once. */
 export const SCAN_WINDOW_BYTES = 256 * 1024
 const KEPT_WINDOWS = 8
+/** Larger ones have a whole number of scan windows' bytes, and so many bytes of them are kept. */
+const KEPT_LARGE_BYTES = 12 * 1024 * 1024
 
 /** Bytes of a chunk in which batches are built, once its partition has filled smaller ones. */
 export const CHUNK_BYTES = 1024 * 1024
@@ -114,6 +116,9 @@ export class WindowCache {
   /** Bytes of groups that are kept, over all partitions. */
   readonly budget: number
   #free: Window[] = []
+  /** The one that was used last stands last. */
+  #freeLarge: Window[] = []
+  #freeLargeBytes = 0
   #freeChunks: Window[] = []
   #groups: BatchGroup[] = []
   #hand = 0
@@ -146,15 +151,35 @@ export class WindowCache {
 
   /** A window of at least `size` bytes for a scan. */
   take(size: number = SCAN_WINDOW_BYTES): Window {
-    if (size > SCAN_WINDOW_BYTES) return new Window(size)
+    if (size > SCAN_WINDOW_BYTES) return this.#takeLarge(Math.ceil(size / SCAN_WINDOW_BYTES) * SCAN_WINDOW_BYTES)
     return this.#free.pop() ?? new Window(SCAN_WINDOW_BYTES)
+  }
+
+  /** One that is not much larger than it needs to be, since another reader may need that. */
+  #takeLarge(size: number): Window {
+    const index = this.#freeLarge.findLastIndex(({ buffer: { length } }) => length >= size && length <= 2 * size)
+    if (index < 0) return new Window(size)
+    const [window] = this.#freeLarge.splice(index, 1)
+    this.#freeLargeBytes -= window!.buffer.length
+    return window!
   }
 
   /** Gives a window back that no cursor is in any more. */
   give(window: Window): void {
     if (window.escaped) return
     window.generation++
-    if (window.buffer.length === SCAN_WINDOW_BYTES && this.#free.length < KEPT_WINDOWS) this.#free.push(window)
+    const { length } = window.buffer
+    if (length > SCAN_WINDOW_BYTES) this.#giveLarge(window)
+    else if (length === SCAN_WINDOW_BYTES && this.#free.length < KEPT_WINDOWS) this.#free.push(window)
+  }
+
+  /** What was not used for longest goes for it. */
+  #giveLarge(window: Window): void {
+    const { length } = window.buffer
+    if (length % SCAN_WINDOW_BYTES > 0 || length > KEPT_LARGE_BYTES) return
+    this.#freeLarge.push(window)
+    this.#freeLargeBytes += length
+    while (this.#freeLargeBytes > KEPT_LARGE_BYTES) this.#freeLargeBytes -= this.#freeLarge.shift()!.buffer.length
   }
 
   /** A chunk of at least `size` bytes for a builder, who is its first user. */
