@@ -49,7 +49,9 @@ export interface RecordedFields {
 }
 
 /** An event as it was recorded: a union over the types of E, told apart by `type`. Data is decoded when it is first asked for. */
-export type RecordedEvent<E extends EventShape> = E extends EventShape ? RecordedFields & { readonly type: E['type']; readonly data: E['data'] } : never
+export type RecordedEvent<E extends EventShape> = E extends EventShape
+  ? RecordedFields & { readonly type: E['type']; readonly data: E['data'] }
+  : never
 
 /**
  * What an append expects of its stream: `'any'` nothing; `'none'` that it does not exist; `'exists'` that it does; a number that it is exactly
@@ -146,7 +148,7 @@ export interface TypeVersions {
   /** The version that is written today, from 1. */
   readonly version: number
   /** By the version they take: `{ 1: … }` makes version 2 of version 1. All up to today's are needed. */
-  readonly upcast: { readonly [version: number]: Cast }
+  readonly upcast?: { readonly [version: number]: Cast }
   /** By the version they give: `{ 1: … }` makes version 1 of version 2, for readers of an older version. */
   readonly downcast?: { readonly [version: number]: Cast }
 }

@@ -162,7 +162,7 @@ export class Production {
     const { version } = this.#context
     const led = ledPartition(this.#context, entry.name, answer.index)
     // Nor by a client of the name that may in Kafka: any could take it, and our coordinators have in memory what they wrote.
-    if (isInternalTopic(entry.name)) this.#drop(part, { error: 'INVALID_TOPIC_EXCEPTION' })
+    if (isInternalTopic(entry.name) || entry.events === true) this.#drop(part, { error: 'INVALID_TOPIC_EXCEPTION' })
     else if (typeof led !== 'string') part.log = led
     else {
       if (led === 'NOT_LEADER_OR_FOLLOWER' && version >= LEADERS_FROM) answer.currentLeader = this.#hints.of(entry, answer.index)

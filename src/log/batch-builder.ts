@@ -16,6 +16,7 @@ import {
   RECORD_COUNT_AT, TRANSACTIONAL_BIT,
 } from '../format/batch.ts'
 import { compress, compressionNames, type CompressionName, DEFAULT_MAX_DECOMPRESSED_BYTES } from '../format/compression.ts'
+import { HeadersWriter } from './record-group.ts'
 import { type HeadersInput, type RecordCodecs } from './record-input.ts'
 import { type TailBatch } from './tail.ts'
 import { CHUNK_BYTES, Window, type WindowCache } from './windows.ts'
@@ -83,8 +84,15 @@ export class BatchBuilder extends ByteWriter {
     return this.count === 0 ? 0 : this.at - this.#start
   }
 
+  /** Where the next record begins, in bytes from the beginning of the batch. */
+  get nextAt(): number {
+    return this.count === 0 ? RECORDS_AT : this.at - this.#start
+  }
+
   /** Adds a record at the batch's next offset. When a codec throws, nothing was added. */
-  add<K, V>(codecs: RecordCodecs<K, V>, key: K | null, value: V | null, headers: HeadersInput | undefined, timestamp: number): void {
+  add<K, V>(
+    codecs: RecordCodecs<K, V>, key: K | null, value: V | null, headers: HeadersInput | HeadersWriter | undefined, timestamp: number,
+  ): void {
     this.#checkIdle()
     if (this.count === 0) this.#open(timestamp)
     const recordAt = this.at - this.#start
@@ -108,6 +116,12 @@ export class BatchBuilder extends ByteWriter {
   removeLast(): void {
     this.count--
     this.at = this.#start + (this.count === 0 ? 0 : this.#lastAt)
+  }
+
+  /** Takes the last records back: `count` are left, and the next one begins at `at`, as `nextAt` told before they were added. */
+  removeFrom(count: number, at: number): void {
+    this.count = count
+    this.at = this.#start + (count === 0 ? 0 : at)
   }
 
   /** Finishes the open batch: header, compression, checksum. From here on its bytes are never changed. */
@@ -243,7 +257,9 @@ export class BatchBuilder extends ByteWriter {
     } else this.#lengthWidth = this.#putLength(lengthAt - this.#start, width)
   }
 
-  #addGuessed<K, V>(codecs: RecordCodecs<K, V>, key: K | null, value: V | null, headers: HeadersInput | undefined, timestamp: number): void {
+  #addGuessed<K, V>(
+    codecs: RecordCodecs<K, V>, key: K | null, value: V | null, headers: HeadersInput | HeadersWriter | undefined, timestamp: number,
+  ): void {
     const lengthWidth = this.#lengthWidth
     const recordAt = this.at - this.#start
     this.reserve(MOST_BEFORE_KEY)
@@ -257,6 +273,7 @@ export class BatchBuilder extends ByteWriter {
     if (value === null) this.#putNothing(NULL_LENGTH)
     else this.#valueWidth = this.#putField(codecs.value, value, this.#valueWidth)
     if (headers === undefined) this.#putNothing(NO_HEADERS)
+    else if (headers instanceof HeadersWriter) headers.writeTo(this)
     else this.#putHeaders(headers)
     this.#lengthWidth = this.#putLength(recordAt, lengthWidth)
   }

@@ -14,6 +14,7 @@ import { Cleaner, type CleanOptions } from './cleaner.ts'
 import { type CleanRange } from './cleaner-range.ts'
 import { RecordCursor } from './cursor.ts'
 import { type LogEnvironment } from './environment.ts'
+import { type Erased, type EraseReport } from './erase-filter.ts'
 import { type Epochs } from './epochs.ts'
 import {
   followedSize, type OpenedPartition, openFollowing, openNewSegments, openPartition, type PartitionOptions, removeSnapshots, replayProducers,
@@ -24,6 +25,7 @@ import { type MarkState } from './mark.ts'
 import { type AppendOrigin, type ProducerEntry } from './producer-state.ts'
 import { RawReads, type RawBatches, type RawReadOptions, type RawSource } from './raw-reads.ts'
 import { CommittedFilter } from './read-committed.ts'
+import { type AppendWatcher, type RecordGroup } from './record-group.ts'
 import { type RecordCodecs, type RecordInput } from './record-input.ts'
 import { recoverTail } from './recovery.ts'
 import { type RecoveryReport } from './recovery-report.ts'
@@ -83,6 +85,8 @@ export class PartitionLog implements RawSource {
   #hasAborted: boolean
   #listeners: (() => void)[] = []
   #rawReads: RawReads | undefined
+  /** Follows what becomes of appends: there is one at most, that keeps an index over the log. */
+  watcher: AppendWatcher | undefined
 
   private constructor(env: LogEnvironment, options: PartitionOptions, opened: OpenedPartition, hasAborted: boolean) {
     this.topic = options.topic
@@ -225,6 +229,16 @@ export class PartitionLog implements RawSource {
   }
 
   /**
+   * Appends records that lie in one batch, so that all of them are stored or none, and gives the offset of the first at once.
+   *
+   * @throws LogError as `append`; `LOG_BATCH_TOO_LARGE` for more than `maxMessageBytes` in all
+   */
+  appendGroup<K, V>(codecs: RecordCodecs<K, V>, group: RecordGroup<K, V>): number {
+    if (this.#writer === undefined) throw this.#readOnlyError()
+    return this.#writer.appendGroup(codecs, group)
+  }
+
+  /**
    * Ends the transaction of a producer by a marker behind its records, and gives the marker's offset; −1 when it has none open. Whoever commits
    * sees before that no record of it is lost. Records of it that wait for their round are stored with the marker, or it is not.
    *
@@ -355,6 +369,17 @@ export class PartitionLog implements RawSource {
     const cleaner = this.#cleaner
     if (cleaner === undefined) throw this.#readOnlyError()
     return guardedAsync(`compacting ${this.topic}-${this.partition}`, () => cleaner.clean(options))
+  }
+
+  /**
+   * Rewrites what is sealed without the records that go; offsets and order never change. Whoever asks sees before that nobody needs them.
+   *
+   * @throws LogError `LOG_CORRUPT`, `LOG_FENCED`, `LOG_IO`, `LOG_READ_ONLY`, `LOG_CLOSED`; the reason of the signal
+   */
+  async erase(goes: Erased, signal?: AbortSignal): Promise<EraseReport> {
+    const cleaner = this.#cleaner
+    if (cleaner === undefined) throw this.#readOnlyError()
+    return guardedAsync(`erasing records of ${this.topic}-${this.partition}`, () => cleaner.erase(goes, signal))
   }
 
   /** How much a cleaning would have to look at, and whether one is due by the settings. A log that is not compacted has nothing to clean. */
@@ -578,6 +603,7 @@ export class PartitionLog implements RawSource {
       snapshot: (offset) => writeSnapshot(env, folder, producers, offset),
       aborted: () => { this.#hasAborted = true },
       progressed: () => this.#progressed(),
+      watcher: () => this.watcher,
     }, { epoch, nextOffset })
   }
 

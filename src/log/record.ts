@@ -166,6 +166,19 @@ export class LogRecord<K, V> {
     return this
   }
 
+  /** @internal Appends the record's bytes as they are stored to `into` at `at`, when there is room, and gives their size in any case. */
+  copyTo(into: Buffer, at: number): number {
+    const bytes = this.bytes()
+    const size = this.end - this.at
+    if (size <= into.length - at) bytes.copy(into, at, this.at, this.end)
+    return size
+  }
+
+  /** @internal A copy of the record's bytes as they are stored, behind the length in front of them. */
+  copyBytes(): Buffer {
+    return Buffer.from(this.bytes().subarray(this.at, this.end))
+  }
+
   /**
    * What `JSON.stringify` writes of the record: key and value as they are decoded, so that JSON does with them what it does (a Buffer becomes
    * `{ type: 'Buffer', data }`, a bigint is refused); values of headers as text where they are UTF-8, else as Buffers. What cannot be decoded

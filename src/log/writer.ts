@@ -22,7 +22,8 @@ import { assignAppendTime, assignCreateTime, assignOffsets } from '../format/bat
 import { type CompressionName } from '../format/compression.ts'
 import { END_TRANSACTION_MARKER_SIZE, writeEndTransactionMarker } from '../format/control.ts'
 import {
-  bufferFull, checkBounds, checkReadyBatch, checkTimestamp, diskFull, keyMissing, recordTooLarge, type TimestampBounds, timestampBounds,
+  batchTooLarge, bufferFull, checkBounds, checkReadyBatch, checkTimestamp, diskFull, keyMissing, recordTooLarge, type TimestampBounds,
+  timestampBounds,
 } from './append-checks.ts'
 import { BatchBuilder } from './batch-builder.ts'
 import { takeClientBatch } from './client-batch.ts'
@@ -32,6 +33,7 @@ import { type LogEnvironment } from './environment.ts'
 import { LostRanges } from './lost-ranges.ts'
 import { type MarkSlot, nextGeneration } from './mark.ts'
 import { type AppendOrigin, type ProducerBatch, type ProducerState } from './producer-state.ts'
+import { type AppendWatcher, type RecordGroup } from './record-group.ts'
 import { type RecordCodecs, type RecordInput } from './record-input.ts'
 import { RoomAhead } from './room-ahead.ts'
 import { RoundSchedule } from './round-schedule.ts'
@@ -79,6 +81,8 @@ export interface WriterParts {
   readonly aborted: () => void
   /** Called after the acknowledged offset moved, or the state changed. */
   readonly progressed: () => void
+  /** Who follows what becomes of appends. */
+  readonly watcher: () => AppendWatcher | undefined
 }
 
 /** The append path of one partition. */
@@ -220,6 +224,32 @@ export class Writer {
     const offset = this.#nextOffset++
     if (part !== undefined) part.lastOffset = offset
     if (full) this.#relieve()       // now that the record counts: should the write fail, it is among those that are lost
+    return offset
+  }
+
+  /** Adds records that lie in one batch, and gives the offset of the first. When it throws, none was added. */
+  appendGroup<K, V>(codecs: RecordCodecs<K, V>, group: RecordGroup<K, V>): number {
+    if (this.#state !== 'open' || this.#loss !== undefined) this.#refuse()
+    if (this.#part !== undefined) this.#changePart(undefined)
+    const builder = this.#builder
+    if (builder.count === 0) this.#beginBatch()
+    else this.#now = this.#parts.env.clock.now()
+    let size = this.#addGroup(codecs, group)
+    if (size > 0 && builder.count > 0) {
+      // Beside others there is no room for all of them: they get a batch of their own.
+      this.#seal()
+      this.#beginBatch()
+      size = this.#addGroup(codecs, group)
+    }
+    if (size > 0) throw group.count === 1 ? recordTooLarge(size, this.#parts) : this.#groupTooLarge(size)
+    const { full } = builder
+    const offset = this.#nextOffset
+    if (full) this.#sealUpTo(offset + group.count)
+    const withinMs = full ? 0 : this.#lingerMs
+    if (withinMs < this.#schedule.dueMs) this.#schedule.within(withinMs)
+    this.#nextOffset = offset + group.count
+    group.appended(offset)
+    if (full) this.#relieve()       // as in `append`
     return offset
   }
 
@@ -369,7 +399,10 @@ export class Writer {
     return this.#nextOffset
   }
 
-  /** Writes what a close would, for a copy of the files that is taken now: whoever opens it has nothing to recover. Nothing may wait to be written. */
+  /**
+   * Writes what a close would, for a copy of the files that is taken now: whoever opens it has nothing to recover. Nothing may wait to be
+   * written.
+   */
   settleForCopy(): void {
     const { segments: { active }, producers, snapshot } = this.#parts
     if (active.maxTimestamp >= 0) active.timeIndex.maybeAppend(active.maxTimestamp, active.maxTimestampOffset, { seal: true })
@@ -418,6 +451,7 @@ export class Writer {
     }
     this.#loseTransactions(start.acknowledged, new LogError('LOG_APPEND_LOST', `${this.#name} was cut to offset ${start.acknowledged}`, this.#where))
     this.#lost.truncateTo(start.nextOffset)
+    this.#parts.watcher()?.cut(start.acknowledged)
     this.#epoch = start.epoch
     this.#nextOffset = start.nextOffset
     this.#acknowledged = start.acknowledged
@@ -498,6 +532,33 @@ export class Writer {
   #changePart(part: TransactionPart | undefined): void {
     this.#seal()
     this.#part = part
+  }
+
+  /** Adds all records of a group to the open batch, or none: then it gives the size that the batch would have, else 0. */
+  #addGroup<K, V>(codecs: RecordCodecs<K, V>, group: RecordGroup<K, V>): number {
+    const builder = this.#builder
+    const { count, nextAt } = builder
+    const { maxMessageBytes } = this.#parts.config
+    let added = false
+    try {
+      group.begin(this.#nextOffset - count, this.#nextOffset)
+      for (let index = 0; index < group.count; index++) {
+        const at = builder.nextAt
+        const { key = null, value, headers, timestamp } = group.record(index, at)
+        if (key === null && this.#keyed) throw keyMissing(this.#parts.topic)
+        builder.add(codecs, key, value, headers, timestamp === undefined ? this.#now : this.#checkTime(timestamp))
+        if (builder.size > maxMessageBytes) return builder.size
+        group.added(index, at, builder.nextAt - at)
+      }
+      added = true
+      return 0
+    } finally {
+      if (!added) builder.removeFrom(count, nextAt)
+    }
+  }
+
+  #groupTooLarge(size: number): LogError {
+    return batchTooLarge(size, this.#parts.config.maxMessageBytes, this.#parts.topic)
   }
 
   /** What is asked once per batch, not per record. */
@@ -649,9 +710,11 @@ export class Writer {
     const bytes = end - first.at
     if (this.#synchronous) this.#ahead.makeFor(segment, bytes)
     segment.write(first.buffer, first.at, end)
+    const watcher = this.#parts.watcher()
     for (const batch of this.#queue.splice(0, count)) {
       batch.position = segment.size
       segment.added(batch)
+      watcher?.written(batch, segment.baseOffset)
     }
     this.#queuedBytes -= bytes
     this.#writtenBytes += bytes
@@ -775,6 +838,7 @@ export class Writer {
     producers.onHighWatermark(end)
     env.buffer.give(this.#writtenBytes)
     this.#writtenBytes = 0
+    this.#parts.watcher()?.acknowledged(end)
     tail.trim(end)
     this.#waiters.acknowledge(end)
     progressed()
@@ -883,6 +947,7 @@ export class Writer {
     this.#loseTransactions(offset, error)
     tail.truncateTo(offset)
     producers.rollback(offset)
+    this.#parts.watcher()?.lost(offset)
     this.#builder.discard()
     env.buffer.give(this.#queuedBytes + (offset <= this.#acknowledged ? this.#writtenBytes : 0))
     if (offset <= this.#acknowledged) this.#writtenBytes = 0

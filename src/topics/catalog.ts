@@ -42,6 +42,8 @@ export interface TopicEntry {
   readonly absent: readonly number[]
   /** It was deleted: its folders are on their way out. */
   readonly deleting?: true
+  /** Its records are the events of an event store, which alone writes to it. */
+  readonly events?: true
 }
 
 /** What the catalog says. */
@@ -96,6 +98,7 @@ function topicTexts(topic: TopicEntry): TopicTexts {
     ...(topic.adopted ? { adopted: true } : {}),
     ...(topic.absent.length > 0 ? { absent: topic.absent } : {}),
     ...(topic.deleting === true ? { deleting: true } : {}),
+    ...(topic.events === true ? { events: true } : {}),
   }
   const texts = { dense: JSON.stringify(said), indented: JSON.stringify(said, undefined, 2).replaceAll('\n', '\n    ') }
   written.set(topic, texts)
@@ -153,7 +156,7 @@ function parseObject(bytes: Uint8Array, path: string): Record<string, unknown> {
 }
 
 function parseTopic(given: unknown, path: string): TopicEntry {
-  const { name, id, partitions, key, value, settings, createdAt, adopted, absent = [], deleting } = (given ?? {}) as Record<string, unknown>
+  const { name, id, partitions, key, value, settings, createdAt, adopted, absent = [], deleting, events } = (given ?? {}) as Record<string, unknown>
   if (typeof name !== 'string' || !isTopicName(name)) throw corrupt(path, `the topic name ${JSON.stringify(name)}`)
   const uuid = typeof id === 'string' ? parseUuid(id) : undefined
   if (uuid === undefined) throw corrupt(path, `the id of topic ${name}`)
@@ -164,7 +167,7 @@ function parseTopic(given: unknown, path: string): TopicEntry {
   return {
     name, id: uuid, partitions, key: key as string | undefined, value: value as string | undefined,
     settings: parseSettings(settings, name, path), createdAt: parseTime(createdAt, path), adopted: adopted === true, absent,
-    ...(deleting === true && { deleting }),
+    ...(deleting === true && { deleting }), ...(events === true && { events }),
   }
 }
 

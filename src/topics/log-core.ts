@@ -30,6 +30,7 @@ import { SyncGate } from '../log/sync-gate.ts'
 import { WindowCache } from '../log/windows.ts'
 import { type CatalogState, readCatalog, type TopicEntry, writeCatalog } from './catalog.ts'
 import { LogEvents } from './diagnostics.ts'
+import { checkEventTopic } from './event-topics.ts'
 import { GroupCoordinator } from './groups/coordinator.ts'
 import {
   asLogError, asPartitionError, type FolderContents, inspectFolder, type KafkaState, readKafkaState, unknownTopics, withSystemErrors,
@@ -100,6 +101,8 @@ export interface TopicRequest {
   readonly newValue: string | undefined
   /** It must not be there yet. */
   readonly fresh?: boolean
+  /** It is of an event store, which alone writes to it. */
+  readonly events?: boolean
 }
 
 /** An open folder. */
@@ -122,6 +125,7 @@ export class LogCore {
   #transactions: TransactionCoordinator | undefined
   #groups: Promise<GroupCoordinator> | undefined
   readonly #topicListeners = new Set<() => void>()
+  readonly #closers: (() => Promise<void>)[] = []
 
   private constructor(options: CoreOptions, opened: { env: LogEnvironment; events: LogEvents; kafka: KafkaState; catalog: CatalogState }) {
     this.options = options
@@ -309,6 +313,16 @@ export class LogCore {
     await Promise.all(this.openTopics.flatMap((topic) => presentLogs(topic).map((log) => log.flush())))
   }
 
+  /** The folder of a partition. */
+  partitionFolder(topic: string, partition: number): string {
+    return this.options.files.join(this.folder, partitionFolderName(topic, partition))
+  }
+
+  /** Runs `work` when the log is closed, while its topics are still open. It does not fail. */
+  beforeClose(work: () => Promise<void>): void {
+    this.#closers.push(work)
+  }
+
   /** Closes everything. Throws the first thing that could not be stored, after all was tried. */
   async close(): Promise<void> {
     this.#unwatch()
@@ -319,6 +333,7 @@ export class LogCore {
     await groups?.close()
     await this.#changes.catch(() => {})
     this.sends.clear(new LogError('LOG_CLOSED', `the log ${this.folder} is closed`))
+    await Promise.all(this.#closers.map((work) => work()))
     const logs = this.openTopics.flatMap(presentLogs)
     const results: PromiseSettledResult<unknown>[] = await settleAtMost(PARTITIONS_AT_A_TIME, logs, (log) => log.close())
     const ended = results.every(({ status }) => status === 'fulfilled')
@@ -369,6 +384,7 @@ export class LogCore {
         await resolveTransactions(added.filter((log) => log !== undefined), this.markers, () => this.#storedTransactions())
       }
       if (isEmpty([...(open?.logs ?? []), ...added])) entry = withCodecs(wanted, request)
+      else if (request.events === true && known !== undefined && known.events !== true) throw noEvents(wanted.name)
       await this.#checkLock()
       if (entry !== known && !this.readOnly) {
         named = true
@@ -436,6 +452,7 @@ export class LogCore {
     return {
       name: request.name, id: newUuid(random), partitions: request.partitions ?? 1, key: request.key ?? request.newKey,
       value: request.value ?? request.newValue, settings: request.settings, createdAt: clock.now(), adopted: false, absent: [],
+      ...(request.events === true && { events: true as const }),
     }
   }
 
@@ -646,6 +663,9 @@ function checkAgrees(entry: TopicEntry, request: TopicRequest, readOnly: boolean
   if (entry.deleting === true) {
     throw new LogError('LOG_NOT_FOUND', `topic "${name}" was deleted and could not be removed yet: delete it again`, { topic: name })
   }
+  if (request.events !== true) checkEventTopic(entry, request.settings, request.partitions)
+  // A crash while it was made leaves a folder of which nobody said anything: see `openNow`.
+  else if (entry.events !== true && !(entry.adopted && entry.value === undefined)) throw noEvents(name)
   for (const part of ['key', 'value'] as const) {
     const [has, wants] = [entry[part], request[part]]
     if (has === undefined || wants === undefined || has === wants) continue
@@ -665,8 +685,12 @@ function changed(entry: TopicEntry, request: TopicRequest): TopicEntry {
   const key = entry.key ?? request.key
   const value = entry.value ?? request.value
   const same = partitions === entry.partitions && key === entry.key && value === entry.value &&
-    JSON.stringify(settings) === JSON.stringify(entry.settings)
-  return same ? entry : { ...entry, partitions, key, value, settings }
+    JSON.stringify(settings) === JSON.stringify(entry.settings) && (request.events !== true || entry.events === true)
+  return same ? entry : { ...entry, partitions, key, value, settings, ...(request.events === true && { events: true as const }) }
+}
+
+function noEvents(topic: string): LogError {
+  return new LogError('LOG_TOPIC_MISMATCH', `topic "${topic}" was not made by an event store`, { topic })
 }
 
 /** Nothing was ever written to the partitions. */

@@ -13,6 +13,7 @@ import { type FoundTimestamp } from '../log/timestamps.ts'
 import { signalOf, unlessAborted, type WaitOptions } from './abort.ts'
 import { checkCompactOptions, compactNow, type CompactOptions, type CompactReport } from './cleaning.ts'
 import { appendsWatched, tellAppend } from './diagnostics.ts'
+import { eventTopicError } from './event-topics.ts'
 import { internalTopicError, isInternalTopic } from './internal-topics.ts'
 import { type Life } from './life.ts'
 import { checkStartPosition, resolveStart, type StartPosition } from './start-position.ts'
@@ -63,9 +64,11 @@ export class Partition<K, V> {
   private readonly folder: string
   /** One of the log's own. */
   private readonly internal: boolean
+  /** Of an event store, which alone writes to it. */
+  private readonly events: boolean
 
   /** @internal */
-  constructor(log: PartitionLog, codecs: RecordCodecs<K, V>, life: Life, folder: string) {
+  constructor(log: PartitionLog, codecs: RecordCodecs<K, V>, life: Life, folder: string, events = false) {
     this.topic = log.topic
     this.partition = log.partition
     this.log = log
@@ -73,6 +76,7 @@ export class Partition<K, V> {
     this.life = life
     this.folder = folder
     this.internal = isInternalTopic(log.topic)
+    this.events = events
   }
 
   /** The oldest offset kept. */
@@ -111,6 +115,7 @@ export class Partition<K, V> {
   append(record: RecordInput<K, V>): number {
     if (!this.life.alive) throw this.life.closedError()
     if (this.internal) throw internalTopicError(this.topic)
+    if (this.events) throw eventTopicError(this.topic)
     if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record)
     const offset = this.log.append(this.codecs, record)
     if (appendsWatched()) tellAppend({ log: this.folder, topic: this.topic, partition: this.partition, offset })
@@ -194,6 +199,7 @@ export class Partition<K, V> {
    */
   async deleteRecords(before: number | 'latest'): Promise<number> {
     this.life.check()
+    if (this.events) throw eventTopicError(this.topic)
     if (before !== 'latest') checkInteger(before ?? null, 'the offset before which records are deleted', 0)
     return this.log.deleteRecords(before === 'latest' ? this.log.highWatermark : before)
   }
@@ -204,6 +210,7 @@ export class Partition<K, V> {
    */
   async truncate(offset: number): Promise<void> {
     this.life.check()
+    if (this.events) throw eventTopicError(this.topic)
     checkInteger(offset ?? null, 'offset', 0)
     await this.log.truncateTo(offset)
   }

@@ -16,6 +16,7 @@ import { bytes } from './codecs.ts'
 import { type PortableProducer } from './contract.ts'
 import { appendsWatched, tellAppend } from './diagnostics.ts'
 import { encodedCodecs, type HeldRecord, heldSize, holdRecord } from './held-record.ts'
+import { eventTopicError } from './event-topics.ts'
 import { internalTopicError, isInternalTopic } from './internal-topics.ts'
 import { Life } from './life.ts'
 import { refuseRecord } from './partition.ts'
@@ -70,6 +71,7 @@ export class Producer<K, V> implements PortableProducer<K, V> {
     const { core, codecs, random, life } = parts
     const where = `a producer of topic "${core.entry.name}"`
     if (isInternalTopic(core.entry.name)) throw internalTopicError(core.entry.name)
+    if (core.entry.events === true) throw eventTopicError(core.entry.name)
     checkOptions(options, ['partitioner', 'lingerMs'], where)
     checkFunction(options.partitioner, `partitioner of ${where}`)
     checkLingerMs(options.lingerMs, `lingerMs of ${where}`)

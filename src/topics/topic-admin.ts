@@ -8,6 +8,7 @@ import { type Random } from '../base/random.ts'
 import { type FileSystem } from '../files/file-system.ts'
 import { type TopicEntry } from './catalog.ts'
 import { MAX_PARTITIONS } from './define-topic.ts'
+import { checkEventTopic } from './event-topics.ts'
 import { internalTopicError, isInternalTopic } from './internal-topics.ts'
 import { checkedSettings, resolveSettings, settingNames, type TopicSettings } from './settings.ts'
 import { presentLogs, type TopicCore } from './topic-core.ts'
@@ -75,6 +76,7 @@ export class TopicAdmin {
   async alter(name: string, changes: TopicChanges): Promise<void> {
     const given = checkedSettings(withoutNulls(changes), `topic "${name}"`)
     await this.#change(name, async (entry) => {
+      checkEventTopic(entry, changes, undefined)
       const kept = settingNames.filter((setting) => entry.settings[setting] !== undefined && changes[setting] !== null)
       const settings = { ...Object.fromEntries(kept.map((setting) => [setting, entry.settings[setting]])), ...given }
       await this.#room.store({ ...entry, settings })
@@ -90,7 +92,9 @@ export class TopicAdmin {
    */
   addPartitions(name: string, count: number): Promise<void> {
     const grown = this.#growing.then(async () => {
-      const { partitions } = this.#check(name)
+      const entry = this.#check(name)
+      const { partitions } = entry
+      checkEventTopic(entry, {}, partitions + count)
       if (partitions + count > MAX_PARTITIONS) throw new RangeError(`a topic has at most ${MAX_PARTITIONS} partitions, not ${partitions + count}`)
       await this.#room.grow(name, partitions + count)
     })

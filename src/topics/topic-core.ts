@@ -20,6 +20,8 @@ export interface TopicCore {
   readonly config: LogConfig
   /** By number; grows when partitions are added. Undefined for a partition that the folder never had: see {@link TopicEntry.absent}. */
   readonly logs: (PartitionLog | undefined)[]
+  /** What a layer above keeps of this topic, once for all its handles: the index of an event store. */
+  companion?: unknown
 }
 
 /** The partitions of a topic that are there. */

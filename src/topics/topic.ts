@@ -187,8 +187,8 @@ export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
   }
 
   #partitionOf(log: PartitionLog): Partition<K, V> {
-    const { codecs, folder } = this.#parts
-    return (this.#partitions[log.partition] ??= new Partition(log, codecs, this.#life, folder))
+    const { codecs, core, folder } = this.#parts
+    return (this.#partitions[log.partition] ??= new Partition(log, codecs, this.#life, folder, core.entry.events === true))
   }
 }
 

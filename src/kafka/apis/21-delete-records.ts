@@ -65,6 +65,7 @@ async function deleted(topic: string, partitionIndex: number, offset: number, co
   const log = ledPartition(context, topic, partitionIndex)
   if (log === 'UNKNOWN_TOPIC_OR_PARTITION') return failed(partitionIndex, log)
   if (isInternalTopic(topic)) return failed(partitionIndex, 'INVALID_TOPIC_EXCEPTION')
+  if (context.cluster.topic(topic)?.events === true) return failed(partitionIndex, 'POLICY_VIOLATION')
   if (typeof log === 'string') return failed(partitionIndex, log)
   try {
     const lowWatermark = await log.deleteRecords(offset === EVERYTHING ? log.highWatermark : offset)

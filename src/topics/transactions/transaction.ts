@@ -18,6 +18,7 @@ import { type GroupCoordinator } from '../groups/coordinator.ts'
 import { type GroupConsumer } from '../groups/group-consumer.ts'
 import { type CommitRequest } from '../groups/group-messages.ts'
 import { encodedCodecs, type HeldRecord, heldSize, holdRecord } from '../held-record.ts'
+import { eventTopicError } from '../event-topics.ts'
 import { internalTopicError, isInternalTopic } from '../internal-topics.ts'
 import { type Life } from '../life.ts'
 import { refuseRecord } from '../partition.ts'
@@ -222,8 +223,9 @@ export class Transaction {
     this.#checkOpen('send')
     const { parts } = topic
     this.#ender.checkTopic(parts)
-    const { name } = parts.core.entry
+    const { name, events } = parts.core.entry
     if (isInternalTopic(name)) throw internalTopicError(name)
+    if (events === true) throw eventTopicError(name)
     return this.#sendAll(parts, Array.isArray(input) ? input : [input as SendRecord<K, V>])
   }
 

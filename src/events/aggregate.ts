@@ -1,0 +1,219 @@
+/*
+ * The streams of a category as states: a fold of their events, kept in memory by the event that it ends with. There is one writer, so a state
+ * whose last event is the stream's last one is exact, and a command on it reads nothing.
+ */
+import { isLogError } from '../base/errors.ts'
+import { checkFunction, checkInteger, checkObject, checkOptions, checkSignal, describe } from '../base/options.ts'
+import { unlessAborted } from '../topics/abort.ts'
+import { type AppendGroup, type StreamPlan } from './append-group.ts'
+import { checkStream, type LocalEventStore } from './event-store.ts'
+import { type SnapshotStore } from './snapshot-store.ts'
+import { type StoredEvent } from './stored-event.ts'
+import {
+  type Aggregate, type AggregateOptions, type EventShape, type Handled, type HandleOptions, type Loaded, type NewEvent, type RecordedEvent,
+} from './types.ts'
+
+/** States that an aggregate keeps in memory. */
+const KEPT_STATES = 10_000
+const DEFAULT_RETRIES = 3
+const NOTHING: readonly never[] = []
+
+const handleOptions = ['expected', 'correlation', 'causation', 'trace', 'metadata', 'signal', 'retries', 'id'] as const
+
+/** A state in memory: of the stream as it was when its last event was at `offset`. */
+interface KeptState<State> {
+  readonly state: State
+  readonly version: number
+  readonly offset: number
+}
+
+type Decided<E extends EventShape> = NewEvent<E> | readonly NewEvent<E>[]
+
+/** Loads and handles the streams of one category by one fold. */
+export class LocalAggregate<E extends EventShape, State, Command> implements Aggregate<E, State, Command> {
+  readonly #store: LocalEventStore<E>
+  readonly #options: AggregateOptions<E, State, Command>
+  readonly #states = new Map<string, KeptState<State>>()
+  readonly #snapshots: SnapshotStore<State> | undefined
+
+  constructor(store: LocalEventStore<E>, options: AggregateOptions<E, State, Command>, snapshots: SnapshotStore<State> | undefined) {
+    this.#store = store
+    this.#options = options
+    this.#snapshots = snapshots
+  }
+
+  async load(stream: string, options: { readonly to?: number; readonly signal?: AbortSignal } = {}): Promise<Loaded<State>> {
+    this.#store.life.check()
+    checkStream(stream)
+    checkOptions(options, ['to', 'signal'], 'load')
+    checkInteger(options.to, 'to', 0)
+    checkSignal(options.signal)
+    options.signal?.throwIfAborted()
+    const { core } = this.#store
+    const slot = await core.settledSlot(stream)
+    if (slot < 0) return { state: this.#options.initial(), version: 0 }
+    const version = core.index.table.versions[slot]!
+    if (options.to !== undefined && options.to < version) {
+      const events = await core.readSlot(slot, { from: 1, to: options.to, limit: Infinity, backward: false }, this.#store.types)
+      return { state: this.#fold(this.#options.initial(), events), version: options.to }
+    }
+    const kept = await this.#current(stream)
+    return { state: kept.state, version: kept.version }
+  }
+
+  async handle(
+    stream: string, command: Command | ((state: State) => Decided<E> | Promise<Decided<E>>), options?: HandleOptions,
+  ): Promise<Handled<E, State>> {
+    this.#store.life.check()
+    checkStream(stream)
+    const { retries, id, signal, ...append } = checkedHandling(options)
+    for (let left = retries; ; left--) {
+      if (id !== undefined) {
+        const before = await this.#handledBefore(stream, id)
+        if (before !== undefined) return before
+      }
+      const { state, version } = this.#now(stream) ?? (await this.#current(stream))
+      const given = this.#decide(command, state)
+      const decided = given instanceof Promise ? await given : given
+      const events = withIds(Array.isArray(decided) ? (decided as readonly NewEvent<E>[]) : [decided as NewEvent<E>], id)
+      if (events.length === 0) return { state, version, position: -1, events, duplicate: false }
+      try {
+        const plan = this.#store.plan(stream, events, append.expected ?? version, this.#store.origin(append), append.metadata)
+        const done = this.#append(plan, state, version)
+        return { ...(await (signal === undefined ? done : unlessAborted(done, signal))), events }
+      } catch (error) {
+        const overtaken = isLogError(error, 'LOG_VERSION_CONFLICT') || (id !== undefined && isLogError(error, 'LOG_EVENT_ID_TAKEN'))
+        if (!overtaken || append.expected !== undefined || left <= 0) throw error
+      }
+    }
+  }
+
+  async #append(plan: StreamPlan, state: State, version: number): Promise<Omit<Handled<E, State>, 'events'>> {
+    const { core, codecs, types } = this.#store
+    const group = core.appendNow([plan], codecs, types)
+    if (group === undefined) {
+      const [result] = await core.append([plan], codecs, undefined)
+      const current = await this.#current(plan.stream)
+      return { state: current.state, version: result!.version, position: result!.position, duplicate: result!.duplicate }
+    }
+    const next = this.#evolved(plan.stream, group, state, version)
+    await core.log.durable(group.lastOffset)
+    const { version: reached } = group.works[0]!
+    return { state: next, version: reached, position: group.lastOffset, duplicate: false }
+  }
+
+  /** The state behind a group that was just added. */
+  #evolved(stream: string, group: AppendGroup, state: State, version: number): State {
+    const reached = group.works[0]!.version
+    const next = this.#fold(state, group.stored!)
+    // With an expectation of the caller's other events may lie between.
+    if (reached - group.count === version) this.#keep(stream, { state: next, version: reached, offset: group.lastOffset })
+    return next
+  }
+
+  #decide(command: Command | ((state: State) => Decided<E> | Promise<Decided<E>>), state: State): Decided<E> | Promise<Decided<E>> {
+    if (typeof command === 'function') return (command as (state: State) => Decided<E> | Promise<Decided<E>>)(state) ?? NOTHING
+    const { decide } = this.#options
+    if (decide === undefined) throw new TypeError('an aggregate without decide is given a function of its state, not a command')
+    return decide(command, state) ?? NOTHING
+  }
+
+  /** The state of a stream as it is with all that was appended, when it is in memory. */
+  #now(stream: string): KeptState<State> | undefined {
+    const kept = this.#states.get(stream)
+    if (kept === undefined) return undefined
+    const { core } = this.#store
+    const { index } = core
+    const slot = index.table.find(stream)
+    if (slot < 0 || index.stale || index.table.offsets[slot] !== kept.offset || index.keptFrom(slot) > 1) return undefined
+    return kept
+  }
+
+  /** The state of a stream as it is when nothing of it is under way. */
+  async #current(stream: string): Promise<KeptState<State>> {
+    const { core, types } = this.#store
+    const slot = await core.settledSlot(stream)
+    const known = this.#now(stream)
+    if (known !== undefined) return known
+    if (slot < 0) return { state: this.#options.initial(), version: 0, offset: -1 }
+    const { index } = core
+    const offset = index.table.offsets[slot]!
+    const version = index.table.versions[slot]!
+    const start = await this.#start(stream, slot)
+    const events = await core.readSlot(slot, { from: start.version + 1, to: version, limit: Infinity, backward: false }, types)
+    const state = this.#fold(start.state, events)
+    const kept = { state, version, offset }
+    this.#keep(stream, kept)
+    this.#snapshots?.maybeKeep(stream, kept, start.version)
+    return kept
+  }
+
+  /** What folding begins with: a snapshot, or nothing. */
+  async #start(stream: string, slot: number): Promise<{ readonly state: State; readonly version: number }> {
+    const found = await this.#snapshots?.find(stream, this.#store.core, slot)
+    return found ?? { state: this.#options.initial(), version: 0 }
+  }
+
+  #fold(initial: State, events: readonly StoredEvent[]): State {
+    const { evolve } = this.#options
+    let state = initial
+    for (const event of events) state = evolve(state, event as unknown as RecordedEvent<E>)
+    return state
+  }
+
+  #keep(stream: string, kept: KeptState<State>): void {
+    const states = this.#states
+    states.delete(stream)
+    states.set(stream, kept)
+    if (states.size <= KEPT_STATES) return
+    for (const oldest of states.keys()) {
+      states.delete(oldest)
+      break
+    }
+  }
+
+  /** What became of a command of this id, when it was handled before. */
+  async #handledBefore(stream: string, id: string): Promise<Handled<E, State> | undefined> {
+    const { core } = this.#store
+    const first = await core.eventOfId(`${id}/0`)
+    if (first === undefined || first.stream !== stream) return undefined
+    const slot = await core.settledSlot(stream)
+    const { version } = first
+    let last = first
+    for (const event of await core.readSlot(slot, { from: version + 1, to: Infinity, limit: Infinity, backward: false })) {
+      if (event.id !== `${id}/${event.version - version}`) break
+      last = event
+    }
+    const { state } = await this.#current(stream)
+    return { state, version: last.version, position: last.position, events: [], duplicate: true }
+  }
+}
+
+function withIds<E extends EventShape>(events: readonly NewEvent<E>[], id: string | undefined): readonly NewEvent<E>[] {
+  return id === undefined ? events : events.map((event, index) => ({ ...event, id: `${id}/${index}` }))
+}
+
+function checkedHandling(options: HandleOptions | undefined): HandleOptions & { readonly retries: number } {
+  if (options === undefined) return { retries: DEFAULT_RETRIES }
+  checkOptions(options, handleOptions, 'handle')
+  checkInteger(options.retries, 'retries', 0)
+  checkSignal(options.signal)
+  options.signal?.throwIfAborted()
+  const { id } = options
+  if (id !== undefined && (typeof id !== 'string' || id === '')) throw new TypeError(`id is a text, not ${describe(id)}`)
+  return { ...options, retries: options.retries ?? DEFAULT_RETRIES }
+}
+
+/** Refuses what is no fold. */
+export function checkAggregate(options: unknown): void {
+  checkOptions(options, ['initial', 'evolve', 'decide', 'version', 'snapshot'], 'aggregate')
+  const { initial, evolve, decide, version, snapshot } = options as Readonly<Record<string, unknown>>
+  checkFunction(initial ?? null, 'initial')
+  checkFunction(evolve ?? null, 'evolve')
+  checkFunction(decide, 'decide')
+  checkInteger(version, 'version', 1)
+  checkObject(snapshot, 'snapshot is { every, name }')
+  if (snapshot === undefined) return
+  checkOptions(snapshot, ['every', 'name'], 'snapshot')
+  checkInteger((snapshot as { every?: unknown }).every ?? null, 'every', 1)
+}

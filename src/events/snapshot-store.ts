@@ -1,0 +1,105 @@
+/*
+ * States of long streams, so that they need not be folded from their beginning: the newest of each stream, in a compacted topic beside the
+ * category. A snapshot says which fold made it, of which version, and which event it ends with; one that does not fit is as good as none.
+ */
+import { isLogError } from '../base/errors.ts'
+import { json, string } from '../topics/codecs.ts'
+import { type TopicCore, logOf } from '../topics/topic-core.ts'
+import { type PartitionLog } from '../log/partition-log.ts'
+import { type RecordCodecs } from '../log/record-input.ts'
+import { type StreamCore } from './stream-core.ts'
+
+/** What is stored of a state. */
+interface Snapshot {
+  readonly state: unknown
+  readonly version: number
+  /** Position of the event that it ends with, and that event's id: another history has another event there. */
+  readonly position: number
+  readonly id: string
+}
+
+const codecs: RecordCodecs<string, Snapshot> = { key: string, value: json<Snapshot>() }
+const untouched: RecordCodecs<string, null> = { key: string, value: { name: 'bytes', encode: () => {}, decode: () => null } }
+
+/** Snapshots of one fold. */
+export class SnapshotStore<State> {
+  readonly every: number
+  readonly #name: string
+  readonly #core: StreamCore
+  #places: Map<string, number> | undefined
+  #opening: Promise<PartitionLog | undefined> | undefined
+
+  /** @param name  of the fold and its version, in the category */
+  constructor(core: StreamCore, name: string, every: number) {
+    this.#core = core
+    this.#name = name
+    this.every = every
+  }
+
+  /** The newest snapshot of a stream that is of its history. */
+  async find(stream: string, core: StreamCore, slot: number): Promise<{ readonly state: State; readonly version: number } | undefined> {
+    const log = await this.#open(false)
+    const offset = this.#places?.get(stream)
+    if (log === undefined || offset === undefined || core.index.keptFrom(slot) > 1) return undefined
+    try {
+      const [record] = log.read(codecs, { from: offset, to: offset + 1 })
+      const snapshot = record?.value
+      if (snapshot === null || snapshot === undefined || snapshot.version > core.index.table.versions[slot]!) return undefined
+      const [event] = await core.readSlot(slot, { from: snapshot.version, to: snapshot.version, limit: 1, backward: false })
+      const same = event !== undefined && event.position === snapshot.position && event.id === snapshot.id
+      return same ? { state: snapshot.state as State, version: snapshot.version } : undefined
+    } catch (error) {
+      if (!isLogError(error)) throw error
+      return undefined
+    }
+  }
+
+  /** Keeps a state when enough events came since the one that it was made of. What cannot be kept is not missed. */
+  maybeKeep(stream: string, kept: { readonly state: State; readonly version: number; readonly offset: number }, since: number): void {
+    const { state, version, offset } = kept
+    if (version - since < this.every || this.#core.logCore.readOnly) return
+    void this.#keep(stream, state, version, offset).catch(() => {})
+  }
+
+  async #keep(stream: string, state: State, version: number, offset: number): Promise<void> {
+    const log = await this.#open(true)
+    const event = await this.#core.eventAt(offset)
+    if (log === undefined || event === undefined || event.version !== version) return
+    const at = log.append(codecs, { key: this.#key(stream), value: { state, version, position: offset, id: event.id } })
+    await log.durable(at)
+    this.#places!.set(stream, at)
+  }
+
+  #key(stream: string): string {
+    return `${this.#name}/${stream}`
+  }
+
+  /** The topic of the snapshots, with the places of those of this fold; undefined when there is none. */
+  async #open(create: boolean): Promise<PartitionLog | undefined> {
+    if (this.#opening !== undefined) {
+      const log = await this.#opening
+      if (log !== undefined || !create) return log
+    }
+    this.#opening = this.#openTopic(create)
+    return this.#opening
+  }
+
+  async #openTopic(create: boolean): Promise<PartitionLog | undefined> {
+    let topic: TopicCore
+    try {
+      topic = await this.#core.logCore.openTopic({
+        name: `${this.#core.name}.snapshots`, partitions: 1, key: codecs.key.name, value: codecs.value.name, create,
+        settings: { cleanupPolicy: 'compact' }, newKey: codecs.key.name, newValue: codecs.value.name,
+      })
+    } catch (error) {
+      if (isLogError(error)) return undefined
+      throw error
+    }
+    const log = logOf(topic, 0)
+    const places = new Map<string, number>()
+    const prefix = this.#key('')
+    for (const { key, offset } of log.read(untouched)) if (key?.startsWith(prefix) === true) places.set(key.slice(prefix.length), offset)
+    this.#places = places
+    return log
+  }
+}

@@ -1,0 +1,91 @@
+/*
+ * Streams that were read lately, with the bytes of their events: reading one again costs no file. Bounded in bytes; what was not used for
+ * longest goes first. Exact, since there is one writer: an entry counts only as long as the head of its stream is the event that it ends with.
+ */
+import { type EventReading, type StoredEvent } from './stored-event.ts'
+
+/** Memory of an event beside its bytes. */
+const EVENT_OVERHEAD = 160
+/** One stream takes at most this part of it. */
+const PART = 8
+
+/** A stream in memory. */
+class CachedStream {
+  /** Position of its last event. */
+  readonly offset: number
+  readonly events: readonly StoredEvent[]
+  readonly bytes: number
+
+  constructor(offset: number, events: readonly StoredEvent[], bytes: number) {
+    this.offset = offset
+    this.events = events
+    this.bytes = bytes
+  }
+
+  /** First and last version that it holds. */
+  get from(): number {
+    return this.events[0]!.version
+  }
+
+  get version(): number {
+    return this.events[this.events.length - 1]!.version
+  }
+
+  at(version: number): StoredEvent {
+    return this.events[version - this.events[0]!.version]!
+  }
+}
+
+/** The streams in memory, by their number. */
+export class StreamCache {
+  readonly limit: number
+  bytes = 0
+  private readonly streams = new Map<number, CachedStream>()
+
+  /** @param limit  bytes; 0 keeps nothing */
+  constructor(limit: number) {
+    this.limit = limit
+  }
+
+  /** Versions `low` to `high` of a stream whose last event is at `offset`, when they are here. */
+  find(slot: number, offset: number, low: number, high: number, reading: EventReading): StoredEvent[] | undefined {
+    const stream = this.streams.get(slot)
+    if (stream === undefined || stream.offset !== offset || stream.from > low) return undefined
+    this.streams.delete(slot)
+    this.streams.set(slot, stream)
+    const events: StoredEvent[] = new Array(high - low + 1)
+    for (let version = low; version <= high; version++) events[version - low] = stream.at(version).again(reading)
+    return events
+  }
+
+  /** What is here of a stream, if that ends at or below a version. */
+  below(slot: number, version: number): CachedStream | undefined {
+    const stream = this.streams.get(slot)
+    return stream !== undefined && stream.version <= version ? stream : undefined
+  }
+
+  /** Keeps the last events of a stream, the newest of which is at `offset`. */
+  keep(slot: number, offset: number, events: readonly StoredEvent[]): void {
+    let bytes = 0
+    for (const event of events) bytes += event.byteLength + EVENT_OVERHEAD
+    if (events.length === 0 || bytes > this.limit / PART) return
+    const before = this.streams.get(slot)
+    if (before !== undefined) this.drop(slot, before)
+    this.streams.set(slot, new CachedStream(offset, events.map((event) => event.again(event.reading)), bytes))
+    this.bytes += bytes
+    for (const [oldest, stream] of this.streams) {
+      if (this.bytes <= this.limit) break
+      this.drop(oldest, stream)
+    }
+  }
+
+  clear(): void {
+    this.streams.clear()
+    this.bytes = 0
+  }
+
+  private drop(slot: number, stream: CachedStream): void {
+    this.streams.delete(slot)
+    this.bytes -= stream.bytes
+  }
+}

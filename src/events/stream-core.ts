@@ -1,0 +1,518 @@
+/*
+ * What the handles of one category share, in all opens of a log in this process: the index of its streams, and the one place where appends are
+ * checked and added. Handles bring their codecs and types (event-store.ts).
+ *
+ * Check and append are one step that nothing can come between: both run in the same turn, against everything appended before, stored or not.
+ */
+import { LogError, isLogError } from '../base/errors.ts'
+import { type Clock } from '../base/clock.ts'
+import { type Random } from '../base/random.ts'
+import { type PartitionLog } from '../log/partition-log.ts'
+import { PointReads, readByOffset } from '../log/point-reads.ts'
+import { type RecordCodecs } from '../log/record-input.ts'
+import { type LogCore } from '../topics/log-core.ts'
+import { type TopicCore } from '../topics/topic-core.ts'
+import { unlessAborted } from '../topics/abort.ts'
+import { AppendGroup, type GroupHost, type PreparedEvent, type StreamPlan, StreamWork } from './append-group.ts'
+import { CheckpointFile } from './checkpoint.ts'
+import { EventHeaders, EventParser, FORGETS, UNKNOWN } from './event-format.ts'
+import { hashText } from './id-window.ts'
+import { type EventReading, StoredEvent, TypeNames } from './stored-event.ts'
+import { StreamCache } from './stream-cache.ts'
+import { StreamIndex } from './stream-index.ts'
+import { type StreamHash } from './stream-table.ts'
+import { type AppendResult } from './types.ts'
+
+/** Random bytes drawn at once, for ids. */
+const DRAWN = 4096
+const ID_BYTES = 16
+/** A long stream is read in pieces, between which the event loop turns. */
+const EVENTS_PER_TURN = 512
+/** A guess at an append that waits for room. */
+const USUAL_EVENT_BYTES = 512
+
+/** How a category is opened. */
+export interface CoreSettings {
+  /** How many ids are remembered for appends that are sent again. */
+  readonly idWindow: number
+  /** For tests: the hash of the table of streams. */
+  readonly hash: StreamHash | undefined
+}
+
+/** Which part of a stream is read. */
+export interface StreamPart {
+  readonly from: number
+  readonly to: number
+  readonly limit: number
+  readonly backward: boolean
+}
+
+/** Follows the events of a category as they are appended. */
+export interface EventObserver {
+  /** They count from now on, and are not stored yet. In the middle of an append: it must not throw, and append nothing. */
+  appended(events: readonly StoredEvent[]): void
+  /** Events from this position on were lost. */
+  lost(position: number): void
+}
+
+/** The streams of one category. */
+export class StreamCore implements GroupHost {
+  readonly log: PartitionLog
+  readonly index: StreamIndex
+  readonly headers = new EventHeaders()
+  readonly types = new TypeNames()
+  readonly cache: StreamCache
+  readonly observers = new Set<EventObserver>()
+  readonly topic: TopicCore
+  readonly logCore: LogCore
+  private readonly clock: Clock
+  private readonly random: Random
+  private readonly parser = new EventParser()
+  private readonly checkpoint: CheckpointFile
+  private uuidAt = DRAWN
+  /** Under way: the table is made again, or takes in what another process wrote. */
+  private settling: Promise<void> | undefined
+  private forgetListener: () => void = () => {}
+
+  private constructor(logCore: LogCore, topic: TopicCore, log: PartitionLog, settings: CoreSettings) {
+    const { clock, random, windows } = logCore.env
+    this.logCore = logCore
+    this.topic = topic
+    this.log = log
+    this.clock = clock
+    this.random = random
+    this.headers.uuids = new Uint8Array(DRAWN)
+    const key = new Uint32Array(random.bytes(8).slice().buffer)
+    this.index = new StreamIndex(log, [key[0]!, key[1]!], settings)
+    this.cache = new StreamCache(Math.min(16 * 1024 * 1024, windows.budget / 4))
+    this.index.onLost = (offset) => {
+      this.cache.clear()
+      for (const observer of this.observers) observer.lost(offset)
+    }
+    this.checkpoint = new CheckpointFile(logCore.env.files, logCore.partitionFolder(topic.entry.name, 0), this.index, log)
+  }
+
+  /** Opens the streams of a topic; the second time in a process gives those of the first. */
+  static open(logCore: LogCore, topic: TopicCore, log: PartitionLog, settings: CoreSettings): Promise<StreamCore> {
+    const opened = topic.companion as Promise<StreamCore> | undefined
+    if (opened !== undefined) return opened
+    const core = new StreamCore(logCore, topic, log, settings)
+    const opening = core.begin().then(() => core)
+    topic.companion = opening
+    opening.catch(() => { topic.companion = undefined })
+    return opening
+  }
+
+  private async begin(): Promise<void> {
+    this.checkpoint.load()
+    await this.index.catchUp(() => this.turn())
+    if (this.logCore.readOnly) {
+      this.forgetListener = this.log.onProgress(() => void this.follow().catch(() => {}))
+      return
+    }
+    this.log.watcher = this.index
+    this.logCore.beforeClose(async () => {
+      this.forgetListener()
+      await this.writeCheckpoint(true)
+    })
+  }
+
+  /** The category. */
+  get name(): string {
+    return this.topic.entry.name
+  }
+
+  // What an append group asks for (GroupHost)
+
+  get places(): boolean {
+    const { compressionType } = this.topic.config
+    return compressionType === 'producer' || compressionType === 'uncompressed'
+  }
+
+  now(): number {
+    return this.clock.now()
+  }
+
+  drawId(): number {
+    const { uuids } = this.headers
+    if (this.uuidAt === DRAWN) {
+      uuids.set(this.random.bytes(DRAWN))
+      for (let at = 0; at < DRAWN; at += ID_BYTES) {
+        uuids[at + 6] = (uuids[at + 6]! & 0x0f) | 0x40
+        uuids[at + 8] = (uuids[at + 8]! & 0x3f) | 0x80
+      }
+      this.uuidAt = 0
+    }
+    const at = this.uuidAt
+    this.uuidAt += ID_BYTES
+    return at
+  }
+
+  appended(group: AppendGroup): void {
+    const { index } = this
+    index.add(group)
+    let position = group.offset
+    for (const { plan } of group.works) {
+      for (const { id } of plan.events) {
+        if (id !== undefined) index.ids.add(hashText(id), position)
+        position++
+      }
+    }
+    if (this.observers.size === 0) return
+    const stored = this.storedOf(group, idReading)
+    for (const observer of this.observers) observer.appended(stored)
+  }
+
+  // Appending
+
+  /** Appends events to streams, all or none, and resolves when they are stored. The results are in the order of the plans. */
+  async append(
+    plans: readonly StreamPlan[], codecs: RecordCodecs<string, PreparedEvent>, signal: AbortSignal | undefined,
+  ): Promise<AppendResult[]> {
+    const group = this.appendNow(plans, codecs)
+    if (group !== undefined) {
+      await (signal === undefined ? this.log.durable(group.lastOffset) : unlessAborted(this.log.durable(group.lastOffset), signal))
+      return resultsOf(group)
+    }
+    const work = this.appendLater(plans, codecs)
+    return signal === undefined ? work : unlessAborted(work, signal)
+  }
+
+  /**
+   * Appends at once: the group counts when this returns, and is to be waited for. Undefined when something must be read or waited for before.
+   *
+   * @throws LogError `LOG_VERSION_CONFLICT`, and those of an append
+   */
+  appendNow(plans: readonly StreamPlan[], codecs: RecordCodecs<string, PreparedEvent>, reading?: EventReading): AppendGroup | undefined {
+    if (this.index.stale || this.settling !== undefined || this.logCore.sends.size > 0) return undefined
+    if (this.mayBeKnown(plans)) return undefined
+    const conflict = this.conflictOf(plans)
+    if (conflict !== undefined) {
+      if (plans.every(hasIds)) return undefined
+      throw conflict
+    }
+    return this.addGroup(plans, codecs, reading)
+  }
+
+  /** Undefined when there is no room for it now. */
+  private addGroup(plans: readonly StreamPlan[], codecs: RecordCodecs<string, PreparedEvent>, reading?: EventReading): AppendGroup | undefined {
+    const { index } = this
+    const works = plans.map((plan) => {
+      const slot = index.table.findOrAdd(plan.stream)
+      return new StreamWork(plan, slot, index.table.head(slot), index.exists(slot))
+    })
+    const group = new AppendGroup(this, works)
+    if (reading !== undefined || this.observers.size > 0) group.keepBytes()
+    try {
+      this.log.appendGroup(codecs, group)
+      if (reading !== undefined) group.stored = this.storedOf(group, reading)
+      return group
+    } catch (error) {
+      if (isLogError(error, 'LOG_BUFFER_FULL')) return undefined
+      throw error
+    }
+  }
+
+  /** As `appendNow`, when something must be waited for: the index, an earlier append of the same ids, or room. */
+  private async appendLater(plans: readonly StreamPlan[], codecs: RecordCodecs<string, PreparedEvent>): Promise<AppendResult[]> {
+    await this.settled()
+    const others = new Set<number>()
+    for (;;) {
+      const known = await this.knownAppend(plans, others)
+      if (known !== undefined) return known
+      let again = false
+      let group: AppendGroup | undefined
+      await this.inTurn(() => {
+        // Somebody may have come first with the same ids while this one waited.
+        again = this.candidates(plans).some((offset) => !others.has(offset))
+        if (again) return true
+        const conflict = this.conflictOf(plans)
+        if (conflict !== undefined) throw conflict
+        group = this.addGroup(plans, codecs)
+        return group !== undefined
+      }, plans)
+      if (again) continue
+      await this.log.durable(group!.lastOffset)
+      return resultsOf(group!)
+    }
+  }
+
+  /** The events of a group as they will be read. */
+  private storedOf(group: AppendGroup, reading: EventReading): StoredEvent[] {
+    const { parser, types } = this
+    return group.bytes!.map((bytes, index) => {
+      if (!parser.parseSized(bytes, 0, bytes.length)) throw new Error('an event that was just written cannot be read')
+      return new StoredEvent(reading, types.at(bytes, parser.typeAt, parser.typeEnd), group.offset + index, bytes, parser)
+    })
+  }
+
+  private inTurn(step: () => boolean, plans: readonly StreamPlan[]): Promise<void> {
+    const size = plans.reduce((sum, { events }) => sum + events.length * USUAL_EVENT_BYTES, 0)
+    return new Promise((resolve, reject) => {
+      this.logCore.sends.run(() => {
+        try {
+          if (!step()) return false
+          resolve()
+        } catch (error) {
+          reject(error as Error)
+        }
+        return true
+      }, size, reject)
+    })
+  }
+
+  /** What keeps the plans from being appended, if anything. */
+  private conflictOf(plans: readonly StreamPlan[]): LogError | undefined {
+    const { index } = this
+    for (const { stream, expected } of plans) {
+      if (expected === 'any') continue
+      const slot = index.table.find(stream)
+      const version = slot < 0 ? 0 : index.table.versions[slot]!
+      const holds = typeof expected === 'number' ? version === expected : index.exists(slot) === (expected === 'exists')
+      if (holds) continue
+      const message = `stream ${JSON.stringify(stream)} of "${this.name}" is at version ${version}, and the append expects ${wording(expected)}`
+      return new LogError('LOG_VERSION_CONFLICT', message, { stream, expected, current: version, category: this.name })
+    }
+    return undefined
+  }
+
+  /** Whether an append with these ids may have come before. */
+  private mayBeKnown(plans: readonly StreamPlan[]): boolean {
+    for (const { events } of plans) {
+      for (const { id } of events) if (id !== undefined && this.index.ids.find(hashText(id)).length > 0) return true
+    }
+    return false
+  }
+
+  /** Where events with ids of these plans may be. */
+  private candidates(plans: readonly StreamPlan[]): number[] {
+    return plans.flatMap(({ events }) => events.flatMap(({ id }) => (id === undefined ? [] : this.index.ids.find(hashText(id)))))
+  }
+
+  /**
+   * The result of an append of the same ids that came before; undefined when there was none.
+   *
+   * @param others  events that were looked at and have other ids
+   * @throws LogError `LOG_EVENT_ID_TAKEN` when the ids are there, but not as one append of these events to these streams
+   */
+  private async knownAppend(plans: readonly StreamPlan[], others: Set<number>): Promise<AppendResult[] | undefined> {
+    const results: AppendResult[] = []
+    let missing = 0
+    let taken: string | undefined
+    for (const plan of plans) {
+      const first = await this.findFirst(plan, others)
+      if (first === undefined) {
+        missing++
+        continue
+      }
+      const same = first.stream === plan.stream ? await this.sameEvents(plan, first) : undefined
+      if (same === undefined) taken ??= first.id
+      else results.push(same)
+    }
+    if (taken === undefined && missing === 0) return results
+    if (taken === undefined && results.length === 0) return undefined
+    const id = taken ?? plans[0]!.events[0]!.id
+    const message = `the id ${JSON.stringify(id)} was used before in "${this.name}", and not for an append of the same events`
+    throw new LogError('LOG_EVENT_ID_TAKEN', message, { id, category: this.name })
+  }
+
+  /** The stored event that has the id of one of a plan: the first of them in the plan that has one. */
+  private async findFirst({ stream, events, expected }: StreamPlan, others: Set<number>): Promise<StoredEvent | undefined> {
+    for (const { id } of events) {
+      if (id === undefined) continue
+      for (const offset of this.index.ids.find(hashText(id))) {
+        if (others.has(offset)) continue
+        const event = await this.eventAt(offset)
+        if (event?.id === id) return event
+        others.add(offset)
+      }
+    }
+    return this.findAtVersion(stream, events, expected)
+  }
+
+  /** For ever: where the append says at which version its events would be, they are looked for there. */
+  private async findAtVersion(stream: string, events: readonly PreparedEvent[], expected: StreamPlan['expected']): Promise<StoredEvent | undefined> {
+    const [first] = events
+    const before = expected === 'none' ? 0 : expected
+    if (typeof before !== 'number' || first!.id === undefined) return undefined
+    const slot = this.index.table.find(stream)
+    if (slot < 0 || this.index.table.versions[slot]! <= before) return undefined
+    const [found] = await this.readSlot(slot, { from: before + 1, to: before + 1, limit: 1, backward: false })
+    return found !== undefined && found.id === first!.id ? found : undefined
+  }
+
+  /** The result of the append that stored the event, if it stored exactly these. */
+  private async sameEvents({ stream, events }: StreamPlan, first: StoredEvent): Promise<AppendResult | undefined> {
+    const slot = this.index.table.find(stream)
+    if (slot < 0) return undefined
+    const { version } = first
+    const stored = await this.readSlot(slot, { from: version, to: version + events.length - 1, limit: events.length, backward: false })
+    if (stored.length !== events.length || stored.some((event, index) => event.id !== events[index]!.id)) return undefined
+    const last = stored[stored.length - 1]!
+    return { stream, version: last.version, position: last.position, created: version === 1, duplicate: true }
+  }
+
+  /** The event of this id, if it is among the last that were appended with ids of their own. */
+  async eventOfId(id: string): Promise<StoredEvent | undefined> {
+    if (this.index.stale || this.settling !== undefined || this.logCore.readOnly) await this.settled()
+    for (const offset of this.index.ids.find(hashText(id))) {
+      const event = await this.eventAt(offset)
+      if (event?.id === id) return event
+    }
+    return undefined
+  }
+
+  /** The event at a position, once it is stored; its data is not decoded. */
+  async eventAt(offset: number): Promise<StoredEvent | undefined> {
+    if (offset >= this.log.durableOffset) await this.log.durable(offset).catch(() => {})
+    if (offset >= this.log.durableOffset || offset < this.log.startOffset) return undefined
+    const bytes = readByOffset(this.log, offset)
+    if (bytes === undefined || !this.parser.parse(bytes, 0, bytes.length)) return undefined
+    return new StoredEvent(idReading, this.types.at(bytes, this.parser.typeAt, this.parser.typeEnd), offset, bytes, this.parser)
+  }
+
+  // Reading
+
+  /** The number of a stream and what is known of it, once everything that was appended to it is stored or lost. */
+  async settledSlot(stream: string): Promise<number> {
+    if (this.index.stale || this.settling !== undefined || this.logCore.readOnly) await this.settled()
+    const slot = this.index.table.find(stream)
+    if (slot >= 0) await this.waitForHead(slot)
+    return slot
+  }
+
+  private async waitForHead(slot: number): Promise<void> {
+    const offset = this.index.table.offsets[slot]!
+    // When it is lost the table says what was there before.
+    if (offset >= this.log.durableOffset) await this.log.durable(offset).catch(() => {})
+  }
+
+  /** Events of a stream, in the order that is asked for. */
+  async readSlot(slot: number, part: StreamPart, reading: EventReading = idReading): Promise<StoredEvent[]> {
+    await this.waitForHead(slot)
+    const { index } = this
+    const version = index.table.versions[slot]!
+    let low = Math.max(part.from, index.keptFrom(slot))
+    let high = Math.min(part.to, version)
+    if (high - low >= part.limit) {
+      if (part.backward) low = high - part.limit + 1
+      else high = low + part.limit - 1
+    }
+    if (high < low) return []
+    const events = this.cache.find(slot, index.table.offsets[slot]!, low, high, reading) ?? (await this.walk(slot, low, high, reading))
+    if (part.backward) events.reverse()
+    return events
+  }
+
+  /** Goes back from the head of a stream, and gives the events from `low` to `high`, ascending. */
+  private async walk(slot: number, low: number, high: number, reading: EventReading): Promise<StoredEvent[]> {
+    const { table } = this.index
+    const { parser, log } = this
+    const head = table.head(slot)
+    const cached = this.cache.below(slot, head.version)
+    const reads = new PointReads(log, Math.max(head.size, 64) * (head.version - low + 1) + 64)
+    const events: StoredEvent[] = new Array(high - low + 1)
+    let { offset, position, at, size } = head
+    let left = EVENTS_PER_TURN
+    for (let version = head.version; version >= low; version--) {
+      if (cached !== undefined && version === cached.version && offset === cached.offset && cached.from <= low) {
+        for (let known = Math.min(version, high); known >= low; known--) events[known - low] = cached.at(known).again(reading)
+        break
+      }
+      const buffer = this.bring(reads, slot, version, offset, position, at, size)
+      if (version <= high) {
+        const type = this.types.at(buffer, parser.typeAt, parser.typeEnd)
+        events[version - low] = new StoredEvent(reading, type, offset, buffer, parser)
+      }
+      offset -= parser.back
+      size = parser.previousSize
+      at = parser.previousAt
+      if (parser.previousPosition >= 0) position = parser.previousPosition
+      if (--left > 0) continue
+      left = EVENTS_PER_TURN
+      await this.turn()
+    }
+    if (high === head.version) this.cache.keep(slot, head.offset, events)
+    return events
+  }
+
+  /** Brings an event of a stream into memory, with the parser set to it. */
+  private bring(reads: PointReads, slot: number, version: number, offset: number, position: number, at: number, size: number): Buffer {
+    const { parser, log } = this
+    const { table } = this.index
+    if (size > 0 && position !== UNKNOWN && reads.find(offset, position, at, size)) {
+      const { buffer } = reads
+      if (parser.parseSized(buffer, reads.at, reads.at + size) && this.isEvent(slot, version, buffer)) return buffer
+    }
+    const bytes = readByOffset(log, offset)
+    if (bytes !== undefined && parser.parse(bytes, 0, bytes.length) && this.isEvent(slot, version, bytes)) return bytes
+    const stream = table.idOf(slot)
+    const message = `event ${version} of stream ${JSON.stringify(stream)} of "${this.name}" is not at offset ${offset}, where the log says it is`
+    throw new LogError('LOG_CORRUPT', message, { stream, version, offset, topic: this.name, partition: 0 })
+  }
+
+  private isEvent(slot: number, version: number, buffer: Buffer): boolean {
+    const { parser } = this
+    return parser.version === version && (parser.flags & FORGETS) === 0 && this.index.table.isId(slot, buffer, parser.keyAt, parser.keyEnd)
+  }
+
+  // The index
+
+  /** Resolves when the table says all that the log does. */
+  async settled(): Promise<void> {
+    if (this.logCore.readOnly) await this.follow()
+    if (this.index.stale) this.settling ??= this.rebuild().finally(() => { this.settling = undefined })
+    await this.settling
+  }
+
+  /** Makes the index again from the log alone. */
+  private async rebuild(): Promise<void> {
+    this.cache.clear()
+    this.index.stale = false
+    this.index.clear()
+    for (const observer of this.observers) observer.lost(0)
+    await this.index.catchUp(() => this.turn())
+  }
+
+  /** Beside a writer: takes in what it wrote. */
+  private follow(): Promise<void> {
+    if (this.settling !== undefined) return this.settling.then(() => (this.index.indexed < this.log.highWatermark ? this.follow() : undefined))
+    if (this.index.indexed >= this.log.highWatermark) return Promise.resolve()
+    const following = this.index.catchUp(() => this.turn()).finally(() => { this.settling = undefined })
+    this.settling = following
+    return following
+  }
+
+  /** Keeps the index on disk, so that the next open need not look at all of the log. */
+  async writeCheckpoint(closing = false): Promise<void> {
+    if (this.index.stale || this.logCore.readOnly) return
+    await this.checkpoint.write(closing)
+  }
+
+  /** Lets the event loop turn. */
+  private turn(): Promise<void> {
+    return new Promise((resolve) => this.clock.defer(resolve))
+  }
+}
+
+const idReading: EventReading = {
+  codec: { name: 'bytes', encode: () => {}, decode: () => undefined },
+  upcast: (_type, _schema, data) => data,
+}
+
+function hasIds({ events, expected }: StreamPlan): boolean {
+  return (typeof expected === 'number' || expected === 'none') && events.every(({ id }) => id !== undefined)
+}
+
+function resultsOf(group: AppendGroup): AppendResult[] {
+  let position = group.offset - 1
+  return group.works.map(({ plan: { stream, events }, version, existed }) => {
+    position += events.length
+    return { stream, version, position, created: !existed, duplicate: false }
+  })
+}
+
+function wording(expected: StreamPlan['expected']): string {
+  if (expected === 'none') return 'that it does not exist'
+  return expected === 'exists' ? 'that it exists' : `version ${expected}`
+}

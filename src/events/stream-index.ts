@@ -1,0 +1,227 @@
+/*
+ * Which streams there are, and where the last event of each is: kept in step with what is appended, put right when an append is lost, and
+ * made from the log when it is opened: from the checkpoint on, if there is one that is of this log.
+ *
+ * An append counts for those behind it at once: the table holds what is appended, stored or not. What is lost later is undone backwards.
+ */
+import { type BatchHeader, RECORDS_AT } from '../format/batch.ts'
+import { decompress } from '../format/compression.ts'
+import { type PartitionLog } from '../log/partition-log.ts'
+import { walkBatches } from '../log/point-reads.ts'
+import { type AppendWatcher } from '../log/record-group.ts'
+import { type TailBatch } from '../log/tail.ts'
+import { readUtf8 } from '../topics/utf8.ts'
+import { type AppendGroup, type StreamWork } from './append-group.ts'
+import { EventParser, FORGETS, OWN_ID, UNKNOWN } from './event-format.ts'
+import { hashText, IdWindow } from './id-window.ts'
+import { type StreamHash, StreamTable } from './stream-table.ts'
+
+/** An append that is not acknowledged: what the table was before it. */
+interface Undo {
+  readonly work: StreamWork
+  readonly firstOffset: number
+  readonly lastOffset: number
+  /** First version kept before, when the append changed it. */
+  readonly keptFrom: number | undefined
+}
+
+/** The streams of one partition. */
+export class StreamIndex implements AppendWatcher {
+  table: StreamTable
+  ids: IdWindow
+  /** First version kept, of streams that have forgotten some. */
+  readonly kept = new Map<number, number>()
+  /** Everything below it is in the table. */
+  indexed = 0
+  /** Everything below it is acknowledged. */
+  acknowledgedEnd = 0
+  /** The log was cut below what is in the table. */
+  stale = false
+  /** Bytes that a walk would have to look at when the checkpoint is lost. */
+  bytesSinceCheckpoint = 0
+  /** Called when appends were lost: what was made of them is to be forgotten. */
+  onLost: ((offset: number) => void) | undefined
+  readonly #log: PartitionLog
+  readonly #hash: StreamHash | undefined
+  readonly #key: readonly [number, number]
+  #undo: Undo[] = []
+  #undoFrom = 0
+  /** Undo entries from here on belong to batches that are not written. */
+  #writtenFrom = 0
+  readonly #parser = new EventParser()
+
+  constructor(log: PartitionLog, key: readonly [number, number], options: { readonly idWindow: number; readonly hash: StreamHash | undefined }) {
+    this.#log = log
+    this.#key = key
+    this.#hash = options.hash
+    this.table = new StreamTable(key[0], key[1], this.#hash)
+    this.ids = new IdWindow(options.idWindow)
+  }
+
+  /** First version of a stream that is kept. */
+  keptFrom(slot: number): number {
+    return this.kept.size === 0 ? 1 : (this.kept.get(slot) ?? 1)
+  }
+
+  /** Whether the event that was parsed is one that its stream has forgotten. */
+  isForgotten(buffer: Buffer, { keyAt, keyEnd, version }: EventParser): boolean {
+    return this.kept.size > 0 && version < this.keptFrom(this.table.findBytes(buffer, keyAt, keyEnd))
+  }
+
+  /** Whether a stream has events. */
+  exists(slot: number): boolean {
+    return slot >= 0 && this.table.versions[slot]! >= this.keptFrom(slot)
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    this.table = new StreamTable(this.#key[0], this.#key[1], this.#hash)
+    this.ids = new IdWindow(this.ids.limit)
+    this.kept.clear()
+    this.indexed = 0
+    this.#undo = []
+    this.#undoFrom = 0
+    this.#writtenFrom = 0
+  }
+
+  /** Takes in what is in the log and not in the table, up to what is acknowledged when it ends. */
+  async catchUp(turn: () => Promise<void>): Promise<void> {
+    const from = Math.max(this.indexed, this.#log.startOffset)
+    this.indexed = await walkBatches(this.#log, from, (header, buffer, at, position) => this.#takeIn(header, buffer, at, position, from), turn)
+    this.acknowledgedEnd = this.indexed
+  }
+
+  /** The events of a group count from now on. */
+  add(group: AppendGroup): void {
+    const { table } = this
+    const { offset, lastOffset } = group
+    for (const work of group.works) {
+      const { slot, plan } = work
+      let keptFrom: number | undefined
+      for (const event of plan.events) {
+        if (event.keptFrom === 0) continue
+        keptFrom ??= this.keptFrom(slot)
+        this.kept.set(slot, event.keptFrom)
+      }
+      this.#undo.push({ work, firstOffset: offset, lastOffset, keptFrom })
+      table.set(slot, work.version, work.offset, work.position, work.at, work.size)
+    }
+  }
+
+  // What becomes of appends (AppendWatcher)
+
+  written(batch: TailBatch): void {
+    const { lastOffset, position } = batch
+    const { table } = this
+    this.bytesSinceCheckpoint += batch.size
+    for (; this.#writtenFrom < this.#undo.length; this.#writtenFrom++) {
+      const { work, lastOffset: last } = this.#undo[this.#writtenFrom]!
+      if (last > lastOffset) return
+      work.position = position
+      if (table.offsets[work.slot] === work.offset) table.positions[work.slot] = position
+    }
+  }
+
+  acknowledged(end: number): void {
+    this.acknowledgedEnd = end
+    this.indexed = end
+    const undo = this.#undo
+    while (this.#undoFrom < undo.length && undo[this.#undoFrom]!.lastOffset < end) this.#undoFrom++
+    if (this.#undoFrom < undo.length && this.#undoFrom < 1024) return
+    this.#undo = undo.slice(this.#undoFrom)
+    this.#writtenFrom = Math.max(0, this.#writtenFrom - this.#undoFrom)
+    this.#undoFrom = 0
+  }
+
+  lost(offset: number): void {
+    let some = false
+    while (this.#undo.length > this.#undoFrom && this.#undo[this.#undo.length - 1]!.firstOffset >= offset) {
+      this.#takeBack(this.#undo.pop()!)
+      some = true
+    }
+    this.#writtenFrom = Math.min(this.#writtenFrom, this.#undo.length)
+    if (some) this.onLost?.(offset)
+  }
+
+  cut(end: number): void {
+    if (end < this.acknowledgedEnd) this.stale = true
+  }
+
+  /** Runs `work` while the table is as it is without what is not acknowledged. */
+  withoutPending<T>(work: () => T): T {
+    const pending = this.#undo.slice(this.#undoFrom)
+    const now = pending.map(({ work: { slot } }) => ({ head: this.table.head(slot), kept: this.kept.get(slot) }))
+    for (const undo of pending.toReversed()) this.#takeBack(undo)
+    try {
+      return work()
+    } finally {
+      pending.forEach(({ work: { slot } }, index) => {
+        const { head: { version, offset, position, at, size }, kept } = now[index]!
+        this.table.set(slot, version, offset, position, at, size)
+        if (kept !== undefined) this.kept.set(slot, kept)
+      })
+    }
+  }
+
+  #takeBack({ work, keptFrom }: Undo): void {
+    const { slot, oldVersion, oldOffset, oldPosition, oldAt, oldSize } = work
+    this.table.set(slot, oldVersion, oldOffset, oldPosition, oldAt, oldSize)
+    if (keptFrom === undefined) return
+    if (keptFrom === 1) this.kept.delete(slot)
+    else this.kept.set(slot, keptFrom)
+  }
+
+  /** The events of a batch that was found in the log. */
+  #takeIn(header: BatchHeader, buffer: Buffer, at: number, position: number, from: number): void {
+    if (header.control) return
+    this.bytesSinceCheckpoint += header.size
+    const packed = header.compression !== 'none'
+    const records = packed ? decompress(header.compression, buffer.subarray(at + RECORDS_AT, at + header.size)) : buffer
+    const end = packed ? records.length : at + header.size
+    let next = packed ? 0 : at + RECORDS_AT
+    for (let index = 0; index < header.recordCount && next < end; index++) {
+      const start = next
+      const bodyAt = behindVarint(records, start)
+      next = bodyAt + signedVarint(records, start)
+      if (next > end || next <= bodyAt) return
+      const offset = header.baseOffset + offsetDelta(records, bodyAt)
+      if (offset < from) continue
+      if (packed) this.#takeEvent(records, bodyAt, next, offset, UNKNOWN, 0, 0)
+      else this.#takeEvent(records, bodyAt, next, offset, position, start - at, next - start)
+    }
+  }
+
+  #takeEvent(buffer: Buffer, at: number, end: number, offset: number, position: number, atInBatch: number, size: number): void {
+    const parser = this.#parser
+    if (!parser.parse(buffer, at, end)) return
+    const slot = this.table.findOrAddBytes(buffer, parser.keyAt, parser.keyEnd)
+    if ((parser.flags & FORGETS) !== 0) {
+      this.kept.set(slot, parser.version)
+      // The events that it forgets may be gone: what comes next has a version all the same.
+      if (this.table.versions[slot]! < parser.version - 1) this.table.set(slot, parser.version - 1, offset, UNKNOWN, 0, 0)
+      return
+    }
+    this.table.set(slot, parser.version, offset, position, atInBatch, size)
+    if ((parser.flags & OWN_ID) === 0) this.ids.add(hashText(readUtf8(buffer, parser.idAt, parser.idEnd)), offset)
+  }
+}
+
+function signedVarint(buffer: Buffer, at: number): number {
+  let byte = buffer[at++]!
+  let bits = byte & 0x7f
+  for (let shift = 7; byte >= 0x80 && shift < 35; shift += 7) {
+    byte = buffer[at++]!
+    bits |= (byte & 0x7f) << shift
+  }
+  return (bits >>> 1) ^ -(bits & 1)
+}
+
+function behindVarint(buffer: Buffer, at: number): number {
+  while (buffer[at++]! >= 0x80);
+  return at
+}
+
+/** Of a record that begins at `at` with its attributes. */
+function offsetDelta(buffer: Buffer, at: number): number {
+  return signedVarint(buffer, behindVarint(buffer, at + 1))
+}
