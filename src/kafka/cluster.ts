@@ -23,8 +23,9 @@ import { type Interceptor } from './exchange.ts'
 import { groupSettings, type GroupSettings } from './group-options.ts'
 import { Leadership } from './leadership.ts'
 import { type ResolvedOptions } from './options.ts'
+import { type Peer } from './peer.ts'
 import { Placement, spread } from './placement.ts'
-import { type Authorizer } from './security/authorizer.ts'
+import { audited, type Authorizer, type Operation, type ResourceType } from './security/authorizer.ts'
 import { type Security } from './security/security.ts'
 
 /** What a {@link Cluster} is made of, beside the log. */
@@ -40,7 +41,10 @@ export class Cluster {
   readonly options: ResolvedOptions
   /** Who clients are, and what they may do. */
   readonly security: Security
+  /** Decides what a request may do; what it refuses is told as an event. */
   readonly authorizer: Authorizer
+  /** Decides the same and tells nothing: for what is left out of an answer, and what may be allowed otherwise. */
+  readonly discreet: Authorizer
   /** The APIs that are served, by number. */
   readonly apis: readonly AnyApi[]
   readonly #apis: ReadonlyMap<number, AnyApi>
@@ -71,7 +75,8 @@ export class Cluster {
     this.core = core
     this.options = options
     this.security = security
-    this.authorizer = security.authorizer
+    this.discreet = security.authorizer
+    this.authorizer = audited(security.authorizer, (...asked) => this.#tellDenied(...asked))
     this.apis = apis
     this.#apis = new Map(apis.map((api) => [api.key, api]))
     this.kept = ClusterFile.of(core)
@@ -132,6 +137,10 @@ export class Cluster {
   /** Tells an event of the listener. */
   tell(event: ListenerEvent): void {
     tellEvent(event, this.options.onEvent)
+  }
+
+  #tellDenied({ id: connection, principal: { type, name } }: Peer, operation: Operation, resourceType: ResourceType, resourceName: string): void {
+    this.tell({ type: 'denied', connection, principal: `${type}:${name}`, operation, resourceType, resourceName })
   }
 
   /* ---- topics ---- */

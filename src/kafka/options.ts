@@ -55,8 +55,8 @@ export type ResolvedOptions =
   & { readonly groups: GroupOptions }
 
 const names = [
-  ...listenerOptionNames, ...groupOptionNames, 'listeners', 'authorizer', 'brokers', 'autoCreateTopics', 'numPartitions', 'topicDefaults', 'maxConnections',
-  'maxRequestBytes', 'maxBufferedBytes', 'requestTimeoutMs', 'maxIdleMs', 'onEvent', 'signal',
+  ...listenerOptionNames, ...groupOptionNames, 'listeners', 'authorizer', 'brokers', 'autoCreateTopics', 'numPartitions', 'topicDefaults',
+  'maxConnections', 'maxRequestBytes', 'maxBufferedBytes', 'requestTimeoutMs', 'maxIdleMs', 'onEvent', 'signal',
 ]
 
 const MIB = 1024 * 1024

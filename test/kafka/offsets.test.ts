@@ -182,7 +182,7 @@ test('who may not read a group or a topic is told so, part by part', async () =>
   expect(await commit(raw, 9, [[0, 1]])).toEqual([0])
   expect(await commit(raw, 9, [[0, 1]], { name: 'u' })).toEqual([0])
   const authorizer: Authorizer = { allows: (_peer, _operation, _type, name) => name !== 'u' && name !== 'secret' }
-  Object.assign(kafka.cluster, { authorizer })
+  Object.assign(kafka.cluster, { authorizer, discreet: authorizer })
   expect(await commit(raw, 9, [[0, 2]], { groupId: 'secret' })).toEqual([code.GROUP_AUTHORIZATION_FAILED])
   expect(await commit(raw, 9, [[0, 2]], { name: 'u' })).toEqual([code.TOPIC_AUTHORIZATION_FAILED])
   const topics = [{ name: 'u', partitionIndexes: [0] }, { name: 't', partitionIndexes: [0] }]

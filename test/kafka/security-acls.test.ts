@@ -2,9 +2,12 @@ import { expect, test } from 'vitest'
 import { kafkaErrors } from '../../src/format/kafka-errors.ts'
 import { MemoryFileSystem } from '../../src/files/memory.ts'
 import { authorizedOperations } from '../../src/kafka/authorized-operations.ts'
+import { metadata } from '../../src/kafka/apis/03-metadata.ts'
+import { listGroups } from '../../src/kafka/apis/16-list-groups.ts'
 import { describeAcls } from '../../src/kafka/apis/29-describe-acls.ts'
 import { createAcls } from '../../src/kafka/apis/30-create-acls.ts'
 import { deleteAcls } from '../../src/kafka/apis/31-delete-acls.ts'
+import { describeCluster } from '../../src/kafka/apis/60-describe-cluster.ts'
 import { type AclInput, type Operation, type Peer, type ResourceType } from '../../src/kafka/index.ts'
 import { AclAuthorizer, type AclRules } from '../../src/kafka/security/acl-authorizer.ts'
 import { type AclFilterFields, checkedAcl } from '../../src/kafka/security/acls.ts'
@@ -266,6 +269,24 @@ test('ACLs that clients made outlive the listener, those of options come back, a
   await first.log.close()
   const second = await startListener(options)
   expect(await listed(await second.client())).toEqual(['given 1', 'orders 1'])
+})
+
+test('what a peer is denied is told as an event, and what is only left out of an answer is not', async () => {
+  const acls: AclInput[] = [{ resourceType: 'TOPIC', resourceName: 'shown', principal: 'User:ANONYMOUS', operation: 'DESCRIBE' }]
+  const { log, client, events } = await startListener({ authorizer: { acls } })
+  for (const name of ['shown', 'hidden']) await log.topic(name)
+  const raw = await client()
+  expect((await raw.request(metadata, 12, { topics: null })).topics.map(({ name }) => name)).toEqual(['shown'])
+  await raw.request(listGroups, 4, {})
+  await raw.request(describeCluster, 1, { includeClusterAuthorizedOperations: true, endpointType: 1 })
+  const denied = (): unknown[] => events.filter(({ type }) => type === 'denied')
+  expect(denied()).toEqual([])
+  const named = await raw.request(metadata, 12, { topics: [{ name: 'shown' }, { name: 'hidden' }] })
+  expect(named.topics.map(({ errorCode }) => errorCode).toSorted()).toEqual([0, kafkaErrors.TOPIC_AUTHORIZATION_FAILED])
+  const who = { type: 'denied', connection: 1, principal: 'User:ANONYMOUS' }
+  expect(denied()).toEqual([{ ...who, operation: 'DESCRIBE', resourceType: 'TOPIC', resourceName: 'hidden' }])
+  await raw.request(describeAcls, 3, anything)
+  expect(denied().at(-1)).toEqual({ ...who, operation: 'DESCRIBE', resourceType: 'CLUSTER', resourceName: 'kafka-cluster' })
 })
 
 test('many clients that make ACLs at once lose none', async () => {

@@ -68,7 +68,7 @@ export const metadata = defineApi({
       const { name, topicId } = topic
       return name === null || topicId !== NO_UUID ? topicById(topic, context) : topicByName(name, mayCreate, context)
     }))
-    const operations = (type: 'TOPIC' | 'CLUSTER', name: string): number => authorizedOperations(cluster.authorizer, connection, type, name)
+    const operations = (type: 'TOPIC' | 'CLUSTER', name: string): number => authorizedOperations(cluster.discreet, connection, type, name)
     const withOperations = !request.includeTopicAuthorizedOperations ? topics : topics.map((topic) => {
       if (topic.errorCode !== kafkaErrors.NONE || topic.name === null) return topic
       return { ...topic, topicAuthorizedOperations: operations('TOPIC', topic.name) }
@@ -102,7 +102,7 @@ function brokersOf({ cluster, connection }: RequestContext): Pick<Encodable<type
 
 function allTopics(context: RequestContext): TopicAnswer[] {
   const { cluster, connection } = context
-  const visible = cluster.topics.filter(({ name }) => cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', name))
+  const visible = cluster.topics.filter(({ name }) => cluster.discreet.allows(connection, 'DESCRIBE', 'TOPIC', name))
   return visible.map((entry) => described(entry, context))
 }
 
@@ -137,8 +137,8 @@ async function topicByName(name: string, mayCreate: boolean, context: RequestCon
 /** The topic, made because somebody named it; a number is the error that keeps it from being made. */
 async function created(name: string, { cluster, connection }: RequestContext): Promise<TopicEntry | number | undefined> {
   if (!cluster.options.autoCreateTopics) return undefined
-  const { authorizer } = cluster
-  const allowed = authorizer.allows(connection, 'CREATE', 'CLUSTER', CLUSTER_RESOURCE) || authorizer.allows(connection, 'CREATE', 'TOPIC', name)
+  const { authorizer, discreet } = cluster
+  const allowed = discreet.allows(connection, 'CREATE', 'CLUSTER', CLUSTER_RESOURCE) || authorizer.allows(connection, 'CREATE', 'TOPIC', name)
   return allowed ? cluster.autoCreate(name) : kafkaErrors.TOPIC_AUTHORIZATION_FAILED
 }
 

@@ -121,8 +121,9 @@ function fetched(asked: Asked, requireStable: boolean, groups: GroupCoordinator,
 }
 
 function fetchedAll(groupId: string, requireStable: boolean, groups: GroupCoordinator, context: RequestContext): Answer['topics'] {
-  const { cluster, version } = context
-  const seen = groups.fetchOffsets(groupId, undefined, requireStable).filter(({ topic }) => mayDescribe(topic, context))
+  const { cluster, connection, version } = context
+  const seen = groups.fetchOffsets(groupId, undefined, requireStable)
+    .filter(({ topic }) => cluster.discreet.allows(connection, 'DESCRIBE', 'TOPIC', topic))
   const all = byTopic(seen.map((offset) => [offset.topic, ofPartition(offset)]))
   if (version < 10) return all
   // What was committed for a topic that is gone has no id.

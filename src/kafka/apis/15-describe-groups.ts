@@ -54,7 +54,7 @@ export const describeGroups = defineApi({
       const group = error === undefined ? described(groupId, groups, context) : failed(groupId, kafkaErrors[error])
       if (!includeAuthorizedOperations || group.errorCode !== kafkaErrors.NONE) return group
       const { cluster, connection } = context
-      return { ...group, authorizedOperations: authorizedOperations(cluster.authorizer, connection, 'GROUP', groupId) }
+      return { ...group, authorizedOperations: authorizedOperations(cluster.discreet, connection, 'GROUP', groupId) }
     })
     return { groups: [...hidden, ...seen] }
   },

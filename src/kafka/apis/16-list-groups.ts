@@ -32,11 +32,11 @@ export const listGroups = defineApi({
     const groups = await cluster.groups()
     const states = new Set(statesFilter.map((state) => state.trim().toLowerCase()))
     const types = new Set(typesFilter.map((type) => type.trim().toLowerCase()))
-    const seesAll = cluster.authorizer.allows(connection, 'DESCRIBE', 'CLUSTER', CLUSTER_RESOURCE)
+    const seesAll = cluster.discreet.allows(connection, 'DESCRIBE', 'CLUSTER', CLUSTER_RESOURCE)
     const listed = groups.list()
       .filter(({ groupId }) => coordinates(context, 'group', groupId))
       .filter(({ state, type }) => (states.size === 0 || states.has(state.toLowerCase())) && (types.size === 0 || types.has(type)))
-      .filter(({ groupId }) => seesAll || cluster.authorizer.allows(connection, 'DESCRIBE', 'GROUP', groupId))
+      .filter(({ groupId }) => seesAll || cluster.discreet.allows(connection, 'DESCRIBE', 'GROUP', groupId))
     return {
       errorCode: kafkaErrors.NONE,
       groups: listed.map(({ groupId, protocolType, state, type }) => ({ groupId, protocolType, groupState: state, groupType: type })),

@@ -96,9 +96,9 @@ export const createTopics = defineApi({
   refuse: ({ topics }, errorCode) => ({ topics: topics.map(({ name }) => ({ name, errorCode })) }),
 })
 
-function notAllowed(name: string, { cluster: { authorizer }, connection }: RequestContext): Refusal | undefined {
+function notAllowed(name: string, { cluster: { authorizer, discreet }, connection }: RequestContext): Refusal | undefined {
   if (name === CLUSTER_METADATA) return refusal('INVALID_REQUEST', `Creation of internal topic ${CLUSTER_METADATA} is prohibited.`)
-  if (authorizer.allows(connection, 'CREATE', 'CLUSTER', CLUSTER_RESOURCE) || authorizer.allows(connection, 'CREATE', 'TOPIC', name)) return undefined
+  if (discreet.allows(connection, 'CREATE', 'CLUSTER', CLUSTER_RESOURCE) || authorizer.allows(connection, 'CREATE', 'TOPIC', name)) return undefined
   return refusal('TOPIC_AUTHORIZATION_FAILED', 'Authorization failed.')
 }
 
@@ -195,7 +195,7 @@ async function create({ name, partitions, factor, assigned, configs }: Plan, { c
 /** What is told of a topic that was made, to those who may know its configs. */
 function details({ name, partitions, factor, configs }: Plan, { cluster, connection, broker, version }: RequestContext): Partial<Answer> {
   if (version < 5) return {}
-  if (!cluster.authorizer.allows(connection, 'DESCRIBE_CONFIGS', 'TOPIC', name)) {
+  if (!cluster.discreet.allows(connection, 'DESCRIBE_CONFIGS', 'TOPIC', name)) {
     return { topicConfigErrorCode: kafkaErrors.TOPIC_AUTHORIZATION_FAILED, configs: null }
   }
   const settings = { ...topicDefaults(cluster), ...settingsOf(configs) }

@@ -83,7 +83,7 @@ async function deleted({ name, topicId }: Named, asked: Asked, { cluster, connec
 function isNamedToo({ name, topicId }: Named, asked: Asked, { cluster, connection }: RequestContext): boolean {
   const entry = name === null ? cluster.topicById(topicId) : undefined
   if (entry === undefined || !asked.has(topicKey({ name: entry.name, topicId: NO_UUID }))) return false
-  return cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', entry.name)
+  return cluster.discreet.allows(connection, 'DESCRIBE', 'TOPIC', entry.name)
 }
 
 /** How often each topic is asked for, by what {@link topicKey} makes of how it is named. */

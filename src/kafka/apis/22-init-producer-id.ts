@@ -45,12 +45,12 @@ export const initProducerId = defineApi({
 
 function refusal({ transactionalId, producerId, producerEpoch }: Request, context: RequestContext): KafkaErrorName | undefined {
   const { cluster: { authorizer }, connection } = context
-  // Who may write to some topic may do it idempotently.
-  const mayWrite = authorizer.allows(connection, 'IDEMPOTENT_WRITE', 'CLUSTER', CLUSTER_RESOURCE) ||
-    allowsAny(authorizer, connection, 'WRITE', 'TOPIC')
   const refused = transactionalId === null ? undefined : transactionRefusal(context, 'WRITE', transactionalId)
   if (refused === 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED') return refused
-  if (transactionalId === null && !mayWrite) return 'CLUSTER_AUTHORIZATION_FAILED'
+  // Who may write to some topic may do it idempotently.
+  const mayWrite = transactionalId !== null || allowsAny(authorizer, connection, 'WRITE', 'TOPIC') ||
+    authorizer.allows(connection, 'IDEMPOTENT_WRITE', 'CLUSTER', CLUSTER_RESOURCE)
+  if (!mayWrite) return 'CLUSTER_AUTHORIZATION_FAILED'
   // An id without an epoch, or an epoch without an id, is of no producer.
   return (producerId === -1n) === (producerEpoch === -1) ? refused : 'INVALID_REQUEST'
 }

@@ -44,8 +44,8 @@ export const offsetForLeaderEpoch = defineApi({
   }),
   response,
   async handle(request, context) {
-    const { cluster: { authorizer }, connection } = context
-    const replica = authorizer.allows(connection, 'CLUSTER_ACTION', 'CLUSTER', CLUSTER_RESOURCE)
+    const { cluster: { authorizer, discreet }, connection } = context
+    const replica = discreet.allows(connection, 'CLUSTER_ACTION', 'CLUSTER', CLUSTER_RESOURCE)
     const topics = []
     for (const { topic: name, partitions } of request.topics) {
       const allowed = replica || authorizer.allows(connection, 'DESCRIBE', 'TOPIC', name)

@@ -49,7 +49,7 @@ export const describeCluster = defineApi({
       controllerId: cluster.controller.nodeId,
       brokers: cluster.brokers.map(({ nodeId, rack, addresses }) => ({ brokerId: nodeId, rack, ...addresses.get(connection.listener)! })),
       clusterAuthorizedOperations: !includeClusterAuthorizedOperations ? OPERATIONS_NOT_ASKED :
-        authorizedOperations(cluster.authorizer, connection, 'CLUSTER', CLUSTER_RESOURCE),
+        authorizedOperations(cluster.discreet, connection, 'CLUSTER', CLUSTER_RESOURCE),
     }
   },
   refuse: (_request, errorCode, { cluster }) => ({ errorCode, clusterId: cluster.clusterId, brokers: [] }),

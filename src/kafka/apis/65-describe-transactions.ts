@@ -47,7 +47,7 @@ export const describeTransactions = defineApi({
 function described(description: TransactionDescription, { cluster, connection }: RequestContext): State {
   const { error, transactionalId, state, timeoutMs, startedAt, producerId, producerEpoch, partitions } = description
   if (error !== 'NONE') return failed(transactionalId, kafkaErrors[error])
-  const seen = partitions.filter(({ topic }) => cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', topic))
+  const seen = partitions.filter(({ topic }) => cluster.discreet.allows(connection, 'DESCRIBE', 'TOPIC', topic))
   return {
     errorCode: kafkaErrors.NONE, transactionalId, transactionState: state, transactionStartTimeMs: startedAt, producerId, producerEpoch,
     transactionTimeoutMs: Math.min(timeoutMs, 0x7fff_ffff),

@@ -35,7 +35,7 @@ export const listTransactions = defineApi({
     })
     const seen = transactions.filter(({ transactionalId }) => (
       coordinates(context, 'transaction', transactionalId) && (pattern?.matches(transactionalId) ?? true) &&
-      cluster.authorizer.allows(connection, 'DESCRIBE', 'TRANSACTIONAL_ID', transactionalId)
+      cluster.discreet.allows(connection, 'DESCRIBE', 'TRANSACTIONAL_ID', transactionalId)
     ))
     return {
       errorCode: kafkaErrors[error], unknownStateFilters: unknownStates,

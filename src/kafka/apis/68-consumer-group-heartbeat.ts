@@ -43,9 +43,10 @@ export const consumerGroupHeartbeat = defineApi({
   async handle(request, context) {
     const { cluster, connection, version, clientId } = context
     const { groupId, memberId, memberEpoch, instanceId, rackId, rebalanceTimeoutMs, serverAssignor, subscribedTopicNames: topicNames } = request
-    const mayRead = (topic: string): boolean => cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', topic)
+    const maySee = (topic: string): boolean => cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', topic)
+    const mayRead = (topic: string): boolean => cluster.discreet.allows(connection, 'DESCRIBE', 'TOPIC', topic)
     if (!cluster.authorizer.allows(connection, 'READ', 'GROUP', groupId)) return failed(kafkaErrors.GROUP_AUTHORIZATION_FAILED)
-    if (topicNames?.every(mayRead) === false) return failed(kafkaErrors.TOPIC_AUTHORIZATION_FAILED)
+    if (topicNames?.every(maySee) === false) return failed(kafkaErrors.TOPIC_AUTHORIZATION_FAILED)
     if (!coordinates(context, 'group', groupId)) return failed(kafkaErrors.NOT_COORDINATOR)
     if (bytesOf(topicNames) > cluster.groupSettings.groupMaxMemberBytes) return failed(kafkaErrors.UNKNOWN_SERVER_ERROR)
     const groups = await cluster.groups()

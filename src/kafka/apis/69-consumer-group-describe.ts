@@ -58,14 +58,14 @@ export const consumerGroupDescribe = defineApi({
   response,
   async handle({ groupIds, includeAuthorizedOperations }, context) {
     const groups = await context.cluster.groups()
-    const { authorizer } = context.cluster
+    const { discreet } = context.cluster
     const refusals = [...new Set(groupIds)].map((groupId) => ({ groupId, error: groupRefusal(context, 'DESCRIBE', groupId) }))
     // As Kafka has it: those that the peer may not see come first.
     const isHidden = ({ error }: { readonly error: string | undefined }): boolean => error === 'GROUP_AUTHORIZATION_FAILED'
     const answers = [...refusals.filter(isHidden), ...refusals.filter((one) => !isHidden(one))].map(({ groupId, error }) => {
       const group = error === undefined ? described(groupId, groups, context) : failed(groupId, kafkaErrors[error])
       if (!includeAuthorizedOperations || group.errorCode !== kafkaErrors.NONE) return group
-      return { ...group, authorizedOperations: authorizedOperations(authorizer, context.connection, 'GROUP', groupId) }
+      return { ...group, authorizedOperations: authorizedOperations(discreet, context.connection, 'GROUP', groupId) }
     })
     return { groups: answers }
   },

@@ -59,10 +59,11 @@ export const describeTopicPartitions = defineApi({
     if (wrong !== undefined) return { topics: asked.topics.map(({ name }) => failed(name, wrong)) }
     const { cluster, connection } = context
     const all = asked.topics.length === 0
-    const visible = (name: string): boolean => cluster.authorizer.allows(connection, 'DESCRIBE', 'TOPIC', name)
+    const visible = (name: string): boolean => (all ? cluster.discreet : cluster.authorizer).allows(connection, 'DESCRIBE', 'TOPIC', name)
     const names = namesAskedFor(asked, cluster)
-    const answer = await describedTopics(names.filter(visible), asked, context)
-    const hidden = all ? [] : names.filter((name) => !visible(name)).map((name) => failed(name, kafkaErrors.TOPIC_AUTHORIZATION_FAILED))
+    const seen = new Set(names.filter(visible))
+    const answer = await describedTopics([...seen], asked, context)
+    const hidden = all ? [] : names.filter((name) => !seen.has(name)).map((name) => failed(name, kafkaErrors.TOPIC_AUTHORIZATION_FAILED))
     return { ...answer, topics: [...answer.topics, ...hidden] }
   },
   refuse: ({ topics }, errorCode) => ({ topics: topics.map(({ name }) => failed(name, errorCode)) }),
@@ -122,7 +123,7 @@ async function described(entry: TopicEntry, from: number, most: number, context:
 }
 
 function operations(name: string, { cluster, connection }: RequestContext): Pick<TopicAnswer, 'topicAuthorizedOperations'> {
-  return { topicAuthorizedOperations: authorizedOperations(cluster.authorizer, connection, 'TOPIC', name) }
+  return { topicAuthorizedOperations: authorizedOperations(cluster.discreet, connection, 'TOPIC', name) }
 }
 
 function partitionOf(entry: TopicEntry, topic: TopicCore | undefined, partitionIndex: number, cluster: RequestContext['cluster']): PartitionAnswer {

@@ -25,6 +25,19 @@ export interface Authorizer {
 /** Allows everything. */
 export const allowAll: Authorizer = { allows: () => true }
 
+/** As another one, telling whom it refuses what. Whether there may be something is no refusal yet. */
+export function audited(authorizer: Authorizer, refused: (...asked: Parameters<Authorizer['allows']>) => void): Authorizer {
+  if (authorizer === allowAll) return authorizer
+  return {
+    allows(...asked) {
+      const allowed = authorizer.allows(...asked)
+      if (!allowed) refused(...asked)
+      return allowed
+    },
+    allowsAny: (...asked) => allowsAny(authorizer, ...asked),
+  }
+}
+
 /** Whether there may be a resource that a peer may do something to: what an idempotent producer needs is to write to some topic. */
 export function allowsAny(authorizer: Authorizer, peer: Peer, operation: Operation, type: ResourceType): boolean {
   return authorizer.allowsAny === undefined ? authorizer.allows(peer, operation, type, 'hardcode') : authorizer.allowsAny(peer, operation, type)
