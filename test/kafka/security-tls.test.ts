@@ -72,7 +72,7 @@ for (const clientAuth of ['requested', 'required'] as const) {
     // In TLS 1.3 the client believes that it is in before the server has looked at its certificate.
     const outcome = secure(listener, stranger).then((client) => client.request(apiVersions, 0, {}))
     await expect(outcome).rejects.toBeDefined()
-    await told1(listener, 'refused')
+    expect(await told1(listener, 'refused')).toMatchObject({ reason: 'its certificate is not trusted: DEPTH_ZERO_SELF_SIGNED_CERT' })
     expect(told(listener, 'connected')).toEqual([])
   })
 }

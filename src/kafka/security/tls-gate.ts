@@ -35,6 +35,8 @@ export class TlsGate {
   readonly #server: Server
   /** By the two ends of the connection, which the TLS socket has too. */
   readonly #handshakes = new Map<string, Handshake>()
+  /** Those whose connection closed in this turn, in order: why is told right behind it, by a TLS socket that has no ends any more. */
+  readonly #closed: string[] = []
 
   constructor(parts: TlsGateParts) {
     const { tls: { context, clientAuth } } = parts
@@ -44,7 +46,8 @@ export class TlsGate {
     })
     this.#server.on('secureConnection', (socket) => this.#shaken(socket))
     this.#server.on('tlsClientError', (error, socket) => {
-      this.#refuse(endsOf(socket), reasonOf(error))
+      const ends = socket.remotePort === undefined ? this.#closed.shift() : endsOf(socket)
+      if (ends !== undefined) this.#refuse(ends, reasonOf(error, socket))
       socket.destroy()
     })
   }
@@ -62,7 +65,7 @@ export class TlsGate {
     socket.allowHalfOpen = false
     const timer = clock.setTimer(() => this.#refuse(ends, 'its TLS handshake took too long'), timeoutMs, { ref: false })
     this.#handshakes.set(ends, { socket, address, timer })
-    socket.once('close', () => this.#refuse(ends, 'its TLS handshake did not come to an end'))
+    socket.once('close', () => this.#gone(ends))
     this.#server.emit('connection', socket)
   }
 
@@ -96,6 +99,15 @@ export class TlsGate {
     entered(socket, handshake.address, { type: 'User', name })
   }
 
+  #gone(ends: string): void {
+    if (!this.#handshakes.has(ends)) return
+    this.#closed.push(ends)
+    this.#parts.clock.defer(() => {
+      this.#closed.length = 0
+      this.#refuse(ends, 'its TLS handshake did not come to an end')
+    })
+  }
+
   #refuse(ends: string, reason: string): void {
     const handshake = this.#done(ends)
     if (handshake === undefined) return
@@ -115,8 +127,10 @@ function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket):
   return `${remoteAddress}|${remotePort}|${localAddress}|${localPort}`
 }
 
-function reasonOf(error: Error): string {
+function reasonOf(error: Error, { authorizationError }: TLSSocket): string {
   const { code } = error as NodeJS.ErrnoException
+  if (authorizationError) return `its certificate is not trusted: ${String(authorizationError)}`
+  if (code === 'ECONNRESET') return 'its TLS handshake did not come to an end'
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_HTTP_REQUEST') return 'it did not speak TLS on a TLS port'
   return `its TLS handshake failed: ${error.message.replace(/^[0-9A-F]+:error:/, '').trim()}`
 }
