@@ -128,6 +128,7 @@ test('time, chance and output past their doors are found, in comments and string
 
 test('what cannot be erased is found', () => {
   expect(unerasable(at('a.ts', 'export enum Colour { Red }', 'const enum B { C }', 'export namespace N {', '}'))).toHaveLength(3)
+  expect(unerasable(at('a.ts', 'declare global {', '  namespace jest {', '  }', '}'))).toEqual([])
   expect(unerasable(at('a.ts', 'class A {', '  constructor(c: { d: 1 }, ', '    private readonly b: string,', '  ) {}', '}'))).toHaveLength(1)
   const good = ['const enumeration = 1', '/* enum Colour { } */', 'constructor(a: { readonly b: 1 }, readonly: boolean) {}']
   expect(unerasable(at('a.ts', ...good))).toEqual([])

@@ -35,6 +35,7 @@ const packagePlaces: Readonly<Record<string, readonly string[]>> = {
   snappy: ['src/format/'],
   'lz4-napi': ['src/format/'],
   '@toondepauw/node-zstd': ['src/format/'],
+  vitest: ['src/testing/vitest.ts'],
 }
 
 /** Where each module of Node that reaches outside the process may be imported. Modules that are not listed may be imported anywhere. */
@@ -124,11 +125,11 @@ export function strayEffects(sources: readonly Source[]): string[] {
 
 // Syntax and words -----------------------------------------------------------------------------------------------------------------------
 
-/** Enums, namespaces, parameter properties: what type stripping cannot erase. */
+/** Enums, namespaces, parameter properties: what type stripping cannot erase. A namespace of `declare global` is only types. */
 export function unerasable(sources: readonly Source[]): string[] {
   return sources.flatMap((source) => [
     ...matches(source, /^[ \t]*(?:export\s+)?(?:declare\s+)?(?:const\s+)?enum\s+\w+/gm, 'no enums'),
-    ...matches(source, /^[ \t]*(?:export\s+)?(?:declare\s+)?namespace\s+[\w.]+\s*\{/gm, 'no namespaces'),
+    ...matches(source, /(?<!^declare global \{\n)^[ \t]*(?:export\s+)?(?:declare\s+)?namespace\s+[\w.]+\s*\{/gm, 'no namespaces'),
     ...parameterProperties(source),
   ])
 }

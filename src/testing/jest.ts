@@ -1,0 +1,16 @@
+/*
+ * The door `commitlog/testing/jest`: adds the matchers to Jest's `expect`, which Jest has made global.
+ */
+import { type KafkaMatchers } from './matchers/kafka-matchers.ts'
+import { matchers } from './matchers/matchers.ts'
+
+const { expect } = globalThis as { readonly expect?: { extend(added: typeof matchers): void } }
+if (expect === undefined) throw new TypeError('there is no global expect: import commitlog/testing/jest in a test of Jest, or in setupFilesAfterEnv')
+expect.extend(matchers)
+
+declare global {
+  namespace jest {
+    // The matchers hang on the interface by its own name.
+    interface Matchers<R> extends KafkaMatchers<R> {}
+  }
+}
