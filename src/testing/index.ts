@@ -1,6 +1,23 @@
 /*
- * The door `commitlog/testing`: the world below the log, under control. More of the kit comes with the releases that need it.
+ * The door `commitlog/testing`: a Kafka for tests, and the world below the log, under control.
  */
+export { Checkpoint, type ForkOptions, type RestoreOptions, startTestBroker, TestBroker } from './broker/test-broker.ts'
+export type { TestBrokerOptions, TestSecurity, TestTopicOptions, TestTopics } from './broker/options.ts'
+export { GroupHands, type ReadyOptions, type TestGroup, type TestMember, type TestPlace } from './broker/group-hands.ts'
+export { type LookOptions, type RecordPlace, type TestRecordInput, type TestValue, TopicHands, type WaitFor } from './broker/topic-hands.ts'
+export { TestRecord } from './broker/test-record.ts'
+export { MemorySocket, type SocketRequest } from '../kafka/memory-socket.ts'
+export type { Duration } from './clock/durations.ts'
+export { type ClockMode, TestClock } from './clock/test-clock.ts'
+export { FaultActions, type WhenOptions } from './faults/actions.ts'
+export { FaultBuilder } from './faults/builder.ts'
+export { BrokerFaults, CoordinatorFaults, type MoveOptions, PartitionFaults } from './faults/cluster-faults.ts'
+export { Fault } from './faults/fault.ts'
+export { ClientFaults, Faults } from './faults/faults.ts'
+export type { Corruption, FaultAction, FaultMoment, FaultSpec, FaultTarget } from './faults/spec.ts'
+export { type Decoding, JournalEntry } from './journal/entry.ts'
+export { type ConnectionNote, type EntryFilter, Journal, type JournalOptions } from './journal/journal.ts'
+export type { TimelineOptions } from './journal/timeline.ts'
 export type { DiskCall, DiskFault, DiskVerb } from './disk-faults.ts'
 export { ManualClock, type ManualClockOptions } from './manual-clock.ts'
 export { type Crash, SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.ts'

@@ -40,5 +40,5 @@ function narrowed(api: AnyApi, { first, last, told }: { readonly first: number; 
       return typeof value === 'function' ? (value as (...given: unknown[]) => unknown).bind(target) : value
     },
   })
-  return { ...api, request: request as AnyApi['request'], ...(told < first && { advertisedFrom: told }) }
+  return { ...api, request: request as AnyApi['request'], advertisedFrom: told }
 }

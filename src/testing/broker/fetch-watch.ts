@@ -33,11 +33,17 @@ interface FetchFields {
 /** Sees the fetches of all connections. */
 export class FetchWatch {
   readonly #byConnection = new Map<number, Watched>()
+  /** Fetches seen when the first member of a group was told what it has in the generation that the group is in, by group. */
+  readonly #told = new Map<string, { readonly generation: number; readonly count: number }>()
+  /** Connections whose next fetch does not wait. */
+  #hurried = new Set<number>()
   /** Fetches seen so far. */
   count = 0
 
   /** A Fetch request is begun. */
-  see({ request, context: { connection: { id }, clientId, cluster } }: Exchange): void {
+  see(exchange: Exchange): void {
+    const { request, context: { connection: { id }, clientId, cluster } } = exchange
+    if (this.#hurried.delete(id)) exchange.request = { ...request, maxWaitMs: 0 }
     const { sessionEpoch, topics, forgottenTopicsData } = request as unknown as FetchFields
     const known = this.#byConnection.get(id)
     const watched = known !== undefined && sessionEpoch > 0 ? known : { clientId, places: new Map<string, FetchedPlace>(), count: 0 }
@@ -56,14 +62,31 @@ export class FetchWatch {
     return [...this.#byConnection.get(connection)?.places.values() ?? []]
   }
 
-  /** Whether some connection has fetched a partition since `count` was what it was. */
-  isFetched(topic: string, partition: number, since: number): boolean {
+  /** A member of a group was told what it has. What others fetch since the first one was is of the same generation. */
+  told(groupId: string, generation: number): void {
+    if (this.#told.get(groupId)?.generation !== generation) this.#told.set(groupId, { generation, count: this.count })
+  }
+
+  /** Whether some connection has fetched a partition since the members of a group were told what they have. */
+  isFetched(topic: string, partition: number, groupId: string): boolean {
     const key = `${topic}/${partition}`
+    const since = this.#told.get(groupId)?.count ?? 0
     return Array.from(this.#byConnection.values()).some(({ places, count }) => count > since && places.has(key))
+  }
+
+  /**
+   * Another log took the place of the one before. Clients that are at the end of it learn so with their next request: the next fetch of each
+   * connection does not wait.
+   */
+  restart(): void {
+    this.#hurried = new Set(this.#byConnection.keys())
+    this.#byConnection.clear()
+    this.#told.clear()
   }
 
   /** A connection is gone. */
   forget(connection: number): void {
     this.#byConnection.delete(connection)
+    this.#hurried.delete(connection)
   }
 }

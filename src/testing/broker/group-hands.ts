@@ -73,15 +73,12 @@ export class GroupHands {
     const { members, assigned = 'all', fetching = true } = options
     checkInteger(members, 'members', 0)
     if (assigned !== 'all' && !Array.isArray(assigned)) throw new TypeError(`assigned is 'all' or a list of topics, not ${describe(assigned)}`)
-    let generation = -1
-    let since = 0
     return this.#until(options, async (missing) => {
       const group = await this.describe()
-      if (generation !== group.generation) [generation, since] = [group.generation, 0]
       this.#lackOfMembers(group, members, missing)
       this.#lackOfAssignment(group, assigned, missing)
       if (missing.length > 0) return undefined
-      if (fetching) this.#lackOfFetches(group, since, missing)
+      if (fetching) this.#lackOfFetches(group, missing)
       return missing.length > 0 ? undefined : group
     })
   }
@@ -169,11 +166,11 @@ export class GroupHands {
     }
   }
 
-  #lackOfFetches({ members }: TestGroup, since: number, missing: string[]): void {
+  #lackOfFetches({ members }: TestGroup, missing: string[]): void {
     for (const { assigned, clientId } of members) {
       if (clientId === IN_PROCESS_HOST) continue
       for (const { topic, partition } of assigned) {
-        if (!this.#world.isFetched(topic, partition, since)) missing.push(`${topic}-${partition} is assigned, and fetched by nobody yet`)
+        if (!this.#world.isFetched(topic, partition, this.name)) missing.push(`${topic}-${partition} is assigned, and fetched by nobody yet`)
       }
     }
   }

@@ -19,6 +19,8 @@ export interface InterceptorParts {
 }
 
 const FETCH = 1
+const SYNC_GROUP = 14
+const CONSUMER_GROUP_HEARTBEAT = 68
 
 /** The one interceptor of a test broker. */
 export function interceptorOf({ journal, faults, fetches, changes, others, waiting }: InterceptorParts): Interceptor {
@@ -47,6 +49,7 @@ export function interceptorOf({ journal, faults, fetches, changes, others, waiti
     },
     async encoded(exchange, bytes) {
       try {
+        tellAssignment(exchange, fetches)
         return await sent(exchange, bytes)
       } finally {
         waiting(-1)
@@ -62,4 +65,11 @@ export function interceptorOf({ journal, faults, fetches, changes, others, waiti
     journal.end(exchange, faults.wireOf(exchange) ?? left)
     return left
   }
+}
+
+/** Members of groups learn by some answers what they have. */
+function tellAssignment({ api, request, response }: Exchange, fetches: FetchWatch): void {
+  if (api.key === SYNC_GROUP) fetches.told(String(request['groupId']), Number(request['generationId']))
+  if (api.key !== CONSUMER_GROUP_HEARTBEAT || typeof response !== 'object') return
+  if (response['assignment'] !== null) fetches.told(String(request['groupId']), Number(response['memberEpoch']))
 }

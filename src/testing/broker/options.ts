@@ -81,8 +81,8 @@ export interface ResolvedTestOptions extends TestBrokerOptions {
 }
 
 const names = [
-  'brokers', 'topics', 'autoCreateTopics', 'numPartitions', 'topicDefaults', 'emulate', 'security', 'log', 'dir', 'transport', 'host', 'port', 'clock',
-  'now', 'seed', 'timeout', 'journal', 'failOnUnfiredFaults',
+  'brokers', 'topics', 'autoCreateTopics', 'numPartitions', 'topicDefaults', 'emulate', 'security', 'log', 'dir', 'transport', 'host', 'port',
+  'clock', 'now', 'seed', 'timeout', 'journal', 'failOnUnfiredFaults',
 ]
 const topicNames = ['partitions', 'replicas', 'config']
 const DEFAULT_TIMEOUT_MS = 5000
@@ -105,7 +105,9 @@ export function resolvedTestOptions(given: TestBrokerOptions, draw: () => number
   checkObject(log, 'log is an object of options')
   checkBoolean(given.failOnUnfiredFaults, 'failOnUnfiredFaults')
   if (dir !== undefined && (typeof dir !== 'string' || dir === '')) throw new TypeError(`dir is the path of a folder, not ${describe(dir)}`)
-  if (emulate !== undefined && typeof emulate !== 'string') throw new TypeError(`emulate is the release of a Kafka, as '3.9', not ${describe(emulate)}`)
+  if (emulate !== undefined && typeof emulate !== 'string') {
+    throw new TypeError(`emulate is the release of a Kafka, as '3.9', not ${describe(emulate)}`)
+  }
   return {
     ...given,
     brokers: brokers ?? 1,

@@ -13,6 +13,7 @@ import { settingsOf } from '../../kafka/configs/topic-settings.ts'
 import { wrongTopicConfigs } from '../../kafka/configs/check-configs.ts'
 import { type Interceptor } from '../../kafka/exchange.ts'
 import { type BrokerInfo, type KafkaListener, openListener } from '../../kafka/listen.ts'
+import { MemorySocket, refusedConnection, type SocketRequest } from '../../kafka/memory-socket.ts'
 import { CommitLog, type MemoryLogOptions } from '../../topics/commit-log.ts'
 import { TestClock } from '../clock/test-clock.ts'
 import { VirtualClock } from '../clock/virtual-clock.ts'
@@ -24,7 +25,6 @@ import { FetchWatch } from './fetch-watch.ts'
 import { evict, GroupHands } from './group-hands.ts'
 import { imageOf, openImage } from './image.ts'
 import { interceptorOf } from './interceptor.ts'
-import { MemorySocket, refusedConnection, type SocketRequest } from './memory-transport.ts'
 import { checkTopic, type ResolvedTestOptions, resolvedTestOptions, type TestBrokerOptions, type TestTopicOptions } from './options.ts'
 import { skipWaits } from './skips.ts'
 import { type HandsWorld, TopicHands } from './topic-hands.ts'
@@ -100,8 +100,8 @@ export class TestBroker implements AsyncDisposable {
       listener: () => this.#listener, clock: parts.clock, random: seededRandom((options.seed ^ FAULT_SEED) >>> 0), fetches: this.#fetches,
     })
     this.#world = {
-      changes: parts.changes, timeoutMs: options.timeoutMs, core: () => this.#log.core, fetches: () => this.#fetches.count,
-      isFetched: (topic, partition, since) => this.#fetches.isFetched(topic, partition, since),
+      changes: parts.changes, timeoutMs: options.timeoutMs, core: () => this.#log.core,
+      isFetched: (topic, partition, group) => this.#fetches.isFetched(topic, partition, group),
     }
   }
 
@@ -194,7 +194,7 @@ export class TestBroker implements AsyncDisposable {
    * Goes back to a moment of this broker, or of one that it was forked from. Ports stay. Topics that were there before and are there now keep their
    * ids, with a newer epoch, and others get new ids; groups keep what they committed then, and have no members.
    */
-  restore(at: Checkpoint, options: RestoreOptions = {}): Promise<void> {
+  async restore(at: Checkpoint, options: RestoreOptions = {}): Promise<void> {
     checkOptions(options, ['connections'], 'restore')
     checkOneOf(options.connections, 'connections', ['keep', 'drop'])
     if (!(at instanceof Checkpoint)) throw new TypeError(`restore takes what checkpoint() gives, not ${describe(at)}`)
@@ -206,7 +206,7 @@ export class TestBroker implements AsyncDisposable {
    *
    * @throws LogError `LOG_FAULT_UNFIRED` for faults that never happened, after all is reset
    */
-  reset(options: RestoreOptions = {}): Promise<void> {
+  async reset(options: RestoreOptions = {}): Promise<void> {
     checkOptions(options, ['connections'], 'reset')
     checkOneOf(options.connections, 'connections', ['keep', 'drop'])
     return this.#inTurn(async () => {
@@ -331,6 +331,7 @@ export class TestBroker implements AsyncDisposable {
     this.#log = log
     this.#files = files
     this.#listener.replaceLog(log)
+    this.#fetches.restart()
     if (connections === 'drop') this.#listener.dropConnections('the test broker was restored')
     const closing = leave(before).finally(() => this.#closingLogs.delete(closing))
     this.#closingLogs.add(closing)

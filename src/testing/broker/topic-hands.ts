@@ -22,9 +22,8 @@ export interface HandsWorld {
   readonly timeoutMs: number
   /** The log as it is now: another one after a restore. */
   core(): LogCore
-  /** Fetches of clients. */
-  isFetched(topic: string, partition: number, since: number): boolean
-  fetches(): number
+  /** Whether a client fetches a partition, since the members of a group know what they have. */
+  isFetched(topic: string, partition: number, group: string): boolean
 }
 
 /** A key or value: text, bytes, what is written as JSON, or null. */
@@ -116,12 +115,21 @@ export class TopicHands {
     checkInteger(partition, 'partition', 0, this.partitions - 1)
     checkInteger(from, 'from', 0)
     checkOneOf(isolation, 'isolation', ['read_committed', 'read_uncommitted'])
-    return this.#logs.filter((log) => partition === undefined || log.partition === partition).flatMap((log) => recordsOf(log, from, isolation))
+    return this.#logs.filter((log) => partition === undefined || log.partition === partition).flatMap((log) => (
+      recordsOf(log, this.#world.core(), { from, isolation })
+    ))
   }
 
   /** The next record that none of these calls gave yet: from the first one there is on, in the order of each partition. */
   next({ timeout }: WaitFor = {}): Promise<TestRecord> {
     return this.#until(() => this.#take(), timeout, () => `no other record came to topic "${this.name}"`)
+  }
+
+  /** The records that are there and that `next` has not given yet; none where there is no topic. */
+  untaken(): TestRecord[] {
+    const core = this.#world.core()
+    const next = this.#nextOf === core ? this.#next : undefined
+    return this.#find() === undefined ? [] : this.#logs.flatMap((log) => recordsOf(log, core, { from: next?.get(log.partition) ?? 0 }))
   }
 
   /** The first record, of those that are there and those that come, that `test` says true of. */
@@ -134,7 +142,7 @@ export class TopicHands {
       looked = this.#world.core()
       for (const log of this.#find()?.logs ?? []) {
         if (log === undefined) continue
-        for (const record of recordsOf(log, seen.get(log.partition) ?? 0, undefined)) {
+        for (const record of recordsOf(log, looked, { from: seen.get(log.partition) ?? 0 })) {
           seen.set(log.partition, record.offset + 1)
           count++
           if (test(record)) return record
@@ -224,7 +232,7 @@ export class TopicHands {
     for (const log of this.#find()?.logs ?? []) {
       if (log === undefined) continue
       const from = Math.max(log.startOffset, this.#next.get(log.partition) ?? 0)
-      const [record] = recordsOf(log, from, undefined, 1)
+      const [record] = recordsOf(log, core, { from, most: 1 })
       if (record === undefined) continue
       this.#next.set(log.partition, record.offset + 1)
       return record
@@ -247,11 +255,17 @@ export function lagOf(log: PartitionLog, groups: GroupCoordinator, group: string
   return count
 }
 
-function recordsOf(log: PartitionLog, from: number, isolation: Isolation | undefined, most = Infinity): TestRecord[] {
+interface RecordsWanted {
+  readonly from: number
+  readonly isolation?: Isolation | undefined
+  readonly most?: number
+}
+
+function recordsOf(log: PartitionLog, core: LogCore, { from, isolation, most = Infinity }: RecordsWanted): TestRecord[] {
   const start = Math.max(from, log.startOffset)
   if (start >= log.nextOffset) return []
-  // What was appended just now shows too, unless a transaction holds up who reads committed records.
-  const upTo = log.openTransactions.length === 0 || isolation === 'read_uncommitted' ? 'appended' : 'watermark'
+  // What was appended just now shows too, unless it may be of a transaction that is open.
+  const upTo = !core.hasTransactions || isolation === 'read_uncommitted' ? 'appended' : 'watermark'
   const found: TestRecord[] = []
   for (const record of log.read(codecs, { from: start, upTo, ...(isolation !== undefined && { isolation }) })) {
     if (found.length >= most) break

@@ -2,6 +2,7 @@
  * `kafka.clock`: the time of a test broker, as tests move it.
  */
 import { type Clock } from '../../base/clock.ts'
+import { LogError } from '../../base/errors.ts'
 import { type Duration, durationMs } from './durations.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
@@ -10,6 +11,9 @@ export const clockModes = ['real', 'virtual', 'skip'] as const
 
 /** How the time of a test broker goes. */
 export type ClockMode = (typeof clockModes)[number]
+
+/** How far time moves at once where no timer waits: somebody may be at work elsewhere. */
+const IDLE_STEP_MS = 1000
 
 /** The time of a test broker. */
 export class TestClock {
@@ -41,6 +45,26 @@ export class TestClock {
   /** Moves time on until no timer waits. A timer that always sets another, as those of a client that polls, is an error. */
   async runUntilIdle(): Promise<void> {
     await this.#virtual('runUntilIdle').runUntilIdle()
+  }
+
+  /**
+   * Moves time on, from timer to timer, until a promise is settled, and gives what it gives. For clients in this process whose timers are faked:
+   * their own waits pass as well.
+   *
+   * @throws what the promise rejects with; LogError `LOG_WAIT_TIMED_OUT` when `most` of time has passed, by default an hour
+   */
+  async runUntil<T>(promise: Promise<T>, most: Duration = '1h'): Promise<T> {
+    const clock = this.#virtual('runUntil')
+    const ends = clock.monotonic() + durationMs(most, 'the most time')
+    let settled = false
+    promise.then(() => { settled = true }, () => { settled = true })
+    for (await clock.settle(); !settled; await clock.settle()) {
+      const left = ends - clock.monotonic()
+      if (left <= 0) throw new LogError('LOG_WAIT_TIMED_OUT', `the promise was not settled within ${String(most)} of the broker's time`, { most })
+      if (clock.nextTimerMs <= left) await clock.skip(false)
+      else await clock.advance(Math.min(left, IDLE_STEP_MS))
+    }
+    return promise
   }
 
   /** Waits until everything that was begun is done, without moving time. */

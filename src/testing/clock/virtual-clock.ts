@@ -18,6 +18,13 @@ export interface Activity {
 const QUIET_TURNS = 2
 /** Real ms of it where bytes travel through sockets. */
 const QUIET_REMOTE_MS = 2
+/** A timer that fires so late tells of a stall. */
+const LATE_MS = 100
+/**
+ * kafkajs looks at its queues every millisecond: to stop for each would cost more than all else. What clients set is fired in its order all the
+ * same.
+ */
+const CLIENT_STEP_MS = 10
 /** Real ms after which somebody who is always at work is not waited for any more. */
 const LONGEST_SETTLE_MS = 10_000
 
@@ -68,13 +75,20 @@ export class VirtualClock implements Clock {
     return Math.min(this.#manual.nextTimerMs ?? Infinity, fake === undefined ? Infinity : nextFakeTimerMs(fake))
   }
 
+  /** How far time moves at once: with fake timers no less than {@link CLIENT_STEP_MS}. */
+  get #nextStepMs(): number {
+    const fake = fakeTimers()
+    const broker = this.#manual.nextTimerMs ?? Infinity
+    return fake === undefined ? broker : Math.min(broker, Math.max(CLIENT_STEP_MS, nextFakeTimerMs(fake)))
+  }
+
   /** Moves on by `ms`, timer by timer. One who moves the clock waits for the one before. */
   advance(ms: number): Promise<void> {
     return this.#inTurn(async () => {
       const end = this.monotonic() + ms
       await this.settle()
       for (let fired = 0; ; fired++) {
-        const step = Math.min(end - this.monotonic(), this.nextTimerMs)
+        const step = Math.min(end - this.monotonic(), this.#nextStepMs)
         this.#step(step)
         await this.settle()
         if (this.monotonic() >= end && this.nextTimerMs > 0) return
@@ -89,7 +103,7 @@ export class VirtualClock implements Clock {
       await this.settle()
       for (let fired = 0; this.nextTimerMs < Infinity; fired++) {
         if (fired === MOST_TIMERS) throw new Error(`timers still wait after ${MOST_TIMERS} of them have fired`)
-        this.#step(this.nextTimerMs)
+        this.#step(this.#nextStepMs)
         await this.settle()
       }
     })
@@ -98,9 +112,9 @@ export class VirtualClock implements Clock {
   /** Moves on to the next timer. With `stalled` the log takes it for a stall of this process, which costs nobody his session. */
   skip(stalled: boolean): Promise<void> {
     return this.#inTurn(async () => {
-      const step = this.nextTimerMs
+      const step = this.#nextStepMs
       if (step === Infinity) return
-      if (stalled) this.#manual.stall(step)
+      if (stalled) this.#manual.stall(step + LATE_MS)
       this.#step(stalled ? 0 : step)
       await this.settle()
     })

@@ -106,7 +106,7 @@ export function checkTarget(target: FaultTarget, apis: ReadonlySet<string> | und
 
 /** Throws a RangeError for a broker that there is not. */
 export function checkBroker(nodeId: number, nodeIds: readonly number[]): void {
-  if (!nodeIds.includes(nodeId)) throw new RangeError(`there is no broker ${describe(nodeId)}: there are ${nodeIds.join(', ')}`)
+  if (!nodeIds.includes(nodeId)) throw new RangeError(`there is no broker ${String(nodeId)}: there are ${nodeIds.join(', ')}`)
 }
 
 /** Throws TypeError and RangeError for times and chances that cannot be. */

@@ -1,0 +1,107 @@
+/*
+ * Time of a test broker: deadlines of the broker follow it, it moves with fake timers, and it skips what nobody wants to wait for.
+ */
+import { afterEach, expect, test, vi } from 'vitest'
+import { fetch } from '../../../src/kafka/apis/01-fetch.ts'
+import { initProducerId } from '../../../src/kafka/apis/22-init-producer-id.ts'
+import { addPartitionsToTxn } from '../../../src/kafka/apis/24-add-partitions-to-txn.ts'
+import { endTxn } from '../../../src/kafka/apis/26-end-txn.ts'
+import { kafkaErrorName } from '../../../src/format/kafka-errors.ts'
+import { realClock } from '../../../src/base/clock.ts'
+import { durationMs } from '../../../src/testing/clock/durations.ts'
+import { together, WireMember } from '../../kafka/wire-member.ts'
+import { client, fetchOne, produceOne, startBroker } from '../broker/harness.ts'
+
+afterEach(() => void vi.useRealTimers())
+
+test('lengths of time are read', () => {
+  expect([5, '250ms', '2s', '10m', '24h', '7d', '1h30m', '1.5s'].map((text) => durationMs(text))).toEqual([
+    5, 250, 2000, 600_000, 86_400_000, 604_800_000, 5_400_000, 1500,
+  ])
+  for (const text of ['', '5', 'ten', '5 m', '-5m', Number.NaN]) expect(() => durationMs(text)).toThrow(TypeError)
+  expect(() => durationMs(-1)).toThrow('time does not go back')
+  expect(() => durationMs(Infinity)).toThrow(RangeError)
+})
+
+test('a long poll ends when the time of the broker has come, and not before', async () => {
+  const kafka = await startBroker({ topics: { t: 1 }, clock: 'virtual' })
+  const raw = await client(kafka)
+  let answered = false
+  const waiting = fetchOne(raw, 't', { maxWaitMs: 30_000 }).finally(() => { answered = true })
+  await kafka.until(() => kafka.journal.of('Fetch')[0], 'no fetch')
+  const before = kafka.clock.now()
+  await kafka.clock.advance('29s')
+  expect(answered).toBe(false)
+  await kafka.clock.advance('1s')
+  await waiting
+  expect(kafka.clock.now() - before).toBe(30_000)
+  expect(kafka.journal.of('Fetch')[0]!.durationMs).toBe(30_000)
+})
+
+test('sessions end, transactions time out and old records go in a day that takes no time', async () => {
+  const kafka = await startBroker({
+    topics: { t: 4, old: { partitions: 1, config: { 'retention.ms': 3_600_000, 'segment.ms': 60_000 } } }, clock: 'virtual',
+  })
+  const member = new WireMember(await client(kafka), 'g', { topics: ['t'] })
+  await together(member)
+  kafka.topic('old').append({ value: 'x' })
+  const raw = await client(kafka)
+  const { producerId, producerEpoch } = await raw.request(initProducerId, 4, {
+    transactionalId: 'tx', transactionTimeoutMs: 60_000, producerId: -1n, producerEpoch: -1,
+  })
+  await raw.request(addPartitionsToTxn, 3, {
+    v3AndBelowTransactionalId: 'tx', v3AndBelowProducerId: producerId, v3AndBelowProducerEpoch: producerEpoch,
+    v3AndBelowTopics: [{ name: 't', partitions: [0] }],
+  })
+  await kafka.clock.advance('9s')
+  expect((await kafka.group('g').describe()).members).toHaveLength(1)
+  await kafka.clock.advance('2s')
+  expect((await kafka.group('g').describe()).members).toHaveLength(0)
+  await kafka.clock.advance('24h')
+  expect(kafka.topic('old').records()).toEqual([])
+  // The connection was idle for too long, too.
+  await raw.closed
+  const ended = await (await client(kafka)).request(endTxn, 3, { transactionalId: 'tx', producerId, producerEpoch, committed: true })
+  expect(kafkaErrorName(ended.errorCode)).not.toBe('NONE')
+})
+
+test('runUntilIdle fires what waits, one timer after the other', async () => {
+  const kafka = await startBroker({ topics: { t: 1 }, clock: 'virtual' })
+  const raw = await client(kafka)
+  const delayed = kafka.faults.on('Produce').delay('1h')
+  const asked = produceOne(raw, 't', 0, 'v')
+  await kafka.until(() => (delayed.fired > 0 ? true : undefined), 'nothing came')
+  await kafka.clock.advance('1h')
+  expect((await asked).errorCode).toBe(0)
+  await kafka.clock.settle()
+})
+
+test('fake timers move in step with the broker', async () => {
+  vi.useFakeTimers({ now: Date.UTC(2026, 2, 1) })
+  const kafka = await startBroker({ topics: { t: 1 }, clock: 'virtual', transport: 'memory' })
+  expect(kafka.clock.now()).toBe(Date.UTC(2026, 2, 1))
+  const order: string[] = []
+  setTimeout(() => order.push(`client ${Date.now() - Date.UTC(2026, 2, 1)}`), 1500)
+  const done = kafka.faults.run('t+1s rehash coordinators; t+2s rehash coordinators').then(() => order.push('broker'))
+  await kafka.clock.advance('3s')
+  await done
+  expect(order).toEqual(['client 1500', 'broker'])
+  expect(Date.now()).toBe(kafka.clock.now())
+  await kafka.close()
+})
+
+test('time skips to what clients wait for, and their sessions do not end by it', async () => {
+  const kafka = await startBroker({ topics: { t: 4 }, clock: 'skip' })
+  const member = new WireMember(await client(kafka), 'g', { topics: ['t'] })
+  await together(member)
+  const raw = await client(kafka)
+  const began = realClock.monotonic()
+  for (let count = 0; count < 20; count++) {
+    await raw.request(fetch, 12, {
+      maxWaitMs: 5000, minBytes: 1, maxBytes: 1000, sessionId: 0, sessionEpoch: -1,
+      topics: [{ topic: 't', partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }] }],
+    })
+  }
+  expect(realClock.monotonic() - began).toBeLessThan(5000)
+  expect(await member.heartbeat()).toBe('NONE')
+})
