@@ -31,6 +31,7 @@ import { createAcls } from './apis/30-create-acls.ts'
 import { deleteAcls } from './apis/31-delete-acls.ts'
 import { describeConfigs } from './apis/32-describe-configs.ts'
 import { alterConfigs } from './apis/33-alter-configs.ts'
+import { alterReplicaLogDirs } from './apis/34-alter-replica-log-dirs.ts'
 import { describeLogDirs } from './apis/35-describe-log-dirs.ts'
 import { saslAuthenticate } from './apis/36-sasl-authenticate.ts'
 import { createPartitions } from './apis/37-create-partitions.ts'
@@ -44,6 +45,7 @@ import { describeClientQuotas } from './apis/48-describe-client-quotas.ts'
 import { alterClientQuotas } from './apis/49-alter-client-quotas.ts'
 import { describeUserScramCredentials } from './apis/50-describe-user-scram-credentials.ts'
 import { alterUserScramCredentials } from './apis/51-alter-user-scram-credentials.ts'
+import { describeQuorum } from './apis/55-describe-quorum.ts'
 import { updateFeatures } from './apis/57-update-features.ts'
 import { describeCluster } from './apis/60-describe-cluster.ts'
 import { describeProducers } from './apis/61-describe-producers.ts'
@@ -87,6 +89,7 @@ export const apis: readonly AnyApi[] = [
   deleteAcls,
   describeConfigs,
   alterConfigs,
+  alterReplicaLogDirs,
   describeLogDirs,
   saslAuthenticate,
   createPartitions,
@@ -100,6 +103,7 @@ export const apis: readonly AnyApi[] = [
   alterClientQuotas,
   describeUserScramCredentials,
   alterUserScramCredentials,
+  describeQuorum,
   updateFeatures,
   describeCluster,
   describeProducers,
