@@ -28,7 +28,8 @@ export interface ParsedFolderName {
 /** Why a folder is on its way out or in: deleted, not expected on this node, or a replica that is being moved here. */
 export type FolderSuffix = 'delete' | 'stray' | 'future'
 
-const MAX_TOPIC_NAME = 249
+/** Characters of a topic's name. */
+export const MAX_TOPIC_NAME = 249
 const MAX_PARTITION = 0x7fff_ffff
 
 const fileName = /^(\d{20})\.(log|index|timeindex|txnindex|snapshot)(?:\.(deleted|cleaned|swap))?$/
@@ -108,16 +109,28 @@ export function deletedFolderName(topic: string, partition: number, unique: stri
   return topic.slice(0, 255 - rest.length) + rest
 }
 
-/** Whether a topic may have this name: 1 to 249 of the characters a–z A–Z 0–9 . _ - and not `.` or `..`. */
+/** What may be wrong with the name of a topic. */
+export type TopicNameFault = 'empty' | 'dots' | 'long' | 'characters'
+
+/** Why a topic may not have this name: it has 1 to 249 of the characters a–z A–Z 0–9 . _ - and is not `.` or `..`. Undefined when it may. */
+export function topicNameFault(name: string): TopicNameFault | undefined {
+  if (name === '') return 'empty'
+  if (name === '.' || name === '..') return 'dots'
+  if (name.length > MAX_TOPIC_NAME) return 'long'
+  return /^[a-zA-Z0-9._-]+$/.test(name) ? undefined : 'characters'
+}
+
+/** Whether a topic may have this name. */
 export function isTopicName(name: string): boolean {
-  return name.length <= MAX_TOPIC_NAME && name !== '.' && name !== '..' && /^[a-zA-Z0-9._-]+$/.test(name)
+  return topicNameFault(name) === undefined
 }
 
 /** Throws a TypeError that says why when a topic may not have this name. */
 export function checkTopicName(name: string): void {
-  if (typeof name !== 'string' || name.length === 0) throw new TypeError('a topic needs a name: a string that is not empty')
-  if (name.length > MAX_TOPIC_NAME) throw new TypeError(`a topic name has at most ${MAX_TOPIC_NAME} characters, this one ${name.length}`)
-  if (!isTopicName(name)) throw new TypeError(`"${name}" is not a topic name: use a-z A-Z 0-9 . _ - and not "." or ".."`)
+  const fault = typeof name === 'string' ? topicNameFault(name) : 'empty'
+  if (fault === 'empty') throw new TypeError('a topic needs a name: a string that is not empty')
+  if (fault === 'long') throw new TypeError(`a topic name has at most ${MAX_TOPIC_NAME} characters, this one ${name.length}`)
+  if (fault !== undefined) throw new TypeError(`"${name}" is not a topic name: use a-z A-Z 0-9 . _ - and not "." or ".."`)
 }
 
 function isPartition(partition: number): boolean {

@@ -6,7 +6,7 @@ import { type KafkaErrorName, kafkaErrors } from '../../format/kafka-errors.ts'
 import { array, bigint64, type Decoded, type Encodable, int16, int32, int64, message, string } from '../../format/schema.ts'
 import { type OffsetToCommit } from '../../topics/groups/group-messages.ts'
 import { defineApi, type RequestContext } from '../api.ts'
-import { byTopic, hasPartition } from '../by-topic.ts'
+import { type CommittedOffsetOf, committedOffsets } from '../committed-offsets.ts'
 import { groupRefusal } from '../coordination.ts'
 
 // 2: leader epoch. 3: flexible, member. 4: TRANSACTION_ABORTABLE. 5: the offsets become a part of the transaction by this request.
@@ -40,12 +40,6 @@ const response = message('TxnOffsetCommitResponse', { versions: [0, 5], flexible
 
 type Request = Decoded<typeof request>
 
-interface Result {
-  readonly topic: string
-  readonly partition: number
-  readonly error: KafkaErrorName
-}
-
 /** TxnOffsetCommit. */
 export const txnOffsetCommit = defineApi({
   key: 28,
@@ -59,33 +53,18 @@ export const txnOffsetCommit = defineApi({
     }
     const refused = groupRefusal(context, 'READ', asked.groupId)
     if (refused === 'GROUP_AUTHORIZATION_FAILED') return failed(asked, kafkaErrors[refused])
-    const { wrong, offsets } = sorted(asked, context)
-    if (offsets.length === 0) return answered(wrong)
-    const done = refused === undefined ? await committed(asked, offsets, context) : offsets.map((offset) => ({ ...offset, error: refused }))
-    return answered([...wrong, ...done])
+    const topics = asked.topics.map(({ name, partitions }) => ({ called: name, name, partitions }))
+    const results = await committedOffsets(topics, context, async (offsets) => (
+      refused === undefined ? committed(asked, offsets, context) : offsets.map((offset) => ({ ...offset, error: refused }))
+    ))
+    return { topics: results.map(({ topic, partitions }) => ({ name: topic, partitions })) }
   },
   refuse: failed,
 })
 
-/** Tells partitions that there are from those that are answered at once. */
-function sorted({ topics }: Request, { cluster, connection }: RequestContext): {
-  readonly wrong: readonly Result[]
-  readonly offsets: readonly OffsetToCommit[]
-} {
-  const wrong: Result[] = []
-  const offsets: OffsetToCommit[] = []
-  for (const { name: topic, partitions } of topics) {
-    const mayRead = cluster.authorizer.allows(connection, 'READ', 'TOPIC', topic)
-    for (const { partitionIndex: partition, committedOffset: offset, committedLeaderEpoch: leaderEpoch, committedMetadata: metadata } of partitions) {
-      if (!mayRead) wrong.push({ topic, partition, error: 'TOPIC_AUTHORIZATION_FAILED' })
-      else if (!hasPartition(cluster, topic, partition)) wrong.push({ topic, partition, error: 'UNKNOWN_TOPIC_OR_PARTITION' })
-      else offsets.push({ topic, partition, offset, leaderEpoch, metadata })
-    }
-  }
-  return { wrong, offsets }
-}
-
-async function committed(asked: Request, offsets: readonly OffsetToCommit[], { cluster, version }: RequestContext): Promise<readonly Result[]> {
+async function committed(
+  asked: Request, offsets: readonly OffsetToCommit[], { cluster, version }: RequestContext,
+): Promise<readonly CommittedOffsetOf[]> {
   const { transactionalId, producerId, producerEpoch, groupId, memberId, generationId: generation, groupInstanceId } = asked
   const results = await cluster.transactions.commitOffsets({
     transactionalId, producerId, producerEpoch, groupId, memberId, generation, groupInstanceId, offsets, version: version >= 5 ? 2 : 1,
@@ -97,11 +76,6 @@ async function committed(asked: Request, offsets: readonly OffsetToCommit[], { c
 function asGroupsSay(error: KafkaErrorName, version: number): KafkaErrorName {
   if (error === 'PRODUCER_FENCED') return 'INVALID_PRODUCER_EPOCH'
   return error === 'INVALID_TXN_STATE' && version >= 4 ? 'TRANSACTION_ABORTABLE' : error
-}
-
-function answered(results: readonly Result[]): Encodable<typeof response> {
-  const partitions = results.map(({ topic, partition, error }) => [topic, { partitionIndex: partition, errorCode: kafkaErrors[error] }] as const)
-  return { topics: byTopic(partitions).map(({ topic, partitions: its }) => ({ name: topic, partitions: its })) }
 }
 
 function failed({ topics }: Request, errorCode: number): Encodable<typeof response> {
