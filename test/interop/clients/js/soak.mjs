@@ -18,7 +18,8 @@ const producers = Math.floor(Number(connections) / 5)
 const consumers = Math.floor((Number(connections) - producers) / 2)
 const { Kafka, logLevel } = kafkajs
 const logCreator = () => ({ log: { message, error } }) => process.stdout.write(`${message}: ${error ?? ''}\n`)
-const kafka = new Kafka({ clientId: 'soak', brokers: [bootstrap], logLevel: logLevel.ERROR, logCreator, retry: { initialRetryTime: 100, retries: 20 } })
+const retry = { initialRetryTime: 100, retries: 20 }
+const kafka = new Kafka({ clientId: 'soak', brokers: [bootstrap], logLevel: logLevel.ERROR, logCreator, retry })
 
 const pick = (list) => list[Math.floor(Math.random() * list.length)]
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms) })
