@@ -29,8 +29,16 @@ export interface CleanerFilterParts {
 /** What becomes of a batch: it stays, it goes, or these bytes take its place. */
 export type CleanedBatch = 'same' | 'gone' | Buffer
 
+/** Decides about batches, and counts records. */
+export interface BatchesFilter {
+  readonly recordsRead: number
+  readonly recordsKept: number
+  /** What becomes of the batch at `at`, which is whole and checked. */
+  clean(header: BatchHeader, buffer: Buffer, at: number): CleanedBatch
+}
+
 /** Decides about batches, in the order of the log. */
-export class CleanerFilter implements BatchFilter {
+export class CleanerFilter implements BatchFilter, BatchesFilter {
   readonly deleteHorizonMs: number | undefined
   endsEmptyTransaction = false
   recordsRead = 0

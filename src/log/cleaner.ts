@@ -13,11 +13,12 @@ import { systemCode } from '../files/system-error.ts'
 import { diskFull } from './append-checks.ts'
 import { type CleanReport } from './clean-report.ts'
 import { CleanedSegment } from './cleaned-segment.ts'
-import { CleanerFilter, markerKind } from './cleaner-filter.ts'
+import { type BatchesFilter, CleanerFilter, markerKind } from './cleaner-filter.ts'
 import { between, type CleanRange, cleanRange, groupSegments } from './cleaner-range.ts'
 import { CleanedTransactions } from './cleaner-transactions.ts'
 import { type LogConfig } from './config.ts'
 import { type LogEnvironment } from './environment.ts'
+import { type Erased, EraseFilter, type EraseReport } from './erase-filter.ts'
 import { KeyMap } from './key-map.ts'
 import { Pace } from './pace.ts'
 import { type ProducerState } from './producer-state.ts'
@@ -61,7 +62,13 @@ export interface CleanerParts {
 interface Work {
   readonly pace: Pace
   readonly batches: SealedBatches
-  readonly now: number
+  /** What decides about the batches of a new segment. */
+  readonly filterOf: (transactions: CleanedTransactions, cleaned: CleanedSegment) => BatchesFilter
+}
+
+/** What the first pass needs. */
+interface Looking {
+  readonly batches: SealedBatches
   readonly range: CleanRange
   readonly map: KeyMap
 }
@@ -102,6 +109,16 @@ export class Cleaner {
     return cleaned
   }
 
+  /**
+   * Rewrites the sealed segments without the records that go, one by one and only those that hold some. Whoever asks sees before that nobody
+   * needs them; what is appended meanwhile is not looked at.
+   */
+  erase(goes: Erased, signal?: AbortSignal): Promise<EraseReport> {
+    const erased = this.#running.then(() => this.#erase(goes, signal))
+    this.#running = erased.catch(() => {})
+    return erased
+  }
+
   /** Ends a cleaning that runs, and refuses others. Resolves when nothing of them is under way. */
   async close(): Promise<void> {
     this.#stop.abort(new LogError('LOG_CLOSED', `${this.#parts.topic}-${this.#parts.partition} is closed`))
@@ -132,8 +149,13 @@ export class Cleaner {
     if (range.cleanableBytes === 0) return { ...nothing, from: range.firstDirty, to: range.firstDirty, complete: true, ms: 0 }
     const pace = new Pace(env.clock, ending)
     const map = new KeyMap(await loadHash(), env.cleaner?.bufferBytes ?? DEFAULT_CLEANER_BUFFER_BYTES)
-    const work = { pace, batches: new SealedBatches(pace), now, range, map }
-    await this.#fillMap(work)
+    const batches = new SealedBatches(pace)
+    const filterOf = (transactions: CleanedTransactions, cleaned: CleanedSegment): BatchesFilter => new CleanerFilter({
+      map, transactions, upperBound: range.firstUncleanable, now, deleteRetentionMs: this.#parts.config.deleteRetentionMs,
+      producers: this.#parts.producers().snapshot(), keepAborted: (transaction) => cleaned.keepAborted(transaction),
+    })
+    const work = { pace, batches, filterOf }
+    await this.#fillMap({ batches, range, map })
     const to = map.latestOffset + 1
     const sources = this.#sealed.filter(({ baseOffset }) => baseOffset < to)
     const whole = await this.#rewrite(work, sources, sums)
@@ -147,12 +169,38 @@ export class Cleaner {
     return report
   }
 
+  async #erase(goes: Erased, signal: AbortSignal | undefined): Promise<EraseReport> {
+    const ending = signal === undefined ? this.#stop.signal : AbortSignal.any([this.#stop.signal, signal])
+    ending.throwIfAborted()
+    const pace = new Pace(this.#parts.env.clock, ending)
+    const batches = new SealedBatches(pace)
+    const memory = CleanedSegment.memory()
+    const report = { bytesBefore: 0, bytesAfter: 0, records: 0, segments: 0 }
+    for (const segment of this.#sealed) {
+      const looked = new EraseFilter(goes, Infinity)
+      await batches.walk(segment, 0, (header, buffer, at) => looked.look(header, buffer, at))
+      if (looked.erased === 0) continue
+      await this.#checkLock()
+      const sums = { bytesAfter: 0, segmentsAfter: 0, recordsBefore: 0, recordsAfter: 0 }
+      const { size } = segment
+      const work = { pace, batches, filterOf: () => new EraseFilter(goes, looked.lastBatch) }
+      const transactions = this.#transactions(segment.baseOffset, this.#parts.segments.after(segment)!.baseOffset)
+      // Somebody cut or deleted it meanwhile: then there is nothing to erase in it any more.
+      if (!(await this.#rewriteGroup(work, [segment], transactions, memory, sums))) continue
+      report.bytesBefore += size
+      report.bytesAfter += sums.bytesAfter
+      report.records += sums.recordsBefore - sums.recordsAfter
+      report.segments++
+    }
+    return report
+  }
+
   get #sealed(): readonly Segment[] {
     return this.#parts.segments.all.slice(0, -1)
   }
 
   /** The first pass: the last offset of each key among what was not looked at, as far as there is room. */
-  async #fillMap({ batches, range, map }: Work): Promise<void> {
+  async #fillMap({ batches, range, map }: Looking): Promise<void> {
     const { firstDirty, firstUncleanable } = range
     const dirty = between(this.#sealed, firstDirty, firstUncleanable)
     const transactions = this.#transactions(firstDirty, firstUncleanable)
@@ -217,13 +265,9 @@ export class Cleaner {
 
   /** Writes what is left of a group; gives whether anything is not as it was. */
   async #filter(
-    { batches, range, map, now }: Work, group: readonly Segment[], transactions: CleanedTransactions, cleaned: CleanedSegment, sums: Sums,
+    { batches, filterOf }: Work, group: readonly Segment[], transactions: CleanedTransactions, cleaned: CleanedSegment, sums: Sums,
   ): Promise<boolean> {
-    const { config } = this.#parts
-    const filter = new CleanerFilter({
-      map, transactions, upperBound: range.firstUncleanable, now, deleteRetentionMs: config.deleteRetentionMs,
-      producers: this.#parts.producers().snapshot(), keepAborted: (transaction) => cleaned.keepAborted(transaction),
-    })
+    const filter = filterOf(transactions, cleaned)
     let changed = false
     for (const segment of group) {
       await batches.walk(segment, 0, (header, buffer, at) => {

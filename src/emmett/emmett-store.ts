@@ -1,0 +1,229 @@
+/*
+ * An event store for Emmett on the log. Where Emmett's own stores differ it does what docs/events.md#emmett says: versions from 1, both ends of
+ * a range included, exact counts, expected versions of every kind checked with the append, conflicts that tell the version there is.
+ */
+import { isLogError } from '../base/errors.ts'
+import { checkOneOf, checkOptions } from '../base/options.ts'
+import { type Codec } from '../base/codec.ts'
+import { eventStore, type LocalEventStore } from '../events/event-store.ts'
+import { type EventShape, type Expected, type NewEvent, type RecordedEvent } from '../events/types.ts'
+import { msgpack } from '../topics/codecs.ts'
+import { type CommitLog } from '../topics/commit-log.ts'
+import { emmettCheckpoints } from './checkpoints.ts'
+import { MessageFeed } from './consumer.ts'
+import {
+  type EmmettCheckpoints, type EmmettConsumer, type EmmettEvent, type EmmettEventStore, type EmmettExpected, type EmmettProcessor,
+  type EmmettProjection, type EmmettReadOptions, type EmmettRecorded,
+} from './types.ts'
+
+/** How a store for Emmett is opened. */
+export interface EmmettStoreOptions {
+  /** The category, and so the topic, that holds the events. Default `'emmett'`. */
+  readonly category?: string
+  /** Projections that are handed the events of an append before it resolves, in the order of all appends: what `inlineProjections` gives. */
+  readonly projections?: readonly { readonly type: string; readonly projection: EmmettProjection }[]
+  /** What projections get beside `eventStore`: `{ database }` for those of Emmett's in-memory documents. */
+  readonly projectionContext?: Readonly<Record<string, unknown>>
+  readonly hooks?: { readonly onAfterCommit?: ((events: never[]) => unknown) | undefined }
+  /** What data is written by. Default MessagePack, which keeps dates and bigints, as Emmett's stores in memory do. */
+  readonly value?: Codec<unknown>
+  /** Emmett's own `ExpectedVersionConflictError`, for who asks with `instanceof`. Default: an error that `isExpectedVersionConflictError` knows. */
+  readonly ConflictError?: new (current: bigint, expected: never) => Error
+  /** `'0.43'` gives global positions as Emmett 0.43 has them: 19 digits, and again as `checkpoint`. Default `'0.42'`: bigints. */
+  readonly shape?: '0.42' | '0.43'
+}
+
+/** A version conflict as Emmett knows it. */
+export class EmmettVersionConflict extends Error {
+  readonly errorCode = 412
+  readonly current: string
+  readonly expected: string
+
+  constructor(current: bigint, expected: EmmettExpected) {
+    super(`Expected version ${expected} does not match current ${current}`)
+    this.current = String(current)
+    this.expected = String(expected)
+  }
+}
+
+/** Opens an event store for Emmett: hand it to `CommandHandler`, `DeciderCommandHandler` and the others. */
+export async function emmettEventStore(log: CommitLog, options: EmmettStoreOptions = {}): Promise<EmmettEventStore> {
+  checkOptions(options, ['category', 'projections', 'projectionContext', 'hooks', 'value', 'ConflictError', 'shape'], 'emmettEventStore')
+  checkOneOf(options.shape, 'shape', ['0.42', '0.43'])
+  const { category = 'emmett', value = msgpack() } = options
+  return new LocalEmmettStore(log, await eventStore(log, { category, value }), options)
+}
+
+class LocalEmmettStore implements EmmettEventStore {
+  readonly #log: CommitLog
+  readonly #store: LocalEventStore
+  readonly #options: EmmettStoreOptions
+  readonly #inline: readonly EmmettProjection[]
+  #projecting: Promise<unknown> = Promise.resolve()
+
+  constructor(log: CommitLog, store: LocalEventStore, options: EmmettStoreOptions) {
+    this.#log = log
+    this.#store = store
+    this.#options = options
+    this.#inline = (options.projections ?? []).filter(({ type }) => type === 'inline').map(({ projection }) => projection)
+  }
+
+  async readStream<E extends EmmettEvent, Stored extends EmmettEvent = E>(streamName: string, options: EmmettReadOptions<E, Stored> = {}): Promise<{
+    currentStreamVersion: bigint
+    events: EmmettRecorded<E>[]
+    streamExists: boolean
+  }> {
+    const { from, to, maxCount, expectedStreamVersion, schema } = options
+    const { version, exists, events } = await this.#store.read(streamName, {
+      ...(from !== undefined && { from: Math.max(1, Number(from)) }), ...(to !== undefined && { to: Number(to) }),
+      ...(maxCount !== undefined && { limit: Number(maxCount) }),
+    })
+    this.#check(expectedStreamVersion, version, exists)
+    const upcast = schema?.versioning?.upcast as ((event: EmmettEvent) => EmmettEvent) | undefined
+    const recorded = events.map((event) => cast(this.recorded(event), upcast))
+    return { currentStreamVersion: BigInt(version), events: recorded as unknown as EmmettRecorded<E>[], streamExists: exists }
+  }
+
+  async aggregateStream<State, E extends EmmettEvent, Stored extends EmmettEvent = E>(streamName: string, { evolve, initialState, read }: {
+    evolve: ((state: State, event: E) => State) | ((state: State, event: EmmettRecorded<E>) => State)
+    initialState: () => State
+    read?: EmmettReadOptions<E, Stored>
+  }): Promise<{ currentStreamVersion: bigint; state: State; streamExists: boolean }> {
+    const { currentStreamVersion, events, streamExists } = await this.readStream<E, Stored>(streamName, read)
+    const state = events.reduce(evolve as (state: State, event: EmmettRecorded<E>) => State, initialState())
+    const bounded = read?.from !== undefined || read?.to !== undefined || read?.maxCount !== undefined
+    const last = events.at(-1)?.metadata.streamPosition
+    return { currentStreamVersion: bounded ? (last ?? 0n) : currentStreamVersion, state, streamExists }
+  }
+
+  async appendToStream<E extends EmmettEvent, Stored extends EmmettEvent = E>(streamName: string, events: E[], options: {
+    readonly expectedStreamVersion?: EmmettExpected & { readonly __brand?: 'StreamVersion' }
+    readonly schema?: { versioning?: { downcast?: (event: E) => Stored } }
+  } = {}): Promise<{ nextExpectedStreamVersion: bigint; createdNewStream: boolean; lastEventGlobalPosition: bigint }> {
+    const { expectedStreamVersion, schema } = options
+    if (events.length === 0) return this.#appendNothing(streamName, expectedStreamVersion)
+    const downcast = schema?.versioning?.downcast as ((event: EmmettEvent) => EmmettEvent) | undefined
+    const stored = events.map((event) => newEvent(downcast === undefined ? event : downcast(event)))
+    try {
+      const result = await this.#store.append(streamName, stored, { expected: expectedOf(expectedStreamVersion) })
+      await this.#committed(streamName, events, result.version, result.position)
+      return {
+        nextExpectedStreamVersion: BigInt(result.version), createdNewStream: result.created,
+        lastEventGlobalPosition: this.position(result.position),
+      }
+    } catch (error) {
+      if (isLogError(error, 'LOG_VERSION_CONFLICT')) throw this.#conflict(Number(error.detail['current']), expectedStreamVersion!)
+      throw error
+    }
+  }
+
+  async streamExists(streamName: string): Promise<boolean> {
+    return (await this.#store.read(streamName, { limit: 0 })).exists
+  }
+
+  consumer({ processors, consumerId = 'commitlog' }: { readonly processors: readonly EmmettProcessor[]; readonly consumerId?: string }): EmmettConsumer {
+    const { projectionContext } = this.#options
+    return new MessageFeed(this.#store, processors, consumerId, { eventStore: this, ...projectionContext }, (event) => this.recorded(event))
+  }
+
+  checkpoints(): Promise<EmmettCheckpoints> {
+    return emmettCheckpoints(this.#log, this.#store.category)
+  }
+
+  async close(): Promise<void> {
+    await this.#projecting.catch(() => {})
+    await this.#store.close()
+  }
+
+  /** An event as Emmett reads it. */
+  recorded({ type, data, stream, version, position, id, metadata }: RecordedEvent<EventShape>): EmmettRecorded {
+    const { correlation, causation, trace: _, ...own } = metadata
+    const globalPosition = this.position(position)
+    return {
+      type, data, kind: 'Event',
+      metadata: {
+        ...(correlation !== undefined && { correlationId: correlation }), ...(causation !== undefined && { causationId: causation }), ...own,
+        streamName: stream, messageId: id, streamPosition: BigInt(version), globalPosition,
+        ...(this.#options.shape === '0.43' && { checkpoint: globalPosition }),
+      },
+    } as unknown as EmmettRecorded
+  }
+
+  /** A global position in the shape that is asked for. */
+  position(position: number): bigint {
+    return (this.#options.shape === '0.43' ? String(position).padStart(19, '0') : BigInt(position)) as bigint
+  }
+
+  /** An append of nothing tells how the stream is, as if it were one. */
+  async #appendNothing(
+    streamName: string, expected: EmmettExpected | undefined,
+  ): Promise<{ nextExpectedStreamVersion: bigint; createdNewStream: boolean; lastEventGlobalPosition: bigint }> {
+    const { version, exists, events } = await this.#store.read(streamName, { direction: 'backward', limit: 1 })
+    this.#check(expected, version, exists)
+    return {
+      nextExpectedStreamVersion: BigInt(version), createdNewStream: false, lastEventGlobalPosition: this.position(events[0]?.position ?? 0),
+    }
+  }
+
+  /** Projections and hooks, in the order of the appends. */
+  async #committed(streamName: string, events: readonly EmmettEvent[], version: number, position: number): Promise<void> {
+    const { projectionContext, hooks } = this.#options
+    if (this.#inline.length === 0 && hooks?.onAfterCommit === undefined) return
+    const { events: stored } = await this.#store.read(streamName, { from: version - events.length + 1, to: version })
+    // What was downcast to be stored is what it was to those who live with it.
+    const recorded = stored.map((event, index) => ({ ...this.recorded(event), ...events[index], metadata: this.recorded(event).metadata, kind: 'Event' }))
+    if (this.#inline.length > 0) await this.#project(recorded as unknown as EmmettRecorded[], position, projectionContext)
+    try {
+      await hooks?.onAfterCommit?.(recorded as never[])
+    } catch {
+      // As with Emmett's stores: what is stored is stored.
+    }
+  }
+
+  async #project(events: EmmettRecorded[], _position: number, context: EmmettStoreOptions['projectionContext']): Promise<void> {
+    const projected = this.#projecting.catch(() => {}).then(async () => {
+      for (const { canHandle, handle } of this.#inline) {
+        const wanted = events.filter(({ type }) => canHandle.includes(type))
+        if (wanted.length > 0) await handle(wanted as never[], { eventStore: this, ...context } as never)
+      }
+    })
+    this.#projecting = projected
+    await projected
+  }
+
+  #check(expected: EmmettExpected | undefined, version: number, exists: boolean): void {
+    if (expected === undefined || expected === 'NO_CONCURRENCY_CHECK') return
+    const holds = expected === 'STREAM_EXISTS' ? exists : expected === 'STREAM_DOES_NOT_EXIST' ? !exists : BigInt(version) === expected
+    if (!holds) throw this.#conflict(version, expected)
+  }
+
+  #conflict(current: number, expected: EmmettExpected): Error {
+    const { ConflictError } = this.#options
+    return ConflictError === undefined ? new EmmettVersionConflict(BigInt(current), expected) : new ConflictError(BigInt(current), expected as never)
+  }
+}
+
+function expectedOf(expected: EmmettExpected | undefined): Expected {
+  if (typeof expected === 'bigint') return Number(expected)
+  return expected === 'STREAM_EXISTS' ? 'exists' : expected === 'STREAM_DOES_NOT_EXIST' ? 'none' : 'any'
+}
+
+function newEvent({ type, data, metadata }: EmmettEvent): NewEvent<EventShape> {
+  if (metadata === undefined) return { type, data }
+  const { correlationId, causationId, ...own } = metadata
+  // Metadata is JSON: what is a bigint in it is read as text.
+  const plain = JSON.parse(JSON.stringify(own, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))) as Record<string, unknown>
+  return {
+    type, data,
+    metadata: {
+      ...plain, ...(typeof correlationId === 'string' && { correlation: correlationId }), ...(typeof causationId === 'string' && { causation: causationId }),
+    },
+  }
+}
+
+/** As Emmett brings a recorded event to the version that is wanted. */
+function cast(event: EmmettRecorded, upcast: ((event: EmmettEvent) => EmmettEvent) | undefined): EmmettRecorded {
+  if (upcast === undefined) return event
+  const upcasted = upcast({ ...event } as unknown as EmmettEvent)
+  return { ...event, ...upcasted, metadata: { ...upcasted.metadata, ...event.metadata } } as unknown as EmmettRecorded
+}

@@ -1,0 +1,160 @@
+/*
+ * Forgetting: events of a stream before a version, or all of a stream; and giving back the room that they take. What is forgotten is not read
+ * any more as soon as that is stored; its bytes go when `freeForgotten` rewrites the segments that hold them. Versions and positions are never
+ * given to other events. docs/events.md says what forgetting does not reach: views, snapshots of one's own, backups.
+ */
+import { checkFunction, checkInteger, checkObject, checkOptions, checkSignal } from '../base/options.ts'
+import { EventParser } from './event-format.ts'
+import { checkStream } from './event-store.ts'
+import { forgettingEvent } from './reactor.ts'
+import { partsOf, type StoreParts } from './store-parts.ts'
+import { type EventShape, type EventStore, type RecordedEvent } from './types.ts'
+
+/** What freeing the room of forgotten events did. */
+export interface FreedReport {
+  /** Events that are gone. */
+  readonly events: number
+  /** Of the segments that were rewritten, before and after. */
+  readonly bytesBefore: number
+  readonly bytesAfter: number
+  readonly segments: number
+}
+
+/** A stream as it is listed. */
+export interface StreamInfo {
+  readonly stream: string
+  readonly version: number
+  /** It has events: false for one that was deleted. */
+  readonly exists: boolean
+  /** The first version that is kept. */
+  readonly from: number
+}
+
+/**
+ * Forgets the events of a stream below a version. They are not read any more when it resolves.
+ *
+ * @param before  up to one past the stream's version, which forgets all there are; at or below the first kept it does nothing
+ * @throws RangeError when the stream has no such version; LogError `LOG_READ_ONLY`
+ */
+export async function truncateStream<E extends EventShape>(store: EventStore<E>, stream: string, { before }: { readonly before: number }): Promise<void> {
+  checkStream(stream)
+  checkInteger(before ?? null, 'before', 1)
+  const { core } = partsOf(store)
+  await core.settled()
+  const head = store.head(stream)
+  if (before > head + 1) throw new RangeError(`stream ${JSON.stringify(stream)} has ${head} versions: none is before ${before}, but from ${head + 1} on`)
+  await forget(partsOf(store), stream, before, 'any')
+}
+
+/**
+ * Deletes a stream: all events that it has now are forgotten, and it does not exist. What is appended later continues its versions.
+ *
+ * @returns the version that it had; 0 when there was no such stream
+ * @throws LogError `LOG_VERSION_CONFLICT` when it is not at `expected`, or somebody appends at the same time; `LOG_READ_ONLY`
+ */
+export async function deleteStream<E extends EventShape>(
+  store: EventStore<E>, stream: string, options: { readonly expected?: number } = {},
+): Promise<number> {
+  checkStream(stream)
+  checkOptions(options, ['expected'], 'deleteStream')
+  checkInteger(options.expected, 'expected', 0)
+  const parts = partsOf(store)
+  await parts.core.settled()
+  const head = store.head(stream)
+  await forget(parts, stream, head + 1, options.expected ?? head)
+  return head
+}
+
+/**
+ * Rewrites the segments that hold forgotten events without them, in the background of whatever else happens. Streams that the store itself keeps,
+ * such as the checkpoints of reactors, are tidied too.
+ *
+ * @throws LogError `LOG_READ_ONLY`, `LOG_CORRUPT`, `LOG_FENCED`; the reason of the signal
+ */
+export async function freeForgotten<E extends EventShape>(store: EventStore<E>, options: { readonly signal?: AbortSignal } = {}): Promise<FreedReport> {
+  checkOptions(options, ['signal'], 'freeForgotten')
+  checkSignal(options.signal)
+  const { core, partition } = partsOf(store)
+  await core.settled()
+  // What says that they are forgotten must be certain before they go.
+  const kept = core.index.withoutPending(() => new Map(core.index.kept))
+  await partition.flush()
+  if (kept.size === 0) return { events: 0, bytesBefore: 0, bytesAfter: 0, segments: 0 }
+  await partition.roll()
+  const parser = new EventParser()
+  const { records, ...report } = await partition.erase((_, { start, end }, bytes) => {
+    if (!parser.parseSized(bytes, start, end)) return false
+    const first = kept.get(core.index.table.findBytes(bytes, parser.keyAt, parser.keyEnd))
+    // One that forgets stays until another one forgets more.
+    return first !== undefined && parser.version < first
+  }, options.signal)
+  return { events: records, ...report }
+}
+
+/** The streams of a category, in the order in which they began; not those that the store itself keeps. */
+export async function* listStreams<E extends EventShape>(store: EventStore<E>): AsyncIterableIterator<StreamInfo> {
+  const { core: { index }, core, clock } = partsOf(store)
+  await core.settled()
+  for (let slot = 0; slot < index.table.count; slot++) {
+    const stream = index.table.idOf(slot)
+    if (!stream.startsWith('$')) yield { stream, version: index.table.versions[slot]!, exists: index.exists(slot), from: index.keptFrom(slot) }
+    if (slot % 1024 === 1023) await new Promise<void>((resolve) => clock.defer(resolve))
+  }
+}
+
+/** How streams are archived. */
+export interface ArchiveOptions<E extends EventShape> {
+  /** Ids, or which of all streams. */
+  readonly streams: Iterable<string> | ((stream: StreamInfo) => boolean)
+  /** Takes the events of a stream, in their order. */
+  readonly write: (events: readonly RecordedEvent<E>[]) => unknown
+  /** Called when all are written: the streams are deleted when what it returns has resolved. */
+  readonly finish?: () => unknown
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Hands the events of streams to an archive and deletes the streams, each at the version that was archived; one to which somebody appended
+ * meanwhile is kept.
+ *
+ * @returns the streams that were archived and deleted, and those that were kept
+ */
+export async function archiveStreams<E extends EventShape>(
+  store: EventStore<E>, options: ArchiveOptions<E>,
+): Promise<{ readonly archived: readonly string[]; readonly kept: readonly string[] }> {
+  checkObject(options ?? null, 'archiveStreams takes { streams, write }')
+  checkOptions(options, ['streams', 'write', 'finish', 'signal'], 'archiveStreams')
+  checkFunction(options.write ?? null, 'write')
+  checkFunction(options.finish, 'finish')
+  checkSignal(options.signal)
+  const versions = new Map<string, number>()
+  for await (const stream of chosen(store, options.streams)) {
+    options.signal?.throwIfAborted()
+    const { events, version, exists } = await store.read(stream)
+    if (!exists) continue
+    await options.write(events)
+    versions.set(stream, version)
+  }
+  await options.finish?.()
+  const archived: string[] = []
+  const kept: string[] = []
+  for (const [stream, version] of versions) {
+    if (store.head(stream) !== version) kept.push(stream)
+    else {
+      await deleteStream(store, stream, { expected: version })
+      archived.push(stream)
+    }
+  }
+  return { archived, kept }
+}
+
+async function* chosen<E extends EventShape>(store: EventStore<E>, streams: ArchiveOptions<E>['streams']): AsyncIterable<string> {
+  if (typeof streams !== 'function') return yield* streams
+  for await (const info of listStreams(store)) if (info.exists && streams(info)) yield info.stream
+}
+
+async function forget<E extends EventShape>({ core, store }: StoreParts<E>, stream: string, keptFrom: number, expected: number | 'any'): Promise<void> {
+  const slot = core.index.table.find(stream)
+  if (slot < 0 || keptFrom <= core.index.keptFrom(slot)) return
+  await core.append([{ stream, events: [forgettingEvent(keptFrom)], expected }], store.codecs, undefined)
+}

@@ -1,0 +1,142 @@
+/*
+ * Our store in Emmett's shape, without Emmett: its contract as docs/events.md has it. Emmett itself runs on it in test/interop.
+ */
+import { expect, test } from 'vitest'
+import { emmettEventStore, type EmmettStoreOptions } from '../../src/emmett/emmett-store.ts'
+import { type EmmettEvent, type EmmettEventStore, type EmmettProcessor } from '../../src/emmett/types.ts'
+import { storeConformance } from '../../src/testing/store-conformance.ts'
+import { type StoreUnderTest } from '../../src/testing/store-under-test.ts'
+import { emmettStoreUnderTest, eventStoreUnderTest } from '../../src/testing/stores-under-test.ts'
+import { eventStore } from '../../src/events/event-store.ts'
+import { diskLog, failure, freshFolder, memoryLog } from '../topics/harness.ts'
+
+const event = (type: string, data: Record<string, unknown> = {}): EmmettEvent => ({ type, data })
+const store = async (options?: EmmettStoreOptions): Promise<EmmettEventStore> => emmettEventStore(await memoryLog(), options)
+
+async function ours(folder = freshFolder()): Promise<StoreUnderTest> {
+  const log = await diskLog(folder)
+  return eventStoreUnderTest(await eventStore(log, { category: 'c' }), { close: () => log.close(), reopen: () => ours(folder) })
+}
+
+async function throughEmmett(folder = freshFolder()): Promise<StoreUnderTest> {
+  const log = await diskLog(folder)
+  return emmettStoreUnderTest(await emmettEventStore(log), { close: () => log.close(), reopen: () => throughEmmett(folder) })
+}
+
+storeConformance({ test: (name, run) => test(`the event store: ${name}`, run), open: ours })
+storeConformance({ test: (name, run) => test(`Emmett's view of it: ${name}`, run), open: throughEmmett })
+
+test('dates and bigints of data come back, and what an event says of itself', async () => {
+  const carts = await store()
+  const data = { at: new Date(5), count: 7n }
+  const appended = await carts.appendToStream('s', [{ ...event('A', data), metadata: { by: 'me', correlationId: 'c', big: 5n } }])
+  expect(appended).toEqual({ nextExpectedStreamVersion: 1n, createdNewStream: true, lastEventGlobalPosition: 0n })
+  const { events: [read], currentStreamVersion, streamExists } = await carts.readStream('s')
+  expect([currentStreamVersion, streamExists]).toEqual([1n, true])
+  expect(read).toEqual({
+    type: 'A', kind: 'Event', data,
+    metadata: { by: 'me', big: '5', correlationId: 'c', streamName: 's', streamPosition: 1n, globalPosition: 0n, messageId: expect.any(String) },
+  })
+})
+
+test('a conflict is known by its code, says which version there is, and may be of Emmett\'s own class', async () => {
+  const carts = await store()
+  await carts.appendToStream('s', [event('A'), event('B')])
+  const conflict = await failure(() => carts.appendToStream('s', [event('C')], { expectedStreamVersion: 'STREAM_DOES_NOT_EXIST' }))
+  expect(conflict).toMatchObject({ errorCode: 412, current: '2', expected: 'STREAM_DOES_NOT_EXIST' })
+  expect(await failure(() => carts.readStream('s', { expectedStreamVersion: 1n }))).toMatchObject({ errorCode: 412, current: '2', expected: '1' })
+  class Own extends Error {}
+  const own = await store({ ConflictError: Own as never })
+  expect(await failure(() => own.appendToStream('s', [event('C')], { expectedStreamVersion: 3n }))).toBeInstanceOf(Own)
+})
+
+test('an aggregate tells the head, or of a part of the stream the last version that is in it', async () => {
+  const carts = await store()
+  await carts.appendToStream('s', [event('A'), event('B'), event('C')])
+  const count = (read?: { from?: bigint; to?: bigint }): Promise<unknown> => carts.aggregateStream('s', {
+    evolve: (state: number) => state + 1, initialState: () => 0, ...(read !== undefined && { read }),
+  })
+  expect(await count()).toEqual({ currentStreamVersion: 3n, state: 3, streamExists: true })
+  expect(await count({ to: 2n })).toEqual({ currentStreamVersion: 2n, state: 2, streamExists: true })
+  expect(await count({ from: 2n })).toEqual({ currentStreamVersion: 3n, state: 2, streamExists: true })
+})
+
+test('an append of nothing changes nothing, and is checked all the same', async () => {
+  const carts = await store()
+  expect(await carts.appendToStream('s', [])).toMatchObject({ nextExpectedStreamVersion: 0n, createdNewStream: false })
+  await carts.appendToStream('s', [event('A')])
+  expect(await carts.appendToStream('s', [], { expectedStreamVersion: 1n })).toMatchObject({ nextExpectedStreamVersion: 1n })
+  expect(await failure(() => carts.appendToStream('s', [], { expectedStreamVersion: 2n }))).toMatchObject({ errorCode: 412 })
+})
+
+test('inline projections have the events of an append before it resolves, in the order of all appends', async () => {
+  const seen: string[] = []
+  const projection = {
+    canHandle: ['A'],
+    handle: async (events: readonly { type: string; metadata: { globalPosition: bigint } }[], context: { readonly name: string }) => {
+      await Promise.resolve()
+      for (const { type, metadata } of events) seen.push(`${context.name} ${type} ${metadata.globalPosition}`)
+    },
+  }
+  const carts = await store({ projections: [{ type: 'inline', projection: projection as never }], projectionContext: { name: 'x' } })
+  await carts.appendToStream('s', [event('A'), event('B')])
+  expect(seen).toEqual(['x A 0'])
+  await Promise.all([carts.appendToStream('s', [event('A')]), carts.appendToStream('t', [event('A')])])
+  expect(seen).toEqual(['x A 0', 'x A 2', 'x A 3'])
+})
+
+test('events are brought to the version that is stored, and to the one that is wanted', async () => {
+  const carts = await store()
+  const downcast = (given: EmmettEvent): EmmettEvent => ({ ...given, data: { n: String(given.data['n']) } })
+  await carts.appendToStream('s', [event('A', { n: 5 })], { schema: { versioning: { downcast } } })
+  expect((await carts.readStream('s')).events[0]!.data).toEqual({ n: '5' })
+  const upcast = (given: EmmettEvent): EmmettEvent => ({ ...given, data: { n: Number(given.data['n']) } })
+  expect((await carts.readStream('s', { schema: { versioning: { upcast } } })).events[0]!.data).toEqual({ n: 5 })
+})
+
+test('a consumer hands events to processors from where they stand, and goes on as they come', async () => {
+  const carts = await store()
+  await carts.appendToStream('s', [event('A'), event('B')])
+  const checkpoints = await carts.checkpoints()
+  const run = async (until: string): Promise<string[]> => {
+    const seen: string[] = []
+    const state = { active: false }
+    const processor: EmmettProcessor = {
+      id: 'p', get isActive() { return state.active },
+      start: async () => {
+        state.active = true
+        const { lastCheckpoint } = await checkpoints.read({ processorId: 'p' }, undefined as never)
+        return lastCheckpoint === null ? 'BEGINNING' : { lastCheckpoint }
+      },
+      close: async () => {},
+      handle: async (messages: { type: string; metadata: { globalPosition: bigint } }[]) => {
+        for (const message of messages) {
+          if (!state.active) return
+          seen.push(message.type)
+          const { lastCheckpoint } = await checkpoints.read({ processorId: 'p' }, undefined as never)
+          await checkpoints.store({ message, processorId: 'p', version: 1, lastCheckpoint }, undefined as never)
+          if (message.type === until) state.active = false
+        }
+      },
+    }
+    const consumer = carts.consumer({ processors: [processor] })
+    const running = consumer.start()
+    expect(consumer.isRunning).toBe(true)
+    if (until === 'C') await carts.appendToStream('s', [event('C')])
+    await running
+    await consumer.close()
+    return seen
+  }
+  expect(await run('B')).toEqual(['A', 'B'])
+  expect(await run('C')).toEqual(['C'])
+  const stale = { message: { metadata: { globalPosition: 1n } }, processorId: 'p', version: 1, lastCheckpoint: null }
+  expect(await checkpoints.store(stale, undefined as never)).toEqual({ success: false, reason: 'IGNORED' })
+  expect((await failure(() => carts.consumer({ processors: [] }).start())).message).toContain('at least a single processor')
+})
+
+test('global positions may be in the shape of 0.43', async () => {
+  const carts = await store({ shape: '0.43' })
+  await carts.appendToStream('s', [event('A')])
+  const { events: [read] } = await carts.readStream('s')
+  expect(read!.metadata).toMatchObject({ globalPosition: '0000000000000000000', checkpoint: '0000000000000000000' })
+})

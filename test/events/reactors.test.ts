@@ -1,0 +1,151 @@
+import { expect, test } from 'vitest'
+import { defineEvents } from '../../src/events/define-events.ts'
+import { eventStore, type LocalEventStore } from '../../src/events/event-store.ts'
+import { react, type ReactorOptions, reactorStream } from '../../src/events/reactor.ts'
+import { type CommitLog } from '../../src/index.ts'
+import { collect, diskLog, failure, freshFolder, memoryLog } from '../topics/harness.ts'
+
+type OrderEvent =
+  | { readonly type: 'Placed'; readonly data: { readonly item: string } }
+  | { readonly type: 'Paid'; readonly data: { readonly by: string } }
+
+const Orders = defineEvents<OrderEvent>('order')
+const store = async (log?: CommitLog): Promise<LocalEventStore<OrderEvent>> => eventStore(log ?? (await memoryLog()), Orders)
+const place = async (orders: LocalEventStore<OrderEvent>, stream: string, item = 'tea'): Promise<number> => (
+  (await orders.append(stream, { type: 'Placed', data: { item } })).position
+)
+const summary = async (orders: LocalEventStore<OrderEvent>): Promise<string[]> => (
+  (await collect(orders.all({ until: 'end' }))).map(({ type, stream, version }) => `${type} ${stream} ${version}`)
+)
+
+test('what a reactor appends has the event as its cause, and comes with the checkpoint', async () => {
+  const orders = await store()
+  const biller = await react(orders, {
+    name: 'biller', types: ['Placed'],
+    handle: (event, { append }) => append(event.stream, { type: 'Paid', data: { by: event.data.item } }, { expected: event.version }),
+  })
+  const position = await place(orders, 'o-1')
+  await biller.caughtUp()
+  const [placed, paid] = await collect(orders.all({ until: 'end' }))
+  expect(paid).toMatchObject({ type: 'Paid', stream: 'o-1', version: 2, metadata: { causation: placed!.id, correlation: placed!.id } })
+  const { events } = await orders.read(reactorStream('biller'))
+  expect(events.map(({ data }) => data)).toEqual([{ position: position + 1 }])
+  await biller.close()
+})
+
+test('a reactor goes on where it ended, in another process too', async () => {
+  const folder = freshFolder()
+  const seen: string[] = []
+  const run = async (streams: readonly string[]): Promise<void> => {
+    const log = await diskLog(folder)
+    const orders = await store(log)
+    const watcher = await react(orders, { name: 'watcher', handle: (event) => { seen.push(event.stream) } })
+    for (const stream of streams) await place(orders, stream)
+    await watcher.caughtUp()
+    await watcher.close()
+    await log.close()
+  }
+  await run(['a', 'b'])
+  await run(['c'])
+  await run([])
+  expect(seen).toEqual(['a', 'b', 'c'])
+})
+
+test('one that never ran begins where it is told', async () => {
+  const orders = await store()
+  for (const stream of ['a', 'b', 'c']) await place(orders, stream)
+  const seen: string[] = []
+  const begin = async (name: string, from: number | 'latest'): Promise<void> => {
+    const one = await react(orders, { name, from, handle: (event) => { seen.push(`${name} ${event.stream}`) } })
+    await place(orders, name)
+    await one.caughtUp()
+    await one.close()
+  }
+  await begin('two', 2)
+  await begin('latest', 'latest')
+  expect(seen).toEqual(['two c', 'two two', 'latest latest'])
+})
+
+test('a handler that fails is tried again, and stops the reactor before the event when it goes on to fail', async () => {
+  const orders = await store()
+  let failures = 2
+  const seen: string[] = []
+  const flaky = await react(orders, {
+    name: 'flaky', retry: { attempts: 3, delayMs: 0 },
+    handle: (event, { attempt }) => {
+      if (failures-- > 0) throw new Error('not now')
+      seen.push(`${event.stream} ${attempt}`)
+    },
+  })
+  await place(orders, 'a')
+  await flaky.caughtUp()
+  failures = 3
+  const bad = await place(orders, 'b')
+  expect(await failure(() => flaky.caughtUp())).toMatchObject({ code: 'LOG_PROJECTION_FAILED', detail: { position: bad, stream: 'b' } })
+  await place(orders, 'c')
+  await flaky.resume()
+  await flaky.caughtUp()
+  expect(seen).toEqual(['a 3', 'b 1', 'c 1'])
+  await flaky.close()
+})
+
+test('what is in conflict is decided again on what is there by then', async () => {
+  const orders = await store()
+  const biller = await react(orders, {
+    name: 'biller', types: ['Placed'], retry: { delayMs: 0 },
+    handle: async (event, { append, attempt }) => {
+      const { version } = await orders.read(event.stream)
+      if (attempt === 1) await orders.append(event.stream, { type: 'Paid', data: { by: 'somebody else' } })
+      append(event.stream, { type: 'Paid', data: { by: `attempt ${attempt}` } }, { expected: version })
+    },
+  })
+  await place(orders, 'o')
+  await biller.caughtUp()
+  expect((await orders.read('o')).events.map(({ data }) => data)).toEqual([{ item: 'tea' }, { by: 'somebody else' }, { by: 'attempt 2' }])
+  await biller.close()
+})
+
+test('dead letters are put aside with the checkpoint, listed, and handled when somebody says so', async () => {
+  const orders = await store()
+  let broken = true
+  const biller = await react(orders, {
+    name: 'biller', types: ['Placed'], retry: { attempts: 2, delayMs: 0 }, deadLetter: true,
+    handle: (event, { append }) => {
+      if (broken && event.data.item === 'milk') throw new Error('no milk')
+      append(event.stream, { type: 'Paid', data: { by: 'biller' } })
+    },
+  })
+  await place(orders, 'a')
+  const position = await place(orders, 'b', 'milk')
+  await place(orders, 'c')
+  await biller.caughtUp()
+  expect(await biller.deadLetters()).toMatchObject([{ stream: 'b', version: 1, position, type: 'Placed', attempts: 2, error: 'no milk' }])
+  expect((await failure(() => biller.retryDeadLetter(position))).message).toBe('no milk')
+  broken = false
+  await biller.retryDeadLetter(position)
+  expect(await biller.deadLetters()).toEqual([])
+  expect((await summary(orders)).filter((line) => line.startsWith('Paid'))).toEqual(['Paid a 2', 'Paid c 2', 'Paid b 2'])
+  await biller.close()
+})
+
+test('of two reactors of one name, one is stopped', async () => {
+  const orders = await store()
+  const options: ReactorOptions<OrderEvent, 'Placed'> = {
+    name: 'twin', types: ['Placed'], retry: { attempts: 1 }, handle: (event, { append }) => append(event.stream, { type: 'Paid', data: { by: 'twin' } }),
+  }
+  const [first, second] = [await react(orders, options), await react(orders, options)]
+  await place(orders, 'a')
+  const outcomes = await Promise.allSettled([first.caughtUp(), second.caughtUp()])
+  expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
+  expect((await summary(orders))).toEqual(['Placed a 1', 'Paid a 2'])
+  await Promise.all([first.close(), second.close()])
+})
+
+test('a reactor that is closed ends its waits', async () => {
+  const orders = await store()
+  const stuck = await react(orders, { name: 'stuck', retry: { delayMs: 1_000_000 }, handle: () => { throw new Error('never') } })
+  await place(orders, 'a')
+  const waiting = failure(() => stuck.caughtUp())
+  await stuck.close()
+  expect((await waiting).code).toBe('LOG_CLOSED')
+})
