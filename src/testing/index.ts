@@ -15,6 +15,7 @@ export { BrokerFaults, CoordinatorFaults, type MoveOptions, PartitionFaults } fr
 export { Fault } from './faults/fault.ts'
 export { ClientFaults, Faults } from './faults/faults.ts'
 export type { Corruption, FaultAction, FaultMoment, FaultSpec, FaultTarget } from './faults/spec.ts'
+export type { KafkaErrorName } from '../format/kafka-errors.ts'
 export { type Decoding, JournalEntry } from './journal/entry.ts'
 export { type ConnectionNote, type EntryFilter, Journal, type JournalOptions } from './journal/journal.ts'
 export type { TimelineOptions } from './journal/timeline.ts'

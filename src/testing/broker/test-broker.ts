@@ -255,7 +255,7 @@ export class TestBroker implements AsyncDisposable {
     }
   }
 
-  /** Adds somebody who sees every request before it is handled and its answer behind. Gives the function that takes him away. */
+  /** @internal Adds somebody who sees every request before it is handled and its answer behind. Gives the function that takes him away. */
   intercept(interceptor: Interceptor): () => void {
     this.#interceptors.add(interceptor)
     return () => void this.#interceptors.delete(interceptor)

@@ -6,11 +6,14 @@ import { LogError } from '../../base/errors.ts'
 import { type Duration, durationMs } from './durations.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
-/** `real`: the machine's. `virtual`: moves when it is told to. `skip`: also moves by itself to whatever clients wait for. */
-export const clockModes = ['real', 'virtual', 'skip'] as const
+/**
+ * How the time of a test broker goes. `real`: as the machine's. `virtual`: it moves when it is told to. `skip`: it also moves by itself to whatever
+ * clients wait for.
+ */
+export type ClockMode = 'real' | 'virtual' | 'skip'
 
-/** How the time of a test broker goes. */
-export type ClockMode = (typeof clockModes)[number]
+/** All of them. */
+export const clockModes = ['real', 'virtual', 'skip'] as const satisfies readonly ClockMode[]
 
 /** How far time moves at once where no timer waits: somebody may be at work elsewhere. */
 const IDLE_STEP_MS = 1000

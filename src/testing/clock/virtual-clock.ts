@@ -89,8 +89,7 @@ export class VirtualClock implements Clock {
       await this.settle()
       for (let fired = 0; ; fired++) {
         const step = Math.min(end - this.monotonic(), this.#nextStepMs)
-        this.#step(step)
-        await this.settle()
+        await this.#stepAndSettle(step)
         if (this.monotonic() >= end && this.nextTimerMs > 0) return
         if (fired > MOST_TIMERS * 10) throw new Error(`timers still fire after ${fired} of them`)
       }
@@ -103,8 +102,7 @@ export class VirtualClock implements Clock {
       await this.settle()
       for (let fired = 0; this.nextTimerMs < Infinity; fired++) {
         if (fired === MOST_TIMERS) throw new Error(`timers still wait after ${MOST_TIMERS} of them have fired`)
-        this.#step(this.#nextStepMs)
-        await this.settle()
+        await this.#stepAndSettle(this.#nextStepMs)
       }
     })
   }
@@ -135,6 +133,15 @@ export class VirtualClock implements Clock {
       if (this.#activity.count !== count || this.#deferred > 0) quiet = -1
       if (realClock.monotonic() - began > LONGEST_SETTLE_MS) return
     }
+  }
+
+  /** Moves on, and waits for what that began. A step that began nothing is over with the next turn: time passes mostly in such. */
+  async #stepAndSettle(ms: number): Promise<void> {
+    const { count } = this.#activity
+    this.#step(ms)
+    await realTurn(0)
+    const unseen = this.#activity.remote && fakeTimers() !== undefined
+    if (this.#activity.count !== count || this.#deferred > 0 || unseen) await this.settle()
   }
 
   #step(ms: number): void {

@@ -110,7 +110,9 @@ export class PartitionFaults {
 
 /** The coordinator of a group, or of the transactions of an id. */
 export class CoordinatorFaults {
+  /** @internal */
   readonly kind: CoordinatorKind
+  /** The group, or the transactional id. */
   readonly key: string
   readonly #listener: ListenerOf
 

@@ -7,17 +7,17 @@ import { type Duration, durationMs } from '../clock/durations.ts'
 import { type Decoding } from '../journal/entry.ts'
 import { checkApiName } from '../journal/journal.ts'
 
-/** Before the request has done anything, or once it has done everything and only its answer is left. */
-export const faultMoments = ['before-apply', 'after-apply'] as const
-
-/** When in the life of a request something happens to it. */
-export type FaultMoment = (typeof faultMoments)[number]
+/**
+ * When in the life of a request something happens to it: before it has done anything, or once it has done everything and only its answer is
+ * left.
+ */
+export type FaultMoment = 'before-apply' | 'after-apply'
 
 /** What about an answer is wrong: any byte, its length, its correlation id, or the checksum of a batch of records in it. */
-export const corruptions = ['bytes', 'length', 'correlation-id', 'crc'] as const
+export type Corruption = 'bytes' | 'length' | 'correlation-id' | 'crc'
 
-/** A way to spoil an answer. */
-export type Corruption = (typeof corruptions)[number]
+const faultMoments = ['before-apply', 'after-apply'] as const satisfies readonly FaultMoment[]
+const corruptions = ['bytes', 'length', 'correlation-id', 'crc'] as const satisfies readonly Corruption[]
 
 /** Which requests a fault is about. All that is given must fit; nothing given is every request. */
 export interface FaultTarget {
