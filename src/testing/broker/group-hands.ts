@@ -6,6 +6,8 @@ import { checkInteger, describe } from '../../base/options.ts'
 import { decodeAssignment, decodeSubscription } from '../../format/consumer-protocol.ts'
 import { type GroupCoordinator } from '../../topics/groups/coordinator.ts'
 import { type GroupDescription, IN_PROCESS_HOST, type MemberDescription } from '../../topics/groups/group-messages.ts'
+import { OFFSETS_TOPIC } from '../../topics/internal-topics.ts'
+import { type LogCore } from '../../topics/log-core.ts'
 import { durationMs } from '../clock/durations.ts'
 import { lagOf, type HandsWorld, type WaitFor } from './topic-hands.ts'
 
@@ -191,7 +193,7 @@ export class GroupHands {
 }
 
 /** Takes members of a group out, of either protocol. Default: all. */
-export async function evict(groups: GroupCoordinator, groupId: string, memberIds?: readonly string[]): Promise<void> {
+async function evict(groups: GroupCoordinator, groupId: string, memberIds?: readonly string[]): Promise<void> {
   const details = groups.describeConsumerGroup(groupId)
   const newer = new Map(details?.members.filter(({ classic }) => !classic).map((member) => [member.memberId, member]))
   const ids = memberIds ?? groups.describe(groupId)?.members.map(({ memberId }) => memberId) ?? []
@@ -206,6 +208,13 @@ export async function evict(groups: GroupCoordinator, groupId: string, memberIds
       })
     }
   }
+}
+
+/** Takes all members out of all groups of a log: those of a run before, or of clients that speak with another log now. */
+export async function evictAll(core: LogCore): Promise<void> {
+  if (!core.hasGroups && !core.topics.some(({ name }) => name === OFFSETS_TOPIC)) return
+  const groups = await core.groups()
+  for (const { groupId } of groups.list()) if ((groups.describe(groupId)?.members.length ?? 0) > 0) await evict(groups, groupId)
 }
 
 function classicMember({ memberId, groupInstanceId, clientId, clientHost, metadata, assignment }: MemberDescription): TestMember {

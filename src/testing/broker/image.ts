@@ -10,10 +10,9 @@ import { writeFileAtomically } from '../../files/write-fully.ts'
 import { type Random } from '../../base/random.ts'
 import { readCatalog, type TopicEntry, writeCatalog } from '../../topics/catalog.ts'
 import { CommitLog, type MemoryLogOptions } from '../../topics/commit-log.ts'
-import { OFFSETS_TOPIC } from '../../topics/internal-topics.ts'
 import { type LogCore } from '../../topics/log-core.ts'
 import { presentLogs } from '../../topics/topic-core.ts'
-import { evict } from './group-hands.ts'
+import { evictAll } from './group-hands.ts'
 
 /** A log that is always written to cannot be taken a picture of. */
 const MOST_FLUSHES = 1000
@@ -46,10 +45,7 @@ export async function openImage(
   const { core } = log
   for (const { name } of core.topics) await core.existingTopic(name)
   if (before !== undefined) await raiseEpochs(core, before)
-  if (core.topics.some(({ name }) => name === OFFSETS_TOPIC)) {
-    const groups = await core.groups()
-    for (const { groupId } of groups.list()) if ((groups.describe(groupId)?.members.length ?? 0) > 0) await evict(groups, groupId)
-  }
+  await evictAll(core)
   return { log, files }
 }
 

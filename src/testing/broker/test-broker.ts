@@ -22,7 +22,7 @@ import { Journal } from '../journal/journal.ts'
 import { Changes } from './changes.ts'
 import { emulatedApis } from './emulate.ts'
 import { FetchWatch } from './fetch-watch.ts'
-import { evict, GroupHands } from './group-hands.ts'
+import { evictAll, GroupHands } from './group-hands.ts'
 import { imageOf, openImage } from './image.ts'
 import { interceptorOf } from './interceptor.ts'
 import { checkTopic, type ResolvedTestOptions, resolvedTestOptions, type TestBrokerOptions, type TestTopicOptions } from './options.ts'
@@ -415,6 +415,7 @@ async function openedLog(
   }
   const log = await CommitLog.open(options.dir, forLog)
   for (const { name } of log.core.topics) await log.core.existingTopic(name)
+  await evictAll(log.core)
   return { log, files: undefined }
 }
 
@@ -429,11 +430,7 @@ function givenOptions({ timeoutMs, ...options }: Omit<ResolvedTestOptions, 'port
 
 /** Answers who waits in the groups of a log that another took the place of, and closes it. */
 async function leave(log: CommitLog): Promise<void> {
-  const { core } = log
-  if (core.hasGroups) {
-    const groups = await core.groups()
-    for (const { groupId } of groups.list()) if ((groups.describe(groupId)?.members.length ?? 0) > 0) await evict(groups, groupId)
-  }
+  if (log.core.hasGroups) await evictAll(log.core)
   await log.close()
 }
 
