@@ -111,6 +111,10 @@ export class StreamCore implements GroupHost {
       return
     }
     this.log.watcher = this.index
+    this.index.onDue = () => {
+      this.index.bytesSinceCheckpoint = 0
+      this.clock.defer(() => void this.writeCheckpoint())
+    }
     this.logCore.beforeClose(async () => {
       this.forgetListener()
       await this.writeCheckpoint(true)

@@ -16,6 +16,10 @@ import { EventParser, FORGETS, OWN_ID, UNKNOWN } from './event-format.ts'
 import { hashText, IdWindow } from './id-window.ts'
 import { type StreamHash, StreamTable } from './stream-table.ts'
 
+/** So much is appended between two checkpoints, and so many times what one takes: both bound what an open after a crash has to look at. */
+const CHECKPOINT_BYTES = 64 * 1024 * 1024
+const CHECKPOINT_RATIO = 4
+
 /** An append that is not acknowledged: what the table was before it. */
 interface Undo {
   readonly work: StreamWork
@@ -39,6 +43,8 @@ export class StreamIndex implements AppendWatcher {
   stale = false
   /** Bytes that a walk would have to look at when the checkpoint is lost. */
   bytesSinceCheckpoint = 0
+  /** Called when it is time for a checkpoint; not while one is being written. */
+  onDue: (() => void) | undefined
   /** Called when appends were lost: what was made of them is to be forgotten. */
   onLost: ((offset: number) => void) | undefined
   readonly #log: PartitionLog
@@ -125,6 +131,7 @@ export class StreamIndex implements AppendWatcher {
   acknowledged(end: number): void {
     this.acknowledgedEnd = end
     this.indexed = end
+    if (this.bytesSinceCheckpoint > CHECKPOINT_BYTES && this.bytesSinceCheckpoint > CHECKPOINT_RATIO * this.table.bytes) this.onDue?.()
     const undo = this.#undo
     while (this.#undoFrom < undo.length && undo[this.#undoFrom]!.lastOffset < end) this.#undoFrom++
     if (this.#undoFrom < undo.length && this.#undoFrom < 1024) return

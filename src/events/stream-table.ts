@@ -170,7 +170,7 @@ export class StreamTable {
     const slot = this.count++
     const start = slot === 0 ? 0 : this.ends[slot - 1]!
     const end = start + to - from
-    if (end > this.arena.length) this.growArena(end)
+    if (end > this.arena.length) this.growArena(start, end)
     for (let index = from; index < to; index++) this.arena[start + index - from] = buffer[index]!
     this.ends[slot] = end
     this.set(slot, 0, -1, UNKNOWN, 0, 0)
@@ -209,9 +209,9 @@ export class StreamTable {
     this.ends = grown(this.ends)
   }
 
-  private growArena(needed: number): void {
+  private growArena(used: number, needed: number): void {
     const arena = Buffer.allocUnsafeSlow(Math.max(needed, this.arena.length + (this.arena.length >>> 2)))
-    this.arena.copy(arena, 0, 0, this.idBytes)
+    this.arena.copy(arena, 0, 0, used)
     this.arena = arena
   }
 
