@@ -12,6 +12,16 @@ import { LogError, type LogErrorCode } from './errors.ts'
 
 const TWO_32 = 0x1_0000_0000
 
+/**
+ * A copy for what is kept long: in memory of its own. `Buffer.from` takes small copies from a slab of up to 64 KiB, and as long as one of them
+ * is there the whole slab is.
+ */
+export function keptCopy(bytes: Uint8Array): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  copy.set(bytes)
+  return copy
+}
+
 /** Reads a signed 16-bit integer. */
 export function getInt16(buffer: Uint8Array, at: number): number {
   return ((buffer[at]! << 24) >> 16) | buffer[at + 1]!

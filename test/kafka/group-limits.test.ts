@@ -167,3 +167,12 @@ test('options of groups that cannot be, or contradict each other, are refused', 
     'groupConsumerHeartbeatIntervalMs is at most groupConsumerSessionTimeoutMs, which is 1000, not 5000',
   )
 })
+
+test('what a member says of itself keeps no more memory than it has', async () => {
+  const { client, kafka } = await world()
+  const [one, two] = await Promise.all([1, 2].map(async () => new WireMember(await client(), 'g', { join: 5 })))
+  await together(one!, two!)
+  const { members } = (await kafka.cluster.groups()).describe('g')!
+  expect(members).toHaveLength(2)
+  for (const { metadata, assignment } of members) for (const bytes of [metadata, assignment]) expect(bytes.buffer.byteLength).toBe(bytes.length)
+})

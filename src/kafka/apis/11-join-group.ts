@@ -2,6 +2,7 @@
  * JoinGroup (11): somebody becomes a member of a group, or takes part in its next generation. Answered when all have come, or their time is
  * up. Spec: Kafka's protocol, JoinGroupRequest and JoinGroupResponse.
  */
+import { keptCopy } from '../../base/bytes.ts'
 import { kafkaErrors } from '../../format/kafka-errors.ts'
 import { array, boolean, bytes, type Decoded, type Encodable, int16, int32, message, string } from '../../format/schema.ts'
 import { type JoinAnswer, type JoinRequest } from '../../topics/groups/group-messages.ts'
@@ -72,7 +73,7 @@ function joining(asked: Request, { version, clientId, connection, cluster: { gro
     // What the first version cannot say.
     rebalanceTimeoutMs: version === 0 ? sessionTimeoutMs : asked.rebalanceTimeoutMs,
     // Views of a request that is gone soon.
-    protocols: protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) })),
+    protocols: protocols.map(({ name, metadata }) => ({ name, metadata: keptCopy(metadata) })),
     requireKnownMemberId: version >= 4, supportsSkippingAssignment: version >= 9,
     maxSize: groupSettings.groupMaxSize, initialRebalanceDelayMs: groupSettings.groupInitialRebalanceDelayMs,
   }

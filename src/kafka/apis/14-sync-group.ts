@@ -2,6 +2,7 @@
  * SyncGroup (14): a member asks what it is assigned; the leader brings the assignment of all. Spec: Kafka's protocol, SyncGroupRequest and
  * SyncGroupResponse.
  */
+import { keptCopy } from '../../base/bytes.ts'
 import { kafkaErrors } from '../../format/kafka-errors.ts'
 import { array, bytes, int16, int32, message, string } from '../../format/schema.ts'
 import { defineApi } from '../api.ts'
@@ -40,7 +41,7 @@ export const syncGroup = defineApi({
     const answer = await groups.sync({
       groupId, memberId, groupInstanceId, generation, protocolType, protocolName,
       // Views of a request that is gone soon.
-      assignments: assignments.map((one) => ({ memberId: one.memberId, assignment: Buffer.from(one.assignment) })),
+      assignments: assignments.map((one) => ({ memberId: one.memberId, assignment: keptCopy(one.assignment) })),
       maxBytes: context.cluster.groupSettings.groupMaxMemberBytes,
     })
     return {

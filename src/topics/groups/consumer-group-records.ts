@@ -2,6 +2,7 @@
  * What is stored of consumer groups (KIP-848), to the records of the offsets topic and back: one record for what a member says of itself, one
  * for what it shall have, one for what it has, and a few for the group. The layouts are format/consumer-offsets.ts, Kafka's own.
  */
+import { keptCopy } from '../../base/bytes.ts'
 import { encodeOffsetsRecord, type OffsetsRecord } from '../../format/consumer-offsets.ts'
 import { type ConsumerMember, memberStates } from './consumer-member.ts'
 import { type OffsetsLogRecord } from './offsets-log.ts'
@@ -102,7 +103,7 @@ export function withSaying(member: ConsumerMember, value: ValueOf<'consumerGroup
     topicNames: [...value.subscribedTopicNames].sort(), topicPattern: value.subscribedTopicRegex ?? '',
     classic: classic === null ? null : {
       sessionTimeoutMs: classic.sessionTimeoutMs,
-      protocols: classic.supportedProtocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) })),
+      protocols: classic.supportedProtocols.map(({ name, metadata }) => ({ name, metadata: keptCopy(metadata) })),
     },
   }
 }

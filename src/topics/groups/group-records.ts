@@ -2,6 +2,7 @@
  * What the coordinator of groups stores, to and from the records of the offsets topic: committed offsets, and classic groups. The layouts
  * are format/consumer-offsets.ts; what consume() finished above a committed offset goes in a header, which Kafka's tools pass over.
  */
+import { keptCopy } from '../../base/bytes.ts'
 import { encodeOffsetsRecord, type OffsetsRecord } from '../../format/consumer-offsets.ts'
 import { type CommittedOffset } from './offset-table.ts'
 import { IN_PROCESS_HOST } from './group-messages.ts'
@@ -75,7 +76,7 @@ export function groupMetadata(value: NonNullable<Extract<OffsetsRecord, { kind: 
     members: members.map((member) => ({
       memberId: member.memberId, groupInstanceId: member.groupInstanceId, clientId: member.clientId, clientHost: member.clientHost,
       sessionTimeoutMs: member.sessionTimeout, rebalanceTimeoutMs: member.rebalanceTimeout < 0 ? member.sessionTimeout : member.rebalanceTimeout,
-      subscription: Buffer.from(member.subscription), assignment: Buffer.from(member.assignment), wire: member.clientHost !== IN_PROCESS_HOST,
+      subscription: keptCopy(member.subscription), assignment: keptCopy(member.assignment), wire: member.clientHost !== IN_PROCESS_HOST,
     })),
   }
 }
