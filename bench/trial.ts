@@ -16,6 +16,7 @@ const loaders: Readonly<Record<string, () => Promise<Subject>>> = {
   'classic-level': async () => (await import('./subjects/classic-level.ts')).classicLevel,
   'event-storage': async () => (await import('./subjects/event-storage.ts')).eventStorage,
   compaction: async () => (await import('./subjects/compaction.ts')).compaction,
+  testkit: async () => (await import('./subjects/testkit.ts')).testkit,
   wire: async () => (await import('./subjects/wire.ts')).wire,
   node: async () => (await import('./subjects/node.ts')).node,
 }

@@ -235,6 +235,58 @@ const wireTrials: readonly Trial[] = [
   },
 ]
 
+/** A test broker, and what stands in its place in tests. */
+function testBrokers(kind: Contestant['kind'] = 'peer'): Contestant[] {
+  return [
+    ours('startTestBroker: in the process of the test', { subject: 'testkit' }),
+    { ...peer('testkit', 'kfake in a process of its own', { name: KFAKE, how: 'kfake' }), kind },
+    { ...peer('testkit', 'Kafka 4.1 in a process of its own', { name: KAFKA, how: 'kafka' }), kind },
+  ]
+}
+
+/** What tests wait for. */
+const testTrials: readonly Trial[] = [
+  {
+    name: 'test-start', what: 'a broker, from its start to the first answer to ApiVersions',
+    conditions: 'ours loaded before, in this process, three times before; the others from the start of their process',
+    work: 'testStart', figure: 'ms', unit: 'ms', records: 1, bytes: 0, rounds: 3, contestants: testBrokers(),
+    goals: [{ of: 'commitlog', most: 5 }, { of: 'commitlog', against: BEST_PEER, most: 1 }],
+  },
+  {
+    name: 'test-process', what: 'a fresh Node process, above one that does nothing, to the first answer to ApiVersions',
+    conditions: 'loading commitlog/testing included', work: 'testProcess', figure: 'ms', unit: 'ms', records: 1, bytes: 0, rounds: 3,
+    contestants: [ours('startTestBroker', { subject: 'testkit' })], goals: [{ of: 'commitlog', most: 100 }],
+  },
+  {
+    name: 'test-first-record', what: 'kafkajs connects, makes a topic, sends a record, and a group consumes it',
+    conditions: 'a new broker each time, once before; createTopics with waitForLeaders false; fromStart: with the start of the broker',
+    work: 'testFirst', figure: 'ms', unit: 'ms', records: 1, bytes: 0, rounds: 3,
+    contestants: [...testBrokers(), ours('without TCP, by socketFactory', { name: 'commitlog, memory', subject: 'testkit', how: 'memory' })],
+    goals: [{ of: 'commitlog', most: 80 }, { of: 'commitlog', figure: 'fromStart', against: BEST_PEER, most: 1 }],
+  },
+  {
+    name: 'test-reset', what: 'between two tests: what was is gone',
+    conditions: 'a topic of three partitions; ours reset(), 50 times before; the others kafkajs making a topic that is new',
+    work: 'testReset', figure: 'ms', unit: 'ms', records: 1, bytes: 0, rounds: 3, contestants: testBrokers(),
+    goals: [{ of: 'commitlog', most: 2 }, { of: 'commitlog', against: BEST_PEER, most: 1 }],
+  },
+  {
+    name: 'test-fork', what: 'a broker beside one that has 1 M records of 90 B', conditions: 'three partitions, in memory; until it listens',
+    work: 'testFork', figure: 'ms', unit: 'ms', records: 1_000_000, bytes: 90, rounds: 3,
+    contestants: [ours('fork()', { subject: 'testkit' })], goals: [{ of: 'commitlog', most: 5 }],
+  },
+  {
+    name: 'test-day', what: 'a day of session, transaction and retention time', conditions: 'clock virtual, advance(\'24h\'); a compacted topic too',
+    work: 'testDay', figure: 'ms', unit: 'ms', records: 1, bytes: 0, rounds: 3,
+    contestants: [ours('advance', { subject: 'testkit' })], goals: [{ of: 'commitlog', most: 50 }],
+  },
+  {
+    name: 'test-suite', what: '200 small tests: a clean broker, a producer of kafkajs, a record, a look at it',
+    conditions: 'ours reset() and waitFor; the others a new topic, and a fetch', work: 'testSuite', figure: 'ms', unit: 'ms', records: 200, bytes: 0,
+    rounds: 3, contestants: testBrokers('reference'), goals: [{ of: 'commitlog', most: 5000 }],
+  },
+]
+
 /** All trials, in the order of the results. */
 export const trials: readonly Trial[] = [
   {
@@ -422,4 +474,5 @@ export const trials: readonly Trial[] = [
     goals: [{ of: 'import', against: 'bare', by: 'difference', most: 30 }, { of: 'whole', against: 'bare', by: 'difference', most: 100 }],
   },
   ...wireTrials,
+  ...testTrials,
 ]
