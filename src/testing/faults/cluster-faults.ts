@@ -146,8 +146,8 @@ export async function rehashCoordinators(listener: KafkaListener): Promise<void>
 }
 
 /** The node ids of all brokers, those that are down too. */
-export function nodeIdsOf({ cluster }: KafkaListener): number[] {
-  return cluster.allBrokers.map(({ nodeId }) => nodeId)
+export function nodeIdsOf(listener: KafkaListener): number[] {
+  return listener.cluster.allBrokers.map(({ nodeId }) => nodeId)
 }
 
 interface OpenPlace {

@@ -1,5 +1,5 @@
 /*
- * The tests in other languages that docs/kafka.md shows: they are these files, and they run in a project that has the package.
+ * The tests that docs/kafka.md and docs/testing.md show: they are these files, and they run in a project that has the package.
  */
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ const here = (path: string): string => join(root, 'test/interop/clients', path)
 const shown = {
   js: here('js/orders.test.mjs'), python: here('python/test_orders.py'), go: here('go/orders/orders_test.go'), java: here('java/OrdersTest.java'),
 }
+const kit = here('js/testkit.test.mjs')
 let outside: Outside
 
 beforeAll(async () => {
@@ -30,11 +31,16 @@ test('docs/kafka.md shows these files', () => {
   }
 })
 
+test('docs/testing.md shows this file', () => {
+  expect(readFileSync(join(root, 'docs/testing.md'), 'utf8')).toContain(`\`\`\`js\n${readFileSync(kit, 'utf8')}\`\`\`\n`)
+})
+
 test('the test runner of Node', async () => {
   copyFileSync(shown.js, join(outside.folder, 'orders.test.mjs'))
+  copyFileSync(kit, join(outside.folder, 'billing.test.mjs'))
   symlinkSync(join(await jsFolder(), 'node_modules/kafkajs'), join(outside.folder, 'node_modules/kafkajs'), 'junction')
   const env = { KAFKAJS_NO_PARTITIONER_WARNING: '1' }
-  expect(await mustRun(process.execPath, ['--test', 'orders.test.mjs'], { cwd: outside.folder, env })).toMatch(/pass 1/)
+  expect(await mustRun(process.execPath, ['--test', 'orders.test.mjs', 'billing.test.mjs'], { cwd: outside.folder, env })).toMatch(/pass 2/)
 }, 300_000)
 
 test('pytest', async () => {
