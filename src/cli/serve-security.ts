@@ -20,6 +20,10 @@ export function securityOptions(call: Call): Pick<ListenOptions, 'sasl' | 'tls' 
   const superUsers = call.texts('acls')
   const named = superUsers.find((name) => !/^[^:]+:./.test(name))
   if (named !== undefined) throw new UsageError(`--acls takes a principal such as User:admin, not "${named}"`)
+  const stranger = superUsers.find((name) => name !== 'User:ANONYMOUS')
+  if (stranger !== undefined && users.length === 0 && tls?.split(',').length !== 3) {
+    throw new UsageError(`--acls ${stranger}: nobody can be ${stranger} where nobody is asked who they are: --sasl, or --tls with CA, asks`)
+  }
   return {
     ...(users.length > 0 && { sasl: { users: Object.fromEntries(users) } }),
     ...(tls !== undefined && { tls: tlsOf(tls) }),

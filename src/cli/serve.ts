@@ -9,7 +9,8 @@ import { CommitLog } from '../topics/commit-log.ts'
 import { type LogNotice } from '../topics/diagnostics.ts'
 import { type Call, type Command, UsageError } from './command.ts'
 import { securityOptions, securityOptionsHelp } from './serve-security.ts'
-import { counted, jsonLine, size } from './text.ts'
+import { counted, jsonLine, printable, size } from './text.ts'
+import { settingsOf } from './topic-changes.ts'
 
 /** Kafka's. */
 const DEFAULT_PORT = 9092
@@ -23,11 +24,12 @@ export const serve: Command = {
   positionals: ['folder'],
   options: {
     port: { short: 'p', value: 'N', help: `TCP port, ${DEFAULT_PORT} by default; 0 for one that is free. Other brokers take the ports behind it` },
-    host: { value: 'ADDRESS', help: 'address to listen on; by default loopback only' },
-    'advertised-host': { value: 'NAME', help: 'the host that clients are told, "localhost" by default' },
+    host: { value: 'ADDRESS', help: 'address to listen on; by default loopback only. 0.0.0.0 is every address, and needs --advertised-host' },
+    'advertised-host': { value: 'NAME', help: 'the host that clients are told and connect to: by default that of --host, or localhost' },
     brokers: { value: 'N', help: 'how many brokers clients see, 1 by default' },
-    topic: { short: 't', value: 'NAME[:PARTITIONS]', many: true, help: 'make this topic when it is not there' },
+    topic: { short: 't', value: 'NAME[:PARTITIONS]', many: true, help: 'make this topic when it is not there; nothing of it is ever deleted' },
     partitions: { value: 'N', help: 'partitions of topics that clients make without saying, 1 by default' },
+    set: { value: 'NAME=VALUE', many: true, help: 'a setting of topics that clients make, in place of Kafka\'s default: retention.ms=-1' },
     'no-auto-create': { help: 'do not make topics that clients only name' },
     durability: { value: 'WORD', help: 'of topics that are not given their own: sync, interval or os' },
     ...securityOptionsHelp,
@@ -36,7 +38,7 @@ export const serve: Command = {
   },
   notes: [
     'Prints the address for bootstrap.servers when clients can connect. Ctrl-C answers what is under way, and closes the folder.',
-    'What was acknowledged survives SIGKILL.',
+    'What was acknowledged survives SIGKILL. Topics of --topic have the defaults of commitlog, those that clients make have Kafka\'s.',
   ],
   run,
 }
@@ -45,6 +47,7 @@ async function run(call: Call): Promise<number> {
   const { signal } = call.terminal
   const topics = call.texts('topic').map(parsedTopic)
   const options = listenOptions(call)
+  await checkReachable(options)
   const durability = call.oneOf('durability', ['sync', 'interval', 'os'])
   // What sockets need is not loaded by the other commands.
   const { listen } = await import('../kafka/index.ts')
@@ -55,7 +58,7 @@ async function run(call: Call): Promise<number> {
     await openTopics(call, log)
     const kafka = await listen(log, { ...options, onEvent: (event) => tellListener(call, event) })
     try {
-      for (const topic of topics) await makeTopic(kafka, topic)
+      for (const topic of topics) await makeTopic(log, kafka, topic)
       await sayReady(call, log, kafka)
       await aborted(signal)
     } finally {
@@ -78,7 +81,17 @@ function listenOptions(call: Call): ListenOptions {
     port, autoCreateTopics: !call.flag('no-auto-create'), ...securityOptions(call),
     ...(host !== undefined && { host }), ...(advertisedHost !== undefined && { advertisedHost }),
     ...(brokers !== undefined && { brokers }), ...(numPartitions !== undefined && { numPartitions }),
+    topicDefaults: settingsOf(call, 'topics that clients make'),
   }
+}
+
+/** In the words of the command, and before anything is opened. */
+async function checkReachable({ host = 'localhost', advertisedHost }: ListenOptions): Promise<void> {
+  const { isWildcard, plainHost } = await import('../kafka/addresses.ts')
+  if (!isWildcard(plainHost(advertisedHost ?? host))) return
+  throw new UsageError(advertisedHost === undefined
+    ? `--host ${host} is every address: say with --advertised-host how clients reach this machine, by which name or address`
+    : `--advertised-host is how clients reach this machine, and ${advertisedHost} is every address`)
 }
 
 interface NamedTopic {
@@ -93,10 +106,14 @@ function parsedTopic(text: string): NamedTopic {
   return { name, partitions: partitions === undefined ? undefined : Number(partitions) }
 }
 
-/** As a client's CreateTopics would; one that is there gets the partitions that it lacks. */
-async function makeTopic({ cluster }: KafkaListener, { name, partitions = cluster.options.numPartitions }: NamedTopic): Promise<void> {
+/**
+ * A topic with commitlog's own defaults: whoever names it on the command line asked for nothing to be deleted. Its codecs are left open, as of
+ * those that clients make. One that is there gets the partitions that it lacks.
+ */
+async function makeTopic(log: CommitLog, { cluster }: KafkaListener, { name, partitions: asked }: NamedTopic): Promise<void> {
+  const partitions = asked ?? cluster.options.numPartitions
   const here = cluster.topic(name)
-  if (here === undefined) await cluster.createTopic(name, { partitions, settings: {} })
+  if (here === undefined) await log.plainTopic(name, { partitions, key: undefined, value: undefined, settings: {} })
   else if (partitions > here.partitions) await cluster.core.admin.addPartitions(name, partitions - here.partitions)
 }
 
@@ -148,9 +165,13 @@ function listenerText(event: ListenerEvent): string {
     case 'connected': return `connection ${event.connection} from ${event.address} (${event.listener})`
     case 'disconnected': return `connection ${event.connection} closed${event.reason === undefined ? '' : `: ${event.reason}`}`
     case 'malformed': return `connection ${event.connection}: ${event.reason}`
+    case 'unprotected':
+      return `${event.address} (${event.listener}) asks nobody who they are: whoever reaches it may do everything; see --sasl and --tls`
     case 'refused': return `refused ${event.address}: ${event.reason}`
     case 'authenticated': return `connection ${event.connection} is ${event.principal} (${event.mechanism})`
     case 'authentication-failed': return `connection ${event.connection}: ${event.mechanism} failed: ${event.reason}`
+    case 'denied':
+      return `connection ${event.connection}: ${event.principal} may not ${event.operation} ${event.resourceType} ${printable(event.resourceName)}`
     case 'request-failed': return `connection ${event.connection}: ${event.api} failed: ${reasonOf(event.cause)}`
     default: return JSON.stringify(event)
   }

@@ -44,7 +44,7 @@ export async function changeTopic(call: Call): Promise<number | undefined> {
   if (change === undefined) return undefined
   const name = call.text(change)!
   if (change === 'create') checkName(name)
-  const settings = settingsOf(call, name)
+  const settings = settingsOf(call, `topic "${name}"`)
   const waitMs = (call.number('wait') ?? 0) * 1000
   const log = await CommitLog.open(call.argument('folder'), { create: change === 'create', waitMs, signal: call.terminal.signal })
   try {
@@ -81,12 +81,13 @@ function asUsage<T>(work: () => T): T {
   }
 }
 
-function settingsOf(call: Call, topic: string): TopicSettings {
+/** What `--set` says, of what `where` names. */
+export function settingsOf(call: Call, where: string): TopicSettings {
   let settings: TopicSettings = {}
   for (const text of call.texts('set')) {
     const at = text.indexOf('=')
     if (at <= 0) throw new UsageError(`--set takes NAME=VALUE, not "${text}"`)
-    settings = { ...settings, ...asUsage(() => settingFromText(text.slice(0, at), text.slice(at + 1), `topic "${topic}"`)) }
+    settings = { ...settings, ...asUsage(() => settingFromText(text.slice(0, at), text.slice(at + 1), where)) }
   }
   return settings
 }

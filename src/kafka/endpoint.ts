@@ -1,7 +1,7 @@
 /*
  * A port that is listened on. `localhost` is both loopback addresses, since clients try one or the other first.
  */
-import { createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { LogError } from '../base/errors.ts'
 
 const LOOPBACKS = ['127.0.0.1', '::1']
@@ -40,6 +40,11 @@ export class Endpoint {
         if (port !== 0 || attempt === ATTEMPTS) throw error
       }
     }
+  }
+
+  /** The addresses that are bound. */
+  get addresses(): readonly string[] {
+    return this.#servers.map((server) => (server.address() as AddressInfo | null)?.address ?? '')
   }
 
   /** Takes no more connections; those that there are go on. */

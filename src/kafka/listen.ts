@@ -3,8 +3,12 @@
  */
 import { type Duplex } from 'node:stream'
 import { type Socket } from 'node:net'
+import { type InspectOptions } from 'node:util'
+import { LogError } from '../base/errors.ts'
+import { type Inspect, INSPECT, inspected } from '../base/inspect.ts'
 import { describe } from '../base/options.ts'
 import { type CommitLog } from '../topics/commit-log.ts'
+import { addressText, isLoopback } from './addresses.ts'
 import { type AnyApi } from './api.ts'
 import { apis } from './apis.ts'
 import { type Broker, type BrokerAddress } from './broker.ts'
@@ -71,6 +75,17 @@ export class KafkaListener implements AsyncDisposable {
       throw error
     }
     signal?.addEventListener('abort', this.#stop, { once: true })
+    this.#tellUnprotected()
+  }
+
+  /** Nobody is asked who they are, and not only this machine can come in. With an authorizer somebody thought of it. */
+  #tellUnprotected(): void {
+    if (this.#options.authorizer !== undefined) return
+    for (const [{ addresses, port }, { listener, index }] of this.#endpoints) {
+      if (index > 0 || listener.sasl !== undefined || listener.tls?.clientAuth === 'required') continue
+      const beyond = addresses.find((address) => !isLoopback(address))
+      if (beyond !== undefined) this.cluster.tell({ type: 'unprotected', listener: listener.name, address: addressText(beyond, port) })
+    }
   }
 
   /** Binds the port of one broker for one listener, and gives it. */
@@ -148,6 +163,11 @@ export class KafkaListener implements AsyncDisposable {
     return this.bootstrapOf(this.#options.listeners[0]!.name)
   }
 
+  /** As `bootstrap`, as a list: what KafkaJS calls `brokers`. */
+  get bootstrapServers(): readonly string[] {
+    return this.bootstrap.split(',')
+  }
+
   /**
    * As `bootstrap`, of the listener with this name.
    *
@@ -165,7 +185,7 @@ export class KafkaListener implements AsyncDisposable {
   get brokers(): readonly BrokerInfo[] {
     const [first] = this.#options.listeners
     return this.cluster.allBrokers.map(({ nodeId, addresses }) => {
-      const listeners = Object.fromEntries([...addresses].map(([name, { host, port }]) => [name, `${host}:${port}`]))
+      const listeners = Object.fromEntries([...addresses].map(([name, { host, port }]) => [name, addressText(host, port)]))
       return { nodeId, ...addresses.get(first!.name)!, listeners }
     })
   }
@@ -225,6 +245,13 @@ export class KafkaListener implements AsyncDisposable {
     else gate.take(socket, address)
   }
 
+  /** @internal Passwords and keys are in none of it, however deep it is printed. */
+  [INSPECT](depth: number | null, options: InspectOptions, inspect: Inspect): string {
+    return inspected('KafkaListener', () => ({
+      bootstrap: this.bootstrap, brokers: this.cluster.brokers.length, connections: this.connections,
+    }), depth, options, inspect)
+  }
+
   #serve(stream: Duplex, { listener: { name: listener, sasl }, broker, address, principal }: Entry): void {
     const id = ++this.#accepted
     const connection = new Connection(stream, {
@@ -279,7 +306,7 @@ const CLOSE_MS = 5000
 /**
  * Opens a log to Kafka clients. Close the listener before the log.
  *
- * @throws LogError `LOG_PORT_IN_USE`, `LOG_ACCESS_DENIED`; TypeError and RangeError for options that cannot be; the reason of `signal`
+ * @throws LogError `LOG_PORT_IN_USE`, `LOG_ACCESS_DENIED`, `LOG_READ_ONLY`; TypeError and RangeError for options that cannot be; the reason of `signal`
  * @example
  * const log = await CommitLog.memory()
  * const kafka = await listen(log)
@@ -289,6 +316,10 @@ const CLOSE_MS = 5000
 export async function listen(log: CommitLog, options?: ListenOptions): Promise<KafkaListener> {
   const given: Partial<CommitLog> | null | undefined = log
   if (given?.core === undefined) throw new TypeError(`listen takes an open log, as CommitLog.open and CommitLog.memory give it, not ${describe(log)}`)
+  if (log.readOnly) {
+    const message = `the log ${log.folder} was opened read-only: clients commit offsets and join groups, which it cannot keep`
+    throw new LogError('LOG_READ_ONLY', message, { folder: log.folder })
+  }
   return openListener(log, options)
 }
 

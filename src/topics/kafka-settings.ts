@@ -48,15 +48,18 @@ export function settingFromText(name: string, text: string, where: string): Topi
 }
 
 function valueOf(name: keyof LogConfig, text: string): unknown {
-  if (typeof defaultLogConfig[name] === 'number') return numberOf(text)
+  if (typeof defaultLogConfig[name] === 'number') return numberOf(name, text)
   if (name !== 'cleanupPolicy') return text
   // Kafka takes the policies in any order.
   return text.split(',').map((policy) => policy.trim()).sort().join(',')
 }
 
-function numberOf(text: string): unknown {
+function numberOf(name: keyof LogConfig, text: string): number {
   const given = text.trim()
   if (given === '-1' || given === 'Infinity') return Infinity
   if (/^\d{1,19}$/.test(given)) return BigInt(given) === NO_LIMIT ? Infinity : Number(given)
-  return /^\d+\.\d+$/.test(given) ? Number(given) : given
+  if (/^\d+\.\d+$/.test(given)) return Number(given)
+  const unit = name.endsWith('Ms') ? ' of milliseconds' : name.endsWith('Bytes') ? ' of bytes' : ''
+  const unlimited = defaultLogConfig[name] === Infinity ? ', or -1 for no limit' : ''
+  throw new TypeError(`${kafkaSettingName(name)} is a ${unit === '' ? 'number' : 'whole number'}${unit}${unlimited}, not ${JSON.stringify(text)}`)
 }

@@ -79,7 +79,7 @@ test('asks for passwords, given as words or in a file, and decides by ACLs', asy
   expect(await seen('bob', 'a:b')).toBe(29)
   await expect(seen('bob', 'b')).rejects.toThrow('closed')
   const { lines } = await served.stop()
-  expect(lines.map((line) => (JSON.parse(line) as { type: string }).type)).toEqual(['listening', 'authentication-failed'])
+  expect(lines.map((line) => (JSON.parse(line) as { type: string }).type)).toEqual(['listening', 'denied', 'authentication-failed'])
 })
 
 test('speaks TLS with the files that it is given, and says which it cannot read', async () => {
@@ -95,13 +95,47 @@ test('speaks TLS with the files that it is given, and says which it cannot read'
   for (const [words, complaint] of [
     [['--tls', cert], '--tls takes CERT,KEY or CERT,KEY,CA'],
     [['--tls', `${cert},${join(root, 'none')}`], 'cannot be read'],
-    [['--tls', `${cert},${cert}`], 'key and certificates of --tls cannot be used'],
+    [['--tls', `${cert},${cert}`], 'key of --tls is a private key in PEM, and this is a certificate'],
+    [['--tls', `${key},${cert}`], 'key of --tls is a private key in PEM, and this is a certificate'],
     [['--sasl', 'ada'], '--sasl takes NAME:PASSWORD or @FILE'],
     [['--acls', 'admin'], '--acls takes a principal such as User:admin'],
+    [['--acls', 'User:admin'], 'nobody can be User:admin where nobody is asked who they are: --sasl, or --tls with CA, asks'],
+    [['--acls', 'User:admin', '--tls', `${cert},${key}`], 'nobody can be User:admin'],
+    [['--host', '0.0.0.0'], '--host 0.0.0.0 is every address: say with --advertised-host how clients reach this machine'],
+    [['--advertised-host', '::'], '--advertised-host is how clients reach this machine, and :: is every address'],
+    [['--set', 'retention.ms=1h'], 'retention.ms is a whole number of milliseconds, or -1 for no limit, not "1h"'],
   ] as const) {
     const { code, err } = await commitlog(['serve', data, '--port', '0', ...words])
     expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining(complaint) })
   }
+})
+
+test('topics of the command line delete nothing, those that clients make have Kafka\'s defaults unless it says otherwise', async () => {
+  const settings = async (...words: string[]): Promise<unknown> => {
+    const served = await serving('--json', '--topic', 'ours', ...words)
+    const { brokers } = JSON.parse(served.ready) as { brokers: { port: number }[] }
+    const client = await RawClient.connect(brokers[0]!.port)
+    await client.request(metadata, 12, { topics: [{ name: 'theirs' }], allowAutoTopicCreation: true })
+    await served.stop()
+    const { lines } = await commitlog(['topics', data, '--json'])
+    rmSync(data, { recursive: true })
+    return Object.fromEntries(lines.map((line) => {
+      const { topic, settings: its } = JSON.parse(line) as { topic: string; settings: unknown }
+      return [topic, its]
+    }))
+  }
+  expect(await settings()).toMatchObject({ ours: {}, theirs: { retentionMs: 604_800_000, segmentBytes: 2 ** 30 } })
+  expect(await settings('--set', 'retention.ms=-1', '--set', 'segmentBytes=1048576')).toMatchObject({
+    ours: {}, theirs: { retentionMs: 'Infinity', segmentBytes: 2 ** 20 },
+  })
+})
+
+test('says that everybody may do everything where others than this machine come in', async () => {
+  const served = await serving('--host', '0.0.0.0', '--advertised-host', 'localhost')
+  expect(served.ready).toMatch(/^listening on localhost:\d+/)
+  expect((await served.stop()).err).toMatch(
+    /^0\.0\.0\.0:\d+ \(PLAINTEXT\) asks nobody who they are: whoever reaches it may do everything; see --sasl and --tls\n$/,
+  )
 })
 
 test('a port in use, a port that there is not and a topic without a name are told in a line', async () => {

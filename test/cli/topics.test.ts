@@ -71,7 +71,7 @@ describe('a mistake is one line and code 2, and changes nothing', () => {
     ['--set a=b', '--set goes with --create or --alter'],
     ['--create x --set retention.ms', '--set takes NAME=VALUE, not "retention.ms"'],
     ['--create x --set retention.mss=1', 'there is no setting "retention.mss": did you mean "retention.ms"?'],
-    ['--create x --set retention.ms=soon', 'retentionMs of topic "x"'],
+    ['--create x --set retention.ms=soon', 'retention.ms is a whole number of milliseconds, or -1 for no limit, not "soon"'],
     ['--create x --set cleanup.policy=keep', 'cleanupPolicy of topic "x"'],
     ['--create x --partitions 10001', 'a topic has at most 10,000 partitions, not 10,001'],
     ['--create x --codec yaml', '--codec is one of string, json, msgpack, bytes, not "yaml"'],

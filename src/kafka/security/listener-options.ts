@@ -2,6 +2,7 @@
  * One way in for clients, as options have it: a port of each broker, with or without TLS and SASL. Checked, with its defaults.
  */
 import { checkInteger, checkOptions, describe } from '../../base/options.ts'
+import { isWildcard, plainHost } from '../addresses.ts'
 import { type ResolvedSasl, resolvedSasl, type SaslOptions } from './sasl-options.ts'
 import { type ResolvedTls, resolvedTls, type TlsOptions } from './tls-options.ts'
 
@@ -9,9 +10,15 @@ import { type ResolvedTls, resolvedTls, type TlsOptions } from './tls-options.ts
 export interface ListenerOptions {
   /** TCP port of the first broker; the others take the ports behind it. Default 0: ports that are free. */
   readonly port?: number
-  /** Address to bind. Default `'localhost'`: loopback only, both its addresses. */
+  /**
+   * Address to bind. Default `'localhost'`: loopback only, both its addresses. UNSAFE beyond loopback without `sasl`, or `tls` with
+   * `clientAuth: 'required'`: whoever reaches it may do everything; the event `unprotected` says so.
+   */
   readonly host?: string
-  /** The host that clients are told. Default `'localhost'`, or `host` when that is given. */
+  /**
+   * The host that clients are told, where they connect to after the first answer. Default `'localhost'`, or `host` when that is given. It must be
+   * given where `host` stands for every address (`'0.0.0.0'`, `'::'`): those are nobody's.
+   */
   readonly advertisedHost?: string
   /** Speak TLS. */
   readonly tls?: TlsOptions
@@ -67,14 +74,22 @@ function resolvedListener({ name, port, host, advertisedHost, tls, sasl }: Named
   checkInteger(port, 'port', 0, 0xffff)
   checkText(host, 'host', 'the name or address of a host')
   checkText(advertisedHost, 'advertisedHost', 'the name or address of a host')
+  const bound = host === undefined ? 'localhost' : host === '*' ? '::' : plainHost(host)
+  const advertised = plainHost(advertisedHost ?? bound)
+  if (isWildcard(advertised)) throw new TypeError(unreachable(host, advertisedHost, where))
   return {
     name: name ?? `${sasl === undefined ? '' : 'SASL_'}${tls === undefined ? 'PLAINTEXT' : 'SSL'}`,
     port: port ?? 0,
-    host: host ?? 'localhost',
-    advertisedHost: advertisedHost ?? host ?? 'localhost',
+    host: bound,
+    advertisedHost: advertised,
     tls: tls === undefined ? undefined : resolvedTls(tls, `tls of ${where}`),
     sasl: sasl === undefined ? undefined : resolvedSasl(sasl, `sasl of ${where}`),
   }
+}
+
+function unreachable(host: string | undefined, advertisedHost: string | undefined, where: string): string {
+  if (advertisedHost !== undefined) return `advertisedHost of ${where} is how clients reach this machine, and '${advertisedHost}' is every address`
+  return `host '${host}' of ${where} is every address: say in advertisedHost how clients reach this machine, by which name or address`
 }
 
 function checkText(value: unknown, name: string, what: string): void {

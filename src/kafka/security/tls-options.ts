@@ -31,6 +31,8 @@ export interface ResolvedTls {
 }
 
 const names = ['key', 'cert', 'ca', 'passphrase', 'clientAuth', 'principal']
+const PRIVATE_KEY = / PRIVATE KEY-----/
+const CERTIFICATE = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/
 const clientAuths = ['none', 'requested', 'required']
 
 /**
@@ -42,11 +44,9 @@ const clientAuths = ['none', 'requested', 'required']
 export function resolvedTls(given: TlsOptions, where: string): ResolvedTls {
   checkOptions(given, names, where)
   const { key, cert, ca, passphrase, clientAuth = 'none', principal } = given
-  if (!isPem(key)) throw new TypeError(`key of ${where} is a private key in PEM, a string or Buffer, not ${describe(key)}`)
-  if (!isPem(cert)) throw new TypeError(`cert of ${where} is a certificate in PEM, a string or Buffer, not ${describe(cert)}`)
-  if (ca !== undefined && !(Array.isArray(ca) ? ca.every(isPem) : isPem(ca))) {
-    throw new TypeError(`ca of ${where} is one or several certificates in PEM, not ${describe(ca)}`)
-  }
+  checkPem(key, PRIVATE_KEY, `key of ${where} is a private key in PEM`)
+  checkPem(cert, CERTIFICATE, `cert of ${where} is a certificate in PEM`)
+  for (const one of ca === undefined ? [] : [ca].flat()) checkPem(one, CERTIFICATE, `ca of ${where} is one or several certificates in PEM`)
   if (passphrase !== undefined && typeof passphrase !== 'string') throw new TypeError(`passphrase of ${where} is a string`)
   checkOneOf(clientAuth, `clientAuth of ${where}`, clientAuths)
   checkFunction(principal, `principal of ${where}`)
@@ -67,6 +67,14 @@ function checkUsable(context: SecureContextOptions, where: string): void {
   }
 }
 
-function isPem(value: unknown): boolean {
-  return (typeof value === 'string' || Buffer.isBuffer(value)) && value.length > 0
+/** What stands there is never said again: it may be a key. */
+function checkPem(value: unknown, kind: RegExp, what: string): void {
+  if ((typeof value !== 'string' && !Buffer.isBuffer(value)) || value.length === 0) {
+    throw new TypeError(`${what}, a string or Buffer, not ${describe(value)}`)
+  }
+  const text = value.toString()
+  if (kind.test(text)) return
+  if (PRIVATE_KEY.test(text)) throw new TypeError(`${what}, and this is a private key`)
+  if (CERTIFICATE.test(text)) throw new TypeError(`${what}, and this is a certificate`)
+  throw new TypeError(`${what}: the contents of the file, not its path; this has no line that begins one`)
 }
