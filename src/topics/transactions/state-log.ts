@@ -25,14 +25,24 @@ export function readTransactions(topic: TopicCore): Map<string, StoredTransactio
   for (const log of presentLogs(topic)) {
     for (const { keyBytes, valueBytes } of log.read(codecs)) {
       if (keyBytes === null) continue
-      const record = decodeTransactionRecord(keyBytes, valueBytes)
-      if (record.kind !== 'transaction') continue
+      const record = decoded(keyBytes, valueBytes)
+      if (record?.kind !== 'transaction') continue
       const { transactionalId } = record.key
       if (record.value === null) found.delete(transactionalId)
       else found.set(transactionalId, record.value)
     }
   }
   return found
+}
+
+/** A record that nobody understands is left alone, as in the offsets topic: it may be of a newer Kafka, and keeps no other from being used. */
+function decoded(key: Buffer, value: Buffer | null): ReturnType<typeof decodeTransactionRecord> | undefined {
+  try {
+    return decodeTransactionRecord(key, value)
+  } catch (error) {
+    if (isLogError(error, 'LOG_VERSION_UNSUPPORTED') || isLogError(error, 'LOG_DECODE_FAILED')) return undefined
+    throw error
+  }
 }
 
 /** Appends to the topic, which is made when it is first written to. */

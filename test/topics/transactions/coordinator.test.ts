@@ -312,6 +312,23 @@ test('a partition that is added again and again is a part once', async () => {
   expect((await one.coordinator.describe(['tx']))[0]!.partitions).toEqual([A0, B0])
 })
 
+test('a record of the topic that nobody understands keeps no transaction from going on', async () => {
+  const one = await place()
+  const client = new Client(one, 1)
+  await client.init()
+  expect(await client.add(A0)).toEqual(['NONE'])
+  const state = (await one.core.existingTopic('__transaction_state'))!
+  for (const key of [Buffer.from('x'), Buffer.from([0, 0, 0]), Buffer.from([0, 0, 0, 2, 116, 120])]) {
+    for (const value of [Buffer.from('not one'), Buffer.from([0, 99])]) state.logs[0]!.appendBatch(encodeBatch([{ key, value }]), 'coordinator')
+  }
+  await state.logs[0]!.flush()
+  await one.restart('close')
+  const again = new Client(one, 1)
+  await again.init()
+  expect(again.producerId).toBe(client.producerId)
+  expect(await again.add(A0)).toEqual(['NONE'])
+})
+
 test('transactions and producers are listed and described, those of this process too', async () => {
   const one = await place()
   const client = new Client(one, 2)
