@@ -137,6 +137,8 @@ export function setEntry<F>(folder: FolderNode<F>, name: string, node: F | Folde
 
 /** The one spelling of a path in a tree. */
 export function absolute(path: string): string {
+  // As nearly all are.
+  if (path.startsWith('/') && !path.endsWith('/') && !path.includes('//') && !path.includes('/.')) return path
   return posix.resolve('/', path)
 }
 

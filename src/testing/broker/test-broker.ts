@@ -122,7 +122,7 @@ export class TestBroker implements AsyncDisposable {
       await log.close()
       throw error
     }
-    if (clock instanceof VirtualClock && options.clock === 'skip') void skipWaits(clock, changes, () => broker.#waiting)
+    if (clock instanceof VirtualClock && options.clock === 'skip') void skipWaits(clock, changes, () => broker.#waiting - broker.faults.held)
     return broker
   }
 

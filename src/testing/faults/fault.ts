@@ -87,6 +87,11 @@ export class Fault {
     return true
   }
 
+  /** @internal Requests that it keeps waiting. */
+  get held(): number {
+    return this.#held.size
+  }
+
   /** @internal Whether it is on requests of an API. */
   isOn(api: string): boolean {
     return this.#apis?.has(api) ?? true

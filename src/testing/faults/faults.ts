@@ -115,6 +115,11 @@ export class Faults {
     return this.#all.filter((fault) => fault.missing)
   }
 
+  /** @internal Requests that wait until a fault is over, and for no time. */
+  get held(): number {
+    return this.#all.reduce((sum, { held }) => sum + held, 0)
+  }
+
   /** Ends and forgets all faults of requests; those that never happened too. */
   clear(): void {
     for (const fault of this.#all) fault.cancel()
