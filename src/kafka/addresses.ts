@@ -14,15 +14,20 @@ export function plainHost(host: string): string {
 
 /** `host:port`, with brackets around an IPv6 address. */
 export function addressText(host: string, port: number): string {
-  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`
+  return isIPv6Address(host) ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 /** Whether it stands for every address of a machine. */
 export function isWildcard(host: string): boolean {
-  return WILDCARDS.includes(host) || (isIP(host) === 6 && /^[0:]+$/.test(host)) || (isIP(host) === 4 && /^[0.]+$/.test(host))
+  return WILDCARDS.includes(host) || (/^[0:]+$/.test(host) && isIPv6Address(host)) || (/^[0.]+$/.test(host) && isIP(host) === 4)
 }
 
 /** Whether only this machine reaches it. */
 export function isLoopback(address: string): boolean {
   return address === 'localhost' || address === '::1' || (isIP(address) === 4 && address.startsWith('127.'))
+}
+
+/** The first look of Node at what an IPv6 address is takes milliseconds: what has no colon is none. */
+function isIPv6Address(host: string): boolean {
+  return host.includes(':') && isIP(host) === 6
 }
