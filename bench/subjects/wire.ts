@@ -2,8 +2,8 @@
  * The wire: brokers as processes of their own (`job.how` names one), and Kafka clients that talk to them over TCP on this machine. A fresh
  * broker and fresh topics for each trial; before anything counts, every broker takes and gives the same records of a client without cost.
  */
+import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type Figures, type Job, perSecond, type Subject, values } from '../job.ts'
 import { percentile } from '../statistics.ts'
@@ -88,23 +88,22 @@ async function start(job: Job): Promise<Figures> {
   return { ms: broker.startMs, megabytes }
 }
 
-/** In this process: from `listen` on an open log to the first answer. */
+/** In this process: from `listen` on an open log to the first answer, which a client in another process gets. */
 async function firstAnswer(job: Job): Promise<Figures> {
   const { CommitLog } = await import(partOf(job, 'index.js')) as typeof import('../../src/index.ts')
   const { listen } = await import(partOf(job, 'kafka/index.js')) as typeof import('../../src/kafka/index.ts')
   const log = await CommitLog.open(join(job.folder, 'log'))
+  const asker = fork(new URL('../wire/asker.ts', import.meta.url), { execArgv: ['--disable-warning=ExperimentalWarning'] })
+  await once(asker, 'message')
   const started = performance.now()
   const listener = await listen(log)
   const listening = performance.now() - started
-  // A socket of its own: what a client is made of is not measured.
-  const socket = connect({ port: Number(listener.bootstrap.split(':')[1]), host: '127.0.0.1', noDelay: true })
-  socket.write(Buffer.from('0000000a' + '0012' + '0000' + '00000000' + '0000', 'hex'))
-  await once(socket, 'data')
-  const ms = performance.now() - started
-  socket.destroy()
+  asker.send(listener.brokers[0]!.port)
+  const [answered] = await once(asker, 'message') as [number]
+  asker.kill()
   await listener.close()
   await log.close()
-  return { ms, listening }
+  return { ms: answered - performance.timeOrigin - started, listening }
 }
 
 /** Memory above that of the broker without connections: with 100 that have asked for versions, and the most while ten of them produce. */
