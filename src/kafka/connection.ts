@@ -196,20 +196,17 @@ export class Connection implements Peer, Reader {
     const last = this.#inFlight.at(-1)
     if (last === undefined) return true
     if (!last.pipelined || this.#inFlight.length >= MAX_IN_FLIGHT) return false
-    return this.#isPipelined(this.#frames.peek(Math.min(KEY_BYTES, this.#frames.frameSize)))
-  }
-
-  #isPipelined(frame: Buffer): boolean {
-    return frame.length >= KEY_BYTES && apiOf(this.#parts.cluster, frame)?.pipelined === true
+    return apiOf(this.#parts.cluster, this.#frames.peek(Math.min(KEY_BYTES, this.#frames.frameSize)))?.pipelined === true
   }
 
   #begin(frame: Buffer): void {
-    const request: InFlight = { bytes: frame.length, pipelined: this.#isPipelined(frame), done: false, answer: undefined, sent: [] }
+    const { cluster, broker } = this.#parts
+    const api = apiOf(cluster, frame)
+    const request: InFlight = { bytes: frame.length, pipelined: api?.pipelined === true, done: false, answer: undefined, sent: [] }
     this.#inFlight.push(request)
     this.#owesRest = false
-    const { cluster, broker } = this.#parts
     const whenSent = (done: () => void): void => void request.sent.push(done)
-    const answer = dispatch(frame, { cluster, broker, connection: this, signal: this.#abort.signal, whenSent })
+    const answer = dispatch(frame, api, { cluster, broker, connection: this, signal: this.#abort.signal, whenSent })
     if (answer instanceof Promise) answer.then((bytes) => this.#answered(request, bytes), (error: unknown) => this.#failed(error))
     else this.#answered(request, answer)
   }

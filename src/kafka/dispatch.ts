@@ -26,23 +26,23 @@ export interface Origin {
   readonly whenSent: (done: () => void) => void
 }
 
-/** The API that a frame is for; undefined for one that is not served. Its first two bytes are enough. */
+/** The API that a frame is for; undefined for one that is not served, or too short to say. Its first two bytes are enough. */
 export function apiOf(cluster: Cluster, frame: Uint8Array): AnyApi | undefined {
-  return cluster.api((frame[0]! << 8) | frame[1]!)
+  return frame.length < 2 ? undefined : cluster.api((frame[0]! << 8) | frame[1]!)
 }
 
 /**
  * Answers one request.
  *
+ * @param api  what {@link apiOf} says of it
  * @throws LogError `LOG_PROTOCOL_ERROR` for bytes that are no request that this broker serves
  */
-export function dispatch(frame: Uint8Array, origin: Origin): AnswerBytes | Promise<AnswerBytes> {
+export function dispatch(frame: Uint8Array, api: AnyApi | undefined, origin: Origin): AnswerBytes | Promise<AnswerBytes> {
   const { cluster, connection } = origin
   const raw = connection.authenticated ? undefined : rawSession(connection, cluster)
   if (raw !== undefined) return raw.rawToken(frame)
   const reader = new RequestReader(frame)
   const start = readRequestStart(reader)
-  const api = cluster.api(start.apiKey)
   if (api === undefined) return reader.fail(`there is no API with the number ${start.apiKey}`)
   if (!api.request.supports(start.version)) return unsupported(api, start, reader)
   const admitted = admission(api, connection, cluster)
