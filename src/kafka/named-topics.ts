@@ -1,5 +1,5 @@
 /*
- * Names of topics as admin requests give them: which there may be, and what Kafka says of those that there may not.
+ * Names of topics as requests give them: which there may be, what Kafka says of those that there may not, and what is named twice.
  */
 import { MAX_TOPIC_NAME, topicNameFault, type TopicNameFault } from '../format/names.ts'
 import { type Refusal, refusal } from './refusal.ts'
@@ -11,6 +11,11 @@ export const DUPLICATE_TOPIC: Refusal = refusal('INVALID_REQUEST', 'Duplicate to
 export function duplicates(names: readonly string[]): ReadonlySet<string> {
   const seen = new Set<string>()
   return new Set(names.filter((name) => seen.size === seen.add(name).size))
+}
+
+/** What has the same key once: the last of them, where the first stood, as in the maps of a broker. */
+export function distinct<T>(items: readonly T[], key: (item: T) => string | number): T[] {
+  return [...new Map(items.map((item) => [key(item), item])).values()]
 }
 
 /** Kafka's words of why a topic cannot have a name; undefined when it can. */

@@ -9,7 +9,7 @@ import { type Isolation, type PartitionLog } from '../../log/partition-log.ts'
 import { defineApi, type RequestContext } from '../api.ts'
 import { errorCodeOf } from '../error-codes.ts'
 import { epochRefusal, ledPartition, tryToOpen } from '../led-partitions.ts'
-import { duplicates } from '../named-topics.ts'
+import { distinct, duplicates } from '../named-topics.ts'
 
 // 1: one offset, with its time. 2: isolation. 4: epochs. 6: flexible. 7: largest timestamp. 8: local start. 9: tiered end. 10: a time-out.
 const request = message('ListOffsetsRequest', { versions: [0, 11], flexible: 6 }, {
@@ -76,7 +76,7 @@ export const listOffsets = defineApi({
       if (allowed) await tryToOpen(context, name)
       topics.push({
         name,
-        partitions: once(partitions).map((asked) => {
+        partitions: distinct(partitions, ({ partitionIndex }) => partitionIndex).map((asked) => {
           if (!allowed) return failed(asked, 'TOPIC_AUTHORIZATION_FAILED')
           if (twice.has(placeKey(asked, name))) return failed(asked, 'INVALID_REQUEST')
           return answerFor(asked, name, request, context)
@@ -92,11 +92,6 @@ export const listOffsets = defineApi({
 
 function placeKey({ partitionIndex }: PartitionAsked, topic: string): string {
   return `${partitionIndex} ${topic}`
-}
-
-/** What is asked twice is answered once. */
-function once(partitions: readonly PartitionAsked[]): PartitionAsked[] {
-  return [...new Map(partitions.map((asked) => [asked.partitionIndex, asked])).values()]
 }
 
 function answerFor(asked: PartitionAsked, topic: string, request: ListOffsetsRequest, context: RequestContext): PartitionAnswer {

@@ -11,6 +11,7 @@ import { isInternalTopic } from '../../topics/internal-topics.ts'
 import { defineApi, type RequestContext } from '../api.ts'
 import { authorizedOperations, OPERATIONS_NOT_ASKED } from '../authorized-operations.ts'
 import { errorCodeOf } from '../error-codes.ts'
+import { distinct } from '../named-topics.ts'
 import { CLUSTER_RESOURCE } from '../security/authorizer.ts'
 
 const response = message('MetadataResponse', { versions: [0, 13], flexible: 9 }, {
@@ -64,7 +65,9 @@ export const metadata = defineApi({
     const { cluster, version, connection } = context
     const { topics: asked, allowAutoTopicCreation: mayCreate } = request
     const all = asked === null || (version === 0 && asked.length === 0)
-    const topics = all ? allTopics(context) : await Promise.all(once(asked).map((topic) => {
+    // What is named twice is answered once, as by Kafka: a topic may have very many partitions.
+    const named = distinct(asked ?? [], ({ name, topicId }) => `${topicId} ${name}`)
+    const topics = all ? allTopics(context) : await Promise.all(named.map((topic) => {
       const { name, topicId } = topic
       return name === null || topicId !== NO_UUID ? topicById(topic, context) : topicByName(name, mayCreate, context)
     }))
@@ -86,11 +89,6 @@ export const metadata = defineApi({
     errorCode,
   }),
 })
-
-/** What is named twice is answered once, as by Kafka: a topic may have very many partitions. */
-function once<Named extends { readonly name: string | null; readonly topicId: string }>(asked: readonly Named[]): Named[] {
-  return [...new Map(asked.map((topic) => [`${topic.topicId} ${topic.name}`, topic])).values()]
-}
 
 function brokersOf({ cluster, connection }: RequestContext): Pick<Encodable<typeof response>, 'brokers' | 'clusterId' | 'controllerId'> {
   return {

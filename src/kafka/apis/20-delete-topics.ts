@@ -6,7 +6,7 @@ import { type TopicEntry } from '../../topics/catalog.ts'
 import { defineApi, type RequestContext } from '../api.ts'
 import { type Cluster } from '../cluster.ts'
 import { keepConfigs, keptConfigs } from '../configs/kept-configs.ts'
-import { DUPLICATE_TOPIC } from '../named-topics.ts'
+import { distinct, DUPLICATE_TOPIC } from '../named-topics.ts'
 import { type Refusal, NO_REFUSAL, refusal, refusalOf } from '../refusal.ts'
 
 const response = message('DeleteTopicsResponse', { versions: [1, 6], flexible: 4 }, {
@@ -46,7 +46,7 @@ export const deleteTopics = defineApi({
     // One after the other: each changes the catalog.
     const asked = countedTopics(named)
     const responses: Answer[] = []
-    for (const topic of new Map(named.map((one) => [topicKey(one), one])).values()) {
+    for (const topic of distinct(named, topicKey)) {
       if (context.connection.gone) break
       if (!isNamedToo(topic, asked, context)) responses.push(await deleted(topic, asked, context))
     }
