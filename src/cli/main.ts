@@ -13,6 +13,7 @@ import { type Command, columns, commandHelp, InputError, parseCall, suggestion, 
 import { compact } from './compact.ts'
 import { dlq } from './dlq.ts'
 import { dump } from './dump.ts'
+import { events } from './events.ts'
 import { exportRecords } from './export.ts'
 import { groups } from './groups.ts'
 import { importRecords } from './import.ts'
@@ -26,7 +27,7 @@ import { topics } from './topics.ts'
 import { verify } from './verify.ts'
 
 const commands: readonly Command[] = [
-  topics, groups, dump, verify, repair, tail, produce, exportRecords, importRecords, compact, dlq, serve, backup, restore,
+  topics, groups, dump, verify, repair, tail, produce, exportRecords, importRecords, compact, dlq, events, serve, backup, restore,
 ]
 
 const INTERRUPTED = 130

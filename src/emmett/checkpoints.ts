@@ -14,7 +14,9 @@ interface Stored {
 
 /** Checkpoints of processors over a category. */
 export async function emmettCheckpoints(log: CommitLog, category: string): Promise<EmmettCheckpoints> {
-  const topic = await log.topic(defineTopic(`${category}.processors`, { partitions: 1, key: string, value: json<Stored>(), cleanupPolicy: 'compact' }))
+  const topic = await log.topic(defineTopic(`${category}.processors`, {
+    partitions: 1, key: string, value: json<Stored>(), cleanupPolicy: 'compact',
+  }))
   const known = new Map<string, bigint>()
   for (const { key, value } of topic.partition(0).read()) if (key !== null && value !== null) known.set(key, BigInt(value.position))
   const keyOf = (processorId: string, partition: string | undefined): string => JSON.stringify([processorId, partition ?? ''])

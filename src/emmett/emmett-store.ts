@@ -121,7 +121,9 @@ class LocalEmmettStore implements EmmettEventStore {
     return (await this.#store.read(streamName, { limit: 0 })).exists
   }
 
-  consumer({ processors, consumerId = 'commitlog' }: { readonly processors: readonly EmmettProcessor[]; readonly consumerId?: string }): EmmettConsumer {
+  consumer(
+    { processors, consumerId = 'commitlog' }: { readonly processors: readonly EmmettProcessor[]; readonly consumerId?: string },
+  ): EmmettConsumer {
     const { projectionContext } = this.#options
     return new MessageFeed(this.#store, processors, consumerId, { eventStore: this, ...projectionContext }, (event) => this.recorded(event))
   }
@@ -171,7 +173,10 @@ class LocalEmmettStore implements EmmettEventStore {
     if (this.#inline.length === 0 && hooks?.onAfterCommit === undefined) return
     const { events: stored } = await this.#store.read(streamName, { from: version - events.length + 1, to: version })
     // What was downcast to be stored is what it was to those who live with it.
-    const recorded = stored.map((event, index) => ({ ...this.recorded(event), ...events[index], metadata: this.recorded(event).metadata, kind: 'Event' }))
+    const recorded = stored.map((event, index) => {
+      const read = this.recorded(event)
+      return { ...read, ...events[index], metadata: read.metadata, kind: 'Event' }
+    })
     if (this.#inline.length > 0) await this.#project(recorded as unknown as EmmettRecorded[], position, projectionContext)
     try {
       await hooks?.onAfterCommit?.(recorded as never[])
@@ -216,7 +221,8 @@ function newEvent({ type, data, metadata }: EmmettEvent): NewEvent<EventShape> {
   return {
     type, data,
     metadata: {
-      ...plain, ...(typeof correlationId === 'string' && { correlation: correlationId }), ...(typeof causationId === 'string' && { causation: causationId }),
+      ...plain, ...(typeof correlationId === 'string' && { correlation: correlationId }),
+      ...(typeof causationId === 'string' && { causation: causationId }),
     },
   }
 }

@@ -36,13 +36,15 @@ export interface StreamInfo {
  * @param before  up to one past the stream's version, which forgets all there are; at or below the first kept it does nothing
  * @throws RangeError when the stream has no such version; LogError `LOG_READ_ONLY`
  */
-export async function truncateStream<E extends EventShape>(store: EventStore<E>, stream: string, { before }: { readonly before: number }): Promise<void> {
+export async function truncateStream<E extends EventShape>(
+  store: EventStore<E>, stream: string, { before }: { readonly before: number },
+): Promise<void> {
   checkStream(stream)
   checkInteger(before ?? null, 'before', 1)
   const { core } = partsOf(store)
   await core.settled()
   const head = store.head(stream)
-  if (before > head + 1) throw new RangeError(`stream ${JSON.stringify(stream)} has ${head} versions: none is before ${before}, but from ${head + 1} on`)
+  if (before > head + 1) throw new RangeError(`stream ${JSON.stringify(stream)} has ${head} versions: before is at most ${head + 1}, not ${before}`)
   await forget(partsOf(store), stream, before, 'any')
 }
 
@@ -71,7 +73,9 @@ export async function deleteStream<E extends EventShape>(
  *
  * @throws LogError `LOG_READ_ONLY`, `LOG_CORRUPT`, `LOG_FENCED`; the reason of the signal
  */
-export async function freeForgotten<E extends EventShape>(store: EventStore<E>, options: { readonly signal?: AbortSignal } = {}): Promise<FreedReport> {
+export async function freeForgotten<E extends EventShape>(
+  store: EventStore<E>, options: { readonly signal?: AbortSignal } = {},
+): Promise<FreedReport> {
   checkOptions(options, ['signal'], 'freeForgotten')
   checkSignal(options.signal)
   const { core, partition } = partsOf(store)
@@ -153,7 +157,9 @@ async function* chosen<E extends EventShape>(store: EventStore<E>, streams: Arch
   for await (const info of listStreams(store)) if (info.exists && streams(info)) yield info.stream
 }
 
-async function forget<E extends EventShape>({ core, store }: StoreParts<E>, stream: string, keptFrom: number, expected: number | 'any'): Promise<void> {
+async function forget<E extends EventShape>(
+  { core, store }: StoreParts<E>, stream: string, keptFrom: number, expected: number | 'any',
+): Promise<void> {
   const slot = core.index.table.find(stream)
   if (slot < 0 || keptFrom <= core.index.keptFrom(slot)) return
   await core.append([{ stream, events: [forgettingEvent(keptFrom)], expected }], store.codecs, undefined)

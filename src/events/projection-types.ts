@@ -113,5 +113,5 @@ export function checkDefinition<E extends EventShape, State>(definition: Project
 /** Throws for what cannot be the name of a projection or reactor. */
 export function checkProjectionName(name: unknown): void {
   if (typeof name === 'string' && /^[\w-]{1,100}$/.test(name)) return
-  throw new TypeError(`a projection or reactor is named by 1 to 100 of a–z A–Z 0–9 _ -, unlike ${typeof name === 'string' ? JSON.stringify(name) : describe(name)}`)
+  throw new TypeError(`a projection or reactor is named by 1 to 100 of a–z A–Z 0–9 _ -, unlike ${describe(name)}`)
 }

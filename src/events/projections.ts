@@ -22,7 +22,9 @@ const FAR_BEHIND = 10_000
 export type AnyProjection<E extends EventShape> = ProjectionDefinition<E, any>
 
 /** What runs for each of several definitions. */
-export type ProjectionsOf<List> = { -readonly [Index in keyof List]: List[Index] extends ProjectionDefinition<infer _, infer State> ? Projection<State> : never }
+export type ProjectionsOf<List> = {
+  -readonly [Index in keyof List]: List[Index] extends ProjectionDefinition<infer _, infer State> ? Projection<State> : never
+}
 
 /**
  * Runs a projection over a store, from where it stands: its rows are loaded, and follow the events from then on.
@@ -213,7 +215,9 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
     for (const view of this.views) view.owner = this
   }
 
-  static async open<E extends EventShape, State>(run: ProjectionRun<E>, definition: ProjectionDefinition<E, State>): Promise<RunningProjection<E, State>> {
+  static async open<E extends EventShape, State>(
+    run: ProjectionRun<E>, definition: ProjectionDefinition<E, State>,
+  ): Promise<RunningProjection<E, State>> {
     const { name, version = 1 } = definition
     const generations = storedGenerations(run.parts.log, { category: run.store.category, projection: name, version })
     const tables = await Promise.all((generations.length > 0 ? generations : [1]).map((generation) => openTable(run, definition, generation)))
@@ -415,7 +419,8 @@ export function projectionTables(log: LogCore, category: string): TableName[] {
  */
 export async function dropProjection<E extends EventShape>(store: EventStore<E>, name: string, version?: number): Promise<number> {
   const { log } = partsOf(store)
-  const gone = projectionTables(log, store.category).filter((table) => table.projection === name && (version === undefined || table.version === version))
+  const tables = projectionTables(log, store.category)
+  const gone = tables.filter((table) => table.projection === name && (version === undefined || table.version === version))
   for (const table of gone) await log.admin.delete(tableTopic(table))
   return gone.length
 }

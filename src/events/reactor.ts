@@ -94,7 +94,8 @@ export async function react<E extends EventShape, Type extends E['type'] = E['ty
   checkBoolean(options.deadLetter, 'deadLetter')
   if (options.from !== 'earliest' && options.from !== 'latest') checkInteger(options.from, 'from of a reactor', 0)
   const parts = partsOf(store)
-  if (parts.log.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${parts.log.folder} was opened read-only: a reactor keeps its checkpoint in it`)
+  const { readOnly, folder } = parts.log
+  if (readOnly) throw new LogError('LOG_READ_ONLY', `the log ${folder} was opened read-only: a reactor keeps its checkpoint in it`)
   const reactor = new LocalReactor<E, Type>(parts, options)
   await reactor.start()
   return reactor

@@ -33,7 +33,9 @@ export function partsOf<E extends EventShape>(store: EventStore<E>): StoreParts<
 }
 
 /** The events from a position on that readers may see, at once: what lies in memory is read without a file. Not those of the store itself. */
-export function* eventsSince<E extends EventShape>({ partition, core: { types, index }, store }: StoreParts<E>, position: number): Iterable<RecordedEvent<E>> {
+export function* eventsSince<E extends EventShape>(
+  { partition, core: { types, index }, store }: StoreParts<E>, position: number,
+): Iterable<RecordedEvent<E>> {
   const parser = new EventParser()
   for (const record of partition.read(untouched, { from: Math.max(position, partition.startOffset) })) {
     const buffer = record.copyBytes()

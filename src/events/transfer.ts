@@ -58,8 +58,8 @@ export async function* exportEvents<E extends EventShape>(
   checkOptions(options, ['from', 'types', 'signal'], 'exportEvents')
   checkInteger(options.from, 'from', 0)
   const { from, types, signal } = options
-  const range = { from: from ?? ('earliest' as const), until: 'end' as const, ...(types !== undefined && { types }), ...(signal !== undefined && { signal }) }
-  for await (const event of store.all(range)) yield { line: `${JSON.stringify(event)}\n`, position: event.position }
+  const all = store.all({ from: from ?? 'earliest', until: 'end', ...(types !== undefined && { types }), ...(signal !== undefined && { signal }) })
+  for await (const event of all) yield { line: `${JSON.stringify(event)}\n`, position: event.position }
 }
 
 /**
@@ -148,7 +148,8 @@ function lineOf(text: string, number: number): EventLine {
     throw new LogError('LOG_DECODE_FAILED', `line ${number} is no JSON: ${(error as Error).message}`, { line: number }, error)
   }
   const { type, stream, version, id, time, metadata } = line ?? {}
-  const whole = typeof type === 'string' && typeof stream === 'string' && (version === undefined || (Number.isSafeInteger(version) && version >= 1)) &&
+  const whole = typeof type === 'string' && typeof stream === 'string' &&
+    (version === undefined || (Number.isSafeInteger(version) && version >= 1)) &&
     (id === undefined || typeof id === 'string') && (time === undefined || Number.isSafeInteger(time)) &&
     (metadata === undefined || (typeof metadata === 'object' && metadata !== null))
   if (whole) return line as EventLine

@@ -132,7 +132,9 @@ export class View<E extends EventShape, State> {
   }
 
   private changeRow(handler: AnyHandler, event: RecordedEvent<E>, key: string): void {
-    if (typeof key !== 'string' || key.startsWith('\0')) throw new TypeError(`the key of a row is a string that does not begin with a NUL, not ${describe(key)}`)
+    if (typeof key !== 'string' || key.startsWith('\0')) {
+      throw new TypeError(`the key of a row is a string that does not begin with a NUL, not ${describe(key)}`)
+    }
     const { rows } = this.table
     const before = rows.get(key)
     const row = before === undefined ? this.definition.initial(key) : before
@@ -171,7 +173,9 @@ export class View<E extends EventShape, State> {
     const { name } = this.definition
     const reason = cause instanceof Error ? cause.message : String(cause)
     const place = event === undefined ? undefined : { position: event.position, stream: event.stream, version: event.version, type: event.type }
-    const where = place === undefined ? 'cannot store its rows' : `stands before ${place.type}, version ${place.version} of ${JSON.stringify(place.stream)}`
+    const where = place === undefined
+      ? 'cannot store its rows'
+      : `stands before ${place.type}, version ${place.version} of ${JSON.stringify(place.stream)}`
     this.failure = new LogError('LOG_PROJECTION_FAILED', `the projection ${name} ${where}: ${reason}`, { name, ...place }, cause)
     // What is on its way to be stored was whole; what came after it is taken back.
     void this.storing.then(() => this.takeBack()).catch(() => {})

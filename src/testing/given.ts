@@ -189,7 +189,8 @@ function isExpected(error: unknown, expected: ExpectedError | undefined): boolea
 }
 
 function same(actual: unknown, expected: unknown, message: string): void {
-  if (!isDeepStrictEqual(actual, expected)) fail(`${message}:\n${inspect(actual, { depth: 6 })}\nexpected:\n${inspect(expected, { depth: 6 })}`, actual, expected)
+  if (isDeepStrictEqual(actual, expected)) return
+  fail(`${message}:\n${inspect(actual, { depth: 6 })}\nexpected:\n${inspect(expected, { depth: 6 })}`, actual, expected)
 }
 
 function fail(message: string, actual: unknown, expected: unknown): never {

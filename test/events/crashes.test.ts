@@ -19,7 +19,9 @@ type Counted = { readonly type: 'Counted'; readonly data: { readonly by: number 
 
 const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const FOLDER = '/log'
-const CHANGING = new Set(['open', 'write', 'writeAsync', 'truncate', 'sync', 'syncFolder', 'rename', 'remove', 'removeAsync', 'removeAll', 'createFolder'])
+const CHANGING = new Set([
+  'open', 'write', 'writeAsync', 'truncate', 'sync', 'syncFolder', 'rename', 'remove', 'removeAsync', 'removeAll', 'createFolder',
+])
 
 const Counters = defineEvents<Counted>('counter')
 const Sums = defineProjection<Counted, { sum: number; readonly positions: number[] }>({

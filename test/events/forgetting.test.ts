@@ -17,10 +17,13 @@ const note = (text: string): Noted => ({ type: 'Noted', data: { text } })
 
 async function filled(notes: LocalEventStore<Noted>, streams: number, count: number): Promise<void> {
   for (let version = 1; version <= count; version++) {
-    await Promise.all(Array.from({ length: streams }, (_, stream) => notes.append(`s-${stream}`, note(`secret ${stream} ${version} ${'x'.repeat(60)}`))))
+    const text = (stream: number): string => `secret ${stream} ${version} ${'x'.repeat(60)}`
+    await Promise.all(Array.from({ length: streams }, (_, stream) => notes.append(`s-${stream}`, note(text(stream)))))
   }
 }
-const versions = async (notes: LocalEventStore<Noted>, stream: string): Promise<number[]> => (await notes.read(stream)).events.map(({ version }) => version)
+const versions = async (notes: LocalEventStore<Noted>, stream: string): Promise<number[]> => (
+  (await notes.read(stream)).events.map(({ version }) => version)
+)
 
 test('a truncated stream has its later events, its version, and goes on', async () => {
   const notes = await store()

@@ -2,7 +2,9 @@ import { expect, test } from 'vitest'
 import { type NewEvent, type RecordedEvent } from '../../src/events/types.ts'
 import { given, recorded } from '../../src/testing/given.ts'
 
-type CartEvent = { readonly type: 'Added'; readonly data: { readonly sku: string } } | { readonly type: 'CheckedOut'; readonly data: { readonly items: number } }
+type CartEvent =
+  | { readonly type: 'Added'; readonly data: { readonly sku: string } }
+  | { readonly type: 'CheckedOut'; readonly data: { readonly items: number } }
 type Command = { readonly kind: 'add'; readonly sku: string } | { readonly kind: 'check out' }
 interface Cart { readonly items: readonly string[]; readonly done: boolean }
 
@@ -65,7 +67,8 @@ test('other events are a difference that runners can show', () => {
 test('ids and metadata count where they are named', () => {
   const decider = { ...cart, decide: (): NewEvent<CartEvent> => ({ ...added('a'), id: 'one', metadata: { by: 'me' } }) as NewEvent<CartEvent> }
   given(decider)().when({ kind: 'add' } as never).then(added('a'))
-  expect(failure(() => given(decider)().when({ kind: 'add' } as never).then({ ...added('a'), id: 'two' } as NewEvent<CartEvent>)).message).toContain('two')
+  const other = { ...added('a'), id: 'two' } as NewEvent<CartEvent>
+  expect(failure(() => given(decider)().when({ kind: 'add' } as never).then(other)).message).toContain('two')
 })
 
 test('a function of the state may stand for a command, and deciders may be asynchronous', async () => {

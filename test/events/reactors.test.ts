@@ -131,7 +131,8 @@ test('dead letters are put aside with the checkpoint, listed, and handled when s
 test('of two reactors of one name, one is stopped', async () => {
   const orders = await store()
   const options: ReactorOptions<OrderEvent, 'Placed'> = {
-    name: 'twin', types: ['Placed'], retry: { attempts: 1 }, handle: (event, { append }) => append(event.stream, { type: 'Paid', data: { by: 'twin' } }),
+    name: 'twin', types: ['Placed'], retry: { attempts: 1 },
+    handle: (event, { append }) => append(event.stream, { type: 'Paid', data: { by: 'twin' } }),
   }
   const [first, second] = [await react(orders, options), await react(orders, options)]
   await place(orders, 'a')

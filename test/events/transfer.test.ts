@@ -12,18 +12,24 @@ const store = async (): Promise<LocalEventStore<Noted>> => eventStore(await memo
 async function filled(count: number): Promise<LocalEventStore<Noted>> {
   const notes = await store()
   await Promise.all(Array.from({ length: count }, (_, number) => notes.append(`s-${number % 7}`, {
-    type: number % 3 === 0 ? 'Other' : 'Noted', data: { number }, time: 1000 + number, ...(number % 2 === 0 && { metadata: { by: 'me', correlation: 'c' } }),
+    type: number % 3 === 0 ? 'Other' : 'Noted', data: { number }, time: 1000 + number,
+    ...(number % 2 === 0 && { metadata: { by: 'me', correlation: 'c' } }),
   })))
   return notes
 }
-const linesOf = async (notes: LocalEventStore<Noted>, options = {}): Promise<string[]> => (await collect(exportEvents(notes, options))).map(({ line }) => line)
-const eventsOf = async (notes: LocalEventStore<Noted>): Promise<unknown[]> => (await collect(notes.all({ until: 'end' }))).map((event) => JSON.parse(JSON.stringify(event)))
+const linesOf = async (notes: LocalEventStore<Noted>, options = {}): Promise<string[]> => (
+  (await collect(exportEvents(notes, options))).map(({ line }) => line)
+)
+const eventsOf = async (notes: LocalEventStore<Noted>): Promise<unknown[]> => (
+  (await collect(notes.all({ until: 'end' }))).map((event) => JSON.parse(JSON.stringify(event)) as unknown)
+)
 
 test('what is imported is what was exported: ids, versions, times, order and metadata', async () => {
   const notes = await filled(2000)
   const copy = await store()
   const told: number[] = []
-  expect(await importEvents(copy, await linesOf(notes), { onProgress: ({ lines }) => told.push(lines) })).toEqual({ lines: 2000, imported: 2000, duplicates: 0 })
+  const done = await importEvents(copy, await linesOf(notes), { onProgress: ({ lines }) => told.push(lines) })
+  expect(done).toEqual({ lines: 2000, imported: 2000, duplicates: 0 })
   expect(await eventsOf(copy)).toEqual(await eventsOf(notes))
   expect(told.at(-1)).toBe(2000)
 })
@@ -54,7 +60,8 @@ test('an export goes on behind a position, and may be of some types', async () =
 test('an event that cannot get its version ends the import, unless versions are given anew', async () => {
   const copy = await store()
   const lines = ['{"type":"Noted","stream":"s","version":5,"data":{"number":1},"id":"a"}', '', '{"type":"Noted","stream":"s","data":{"number":2}}']
-  expect(await failure(() => importEvents(copy, lines))).toMatchObject({ code: 'LOG_VERSION_CONFLICT', detail: { stream: 's', expected: 4, current: 0 } })
+  const refused = await failure(() => importEvents(copy, lines))
+  expect(refused).toMatchObject({ code: 'LOG_VERSION_CONFLICT', detail: { stream: 's', expected: 4, current: 0 } })
   expect(await importEvents(copy, lines, { renumber: true })).toEqual({ lines: 2, imported: 2, duplicates: 0 })
   expect((await copy.read('s')).version).toBe(2)
 })

@@ -1,0 +1,259 @@
+/*
+ * `commitlog events`: the categories of events of a log, their streams, one stream, and their projections; events out to a file of lines, and in
+ * from one. What changes something opens the log as its writer.
+ */
+import { createReadStream } from 'node:fs'
+import { type Readable } from 'node:stream'
+import { eventStore, type LocalEventStore } from '../events/event-store.ts'
+import { listStreams } from '../events/forgetting.ts'
+import { projectionTables } from '../events/projections.ts'
+import { exportEvents, importEvents } from '../events/transfer.ts'
+import { type EventShape } from '../events/types.ts'
+import { checkpointOf, CHECKPOINT_KEY, type TableName, tableTopic, type ViewCheckpoint, ViewTable } from '../events/view-table.ts'
+import { builtInCodec } from '../topics/codecs.ts'
+import { CommitLog } from '../topics/commit-log.ts'
+import { type Call, type Command, InputError, suggestion, UsageError } from './command.ts'
+import { LineFile } from './export-file.ts'
+import { lineChunks } from './lines.ts'
+import { withLog } from './records.ts'
+import { printTable } from './table.ts'
+import { clipped, count, counted, jsonLine, printable, size, time } from './text.ts'
+
+const MOST_DATA = 120
+
+const actions = ['streams', 'stream', 'projections', 'rebuild', 'export', 'import'] as const
+
+/** The subcommand. */
+export const events: Command = {
+  name: 'events',
+  summary: 'the events of event stores: categories, streams, projections and how far they are; export and import',
+  positionals: ['folder'],
+  options: {
+    category: { value: 'NAME', help: 'the category; needed when the log has several' },
+    streams: { help: 'its streams with their versions' },
+    stream: { value: 'ID', help: 'the events of a stream' },
+    projections: { help: 'its projections, and how far they are behind' },
+    rebuild: { value: 'NAME', help: 'have a projection built anew, beside its rows, when it runs again' },
+    export: { value: 'FILE', help: 'write the events as lines of JSON; "-" for stdout; goes on with a file that is there' },
+    import: { value: 'FILE', help: 'store the events of such a file, "-" for stdin; what is there already is passed over' },
+    from: { value: 'N', help: 'with --export: begin at this position; with --stream: at this version' },
+    limit: { value: 'N', help: 'with --streams and --stream: at most so many' },
+    wait: { value: 'SECONDS', help: 'how long to wait while another process holds the folder' },
+  },
+  async run(call) {
+    const asked = actions.filter((name) => call.flag(name) || call.text(name) !== undefined)
+    if (asked.length > 1) throw new UsageError(`--${asked[0]} and --${asked[1]} exclude each other`)
+    for (const name of ['from', 'limit'] as const) checkGoesWith(call, name, asked[0])
+    const [action] = asked
+    const folder = call.argument('folder')
+    if (action !== 'rebuild' && action !== 'import') return withLog(folder, (log) => look(call, log, action))
+    const log = await CommitLog.open(folder, { create: false, waitMs: (call.number('wait') ?? 0) * 1000, signal: call.terminal.signal })
+    try {
+      return await (action === 'rebuild' ? askForRebuild(call, log) : importLines(call, log))
+    } finally {
+      await log.close()
+    }
+  },
+}
+
+function checkGoesWith(call: Call, name: 'from' | 'limit', action: string | undefined): void {
+  const fits = name === 'from' ? ['export', 'stream'] : ['streams', 'stream']
+  if (call.number(name) !== undefined && !fits.includes(action ?? '')) throw new UsageError(`--${name} goes with --${fits.join(' or --')}`)
+}
+
+async function look(call: Call, log: CommitLog, action: typeof actions[number] | undefined): Promise<number> {
+  if (action === undefined && call.text('category') === undefined) return listCategories(call, log)
+  const name = categoryOf(call, log)
+  if (action === 'projections') return listProjections(call, log, name)
+  const store = await openStore(log, name)
+  if (action === 'stream') return showStream(call, store)
+  if (action === 'export') return exportLines(call, store)
+  return printStreams(call, store)
+}
+
+async function listCategories(call: Call, log: CommitLog): Promise<number> {
+  const rows = []
+  for (const name of categories(log)) {
+    const store = await openStore(log, name)
+    const { stats: [partition] } = await log.describeTopic(name)
+    rows.push({ category: name, streams: store.streamCount, nextPosition: store.durablePosition, bytes: partition!.bytes })
+  }
+  if (call.json) for (const row of rows) await call.screen.print(jsonLine(row))
+  else if (rows.length === 0) await call.screen.print('no events')
+  else {
+    const cells = rows.map(({ category, streams, nextPosition, bytes }) => [category, count(streams), count(nextPosition), size(bytes)])
+    await printTable(call, [['category', 'streams', 'next position', 'size'], ...cells])
+  }
+  return 0
+}
+
+async function printStreams(call: Call, store: LocalEventStore): Promise<number> {
+  const most = call.number('limit') ?? Infinity
+  const list = []
+  for await (const info of listStreams(store)) {
+    if (list.length >= most) break
+    list.push(info)
+  }
+  if (call.json) for (const info of list) await call.screen.print(jsonLine(info))
+  else if (list.length === 0) await call.screen.print('no streams')
+  else {
+    const rows = list.map(({ stream, version, exists, from }) => [printable(stream), count(version), exists ? count(from) : 'deleted'])
+    await printTable(call, [['stream', 'version', 'kept from'], ...rows])
+  }
+  return 0
+}
+
+async function showStream(call: Call, store: LocalEventStore): Promise<number> {
+  const stream = call.text('stream')!
+  if (stream === '') throw new UsageError('--stream is empty')
+  const [from, limit] = [call.number('from', 1), call.number('limit')]
+  const { events: list, version, exists } = await store.read(stream, { ...(from !== undefined && { from }), ...(limit !== undefined && { limit }) })
+  if (version === 0) throw new UsageError(`there is no stream ${JSON.stringify(stream)} in category "${store.category}"`)
+  if (call.json) {
+    for (const event of list) await call.screen.print(jsonLine(event))
+    return 0
+  }
+  const state = exists ? '' : ', deleted'
+  await call.screen.print(`${call.screen.paint('bold', printable(stream))}  version ${count(version)}${state}`)
+  const rows = list.map((event) => [count(event.version), time(event.time), printable(event.type), clipped(printable(dataText(event)), MOST_DATA)])
+  if (rows.length > 0) await printTable(call, [['version', 'time', 'type', 'data'], ...rows])
+  return 0
+}
+
+function dataText({ data }: EventShape): string {
+  return jsonLine(data) ?? String(data)
+}
+
+async function listProjections(call: Call, log: CommitLog, category: string): Promise<number> {
+  const store = await openStore(log, category)
+  const end = store.durablePosition
+  const rows = []
+  for (const table of projectionTables(log.core, category)) {
+    const checkpoint = await storedCheckpoint(log, table)
+    const position = checkpoint?.position ?? 0
+    rows.push({ ...table, position, end, lag: Math.max(0, end - position), live: checkpoint?.live ?? false })
+  }
+  if (call.json) for (const row of rows) await call.screen.print(jsonLine(row))
+  else if (rows.length === 0) await call.screen.print('no projections')
+  else {
+    const cells = rows.map(({ projection, version, position, lag, live }) => (
+      [projection, String(version), count(position), count(end), count(lag), live ? 'live' : 'being built']
+    ))
+    await printTable(call, [['projection', 'version', 'stored up to', 'end', 'lag', 'state'], ...cells])
+  }
+  return 0
+}
+
+/** How far a table is; undefined when it has no checkpoint, or none that can be read. */
+async function storedCheckpoint(log: CommitLog, table: TableName): Promise<ViewCheckpoint | undefined> {
+  const topic = await log.topic(tableTopic(table), { create: false })
+  let found: ViewCheckpoint | undefined
+  for (const record of topic.partition(0).read()) if (record.key === CHECKPOINT_KEY) found = checkpointOf(record.value)
+  return found
+}
+
+/** An empty table beside the one that is used: whoever runs the projection fills it, and takes it when it is up to date. */
+async function askForRebuild(call: Call, log: CommitLog): Promise<number> {
+  const category = categoryOf(call, log)
+  const name = call.text('rebuild')!
+  const tables = projectionTables(log.core, category)
+  const own = tables.filter(({ projection }) => projection === name)
+  if (own.length === 0) {
+    const names = [...new Set(tables.map(({ projection }) => projection))]
+    throw new UsageError(`there is no projection "${name}" of category "${category}"${suggestion(name, names)}`)
+  }
+  const version = Math.max(...own.map((table) => table.version))
+  const generations = own.filter((table) => table.version === version).map(({ generation }) => generation)
+  const stored = log.core.topics.find((topic) => topic.name === tableTopic({ category, projection: name, version, generation: generations[0]! }))
+  const codec = builtInCodec(stored?.value ?? '')
+  if (codec === undefined) throw new InputError(`the rows of ${name} are written by a codec that this command has not: rebuild it where it runs`)
+  const pending = generations.length > 1
+  const generation = Math.max(...generations) + (pending ? 0 : 1)
+  await ViewTable.open(log.core, { category, projection: name, version, generation }, { codec, now: () => Date.now() })
+  const told = pending ? 'is being built anew already' : 'is built anew when it runs again'
+  await call.screen.print(call.json ? jsonLine({ category, projection: name, version, generation, pending }) : `${name}, version ${version}, ${told}`)
+  return 0
+}
+
+async function exportLines(call: Call, store: LocalEventStore): Promise<number> {
+  const path = call.text('export')!
+  const { signal } = call.terminal
+  const given = call.number('from')
+  if (path === '-') {
+    const lines = exportEvents(store, { ...(given !== undefined && { from: given }), signal })
+    for await (const { line } of lines) await call.screen.print(line.slice(0, -1))
+    return 0
+  }
+  const file = LineFile.resume(path)
+  let exported = 0
+  try {
+    const from = Math.max(given ?? 0, positionBehind(file))
+    for await (const { line } of exportEvents(store, { from, signal })) {
+      exported++
+      await file.print(line.slice(0, -1))
+    }
+    await file.finish()
+  } finally {
+    file.close()
+  }
+  await call.screen.print(call.json ? jsonLine({ file: path, events: exported, bytes: file.size }) : `${counted(exported, 'event')}: ${path}`)
+  return 0
+}
+
+function positionBehind({ last, path }: LineFile): number {
+  if (last === undefined) return 0
+  try {
+    const { position } = JSON.parse(last.toString()) as { readonly position?: unknown }
+    if (Number.isSafeInteger(position)) return (position as number) + 1
+  } catch {
+    // Told below.
+  }
+  throw new InputError(`the last line of ${path} is no event of an export`)
+}
+
+async function importLines(call: Call, log: CommitLog): Promise<number> {
+  const path = call.text('import')!
+  const given = call.text('category')
+  // A category that is not there yet is made.
+  const name = given !== undefined && !categories(log).includes(given) ? given : categoryOf(call, log)
+  const store = await openStore(log, name)
+  const { signal, stdin } = call.terminal
+  const stream: Readable = path === '-' ? stdin : createReadStream(path)
+  let told = { lines: 0, imported: 0, duplicates: 0 }
+  try {
+    told = { ...(await importEvents(store, linesOf(stream, signal), { signal, onProgress: (progress) => { told = { ...progress } } })) }
+  } finally {
+    stream.destroy()
+    const { imported, duplicates } = told
+    const text = `${counted(imported, 'event')} stored${duplicates === 0 ? '' : `, ${count(duplicates)} passed over`}`
+    await call.screen.print(call.json ? jsonLine({ category: name, ...told }) : text)
+  }
+  return 0
+}
+
+async function* linesOf(stream: Readable, signal: AbortSignal): AsyncIterable<string> {
+  for await (const lines of lineChunks(stream, signal)) for (const line of lines) yield line.toString()
+}
+
+function categories(log: CommitLog): string[] {
+  return log.core.topics.filter((topic) => topic.events === true).map(({ name }) => name)
+}
+
+/** The category that is asked for, or the only one. */
+function categoryOf(call: Call, log: CommitLog): string {
+  const [all, asked] = [categories(log), call.text('category')]
+  if (asked === undefined && all.length === 1) return all[0]!
+  if (asked === undefined && all.length === 0) throw new UsageError(`there are no events in ${log.folder}`)
+  if (asked === undefined) throw new UsageError(`--category is one of ${all.join(', ')}`)
+  if (all.includes(asked)) return asked
+  throw new UsageError(`there are no events of category "${asked}" in ${log.folder}${suggestion(asked, all)}`)
+}
+
+async function openStore(log: CommitLog, category: string): Promise<LocalEventStore> {
+  const stored = log.core.topics.find(({ name }) => name === category)?.value
+  const value = stored === undefined ? undefined : builtInCodec(stored)
+  if (stored !== undefined && value === undefined) {
+    throw new InputError(`events "${category}" are written by the codec "${stored}", which this command has not`)
+  }
+  return eventStore(log, { category, ...(value !== undefined && { value }) })
+}
