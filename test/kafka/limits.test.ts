@@ -87,6 +87,17 @@ test('while a request makes very many topics others have their turn', async () =
   expect(served).toBeGreaterThan(20)
 })
 
+test('a request that would make very many partitions by naming topics makes none', async () => {
+  const { client, log } = await startListener({ numPartitions: 5000 })
+  await log.topic('there')
+  const raw = await client()
+  const ask = async (...names: string[]): Promise<number[]> => {
+    return (await raw.request(metadata, 4, { topics: names.map((name) => ({ name })) })).topics.map(({ errorCode }) => errorCode)
+  }
+  expect(await ask('there', 'a', 'b', 'c')).toEqual([0, 3, 3, 3])
+  expect(log.core.topics.map(({ name }) => name)).toEqual(['there'])
+})
+
 test('a connection that sends nothing, part of a request, or nothing more is closed in time', async () => {
   const clock = new ManualClock()
   const { client, events } = await startListener({ log: { clock }, requestTimeoutMs: 1000, maxIdleMs: 5000 })

@@ -7,6 +7,7 @@ import { kafkaErrors } from '../../format/kafka-errors.ts'
 import { isTopicName } from '../../format/names.ts'
 import { array, boolean, type Encodable, int16, int32, message, NO_UUID, string, uuid } from '../../format/schema.ts'
 import { type TopicEntry } from '../../topics/catalog.ts'
+import { MAX_PARTITIONS } from '../../topics/define-topic.ts'
 import { isInternalTopic } from '../../topics/internal-topics.ts'
 import { defineApi, type RequestContext } from '../api.ts'
 import { authorizedOperations, OPERATIONS_NOT_ASKED } from '../authorized-operations.ts'
@@ -63,10 +64,11 @@ export const metadata = defineApi({
   response,
   async handle(request, context) {
     const { cluster, version, connection } = context
-    const { topics: asked, allowAutoTopicCreation: mayCreate } = request
+    const { topics: asked } = request
     const all = asked === null || (version === 0 && asked.length === 0)
     // What is named twice is answered once, as by Kafka: a topic may have very many partitions.
     const named = distinct(asked ?? [], ({ name, topicId }) => `${topicId} ${name}`)
+    const mayCreate = request.allowAutoTopicCreation && !makesTooMany(named, context)
     const topics = all ? allTopics(context) : await Promise.all(named.map((topic) => {
       const { name, topicId } = topic
       return name === null || topicId !== NO_UUID ? topicById(topic, context) : topicByName(name, mayCreate, context)
@@ -89,6 +91,13 @@ export const metadata = defineApi({
     errorCode,
   }),
 })
+
+/** As of CreateTopics: a request may not make so many partitions, and then makes none. */
+function makesTooMany(named: readonly { readonly name: string | null }[], { cluster }: RequestContext): boolean {
+  const { autoCreateTopics, numPartitions } = cluster.options
+  if (!autoCreateTopics || named.length * numPartitions <= MAX_PARTITIONS) return false
+  return named.filter(({ name }) => name !== null && cluster.topic(name) === undefined).length * numPartitions > MAX_PARTITIONS
+}
 
 function brokersOf({ cluster, connection }: RequestContext): Pick<Encodable<typeof response>, 'brokers' | 'clusterId' | 'controllerId'> {
   return {
