@@ -6,6 +6,7 @@ export type { TestBrokerOptions, TestSecurity, TestTopicOptions, TestTopics } fr
 export { GroupHands, type ReadyOptions, type TestGroup, type TestMember, type TestPlace } from './broker/group-hands.ts'
 export { type LookOptions, type RecordPlace, type TestRecordInput, type TestValue, TopicHands, type WaitFor } from './broker/topic-hands.ts'
 export { TestRecord } from './broker/test-record.ts'
+export { type TestTransaction, TransactionHands } from './broker/transaction-hands.ts'
 export { MemorySocket, type SocketRequest } from '../kafka/memory-socket.ts'
 export type { Duration } from './clock/durations.ts'
 export { type ClockMode, TestClock } from './clock/test-clock.ts'

@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { metadata } from '../../../src/kafka/apis/03-metadata.ts'
+import { initProducerId } from '../../../src/kafka/apis/22-init-producer-id.ts'
+import { addPartitionsToTxn } from '../../../src/kafka/apis/24-add-partitions-to-txn.ts'
+import { endTxn } from '../../../src/kafka/apis/26-end-txn.ts'
 import { apiVersions } from '../../../src/kafka/apis/18-api-versions.ts'
 import { isLogError, string } from '../../../src/index.ts'
 import { startTestBroker } from '../../../src/testing/index.ts'
@@ -93,6 +96,25 @@ test('what a transaction has not committed is not among the records', async () =
   expect(orders.records({ isolation: 'read_uncommitted' }).map((record) => record.text())).toEqual(['open'])
   await transaction.commit()
   expect(orders.records().map((record) => record.text())).toEqual(['open'])
+})
+
+test('a transaction can be looked at, and run out of its time', async () => {
+  const kafka = await startBroker({ topics: { orders: 1 } })
+  const raw = await client(kafka)
+  const transaction = kafka.transaction('tx')
+  expect(await transaction.describe()).toMatchObject({ state: 'None', partitions: [] })
+  expect(await transaction.timeOut()).toBe(false)
+  const { producerId, producerEpoch } = await raw.request(initProducerId, 4, {
+    transactionalId: 'tx', transactionTimeoutMs: 60_000, producerId: -1n, producerEpoch: -1,
+  })
+  await raw.request(addPartitionsToTxn, 3, {
+    v3AndBelowTransactionalId: 'tx', v3AndBelowProducerId: producerId, v3AndBelowProducerEpoch: producerEpoch,
+    v3AndBelowTopics: [{ name: 'orders', partitions: [0] }],
+  })
+  expect(await transaction.describe()).toEqual({ state: 'Ongoing', producerId, producerEpoch, partitions: [{ topic: 'orders', partition: 0 }] })
+  expect(await transaction.timeOut()).toBe(true)
+  expect((await transaction.describe()).state).not.toBe('Ongoing')
+  expect((await raw.request(endTxn, 3, { transactionalId: 'tx', producerId, producerEpoch, committed: true })).errorCode).not.toBe(0)
 })
 
 test('a restore brings back records and commits, keeps ports and connections, and raises epochs', async () => {
