@@ -108,6 +108,28 @@ test('a group whose only member never came back with its id is forgotten', async
   expect(await names(raw)).toEqual([])
 })
 
+test('who joins a group, or commits for it, while it is forgotten comes into a new one', async () => {
+  const { client, kafka, clock } = await world()
+  const groups = await kafka.cluster.groups()
+  const forget = async <T>(meanwhile: () => Promise<T>): Promise<T> => {
+    const member = new WireMember(await client(), 'g', { join: 3 })
+    await together(member)
+    await member.leave()
+    const forgetting = groups.expireOffsets(clock.now())
+    const answer = await meanwhile()
+    await forgetting
+    return answer
+  }
+  const protocols = [{ name: 'range', metadata: Buffer.alloc(0) }]
+  const joined = await forget(() => groups.join({ ...asked, clientId: '', clientHost: '', protocols }))
+  expect(joined).toMatchObject({ error: 'NONE', generation: 1 })
+  await groups.leave({ groupId: 'g', members: [{ memberId: joined.memberId }] })
+  const offsets = [{ topic: 't', partition: 0, offset: 1, leaderEpoch: -1 }]
+  const committed = await forget(() => groups.commitOffsets({ groupId: 'g', memberId: '', generation: -1, version: 9, offsets }))
+  expect(committed).toEqual([{ topic: 't', partition: 0, error: 'NONE' }])
+  expect(groups.committed('g', 't', 0)).toMatchObject({ offset: 1 })
+})
+
 test('protocols that nobody offers any more are forgotten', () => {
   const members = new Members()
   const offering = (name: string) => [{ name, metadata: Buffer.alloc(0) }]

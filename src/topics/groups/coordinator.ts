@@ -15,7 +15,7 @@ import {
   type ConsumerGroupDetails, type ConsumerHeartbeatAnswer, type ConsumerHeartbeatRequest, refusedHeartbeat,
 } from './consumer-group-messages.ts'
 import { type ConsumerGroupRecord } from './consumer-group-records.ts'
-import { ConsumerGroups } from './consumer-groups.ts'
+import { ConsumerGroups, type Stored } from './consumer-groups.ts'
 import { type Deadline, Deadlines } from './deadlines.ts'
 import {
   type CommitRequest, type CommitResult, type GroupDescription, type GroupState, type HeartbeatRequest, type JoinAnswer,
@@ -77,6 +77,8 @@ export class GroupCoordinator {
   readonly #newer = new Map<string, NewerGroup>()
   readonly #consumers: ConsumerGroups
   readonly #storing = new Map<string, Storing>()
+  /** Groups that are being forgotten: who comes meanwhile comes into a new one. */
+  readonly #erasing = new Map<string, Promise<Stored>>()
   readonly #locals = new Set<LocalClient>()
   readonly #leaving = new Set<Promise<void>>()
   readonly #unlisten: () => void
@@ -122,6 +124,7 @@ export class GroupCoordinator {
   async join(request: JoinRequest): Promise<JoinAnswer> {
     const refused = request.groupId === '' ? 'INVALID_GROUP_ID' : await this.#writable()
     if (refused !== undefined) return { ...noJoin, error: refused, memberId: request.memberId }
+    await this.#erasing.get(request.groupId)
     if (this.#newer.has(request.groupId)) return { ...noJoin, error: 'INCONSISTENT_GROUP_PROTOCOL', memberId: request.memberId }
     const consumers = this.#consumers.get(request.groupId)
     if (consumers !== undefined && consumers.members.size > 0) return this.#consumers.join(consumers, request)
@@ -542,6 +545,8 @@ export class GroupCoordinator {
     const { groupId, offsets } = request
     // Without a wait where that is possible: who commits before a round is written goes with it.
     const unwritable = this.#log.isOpen ? this.#unwritable() : await this.#writable()
+    const erasing = this.#erasing.get(groupId)
+    if (erasing !== undefined) await erasing
     const refused = unwritable ?? this.#mayCommit(request, transaction !== undefined)
     if (refused !== 'NONE') return offsets.map(({ topic, partition }) => ({ topic, partition, error: refused }))
     const now = this.#core.env.clock.now()
@@ -621,7 +626,13 @@ export class GroupCoordinator {
     return result
   }
 
-  async #erase(group: ClassicGroup): Promise<{ error: KafkaErrorName; cause?: unknown }> {
+  #erase(group: ClassicGroup): Promise<Stored> {
+    const erasing = this.#eraseNow(group).finally(() => this.#erasing.delete(group.groupId))
+    this.#erasing.set(group.groupId, erasing)
+    return erasing
+  }
+
+  async #eraseNow(group: ClassicGroup): Promise<Stored> {
     const { groupId } = group
     const places = this.#table.all(groupId)
     const keys = [...(this.#newer.get(groupId)?.keys ?? [])]
