@@ -52,7 +52,7 @@ export class LocalAggregate<E extends EventShape, State, Command> implements Agg
     const { core } = this.#store
     const slot = await core.settledSlot(stream)
     if (slot < 0) return { state: this.#options.initial(), version: 0 }
-    const version = core.index.table.versions[slot]!
+    const { version } = await core.settledHead(slot)
     if (options.to !== undefined && options.to < version) {
       const events = await core.readSlot(slot, { from: 1, to: options.to, limit: Infinity, backward: false }, this.#store.types)
       return { state: this.#fold(this.#options.initial(), events), version: options.to }
@@ -136,11 +136,10 @@ export class LocalAggregate<E extends EventShape, State, Command> implements Agg
     const known = this.#now(stream)
     if (known !== undefined) return known
     if (slot < 0) return { state: this.#options.initial(), version: 0, offset: -1 }
-    const { index } = core
-    const offset = index.table.offsets[slot]!
-    const version = index.table.versions[slot]!
+    const head = await core.settledHead(slot)
+    const { offset, version } = head
     const start = await this.#start(stream, slot)
-    const events = await core.readSlot(slot, { from: start.version + 1, to: version, limit: Infinity, backward: false }, types)
+    const events = await core.readSlot(slot, { from: start.version + 1, to: version, limit: Infinity, backward: false }, types, head)
     const state = this.#fold(start.state, events)
     const kept = { state, version, offset }
     this.#keep(stream, kept)

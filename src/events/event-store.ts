@@ -153,10 +153,10 @@ export class LocalEventStore<E extends EventShape = EventShape> implements Event
     const { core } = this
     const slot = await core.settledSlot(stream)
     if (slot < 0) return { stream, version: 0, exists: false, events: [] }
-    const version = core.index.table.versions[slot]!
-    const exists = core.index.exists(slot)
-    const events = await core.readSlot(slot, { ...part, to: Math.min(part.to, version) }, this.types)
-    return { stream, version, exists, events: events as unknown as RecordedEvent<E>[] }
+    const head = await core.settledHead(slot)
+    const { version } = head
+    const events = await core.readSlot(slot, part, this.types, head)
+    return { stream, version, exists: version >= core.index.keptFrom(slot), events: events as unknown as RecordedEvent<E>[] }
   }
 
   head(stream: string): number {

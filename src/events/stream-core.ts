@@ -20,7 +20,7 @@ import { hashText } from './id-window.ts'
 import { type EventReading, StoredEvent, TypeNames } from './stored-event.ts'
 import { StreamCache } from './stream-cache.ts'
 import { StreamIndex } from './stream-index.ts'
-import { type StreamHash } from './stream-table.ts'
+import { type StreamHash, type StreamHead } from './stream-table.ts'
 import { type AppendResult } from './types.ts'
 
 /** Random bytes drawn at once, for ids. */
@@ -377,25 +377,32 @@ export class StreamCore implements GroupHost {
 
   // Reading
 
-  /** The number of a stream and what is known of it, once everything that was appended to it is stored or lost. */
+  /** The number of a stream, in a table that says all that the log does; −1 for one that never was. */
   async settledSlot(stream: string): Promise<number> {
     if (this.index.stale || this.settling !== undefined || this.logCore.readOnly) await this.settled()
-    const slot = this.index.table.find(stream)
-    if (slot >= 0) await this.waitForHead(slot)
-    return slot
+    return this.index.table.find(stream)
   }
 
-  private async waitForHead(slot: number): Promise<void> {
-    const offset = this.index.table.offsets[slot]!
-    // When it is lost the table says what was there before.
-    if (offset >= this.log.durableOffset) await this.log.durable(offset).catch(() => {})
+  /** The head of a stream as it is now, once it is stored; when it is lost, what was before it. */
+  async settledHead(slot: number): Promise<StreamHead> {
+    for (;;) {
+      const head = this.index.table.head(slot)
+      if (head.offset < this.log.durableOffset) return head
+      try {
+        await this.log.durable(head.offset)
+        return head
+      } catch (error) {
+        // Closed, and not only lost: nothing is put right any more.
+        if (this.index.table.offsets[slot] === head.offset) throw error
+      }
+    }
   }
 
   /** Events of a stream, in the order that is asked for. */
-  async readSlot(slot: number, part: StreamPart, reading: EventReading = idReading): Promise<StoredEvent[]> {
-    await this.waitForHead(slot)
+  async readSlot(slot: number, part: StreamPart, reading: EventReading = idReading, given?: StreamHead): Promise<StoredEvent[]> {
+    const head = given ?? (await this.settledHead(slot))
     const { index } = this
-    const version = index.table.versions[slot]!
+    const { version } = head
     let low = Math.max(part.from, index.keptFrom(slot))
     let high = Math.min(part.to, version)
     if (high - low >= part.limit) {
@@ -403,16 +410,14 @@ export class StreamCore implements GroupHost {
       else high = low + part.limit - 1
     }
     if (high < low) return []
-    const events = this.cache.find(slot, index.table.offsets[slot]!, low, high, reading) ?? (await this.walk(slot, low, high, reading))
+    const events = this.cache.find(slot, head.offset, low, high, reading) ?? (await this.walk(slot, head, low, high, reading))
     if (part.backward) events.reverse()
     return events
   }
 
   /** Goes back from the head of a stream, and gives the events from `low` to `high`, ascending. */
-  private async walk(slot: number, low: number, high: number, reading: EventReading): Promise<StoredEvent[]> {
-    const { table } = this.index
+  private async walk(slot: number, head: StreamHead, low: number, high: number, reading: EventReading): Promise<StoredEvent[]> {
     const { parser, log } = this
-    const head = table.head(slot)
     const cached = this.cache.below(slot, head.version)
     const reads = new PointReads(log, Math.max(head.size, 64) * (head.version - low + 1) + 64)
     const events: StoredEvent[] = new Array(high - low + 1)
@@ -444,7 +449,7 @@ export class StreamCore implements GroupHost {
   private bring(reads: PointReads, slot: number, version: number, offset: number, position: number, at: number, size: number): Buffer {
     const { parser, log } = this
     const { table } = this.index
-    if (size > 0 && position !== UNKNOWN && reads.find(offset, position, at, size)) {
+    if (size > 0 && (position !== UNKNOWN || offset >= log.tail.baseOffset) && reads.find(offset, position, at, size)) {
       const { buffer } = reads
       if (parser.parseSized(buffer, reads.at, reads.at + size) && this.isEvent(slot, version, buffer)) return buffer
     }

@@ -36,7 +36,7 @@ test('takes up what it gave to be kept, and refuses parts that do not fit', () =
 })
 
 test('is a Map, whatever the ids and whatever the hash', () => {
-  const hashes: readonly StreamHash[] = [halfSipHash, () => 0, (buffer, from, to) => buffer[to - 1]! & 3]
+  const hashes: readonly StreamHash[] = [halfSipHash, () => 0, (buffer, _, to) => buffer[to - 1]! & 3]
   fc.assert(fc.property(fc.array(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 30 }), { maxLength: 300 }), fc.nat(2), (ids, kind) => {
     const table = new StreamTable(5, 6, hashes[kind])
     const map = new Map<string, number>()

@@ -1,0 +1,88 @@
+/*
+ * The contract of aggregates: load, decide and append in one call, states kept in memory, snapshots.
+ */
+import { expect, test } from 'vitest'
+import { type Aggregate, type LocalEventStore } from '../../src/events/index.ts'
+import { diskLog, failure, freshFolder, memoryLog } from '../topics/harness.ts'
+import { added, type CartEvent, carts } from './harness.ts'
+
+interface Cart {
+  readonly items: number
+  readonly log: readonly number[]
+}
+
+function cartsOf(store: LocalEventStore<CartEvent>, counted: { folds: number } = { folds: 0 }, every?: number): Aggregate<CartEvent, Cart, number> {
+  return store.aggregate<Cart, number>({
+    initial: () => ({ items: 0, log: [] }),
+    evolve: (state, event) => {
+      counted.folds++
+      return event.type === 'ItemAdded' ? { items: state.items + event.data.quantity, log: [...state.log, event.version] } : state
+    },
+    decide: (quantity, state) => (state.items + quantity > 100 ? [] : added('x', quantity)),
+    ...(every !== undefined && { snapshot: { every } }),
+  })
+}
+
+test('a command is decided on the state of its stream, and its result is the state behind it', async () => {
+  const cart = cartsOf(await carts(await memoryLog()))
+  expect(await cart.load('a')).toEqual({ state: { items: 0, log: [] }, version: 0 })
+  expect(await cart.handle('a', 5)).toMatchObject({ state: { items: 5 }, version: 1, position: 0, duplicate: false })
+  expect(await cart.handle('a', (state) => [added('y', state.items), added('z', 1)])).toMatchObject({ state: { items: 11, log: [1, 2, 3] }, version: 3 })
+  expect(await cart.handle('a', 100)).toMatchObject({ state: { items: 11 }, version: 3, position: -1, events: [] })
+  expect(await cart.load('a', { to: 2 })).toEqual({ state: { items: 10, log: [1, 2] }, version: 2 })
+})
+
+test('a state in memory is not folded again, and never an old one', async () => {
+  const store = await carts(await memoryLog())
+  const counted = { folds: 0 }
+  const cart = cartsOf(store, counted)
+  for (let number = 0; number < 20; number++) await cart.handle('a', 1)
+  expect(counted.folds).toBe(20)
+  await store.append('a', added('other', 7))
+  expect(await cart.handle('a', 1)).toMatchObject({ state: { items: 28 }, version: 22 })
+})
+
+test('commands on one stream at the same time are handled one behind the other', async () => {
+  const cart = cartsOf(await carts(await diskLog()))
+  const handled = await Promise.all(Array.from({ length: 50 }, () => cart.handle('a', async (state) => {
+    await Promise.resolve()
+    return added('x', state.items === 0 ? 1 : 2)
+  }, { retries: 100 })))
+  expect(handled.map(({ version }) => version).sort((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, index) => index + 1))
+  expect((await cart.load('a')).state.items).toBe(99)
+})
+
+test('what a caller expects is not tried again', async () => {
+  const cart = cartsOf(await carts(await memoryLog()))
+  await cart.handle('a', 1)
+  expect((await failure(() => cart.handle('a', 1, { expected: 'none' }))).code).toBe('LOG_VERSION_CONFLICT')
+})
+
+test('a command with an id is handled once', async () => {
+  const cart = cartsOf(await carts(await memoryLog()))
+  const first = await cart.handle('a', () => [added('x', 1), added('y', 2)], { id: 'command-1' })
+  await cart.handle('a', 3)
+  const again = await cart.handle('a', () => [added('x', 1), added('y', 2)], { id: 'command-1' })
+  expect(again).toMatchObject({ version: first.version, position: first.position, duplicate: true })
+  expect((await cart.load('a')).state.items).toBe(6)
+  const both = await Promise.all([1, 2].map(() => cart.handle('b', 5, { id: 'command-2' })))
+  expect(both.map(({ duplicate }) => duplicate).sort()).toEqual([false, true])
+  expect((await cart.load('b')).state.items).toBe(5)
+})
+
+test('a snapshot saves folding a long stream from its beginning, and another version of the fold does not believe it', async () => {
+  const folder = freshFolder()
+  const log = await diskLog(folder)
+  const store = await carts(log)
+  await store.append('a', Array.from({ length: 250 }, () => added('x', 1)))
+  await cartsOf(store, { folds: 0 }, 100).load('a')
+  await expect.poll(async () => (await log.topic('cart.snapshots')).partition(0).durableOffset).toBe(1)
+  await log.close()
+  const again = await carts(await diskLog(folder))
+  await again.append('a', added('x', 1))
+  const counted = { folds: 0 }
+  expect(await cartsOf(again, counted, 100).load('a')).toMatchObject({ state: { items: 251 }, version: 251 })
+  expect(counted.folds).toBe(1)
+  const newer = again.aggregate({ initial: () => 0, evolve: (count: number) => count + 1, version: 2, snapshot: { every: 100 } })
+  expect(await newer.load('a')).toEqual({ state: 251, version: 251 })
+})
