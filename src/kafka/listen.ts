@@ -306,7 +306,8 @@ const CLOSE_MS = 5000
 /**
  * Opens a log to Kafka clients. Close the listener before the log.
  *
- * @throws LogError `LOG_PORT_IN_USE`, `LOG_ACCESS_DENIED`, `LOG_READ_ONLY`; TypeError and RangeError for options that cannot be; the reason of `signal`
+ * @throws LogError `LOG_PORT_IN_USE`, `LOG_ACCESS_DENIED`, `LOG_READ_ONLY`; TypeError and RangeError for options that cannot be; the reason of
+ * `signal`
  * @example
  * const log = await CommitLog.memory()
  * const kafka = await listen(log)

@@ -34,7 +34,9 @@ test('ACLs', async () => {
   }
   expect(await seen()).toEqual([3, 29])
   const client = await admin!()
-  const acl = { resourceType: 2, resourceName: 'orders', resourcePatternType: 3, principal: 'User:ANONYMOUS', host: '*', operation: 8, permissionType: 3 }
+  const acl = {
+    resourceType: 2, resourceName: 'orders', resourcePatternType: 3, principal: 'User:ANONYMOUS', host: '*', operation: 8, permissionType: 3,
+  }
   await client.request(createAcls, 3, { creations: [acl] })
   expect(await seen()).toEqual([3, 3])
   await client.request(deleteAcls, 3, { filters: [{
