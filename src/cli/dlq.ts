@@ -5,11 +5,14 @@ import { checkTopicName } from '../format/names.ts'
 import { CommitLog } from '../topics/commit-log.ts'
 import { type DeadLetters } from '../topics/consume/dead-letters.ts'
 import { type DeadLetter } from '../topics/consume/replay.ts'
-import { type Call, type Command, UsageError } from './command.ts'
+import { type Call, type Command, suggestion, UsageError } from './command.ts'
 import { rangeOf } from './dump-batches.ts'
 import { type CodecNames, recordLine } from './record-line.ts'
-import { chosenTopics, openPlain, plainRecord, type PlainTopic, withLog } from './records.ts'
+import { chosenTopics, openPlain, plainRecord, type PlainTopic, unknownTopic, withLog } from './records.ts'
 import { count, counted, jsonLine, printable, recordFields } from './text.ts'
+
+/** Ends the names of the groups that keep what was replayed. */
+const MERGER = '-dlq-merger'
 
 const actions = ['list', 'replay', 'purge'] as const
 
@@ -66,6 +69,7 @@ async function lettersOf(call: Call, log: CommitLog, group: string): Promise<Let
   const [info] = await chosenTopics(log, call.argument('topic'))
   const topic: PlainTopic = await openPlain(log, info!)
   const named = call.text('dead-letter-topic')
+  await checkGroup(log, { topic: info!.name, group, named })
   try {
     if (named !== undefined) checkTopicName(named)
     return { letters: topic.deadLetters(group, named === undefined ? {} : { topic: named }), codecs: info! }
@@ -73,6 +77,21 @@ async function lettersOf(call: Call, log: CommitLog, group: string): Promise<Let
     if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message)
     throw error
   }
+}
+
+/** A misspelt group has no dead letters, and nobody would notice. One that is there may have none. */
+async function checkGroup(log: CommitLog, { topic, group, named }: {
+  readonly topic: string
+  readonly group: string
+  readonly named: string | undefined
+}): Promise<void> {
+  const topics = (await log.topics()).map(({ name }) => name)
+  if (named !== undefined && !topics.includes(named)) throw unknownTopic(log.folder, named, topics)
+  if (named !== undefined || topics.includes(`${topic}.${group}.dlq`)) return
+  const groups = (await log.groups.list()).map((info) => info.group).filter((name) => !name.endsWith(MERGER))
+  if (groups.includes(group)) return
+  const some = groups.length === 0 ? ': there is none' : `: there are ${groups.slice(0, 8).join(', ')}${groups.length > 8 ? ', …' : ''}`
+  throw new UsageError(`there is no group "${group}" in ${log.folder}${suggestion(group, groups) || some}`)
 }
 
 function range(call: Call): { readonly partition?: number; readonly from?: number; readonly to?: number } {
@@ -123,6 +142,6 @@ async function replay(call: Call, { letters }: Letters): Promise<number> {
 async function purge(call: Call, { letters }: Letters): Promise<number> {
   const { partition, to } = range(call)
   const purged = await letters.purge({ ...(partition !== undefined && { partition }), ...(to !== undefined && { before: to }) })
-  await call.screen.print(call.json ? jsonLine({ topic: letters.topic, purged }) : `${counted(purged, 'offset')} purged`)
+  await call.screen.print(call.json ? jsonLine({ topic: letters.topic, purged }) : `${counted(purged, 'dead letter')} purged`)
   return 0
 }

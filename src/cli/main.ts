@@ -7,7 +7,7 @@
  *   130  ended by the user
  */
 import { readFileSync } from 'node:fs'
-import { isLogError } from '../base/errors.ts'
+import { isLogError, type LogError } from '../base/errors.ts'
 import { backup } from './backup.ts'
 import { type Command, columns, commandHelp, InputError, parseCall, suggestion, UsageError } from './command.ts'
 import { compact } from './compact.ts'
@@ -84,6 +84,10 @@ function explained(error: unknown, name: string | undefined, screen: Screen, sig
     screen.say(`${who}: ${error.message}`)
     return 2
   }
+  if (isLogError(error, 'LOG_LOCKED')) {
+    screen.say(`${who}: ${lockedText(error)}`)
+    return 1
+  }
   if (isLogError(error)) {
     screen.say(`${who}: ${error.message} (${error.code})`)
     return error.code === 'LOG_NOT_FOUND' || error.code === 'LOG_NOT_A_LOG' ? 2 : 1
@@ -93,6 +97,13 @@ function explained(error: unknown, name: string | undefined, screen: Screen, sig
   const expected = error instanceof InputError || code !== undefined
   screen.say(`${who}: ${expected ? message : (stack ?? String(error))}`)
   return 1
+}
+
+/** In the words of a shell: `waitMs` and `readOnly` are for programs. */
+function lockedText({ message, detail: { folder, pid, host, since } }: LogError): string {
+  if (pid === undefined) return `${message} (LOG_LOCKED)`
+  const who = `process ${String(pid)} on ${String(host)} since ${new Date(since as number).toISOString()}`
+  return `${String(folder)} is open for writing: ${who}. End it, or wait for it with --wait SECONDS (LOG_LOCKED)`
 }
 
 function help(): string {

@@ -273,7 +273,7 @@ export class CommitLog implements PortableLog {
     checkObject(options, 'the options for a topic are an object')
     const definition = typeof given === 'string' ? defineTopic<K, V>(given, options) : checkedDefinition(given)
     if (isInternalTopic(definition.name)) throw internalTopicError(definition.name)
-    if (this.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${this.folder} was opened read-only`)
+    if (this.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${this.folder} was opened read-only`, { folder: this.folder })
     return this.#opened({ ...requestOf(definition, { create: true, key: true, value: true }), fresh: true }, definition)
   }
 
@@ -375,7 +375,7 @@ export class CommitLog implements PortableLog {
   #begin(options: TransactionOptions | undefined): Transaction | Promise<Transaction> {
     this.#life.check()
     const begin = options === undefined ? defaultTransactionOptions : checkedTransactionOptions(options)
-    if (this.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${this.folder} was opened read-only`)
+    if (this.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${this.folder} was opened read-only`, { folder: this.folder })
     return this.#core.transactions.begin(begin, this.#life)
   }
 
@@ -392,7 +392,9 @@ export class CommitLog implements PortableLog {
     this.#life.check()
     const checked = checkedGroupOptions<Place>(options, 'a consumer of several topics', ['topics'])
     checkSubscribed(options.topics)
-    if (this.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${this.folder} was opened read-only: a group commits to it`)
+    if (this.readOnly) {
+      throw new LogError('LOG_READ_ONLY', `the log ${this.folder} was opened read-only: a group commits to it`, { folder: this.folder })
+    }
     type K = KeyOf<T[number]>
     type V = ValueOf<T[number]>
     const open = (topic: AnyDefinition | string, create: boolean): Promise<Topic<K, V>> => (

@@ -166,7 +166,9 @@ export class Consumer<K, V> implements PortableConsumer<K, V> {
 }
 
 function checkConsumerOptions(options: ConsumerOptions, where: string): void {
-  checkOptions(options, ['from', 'partitions', 'isolation', 'until', 'signal', 'ref'], where)
+  // With a group it would not be here; "groupId" is told what it is called.
+  checkOptions(options, ['from', 'partitions', 'isolation', 'until', 'signal', 'ref', 'group'], where)
+  if ('group' in options) throw new TypeError(`group of ${where} is a name, not ${describe(options.group)}`)
   const { from, partitions, isolation, until, signal, ref } = options
   if (from instanceof Map) for (const [partition, start] of from as ReadonlyMap<number, unknown>) checkStart(partition, start)
   else if (isByNumber(from)) throw new TypeError('from is a Map where partitions have positions of their own: new Map([[0, 5]])')

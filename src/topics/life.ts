@@ -32,7 +32,7 @@ export class Life {
   /** The error of a call on a handle that is closed. */
   closedError(): LogError {
     const { what } = this.open && this.parent !== undefined ? this.parent.closed() : this
-    return new LogError('LOG_CLOSED', `${what} is closed`)
+    return new LogError('LOG_CLOSED', `${what} is closed`, { closed: what })
   }
 
   /** Calls `ended` when this handle or one above it ends; gives the function that takes it back. */

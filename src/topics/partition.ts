@@ -252,7 +252,9 @@ export function partitionStats(log: PartitionLog): PartitionStats {
 }
 
 /** A record without a value is more likely a slip than a tombstone. */
-export function refuseRecord(record: unknown): never {
-  if (record === null || typeof record !== 'object') throw new TypeError(`a record is { key, value, headers, timestamp }, not ${describe(record)}`)
+export function refuseRecord(record: unknown, sent = false): never {
+  if (record === null || typeof record !== 'object') {
+    throw new TypeError(`a record is { key, value, headers, timestamp${sent ? ', partition' : ''} }, not ${describe(record)}`)
+  }
   throw new TypeError('a record has a value; null says that the key is gone')
 }

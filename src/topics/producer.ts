@@ -164,7 +164,7 @@ export class Producer<K, V> implements PortableProducer<K, V> {
 
   /** Appends a record. Undefined when there is no room for it now. */
   private place(record: SendRecord<K, V>, now: number | undefined): Placed | undefined {
-    if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record)
+    if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record, true)
     const { core, codecs } = this.parts
     const log = logOf(core, record.partition ?? this.chooser.choose(record, core.logs.length))
     const timestamp = record.timestamp ?? now ?? this.parts.clock.now()
@@ -186,7 +186,7 @@ export class Producer<K, V> implements PortableProducer<K, V> {
 
   /** Keeps a record as it is now, for later. */
   private hold(record: SendRecord<K, V>, now: number): HeldRecord {
-    if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record)
+    if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record, true)
     const { core, codecs } = this.parts
     const partition = record.partition ?? this.chooser.choose(record, core.logs.length)
     logOf(core, partition)

@@ -122,7 +122,7 @@ export class TopicAdmin {
 
   #check(name: string): TopicEntry {
     const { readOnly, folder } = this.#room
-    if (readOnly) throw new LogError('LOG_READ_ONLY', `the log ${folder} was opened read-only`)
+    if (readOnly) throw new LogError('LOG_READ_ONLY', `the log ${folder} was opened read-only`, { folder })
     if (isInternalTopic(name)) throw internalTopicError(name)
     const entry = this.#room.find(name)
     if (entry === undefined) throw new LogError('LOG_NOT_FOUND', `there is no topic "${name}" in ${folder}`, { path: folder, topic: name })

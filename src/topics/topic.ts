@@ -194,7 +194,10 @@ export class Topic<K = string, V = unknown> implements PortableTopic<K, V> {
 
 function groupConsumer<K, V>(parts: TopicParts<K, V>, options: GroupConsumerOptions<number>): GroupConsumer<K, V, number> {
   const checked = checkedGroupOptions(options, `a consumer of topic "${parts.core.entry.name}" in a group`)
-  if (parts.log.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${parts.folder} was opened read-only: a group commits to it`)
+  if (parts.log.readOnly) {
+    const { folder, core: { entry: { name: topic } } } = parts
+    throw new LogError('LOG_READ_ONLY', `the log ${folder} was opened read-only: a group commits to it`, { folder, topic })
+  }
   return new GroupConsumer(topicSource(parts, checked.group), checked)
 }
 

@@ -3,7 +3,7 @@
  * until it is stopped. The loop is in loop.ts; here it is joined to a member of a group and to transactions.
  */
 import { LogError } from '../../base/errors.ts'
-import { checkFunction, checkInteger, checkOptions } from '../../base/options.ts'
+import { checkInteger, checkOptions, describe } from '../../base/options.ts'
 import { Life } from '../life.ts'
 import { resolveStart } from '../start-position.ts'
 import { logOf, type TopicParts } from '../topic-core.ts'
@@ -39,9 +39,12 @@ export class Consumption<K, V> {
   constructor(parts: TopicParts<K, V>, options: ConsumeOptions, handler: Handler<K, V>) {
     const { name } = parts.core.entry
     const checked = checkConsumeOptions(name, options)
-    checkFunction(handler ?? null, `what consume of topic "${name}" is to do with a record`)
+    if (typeof handler !== 'function') throw new TypeError(`the handler of consume of topic "${name}" is a function, not ${describe(handler)}`)
     parts.life.check()
-    if (parts.log.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${parts.folder} was opened read-only: a group commits to it`)
+    if (parts.log.readOnly) {
+      const { folder } = parts
+      throw new LogError('LOG_READ_ONLY', `the log ${folder} was opened read-only: a group commits to it`, { folder, topic: name })
+    }
     this.topic = name
     this.group = checked.group
     this.#loop = loopOf(parts, checked, handler)

@@ -65,7 +65,7 @@ export class DeadLetters<K, V> {
     checkInteger(options.attempts, 'attempts', 1, MOST_ATTEMPTS)
     this.#parts.life.check()
     const { log } = this.#parts
-    if (log.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${log.folder} was opened read-only`)
+    if (log.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${log.folder} was opened read-only`, { folder: log.folder })
     const running = replays.get(log) ?? new Set<string>()
     replays.set(log, running)
     const name = `${this.topic} ${this.merger}`
@@ -98,9 +98,12 @@ export class DeadLetters<K, V> {
     this.#parts.life.check()
     let count = 0
     for (const log of await this.#logs(partition)) {
-      const { startOffset } = log
       const to = before ?? (await this.#progress(log)).position
-      if (to > startOffset) count += (await log.deleteRecords(to)) - startOffset
+      if (to <= log.startOffset) continue
+      // Markers of transactions have offsets, and are nobody's letters.
+      const letters = [...log.read(this.#parts.codecs, { from: log.startOffset, to: Math.min(to, log.highWatermark) })].length
+      await log.deleteRecords(to)
+      count += letters
     }
     return count
   }

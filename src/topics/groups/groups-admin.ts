@@ -20,7 +20,7 @@ import { checkCommit, commitEpoch, validCommit } from './valid-commit.ts'
 export interface GroupInfo {
   readonly group: string
   readonly state: GroupState
-  /** `classic`; a folder of Kafka's may have groups of newer protocols. */
+  /** `classic`; `consumer` for groups of the newer protocol (KIP-848), which clients of the wire form. */
   readonly type: GroupDescription['type']
   /** `consumer` for groups of consumers; empty where nobody ever joined. */
   readonly protocolType: string
@@ -52,7 +52,10 @@ export interface PartitionLag extends Place {
   readonly committed: number | undefined
   /** The end: the offset that the next record gets. */
   readonly end: number
-  /** Records between; from the oldest kept where nothing is committed. */
+  /**
+   * Offsets between, from the oldest kept where nothing is committed. Markers of transactions and aborted records count, as in Kafka: behind a
+   * transaction a group that has read everything may have a lag of 1.
+   */
   readonly lag: number
   /** Whose the partition is. */
   readonly memberId: string | undefined
@@ -144,14 +147,18 @@ export class Groups {
   /**
    * Sets a group without members back, or on: its next consumer goes on from there. Gives what was done, or with `dryRun` what would be.
    *
-   * @throws LogError `LOG_GROUP_NOT_EMPTY`, `LOG_NOT_FOUND` for a topic that is not there, `LOG_COMMIT_OUT_OF_RANGE`, `LOG_READ_ONLY`
+   * @throws LogError `LOG_GROUP_NOT_EMPTY`, `LOG_GROUP_NOT_FOUND` when no topic is named either, `LOG_NOT_FOUND` for a topic that is not there,
+   *   `LOG_COMMIT_OUT_OF_RANGE`, `LOG_READ_ONLY`
    */
   async resetOffsets(group: string, options: ResetOptions): Promise<readonly PartitionReset[]> {
     checkName(group ?? null, 'group')
     checkReset(options)
     if (options.dryRun !== true) this.#checkWritable()
     const groups = await this.#groups()
-    if (groups.describe(group)?.state !== 'Empty' && groups.describe(group) !== undefined) throw groupError('NON_EMPTY_GROUP', group)
+    const state = groups.describe(group)?.state
+    // With a topic it may be a group that is to begin somewhere; without one there is nothing to set back.
+    if (state === undefined && options.topic === undefined) throw groupError('GROUP_ID_NOT_FOUND', group)
+    if (state !== undefined && state !== 'Empty') throw groupError('NON_EMPTY_GROUP', group)
     const resets = await this.#resets(groups, group, options)
     if (options.dryRun === true || resets.length === 0) return resets
     const offsets: (Place & { offset: number; leaderEpoch: number })[] = []
@@ -195,7 +202,7 @@ export class Groups {
   }
 
   #checkWritable(): void {
-    if (this.#core.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${this.#core.folder} was opened read-only`)
+    if (this.#core.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${this.#core.folder} was opened read-only`, { folder: this.#core.folder })
   }
 }
 

@@ -149,7 +149,10 @@ export class Transaction {
    *   `LOG_COMMIT_OUT_OF_RANGE`, and what `send` throws
    */
   commitOffsets<P>(consumer: Committer<P>, what?: Committing<P>): Promise<void>
-  /** Commits offsets, each of the next record to read, for a group without members. */
+  /**
+   * Commits offsets, each of the next record to read, for a group that has no consumers: one whose progress you keep yourself. Nothing is asked
+   * of members, topics or ends of partitions. A group that is consumed is committed for by its consumer, as above.
+   */
   commitOffsets(group: string, offsets: readonly GroupOffset[]): Promise<void>
   commitOffsets<P>(of: Committer<P> | string, what?: Committing<P> | readonly GroupOffset[]): Promise<void> {
     const committed = this.#until(this.#commitOffsets(of, what))
@@ -205,6 +208,10 @@ export class Transaction {
   async #commitOffsets<P>(of: Committer<P> | string, what?: Committing<P> | readonly GroupOffset[]): Promise<void> {
     try {
       this.#checkOpen('commitOffsets')
+      const consumer: Partial<Committer<P>> | null | undefined = typeof of === 'string' ? undefined : of
+      if (typeof of !== 'string' && consumer?.toCommit === undefined) {
+        throw new TypeError(`commitOffsets takes a consumer that is a member of a group, or the name of a group, not ${describe(of)}`)
+      }
       const request = typeof of === 'string' ? groupRequest(of, what as readonly GroupOffset[]) : of.toCommit(what as Committing<P> | undefined)
       await this.#storeOffsets(request instanceof Promise ? await request : request)
     } catch (error) {
@@ -221,7 +228,8 @@ export class Transaction {
   /** A promise only when something has to wait. */
   #submit<K, V>(topic: Topic<K, V>, input: SendRecord<K, V> | readonly SendRecord<K, V>[]): SendResult[] | Promise<SendResult[]> {
     this.#checkOpen('send')
-    const { parts } = topic
+    const { parts } = ((topic as Topic<K, V> | null | undefined) ?? {}) as Topic<K, V>
+    if (parts === undefined) throw new TypeError(`a transaction sends to a topic, as log.topic gives it, not ${describe(topic)}`)
     this.#ender.checkTopic(parts)
     const { name, events } = parts.core.entry
     if (isInternalTopic(name)) throw internalTopicError(name)
@@ -246,7 +254,7 @@ export class Transaction {
     const results: SendResult[] = []
     if (parts.sends.size === 0) {
       for (const record of records) {
-        if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record)
+        if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record, true)
         const log = logOf(parts.core, record.partition ?? chooser.choose(record, parts.core.logs.length))
         const timestamp = record.timestamp ?? now
         const placed = this.#append(parts, log, parts.codecs, record.timestamp === undefined ? stamped(record, timestamp) : record)
@@ -256,7 +264,7 @@ export class Transaction {
     }
     if (results.length === records.length) return results
     const rest = records.slice(results.length).map((record) => {
-      if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record)
+      if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record, true)
       const partition = logOf(parts.core, record.partition ?? chooser.choose(record, parts.core.logs.length)).partition
       return holdRecord(parts.codecs, record, { partition, timestamp: record.timestamp ?? now })
     })

@@ -78,7 +78,7 @@ test('replayed dead letters go back to the source once, as they were, and are pu
     { key: 'k3', value: '-3', timestamp: 1003, partition: 1 },
   ])
   expect(back[0]!.headers.map(([name]) => name)).toEqual(['own'])
-  expect(await letters.purge()).toBeGreaterThanOrEqual(3)
+  expect(await letters.purge()).toBe(3)
   expect(await collect(letters.list())).toEqual([])
   expect(await letters.replay()).toEqual({ replayed: 0, failed: 0, before: 0, complete: true })
 })

@@ -49,6 +49,7 @@ test('offsets are set to earliest, latest, a time or an offset, after a look at 
   expect((await collect(topic.consumer({ group: 'g', until: 'end' }))).map(({ value }) => value!).sort((a, b) => a - b)[0]).toBe(10)
   expect(await groups.resetOffsets('g', { topic: 't', partitions: [1], to: { offset: 3 } })).toEqual([{ topic: 't', partition: 1, from: 10, to: 3 }])
   expect((await groups.lag('g')).map(({ lag }) => lag)).toEqual([0, 7])
+  expect(await failure(() => groups.resetOffsets('typo', { to: 'earliest' }))).toMatchObject({ code: 'LOG_GROUP_NOT_FOUND' })
   await groups.resetOffsets('new', { topic: 't', to: 'latest' })
   expect(await collect(topic.consumer({ group: 'new', until: 'end' }))).toEqual([])
   expect(await failure(() => groups.resetOffsets('g', { to: { offset: 11 } }))).toMatchObject({ code: 'LOG_COMMIT_OUT_OF_RANGE' })
