@@ -68,6 +68,7 @@ export class StreamCore implements GroupHost {
   private readonly clock: Clock
   private readonly random: Random
   private readonly parser = new EventParser()
+  private readonly reads: PointReads
   private readonly checkpoint: CheckpointFile
   private uuidAt = DRAWN
   /** Under way: the table is made again, or takes in what another process wrote. */
@@ -79,6 +80,7 @@ export class StreamCore implements GroupHost {
     this.logCore = logCore
     this.topic = topic
     this.log = log
+    this.reads = new PointReads(log)
     this.clock = clock
     this.random = random
     this.headers.uuids = new Uint8Array(DRAWN)
@@ -417,9 +419,9 @@ export class StreamCore implements GroupHost {
 
   /** Goes back from the head of a stream, and gives the events from `low` to `high`, ascending. */
   private async walk(slot: number, head: StreamHead, low: number, high: number, reading: EventReading): Promise<StoredEvent[]> {
-    const { parser, log } = this
+    const { parser, reads } = this
     const cached = this.cache.below(slot, head.version)
-    const reads = new PointReads(log, Math.max(head.size, 64) * (head.version - low + 1) + 64)
+    reads.begin()
     const events: StoredEvent[] = new Array(high - low + 1)
     let { offset, position, at, size } = head
     let left = EVENTS_PER_TURN
@@ -428,7 +430,7 @@ export class StreamCore implements GroupHost {
         for (let known = Math.min(version, high); known >= low; known--) events[known - low] = cached.at(known).again(reading)
         break
       }
-      const buffer = this.bring(reads, slot, version, offset, position, at, size)
+      const buffer = this.bring(slot, version, offset, position, at, size)
       if (version <= high) {
         const type = this.types.at(buffer, parser.typeAt, parser.typeEnd)
         events[version - low] = new StoredEvent(reading, type, offset, buffer, parser)
@@ -440,14 +442,15 @@ export class StreamCore implements GroupHost {
       if (--left > 0) continue
       left = EVENTS_PER_TURN
       await this.turn()
+      reads.begin()
     }
     if (high === head.version) this.cache.keep(slot, head.offset, events)
     return events
   }
 
   /** Brings an event of a stream into memory, with the parser set to it. */
-  private bring(reads: PointReads, slot: number, version: number, offset: number, position: number, at: number, size: number): Buffer {
-    const { parser, log } = this
+  private bring(slot: number, version: number, offset: number, position: number, at: number, size: number): Buffer {
+    const { parser, log, reads } = this
     const { table } = this.index
     if (size > 0 && (position !== UNKNOWN || offset >= log.tail.baseOffset) && reads.find(offset, position, at, size)) {
       const { buffer } = reads

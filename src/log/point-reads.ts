@@ -9,7 +9,7 @@ import { getInt64 } from '../base/bytes.ts'
 import { readFullySync } from '../files/write-fully.ts'
 import { BASE_OFFSET_AT, batchDamage, type BatchHeader, batchSize, RECORDS_AT } from '../format/batch.ts'
 import { lastOffsetAt } from './batch-place.ts'
-import { guarded } from './io-error.ts'
+import { guarded, ioError } from './io-error.ts'
 import { type PartitionLog } from './partition-log.ts'
 import { type RecordCodecs } from './record-input.ts'
 import { scanBatches } from './scan.ts'
@@ -17,29 +17,34 @@ import { corrupt, type Segment } from './segment.ts'
 
 /** So many bytes up to the end of a record are read with it: an append of several is then one read. */
 const READ_BACK = 2048
-const SMALLEST_CHUNK = 1024
-const LARGEST_CHUNK = 256 * 1024
+/** Memory that records are copied to is taken in pieces of this size. */
+const SLAB_BYTES = 64 * 1024
+/** Where what is read from files lies for a moment. */
+const SCRATCH_BYTES = 64 * 1024
 /** A walk lets the event loop turn after so many bytes. */
 const BYTES_PER_TURN = 1024 * 1024
 
-/** Brings records into memory of its own, one read after the other: what it gave stays as it is. */
+/** Brings records into memory of their own: what it gave stays as it is. */
 export class PointReads {
   /** Holds the record that was found last. */
-  buffer: Buffer
+  buffer: Buffer = Buffer.alloc(0)
   /** Where that record begins in it. */
   at = 0
   private readonly log: PartitionLog
-  private used = 0
+  private slabUsed = 0
+  private scratch: Buffer = Buffer.alloc(0)
+  /** What was read last, as it lies at the beginning of `scratch`: its place in the file. */
   private segment: Segment | undefined
-  /** What was read last: its place in the file, and in `buffer`. */
   private windowFrom = 0
   private windowEnd = 0
-  private windowAt = 0
 
-  /** @param expected  bytes that will probably be read in all */
-  constructor(log: PartitionLog, expected: number) {
+  constructor(log: PartitionLog) {
     this.log = log
-    this.buffer = Buffer.allocUnsafeSlow(Math.max(SMALLEST_CHUNK, Math.min(expected, LARGEST_CHUNK)))
+  }
+
+  /** Forgets what was read: files may be others by now. To be called whenever others had a turn. */
+  begin(): void {
+    this.segment = undefined
   }
 
   /**
@@ -51,62 +56,62 @@ export class PointReads {
     if (offset >= tail.baseOffset) {
       const batch = tail.find(offset)
       if (batch === undefined || batch.baseOffset > offset || at + size > batch.size) return false
-      this.take(size)
-      batch.buffer.copy(this.buffer, this.at, batch.at + at, batch.at + at + size)
+      this.keep(batch.buffer, batch.at + at, size)
       return true
     }
     const segment = this.log.segmentAt(offset)
     if (segment === undefined) return false
     const from = batchPosition + at
     const end = from + size
-    if (segment === this.segment && from >= this.windowFrom && end <= this.windowEnd) {
-      this.at = this.windowAt + from - this.windowFrom
-      return true
+    if (segment !== this.segment || from < this.windowFrom || end > this.windowEnd) {
+      if (at < RECORDS_AT || end > segment.size) return false
+      if (segment.isChecked(batchPosition)) {
+        if (!this.read(segment, Math.max(batchPosition + RECORDS_AT, end - READ_BACK), end)) return false
+      } else if (!this.check(segment, offset, batchPosition, at + size)) return false
     }
-    if (end > segment.size) return false
-    if (!segment.isChecked(batchPosition)) return this.findUnchecked(segment, offset, batchPosition, at, size)
-    this.read(segment, Math.max(batchPosition + RECORDS_AT, end - READ_BACK), end)
-    this.at += from - this.windowFrom
+    this.keep(this.scratch, from - this.windowFrom, size)
     return true
   }
 
-  /** The whole batch is read, and checked. */
-  private findUnchecked(segment: Segment, offset: number, position: number, at: number, size: number): boolean {
-    const needed = at + size
-    if (at < RECORDS_AT || !this.read(segment, position, position + needed)) return false
-    const whole = batchSize(this.buffer, this.at)
-    if (whole < needed || whole > segment.size - position) return false
-    if (whole > needed && !this.read(segment, position, position + whole)) return false
-    const batchAt = this.at
-    if (batchDamage(this.buffer, batchAt, batchAt + whole) !== undefined) return false
-    if (getInt64(this.buffer, batchAt + BASE_OFFSET_AT) > offset || lastOffsetAt(this.buffer, batchAt) < offset) return false
+  /** Reads the batch as a whole, which has at least `needed` bytes, and checks it. */
+  private check(segment: Segment, offset: number, position: number, needed: number): boolean {
+    if (!this.read(segment, position, position + needed)) return false
+    const size = batchSize(this.scratch, 0)
+    if (size < needed || size > segment.size - position) return false
+    if (size > needed && !this.read(segment, position, position + size)) return false
+    const { scratch } = this
+    if (batchDamage(scratch, 0, size) !== undefined) return false
+    if (getInt64(scratch, BASE_OFFSET_AT) > offset || lastOffsetAt(scratch, 0) < offset) return false
     segment.setChecked(position)
-    this.at = batchAt + at
     return true
   }
 
-  /** Reads bytes of a file behind what is there, and remembers them as the window. */
+  /** Reads bytes of a file, and remembers them as the window. */
   private read(segment: Segment, from: number, end: number): boolean {
     const size = end - from
-    this.take(size)
     this.segment = undefined
-    const count = guarded(`reading ${segment.path}`, () => readFullySync(segment.reader(), this.buffer, this.at, size, from))
+    if (size > this.scratch.length) this.scratch = Buffer.allocUnsafeSlow(Math.max(size, SCRATCH_BYTES))
+    let count = 0
+    try {
+      count = readFullySync(segment.reader(), this.scratch, 0, size, from)
+    } catch (error) {
+      throw ioError(`reading ${segment.path}`, error)
+    }
     if (count < size) return false
     this.segment = segment
     this.windowFrom = from
     this.windowEnd = end
-    this.windowAt = this.at
     return true
   }
 
-  private take(size: number): void {
-    if (this.used + size > this.buffer.length) {
-      this.buffer = Buffer.allocUnsafeSlow(Math.max(size, Math.min(this.buffer.length * 2, LARGEST_CHUNK)))
-      this.used = 0
-      this.segment = undefined
+  private keep(from: Buffer, at: number, size: number): void {
+    if (this.slabUsed + size > this.buffer.length) {
+      this.buffer = Buffer.allocUnsafeSlow(Math.max(size, SLAB_BYTES))
+      this.slabUsed = 0
     }
-    this.at = this.used
-    this.used += size
+    from.copy(this.buffer, this.slabUsed, at, at + size)
+    this.at = this.slabUsed
+    this.slabUsed += size
   }
 }
 
