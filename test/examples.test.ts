@@ -14,10 +14,19 @@ const examples = readdirSync(join(root, 'examples')).filter((name) => name.endsW
 const told: Record<string, { readonly parameters?: string[]; readonly prints?: RegExp[] }> = {
   'beside.ts': { prints: [/the child cannot write/, /the child reads job 1\n(?:.*\n)*.*job 5/] },
   'consume.ts': { prints: [/dead: eve is blocked, tried 3 times/, /3 replayed\nand what was dead:\n {2}mail 1 to eve/] },
+  'events.ts': {
+    prints: [
+      /5000 flights of 182 airports/, /ORD MSP, 18 times, 6012 miles: as in the data/, /ORD: 269 departures, 10 of/, /bad days of ORD: 3/,
+      /the routes are the same/, /272 events, .*it is gone/,
+    ],
+  },
   'follow.ts': { prints: [/kitchen 18.5 °C at offset 0/, /again, from the second minute on:\n {2}kitchen 19.2 °C\n {2}kitchen 18.9 °C/] },
   'quickstart.ts': {
     parameters: ['--records', '20000'],
     prints: [/SIGKILL/, /Nothing that was acknowledged is missing/, /20,000 flights of \d+ airports/],
+  },
+  'service.ts': {
+    prints: [/added: \{ version: 3, position: 2 \}/, /refused: 409/, /sold: \{ tea: 4, milk: 2 \}/, /fed: 4 ItemAdded of request-7/],
   },
 }
 

@@ -21,7 +21,7 @@ import { clipped, count, counted, jsonLine, printable, size, time } from './text
 
 const MOST_DATA = 120
 
-const actions = ['streams', 'stream', 'projections', 'rebuild', 'export', 'import'] as const
+const actions = ['streams', 'stream', 'projections', 'rebuild', 'export', `import`] as const
 
 /** The subcommand. */
 export const events: Command = {
@@ -46,7 +46,7 @@ export const events: Command = {
     for (const name of ['from', 'limit'] as const) checkGoesWith(call, name, asked[0])
     const [action] = asked
     const folder = call.argument('folder')
-    if (action !== 'rebuild' && action !== 'import') return withLog(folder, (log) => look(call, log, action))
+    if (action !== 'rebuild' && action !== `import`) return withLog(folder, (log) => look(call, log, action))
     const log = await CommitLog.open(folder, { create: false, waitMs: (call.number('wait') ?? 0) * 1000, signal: call.terminal.signal })
     try {
       return await (action === 'rebuild' ? askForRebuild(call, log) : importLines(call, log))
@@ -212,7 +212,7 @@ function positionBehind({ last, path }: LineFile): number {
 }
 
 async function importLines(call: Call, log: CommitLog): Promise<number> {
-  const path = call.text('import')!
+  const path = call.text(`import`)!
   const given = call.text('category')
   // A category that is not there yet is made.
   const name = given !== undefined && !categories(log).includes(given) ? given : categoryOf(call, log)

@@ -107,7 +107,7 @@ export class Pass<E extends EventShape, Taker extends EventTaker<E> = EventTaker
         for (const event of events) {
           for (const taker of this.takers) {
             const taken = taker.take(event)
-            if (taken instanceof Promise) await taken
+            if (typeof taken !== 'boolean') await taken
           }
           this.#position = event.position + 1
           if (--left > 0) continue

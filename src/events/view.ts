@@ -32,7 +32,7 @@ export class View<E extends EventShape, State> {
   /** Readers are given its rows. */
   live: boolean
   private readonly definition: ProjectionDefinition<E, State>
-  private readonly handlers: Readonly<Record<string, AnyHandler | undefined>>
+  private readonly handlers: ReadonlyMap<string, AnyHandler>
   private readonly epoch: () => number
   private readonly clock: Clock
   private readonly dirty = new Set<string>()
@@ -47,7 +47,7 @@ export class View<E extends EventShape, State> {
     { epoch, clock, live }: { readonly epoch: () => number; readonly clock: Clock; readonly live: boolean },
   ) {
     this.definition = definition
-    this.handlers = definition.on as unknown as Readonly<Record<string, AnyHandler | undefined>>
+    this.handlers = new Map(Object.entries(definition.on as unknown as Readonly<Record<string, AnyHandler>>))
     this.table = table
     this.epoch = epoch
     this.clock = clock
@@ -65,7 +65,7 @@ export class View<E extends EventShape, State> {
     if (this.failure !== undefined) return false
     const { position } = event
     if (position < this.position) return true
-    const handler = Object.hasOwn(this.handlers, event.type) ? this.handlers[event.type] : undefined
+    const handler = this.handlers.get(event.type)
     if (handler !== undefined) {
       try {
         this.change(handler, event)

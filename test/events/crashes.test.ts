@@ -9,6 +9,7 @@ import { defineEvents } from '../../src/events/define-events.ts'
 import { eventStore } from '../../src/events/event-store.ts'
 import { defineProjection, type Projection } from '../../src/events/projection-types.ts'
 import { project, projectionTables } from '../../src/events/projections.ts'
+import { deleteStream, freeForgotten, truncateStream } from '../../src/events/forgetting.ts'
 import { react, type Reactor } from '../../src/events/reactor.ts'
 import { type EventStore } from '../../src/events/types.ts'
 import { CommitLog, type Durability } from '../../src/index.ts'
@@ -23,7 +24,7 @@ const CHANGING = new Set([
   'open', 'write', 'writeAsync', 'truncate', 'sync', 'syncFolder', 'rename', 'remove', 'removeAsync', 'removeAll', 'createFolder',
 ])
 
-const Counters = defineEvents<Counted>('counter')
+const Counters = defineEvents<Counted>('counter', { settings: { segmentBytes: 1200, maxMessageBytes: 1000, batchSize: 300 } })
 const Sums = defineProjection<Counted, { sum: number; readonly positions: number[] }>({
   name: 'sums', storeEveryMs: 0, initial: () => ({ sum: 0, positions: [] }),
   on: {
@@ -38,6 +39,7 @@ const Sums = defineProjection<Counted, { sum: number; readonly positions: number
 interface Left {
   readonly what: string
   readonly disk: SimulatedDisk
+  readonly stored: typeof stored
 }
 
 for (const durability of ['sync', 'os'] as const satisfies readonly Durability[]) {
@@ -50,6 +52,13 @@ for (const durability of ['sync', 'os'] as const satisfies readonly Durability[]
   }, 200_000)
 }
 
+test('whatever call a crash comes at, forgetting forgets what was to be forgotten, and nothing else', async () => {
+  await everywhere('sync', forgetting, forgotten)
+}, 200_000)
+
+/** What the script knows to be stored at the moment: versions of streams, and the first kept. */
+let stored: Record<string, { readonly version: number; readonly from: number }> = {}
+
 type Script = (counters: EventStore<Counted>) => Promise<void>
 type Check = (counters: EventStore<Counted>, log: CommitLog) => Promise<void>
 
@@ -58,11 +67,14 @@ async function everywhere(durability: Durability, script: Script, check: Check):
   const onCall = ({ number, verb, path }: DiskCall, disk: SimulatedDisk): void => {
     if (disk !== first || !CHANGING.has(verb)) return
     const power = (number + SEED) % 2 === 0
-    all.push({ what: `call ${number}: ${verb} ${path}, ${power ? 'power cut' : 'killed'}`, disk: disk.fork(SEED + number, { power }) })
+    const what = `call ${number}: ${verb} ${path}, ${power ? 'power cut' : 'killed'}`
+    all.push({ what, disk: disk.fork(SEED + number, { power }), stored: { ...stored } })
   }
   const first: SimulatedDisk = new SimulatedDisk({ seed: SEED, onCall })
+  stored = {}
   await opened(first, durability, script)
-  for (const { what, disk } of all) {
+  for (const { what, disk, stored: known } of all) {
+    stored = known
     try {
       await opened(disk, undefined, check)
     } catch (error) {
@@ -137,6 +149,44 @@ async function reacted(counters: EventStore<Counted>): Promise<void> {
   }
   expect(echoes).toEqual(causes)
   await echo.close()
+}
+
+async function forgetting(counters: EventStore<Counted>): Promise<void> {
+  for (let version = 1; version <= 8; version++) {
+    for (const stream of ['kept', 'deleted', 'truncated']) {
+      await counters.append(stream, { type: 'Counted', data: { by: version } })
+      stored = { ...stored, [stream]: { version, from: 1 } }
+    }
+  }
+  await deleteStream(counters, 'deleted')
+  stored = { ...stored, deleted: { version: 8, from: 9 } }
+  await truncateStream(counters, 'truncated', { before: 6 })
+  stored = { ...stored, truncated: { version: 8, from: 6 } }
+  await freeForgotten(counters)
+  await counters.append('kept', { type: 'Counted', data: { by: 9 } })
+  stored = { ...stored, kept: { version: 9, from: 1 } }
+}
+
+async function forgotten(counters: EventStore<Counted>): Promise<void> {
+  const check = async (): Promise<void> => {
+    for (const [stream, { version, from }] of Object.entries(stored)) {
+      const slice = await counters.read(stream)
+      expect(slice.version).toBeGreaterThanOrEqual(version)
+      const first = slice.events[0]?.version ?? slice.version + 1
+      // What was under way may have come further than its promise.
+      expect(first).toBeGreaterThanOrEqual(from)
+      expect([1, 6, slice.version + 1]).toContain(first)
+      expect(slice.events.map(({ data }) => data?.by)).toEqual(Array.from({ length: slice.version + 1 - first }, (_, index) => first + index))
+    }
+  }
+  await check()
+  await deleteStream(counters, 'deleted')
+  if (counters.head('truncated') >= 5) await truncateStream(counters, 'truncated', { before: 6 })
+  await freeForgotten(counters)
+  await check()
+  expect(counters.exists('deleted')).toBe(false)
+  const next = counters.head('deleted') + 1
+  expect((await counters.append('deleted', { type: 'Counted', data: { by: next } }, { expected: 'none' })).version).toBe(next)
 }
 
 async function append(counters: EventStore<Counted>, count: number): Promise<void> {
