@@ -9,6 +9,9 @@ const EVENT_OVERHEAD = 160
 /** One stream takes at most this part of it. */
 const PART = 8
 
+/** How many of the streams that were read last are known, to tell those that are read again. */
+const READ_LATELY = 4096
+
 /** A stream in memory. */
 class CachedStream {
   /** Position of its last event. */
@@ -41,6 +44,8 @@ export class StreamCache {
   readonly limit: number
   bytes = 0
   private readonly streams = new Map<number, CachedStream>()
+  /** Streams that were read lately: keeping what is read once would only push out what is read often. */
+  private readonly lately = new Int32Array(READ_LATELY).fill(-1)
 
   /** @param limit  bytes; 0 keeps nothing */
   constructor(limit: number) {
@@ -64,8 +69,13 @@ export class StreamCache {
     return stream !== undefined && stream.version <= version ? stream : undefined
   }
 
-  /** Keeps the last events of a stream, the newest of which is at `offset`. */
+  /** Keeps the last events of a stream, the newest of which is at `offset`, when it is not read for the first time. */
   keep(slot: number, offset: number, events: readonly StoredEvent[]): void {
+    const place = slot % READ_LATELY
+    if (this.lately[place] !== slot) {
+      this.lately[place] = slot
+      return
+    }
     let bytes = 0
     for (const event of events) bytes += event.byteLength + EVENT_OVERHEAD
     if (events.length === 0 || bytes > this.limit / PART) return
