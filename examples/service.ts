@@ -41,8 +41,9 @@ const server = createServer((request, response) => {
   // Whatever is appended for a request carries its id.
   const correlation = request.headers['x-request-id'] ?? crypto.randomUUID()
   withOrigin({ correlation: String(correlation) }, () => answer(request, response)).catch((error: unknown) => {
-    if (response.headersSent) return response.destroy()
-    send(response, error instanceof Refused ? 409 : isLogError(error, 'LOG_VERSION_CONFLICT') ? 412 : 500, { error: (error as Error).message })
+    const status = error instanceof Refused ? 409 : isLogError(error, 'LOG_VERSION_CONFLICT') ? 412 : 500
+    if (response.headersSent) response.destroy()
+    else send(response, status, { error: (error as Error).message })
   })
 })
 
