@@ -76,9 +76,8 @@ export const errorTable = {
   LOG_PORT_IN_USE: { retriable: true, meaning: 'another process listens on the port' },
   // Tests
   LOG_WAIT_TIMED_OUT: { retriable: true, meaning: 'what a test waited for did not come in time' },
-  LOG_FAULT_UNFIRED: { retriable: false, meaning: 'faults that a test asked for never happened' },
-  // Tests
-  LOG_WAIT_TIMED_OUT: { retriable: true, meaning: 'what a test waited for did not come in time' },
+  LOG_CONTRACT_BROKEN: { retriable: false, meaning: 'clients produced records that break a contract of the test' },
+  LOG_STRICT: { retriable: false, meaning: 'clients did what strict mode does not let pass' },
   LOG_FAULT_UNFIRED: { retriable: false, meaning: 'faults that a test asked for never happened' },
   // The system
   LOG_IO: { retriable: false, meaning: 'the system failed to read or write; the cause says how' },

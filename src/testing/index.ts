@@ -20,6 +20,14 @@ export type { KafkaErrorName } from '../format/kafka-errors.ts'
 export { type Decoding, JournalEntry } from './journal/entry.ts'
 export { type ConnectionNote, type EntryFilter, Journal, type JournalOptions } from './journal/journal.ts'
 export type { TimelineOptions } from './journal/timeline.ts'
+export type { Equals, RecordExpectation, RecordParts } from './matchers/expectation.ts'
+export type { KafkaMatchers } from './matchers/kafka-matchers.ts'
+export {
+  type CommittedExpectation, type Matcher, type MatcherContext, type MatcherOptions, type MatcherResult, matchers, type RecordPart,
+  type RequestExpectation,
+} from './matchers/matchers.ts'
+export { Contract, type ContractCheck, type ContractOptions, type ContractRule, type ContractViolation } from './strict/contract.ts'
+export { type StrictFinding, StrictMode, type StrictOptions, type StrictRule, strictRules } from './strict/strict-mode.ts'
 export type { DiskCall, DiskFault, DiskVerb } from './disk-faults.ts'
 export { ManualClock, type ManualClockOptions } from './manual-clock.ts'
 export { type Crash, SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.ts'

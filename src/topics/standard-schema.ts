@@ -55,7 +55,8 @@ export function validated<T>(
   return refuse(issues.map(issueText).join('; '), issues)
 }
 
-function issueText(issue: SchemaIssue): string {
+/** What is wrong, in words, with the place where it is. */
+export function issueText(issue: SchemaIssue): string {
   const path = (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.')
   return path === '' ? issue.message : `${path}: ${issue.message}`
 }

@@ -8,6 +8,7 @@ import { type TopicSettings } from '../../topics/settings.ts'
 import { type ClockMode, clockModes } from '../clock/test-clock.ts'
 import { type Duration, durationMs } from '../clock/durations.ts'
 import { type JournalOptions } from '../journal/journal.ts'
+import { type StrictOptions } from '../strict/strict-mode.ts'
 
 /** A topic that a test broker begins with. */
 export interface TestTopicOptions {
@@ -67,6 +68,8 @@ export interface TestBrokerOptions {
   readonly journal?: JournalOptions
   /** Whether a fault that never happened fails the test, when the broker is closed or reset. Default true. */
   readonly failOnUnfiredFaults?: boolean
+  /** Whether what a cluster punishes later fails the test: all rules, or all but some. Default false. See docs/testing.md. */
+  readonly strict?: boolean | StrictOptions
 }
 
 /** The options as they hold. */
@@ -82,7 +85,7 @@ export interface ResolvedTestOptions extends TestBrokerOptions {
 
 const names = [
   'brokers', 'topics', 'autoCreateTopics', 'numPartitions', 'topicDefaults', 'emulate', 'security', 'log', 'dir', 'transport', 'host', 'port',
-  'clock', 'now', 'seed', 'timeout', 'journal', 'failOnUnfiredFaults',
+  'clock', 'now', 'seed', 'timeout', 'journal', 'failOnUnfiredFaults', 'strict',
 ]
 const topicNames = ['partitions', 'replicas', 'config']
 const DEFAULT_TIMEOUT_MS = 5000

@@ -19,6 +19,8 @@ import { TestClock } from '../clock/test-clock.ts'
 import { VirtualClock } from '../clock/virtual-clock.ts'
 import { Faults } from '../faults/faults.ts'
 import { Journal } from '../journal/journal.ts'
+import { Contract, type ContractOptions } from '../strict/contract.ts'
+import { StrictMode } from '../strict/strict-mode.ts'
 import { Changes } from './changes.ts'
 import { emulatedApis } from './emulate.ts'
 import { FetchWatch } from './fetch-watch.ts'
@@ -70,11 +72,14 @@ export class TestBroker implements AsyncDisposable {
   readonly journal: Journal
   /** Its time. */
   readonly clock: TestClock
+  /** What clients did that a cluster punishes later; undefined unless it was asked for. */
+  readonly strict: StrictMode | undefined
   readonly #options: ResolvedTestOptions
   readonly #random: Random
   readonly #changes: Changes
   readonly #fetches = new FetchWatch()
   readonly #interceptors = new Set<Interceptor>()
+  readonly #contracts = new Set<Contract>()
   readonly #world: HandsWorld
   readonly #topics = new Map<string, TopicHands>()
   readonly #groups = new Map<string, GroupHands>()
@@ -100,6 +105,8 @@ export class TestBroker implements AsyncDisposable {
     this.faults = new Faults({
       listener: () => this.#listener, clock: parts.clock, random: seededRandom((options.seed ^ FAULT_SEED) >>> 0), fetches: this.#fetches,
     })
+    this.strict = options.strict === undefined || options.strict === false ? undefined : new StrictMode(parts.clock, options.strict)
+    if (this.strict !== undefined) this.#interceptors.add(this.strict)
     this.#world = {
       changes: parts.changes, timeoutMs: options.timeoutMs, core: () => this.#log.core,
       isFetched: (topic, partition, group) => this.#fetches.isFetched(topic, partition, group),
@@ -211,20 +218,23 @@ export class TestBroker implements AsyncDisposable {
   /**
    * As it was when it was started: its topics and nothing else, every broker up and leading what it did, no faults, an empty journal.
    *
-   * @throws LogError `LOG_FAULT_UNFIRED` for faults that never happened, after all is reset
+   * @throws LogError, after all is reset: `LOG_FAULT_UNFIRED` for faults that never happened, `LOG_STRICT` for findings of strict mode,
+   *   `LOG_CONTRACT_BROKEN`
    */
   async reset(options: RestoreOptions = {}): Promise<void> {
     checkOptions(options, ['connections'], 'reset')
     checkOneOf(options.connections, 'connections', ['keep', 'drop'])
     return this.#inTurn(async () => {
       this.#memory('reset')
-      const unfired = this.#unfired()
+      const failure = this.#failure()
       this.faults.clear()
+      this.strict?.clear()
+      for (const contract of this.#contracts) contract.end()
       for (const { nodeId } of this.#listener.brokers) await this.#listener.startBroker(nodeId)
       this.#listener.cluster.leadership.clear()
       await this.#restore(this.#base!, options)
       this.journal.clear()
-      if (unfired !== undefined) throw unfired
+      if (failure !== undefined) throw failure
     })
   }
 
@@ -269,6 +279,21 @@ export class TestBroker implements AsyncDisposable {
   }
 
   /**
+   * What records of a topic have to be, from now on, whoever produces them over the wire. With `mode: 'report'` a record that breaks it fails the
+   * test when the broker is closed or reset.
+   */
+  contract(topic: string, options: ContractOptions): Contract {
+    this.#checkOpen()
+    const contract: Contract = new Contract(topic, options, () => {
+      this.#contracts.delete(contract)
+      end()
+    })
+    const end = this.intercept(contract)
+    this.#contracts.add(contract)
+    return contract
+  }
+
+  /**
    * Waits until `look` gives something, looking whenever something happened at the broker.
    *
    * @param missing  what is said when it did not come
@@ -280,7 +305,8 @@ export class TestBroker implements AsyncDisposable {
   /**
    * Ends everything. A second call waits for the first.
    *
-   * @throws LogError `LOG_FAULT_UNFIRED` for faults that never happened, after all is closed
+   * @throws LogError, after all is closed: `LOG_FAULT_UNFIRED` for faults that never happened, `LOG_STRICT` for findings of strict mode,
+   *   `LOG_CONTRACT_BROKEN`
    */
   close(): Promise<void> {
     return (this.#closing ??= this.#close())
@@ -291,14 +317,14 @@ export class TestBroker implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    const unfired = this.#unfired()
+    const failure = this.#failure()
     this.faults.clear()
     await this.#turn.catch(() => {})
     await this.#listener.close()
     this.#changes.close()
     await this.#log.close()
     await Promise.all(this.#closingLogs)
-    if (unfired !== undefined) throw unfired
+    if (failure !== undefined) throw failure
   }
 
   async #listen(apis: ReturnType<typeof emulatedApis> | undefined): Promise<void> {
@@ -355,10 +381,12 @@ export class TestBroker implements AsyncDisposable {
     return done
   }
 
-  #unfired(): unknown {
-    if (!this.#options.failOnUnfiredFaults) return undefined
+  /** What the test fails for, whatever it looked at itself. */
+  #failure(): unknown {
     try {
-      this.faults.check()
+      if (this.#options.failOnUnfiredFaults) this.faults.check()
+      this.strict?.check()
+      for (const contract of this.#contracts) contract.check()
       return undefined
     } catch (error) {
       return error

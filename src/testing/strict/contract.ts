@@ -1,0 +1,165 @@
+/*
+ * What the records of a topic have to be, whoever produces them: checked when a client sends them. A record that breaks the contract is refused, as
+ * a broker with schema validation refuses it, or only noted, and then the test fails in the end.
+ */
+import { type Codec } from '../../base/codec.ts'
+import { LogError } from '../../base/errors.ts'
+import { checkObject, checkOneOf, checkOptions, describe } from '../../base/options.ts'
+import { type DecodedRecord } from '../../format/batch.ts'
+import { kafkaErrors } from '../../format/kafka-errors.ts'
+import { type Exchange, type Interceptor } from '../../kafka/exchange.ts'
+import { checkSchema, issueText, type SchemaResult, type StandardSchema } from '../../topics/standard-schema.ts'
+import { keepPlaces, mergePlaces } from '../faults/places.ts'
+import { type Decoding } from '../journal/entry.ts'
+import { producedParts } from './produced-records.ts'
+
+/** Says what is wrong with a key or value; nothing when it is right. May be asynchronous. */
+export type ContractCheck = (value: unknown, record: DecodedRecord) => string | undefined | void | Promise<string | undefined | void>
+
+/** What keys and values are checked by. */
+export type ContractRule = StandardSchema | ContractCheck
+
+/** What the records of a topic have to be. */
+export interface ContractOptions {
+  /** Of keys, as text. A record without a key has to pass as well, as null. */
+  readonly key?: ContractRule
+  /** Of values, as the codec gives them. */
+  readonly value?: ContractRule
+  /** What values are read by before they are checked. Default: JSON. */
+  readonly codec?: Pick<Codec<unknown>, 'decode'>
+  /** Whether a value may be null: a tombstone. Default true; its value is not checked. */
+  readonly tombstones?: boolean
+  /** `reject`: the client is told INVALID_RECORD. `report`: it is stored, and the test fails in the end. Default `reject`. */
+  readonly mode?: 'reject' | 'report'
+}
+
+/** A record that broke a contract. */
+export interface ContractViolation {
+  readonly topic: string
+  readonly partition: number
+  /** Place in its request's batch, from 0. */
+  readonly index: number
+  /** Which client sent it. */
+  readonly clientId: string
+  readonly reason: string
+}
+
+const PRODUCE = 0
+/** Violations that an error lists. */
+const MOST_LINES = 10
+const optionNames = ['key', 'value', 'codec', 'tombstones', 'mode']
+
+/** A contract for one topic. */
+export class Contract implements Interceptor {
+  readonly topic: string
+  /** What broke it so far, whether it was refused or not. */
+  readonly violations: ContractViolation[] = []
+  readonly #options: ContractOptions
+  readonly #refused = new WeakMap<Exchange, Decoding>()
+  readonly #end: () => void
+
+  /** @internal */
+  constructor(topic: string, options: ContractOptions, end: () => void) {
+    checkOptions(options, optionNames, 'a contract')
+    checkObject(options.codec, 'codec is an object')
+    checkOneOf(options.mode, 'mode', ['reject', 'report'])
+    if (options.key === undefined && options.value === undefined) throw new TypeError('a contract says something of keys or values')
+    for (const name of ['key', 'value'] as const) {
+      const rule = options[name]
+      if (rule !== undefined && typeof rule !== 'function') checkSchema(rule, `${name} of a contract`)
+    }
+    if (typeof topic !== 'string') throw new TypeError(`a contract is for a topic by its name, not ${describe(topic)}`)
+    this.topic = topic
+    this.#options = options
+    this.#end = end
+  }
+
+  /** Records are no longer checked. */
+  end(): void {
+    this.#end()
+  }
+
+  /**
+   * Throws for records that broke it and were stored.
+   *
+   * @throws LogError `LOG_CONTRACT_BROKEN`
+   */
+  check(): void {
+    const { length } = this.violations
+    if (this.#options.mode !== 'report' || length === 0) return
+    const lines = this.violations.map(({ partition, index, clientId, reason }) => (
+      `\n  ${this.topic}-${partition}, record ${index} of a batch of "${clientId}": ${reason}`
+    ))
+    const what = length === 1 ? 'a record breaks' : `${length} records break`
+    const message = `${what} the contract of topic "${this.topic}":${lines.slice(0, MOST_LINES).join('')}`
+    throw new LogError('LOG_CONTRACT_BROKEN', message, { topic: this.topic, violations: length })
+  }
+
+  /** @internal */
+  async before(exchange: Exchange): Promise<void> {
+    if (exchange.api.key !== PRODUCE) return
+    const broken = new Map<number, ContractViolation[]>()
+    for (const { topic, partition, records } of producedParts(exchange)) {
+      if (topic !== this.topic) continue
+      for (const [index, record] of records.entries()) {
+        const reason = await this.#wrong(record)
+        if (reason === undefined) continue
+        const violation = { topic, partition, index, clientId: exchange.context.clientId, reason }
+        this.violations.push(violation)
+        broken.set(partition, [...broken.get(partition) ?? [], violation])
+      }
+    }
+    if (broken.size > 0 && this.#options.mode !== 'report') this.#refuse(exchange, broken)
+  }
+
+  /** @internal */
+  after(exchange: Exchange): void {
+    const refused = this.#refused.get(exchange)
+    if (refused !== undefined && typeof exchange.response === 'object') exchange.response = mergePlaces(exchange.response, refused)
+  }
+
+  /** What is wrong with a record. */
+  async #wrong(record: DecodedRecord): Promise<string | undefined> {
+    const { key, value, codec, tombstones = true } = this.#options
+    const wrongKey = key === undefined ? undefined : await broken(key, record.key === null ? null : Buffer.from(record.key).toString(), record)
+    if (wrongKey !== undefined) return `its key: ${wrongKey}`
+    if (record.value === null) return tombstones ? undefined : 'its value is null'
+    if (value === undefined) return undefined
+    let decoded: unknown
+    try {
+      const bytes = Buffer.from(record.value)
+      decoded = codec === undefined ? JSON.parse(bytes.toString()) : codec.decode(bytes, 0, bytes.length)
+    } catch (error) {
+      return `its value cannot be decoded: ${error instanceof Error ? error.message : String(error)}`
+    }
+    const wrongValue = await broken(value, decoded, record)
+    return wrongValue === undefined ? undefined : `its value: ${wrongValue}`
+  }
+
+  /** The broken partitions are taken out of the request, and get their errors in the answer. */
+  #refuse(exchange: Exchange, violations: ReadonlyMap<number, readonly ContractViolation[]>): void {
+    const { cluster } = exchange.context
+    const nameOf = (id: string): string | undefined => cluster.topicById(id)?.name
+    const isBroken = (topic: string, partition: number | undefined): boolean => topic === this.topic && violations.has(partition ?? -1)
+    const hit = keepPlaces(exchange.request, isBroken, nameOf)
+    exchange.request = keepPlaces(exchange.request, (topic, partition) => !isBroken(topic, partition), nameOf)
+    const refuse = ({ index }: Decoding): Decoding => refusal(Number(index), violations.get(Number(index))!)
+    const responses = (hit['topicData'] as readonly Decoding[]).map(({ name, topicId, partitionData }) => ({
+      name, topicId, partitionResponses: (partitionData as readonly Decoding[]).map(refuse),
+    }))
+    this.#refused.set(exchange, { responses })
+  }
+}
+
+function refusal(index: number, violations: readonly ContractViolation[]): Decoding {
+  return {
+    index, errorCode: kafkaErrors.INVALID_RECORD, baseOffset: -1, errorMessage: `${violations.length} records break the contract of the topic`,
+    recordErrors: violations.map(({ index: batchIndex, reason }) => ({ batchIndex, batchIndexErrorMessage: reason })),
+  }
+}
+
+async function broken(rule: ContractRule, value: unknown, record: DecodedRecord): Promise<string | undefined> {
+  if (typeof rule === 'function' && !('~standard' in rule)) return (await rule(value, record)) ?? undefined
+  const { issues } = await (rule as StandardSchema)['~standard'].validate(value) as SchemaResult<unknown>
+  return issues === undefined ? undefined : issues.map(issueText).join('; ')
+}
