@@ -20,7 +20,7 @@ after(async () => {
 })
 
 test('an order arrives', async () => {
-  const kafka = new kafkajs.Kafka({ brokers: [server.bootstrap], logLevel: kafkajs.logLevel.ERROR })
+  const kafka = new kafkajs.Kafka({ brokers: server.bootstrapServers, logLevel: kafkajs.logLevel.ERROR })
   const producer = kafka.producer()
   await producer.connect()
   await producer.send({ topic: 'orders', messages: [{ key: 'ada', value: '12' }] })
