@@ -9,6 +9,7 @@ import { LogError } from '../../base/errors.ts'
 import { checkFunction, checkInteger, checkOptions } from '../../base/options.ts'
 import { type PartitionLog } from '../../log/partition-log.ts'
 import { groupError } from '../groups/group-error.ts'
+import { mergerOf } from '../groups/merger-group.ts'
 import { presentLogs, type TopicParts } from '../topic-core.ts'
 import { AsideTopic } from './aside-topic.ts'
 import { FinishedSet } from './finished-set.ts'
@@ -37,7 +38,7 @@ export class DeadLetters<K, V> {
     checkGroupName(group, `the group of ${where}`)
     checkOptions(options, ['topic'], where)
     this.topic = deadLetterTopic(name, group, options.topic ?? true)!
-    this.merger = `${group}-dlq-merger`
+    this.merger = mergerOf(group)
     this.#parts = parts
     this.#group = group
     this.#aside = new AsideTopic(parts.log, parts as unknown as TopicParts<never, never>, this.topic)

@@ -22,6 +22,7 @@ import {
   type JoinRequest, type LeaveAnswer, type LeaveRequest, type OffsetToCommit, type SyncAnswer, type SyncRequest,
 } from './group-messages.ts'
 import { commitRecord, FINISHED_HEADER, groupMetadata, type GroupMetadata, groupRecord, groupTombstone } from './group-records.ts'
+import { isMerger } from './merger-group.ts'
 import { type CommittedOffset, type CommittedPlace, OffsetTable } from './offset-table.ts'
 import { type OfTransaction, OffsetsLog, type OffsetsLogRecord, type ReadOffsetsRecord } from './offsets-log.ts'
 import { validCommit } from './valid-commit.ts'
@@ -340,11 +341,13 @@ export class GroupCoordinator {
   /**
    * Forgets offsets that are older than `offsetsRetentionMs`, and groups without members that have none, as Kafka does: a group's offsets age
    * from when it became empty; those of topics that a group with members does not read any more, and of who is in no group, from their commit.
+   * What was replayed of dead letters is never forgotten.
    */
   async expireOffsets(now: number): Promise<number> {
     if (this.#core.readOnly) return 0
     let count = 0
     for (const { groupId } of this.list()) {
+      if (isMerger(groupId)) continue
       const consumers = this.#consumers.get(groupId)
       if (consumers !== undefined) count += await this.#expireConsumers(consumers, now)
       const group = this.#group(groupId)
@@ -670,7 +673,7 @@ export class GroupCoordinator {
     const places = this.#table.all(groupId)
     const subscribed = group.subscribedTopics()
     const gone = places.filter(({ topic, partition, commitTimestamp, expireTimestamp }) => {
-      if (subscribed.has(topic) || this.#table.isPending(groupId, topic, partition)) return false
+      if (subscribed.has(topic) || this.#isKept(groupId, topic) || this.#table.isPending(groupId, topic, partition)) return false
       return expireTimestamp >= 0 ? now >= expireTimestamp : this.#isOld(commitTimestamp, now)
     })
     if (group.state === 'Empty' && gone.length === places.length && !this.#table.hasPending(groupId)) await this.#eraseConsumers(group)
@@ -680,12 +683,18 @@ export class GroupCoordinator {
 
   #isExpired(group: ClassicGroup, { topic, partition, commitTimestamp, expireTimestamp }: CommittedPlace, now: number): boolean {
     if (this.#table.isPending(group.groupId, topic, partition)) return false
-    for (const kept of this.#kept.get(group.groupId) ?? []) if (kept.topic === topic) return false
+    if (this.#isKept(group.groupId, topic)) return false
     if (expireTimestamp >= 0) return group.state === 'Empty' && now >= expireTimestamp
     if (group.protocolType === null) return this.#isOld(commitTimestamp, now)
     if (group.state === 'Empty') return this.#isOld(Math.max(group.stateSince, commitTimestamp), now)
     if (group.state !== 'Stable' || group.protocolType !== 'consumer' || subscribedTopics(group).has(topic)) return false
     return this.#isOld(commitTimestamp, now)
+  }
+
+  /** Whether somebody of this process said so: see `keepOffsets`. */
+  #isKept(groupId: string, topic: string): boolean {
+    for (const kept of this.#kept.get(groupId) ?? []) if (kept.topic === topic) return true
+    return false
   }
 
   #isOld(since: number, now: number): boolean {

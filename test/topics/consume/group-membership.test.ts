@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { GroupMembership } from '../../../src/topics/consume/group-membership.ts'
 import { failure } from '../harness.ts'
+import { Client, world } from '../groups/consumer-client.ts'
 import { addTopic, folder, openCore, turns } from '../groups/harness.ts'
 
 test('nothing is committed for a partition that was given back, neither of the source nor of its retries', async () => {
@@ -43,4 +44,22 @@ test('what is committed for the retry topic stays as long as somebody consumes, 
   await turns()
   await clock.advance(5000)
   expect(await groups.expireOffsets(clock.now())).toBe(2)
+})
+
+test('it stays also when a consumer of the newer protocol has taken the group along', async () => {
+  const at = await world({ t: 2, retries: 2 }, { offsetsRetentionMs: 1000 })
+  const member = new GroupMembership(at.core, { group: 'g', topic: 't', instanceId: undefined }, {
+    assigned: () => {}, revoked: async () => {}, lost: () => {}, failed: () => {},
+  })
+  await member.start()
+  await member.keep('retries')
+  const place = { partition: 0, offset: 0, leaderEpoch: 0 }
+  await member.commit([{ topic: 't', ...place }, { topic: 'retries', ...place }])
+  await new Client(at, 'one').beat()
+  expect(at.groups.describe('g')).toMatchObject({ type: 'consumer' })
+  await at.clock.advance(5000)
+  expect(await at.groups.expireOffsets(at.clock.now())).toBe(0)
+  await member.leave()
+  await turns()
+  expect(await at.groups.expireOffsets(at.clock.now())).toBe(1)
 })

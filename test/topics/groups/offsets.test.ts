@@ -8,6 +8,7 @@ import { MemoryFileSystem } from '../../../src/files/memory.ts'
 import { encodeEndTransactionMarker } from '../../../src/format/control.ts'
 import { type GroupCoordinator } from '../../../src/topics/groups/coordinator.ts'
 import { type CommitRequest } from '../../../src/topics/groups/group-messages.ts'
+import { mergerOf } from '../../../src/topics/groups/merger-group.ts'
 import { internalTopicRequest, OFFSETS_TOPIC } from '../../../src/topics/internal-topics.ts'
 import { type LogCore } from '../../../src/topics/log-core.ts'
 import { ManualClock } from '../../../src/testing/manual-clock.ts'
@@ -214,4 +215,15 @@ test('nobody but the coordinator writes to the topics of the log; everyone may r
   expect(await failure(async () => (await beside.topic('t')).consumer({ group: 'g' }))).toMatchObject({ code: 'LOG_READ_ONLY' })
   expect(internalTopicRequest(OFFSETS_TOPIC, true).settings.cleanupPolicy).toBe('compact')
   expect((await (await memoryLog()).topics({ internal: true }))).toEqual([])
+})
+
+test('what was replayed of dead letters is not forgotten: it would be replayed again', async () => {
+  const clock = new ManualClock()
+  const core = await openCore({ clock, offsetsRetentionMs: 1000 })
+  const groups = await core.groups()
+  await groups.commitOffsets(commit(mergerOf('g'), 7))
+  await groups.commitOffsets(commit('g', 1))
+  await clock.advance(5000)
+  expect(await groups.expireOffsets(clock.now())).toBe(1)
+  expect(groups.list().map(({ groupId }) => groupId)).toEqual([mergerOf('g')])
 })
