@@ -78,19 +78,39 @@ export interface ProducerUpdate {
   readonly completed: { readonly firstOffset: number; readonly aborted: boolean } | undefined
 }
 
+/** The place of one producer: it is looked up once a batch, since numbers as large as producer ids are slow keys. */
+interface Place {
+  /** As its committed batches left it; undefined before the first of them. */
+  committed: ProducerEntry | undefined
+  /** As its last pending batch will leave it. */
+  pending: ProducerEntry | undefined
+}
+
+interface PendingBatch {
+  readonly update: ProducerUpdate
+  readonly place: Place
+}
+
+/** A transaction that is open in the committed state. */
+interface Ongoing {
+  readonly firstOffset: number
+  readonly place: Place
+  /** It holds nobody up: see {@link ProducerState.decide}. */
+  decided: boolean
+}
+
 /** The producers of one partition. */
 export class ProducerState {
-  readonly #producers = new Map<bigint, ProducerEntry>()
-  /** Open transactions: first offset → producer. In the order of first offsets, since batches come in the order of offsets. */
-  readonly #ongoing = new Map<number, bigint>()
-  /** First offsets of open transactions that hold nobody up: see {@link decide}. */
-  readonly #decided = new Set<number>()
+  readonly #places = new Map<bigint, Place>()
+  /**
+   * In the order of first offsets, since batches come in the order of offsets. A list: where the keys of a Map come and go, each of its tables
+   * refers to the next, and all that were ever in it stay in memory until a full collection.
+   */
+  #ongoing: Ongoing[] = []
   /** Ended transactions whose marker is not below the watermark yet, in the order of their markers. */
   #unreplicated: CompletedTransaction[] = []
   /** Batches that were appended and may still fail, in the order of offsets. */
-  #pending: ProducerUpdate[] = []
-  /** The latest pending entry of each producer that has one; the others keep their places, as those of `#open` in writer.ts do. */
-  readonly #pendingProducers = new Map<bigint, ProducerEntry | undefined>()
+  #pending: PendingBatch[] = []
   #endOffset = 0
   #lastProducerOffset = -1
   #used: boolean
@@ -112,13 +132,13 @@ export class ProducerState {
 
   /** Whether a producer has a transaction open, what is pending included; in one epoch, when it is given. */
   isOpen(producerId: bigint, epoch?: number): boolean {
-    const known = this.#pendingProducers.get(producerId) ?? this.#producers.get(producerId)
+    const known = latestOf(this.#places.get(producerId))
     return known !== undefined && known.currentTxnFirstOffset >= 0 && (epoch === undefined || epoch === known.epoch)
   }
 
   /** The producers with an open transaction in the committed state. */
   get open(): readonly ProducerEntry[] {
-    return Array.from(this.#ongoing.values(), (producerId) => this.#producers.get(producerId)!)
+    return this.#ongoing.map(({ place }) => place.committed!)
   }
 
   /**
@@ -126,23 +146,24 @@ export class ProducerState {
    * says so sees to the marker.
    */
   decide(producerId: bigint): void {
-    const first = this.#producers.get(producerId)?.currentTxnFirstOffset ?? -1
-    if (first >= 0 && this.#ongoing.has(first)) this.#decided.add(first)
+    const first = this.producer(producerId)?.currentTxnFirstOffset ?? -1
+    const ongoing = this.#ongoing[this.#findOngoing(first)]
+    if (ongoing?.firstOffset === first) ongoing.decided = true
   }
 
   /** How many transactions are open in the committed state. */
   get ongoingCount(): number {
-    return this.#ongoing.size
+    return this.#ongoing.length
   }
 
   /** The producers as their committed batches left them, in no particular order. */
   get producers(): Iterable<ProducerEntry> {
-    return this.#producers.values()
+    return Array.from(this.#places.values(), ({ committed }) => committed).filter((committed) => committed !== undefined)
   }
 
   /** A producer as its committed batches left it. */
   producer(producerId: bigint): ProducerEntry | undefined {
-    return this.#producers.get(producerId)
+    return this.#places.get(producerId)?.committed
   }
 
   /**
@@ -154,10 +175,7 @@ export class ProducerState {
    *                    `LOG_TXN_STATE_INVALID` outside a transaction while one is open; `LOG_TXN_COORDINATOR_FENCED` an old marker
    */
   check(batch: ProducerBatch, baseOffset: number, origin: AppendOrigin, marker?: EndTransactionMarker): CheckedBatch {
-    if (batch.producerId < 0n) return changesNothing
-    const known = this.#pendingProducers.get(batch.producerId) ?? this.#producers.get(batch.producerId)
-    if (batch.control) return marker === undefined ? changesNothing : checkMarker(known, batch, baseOffset, origin, marker)
-    return checkData(known, batch, baseOffset, origin)
+    return check(batch.producerId < 0n ? undefined : latestOf(this.#places.get(batch.producerId)), batch, baseOffset, origin, marker)
   }
 
   /**
@@ -166,18 +184,21 @@ export class ProducerState {
    * @throws LogError `LOG_PRODUCER_FENCED`
    */
   checkEpoch(producerId: bigint, producerEpoch: number): void {
-    const known = this.#pendingProducers.get(producerId) ?? this.#producers.get(producerId)
+    const known = latestOf(this.#places.get(producerId))
     if (known !== undefined && producerEpoch < known.epoch) refuseEpoch(known, producerEpoch)
   }
 
   /** As {@link check}; what may be appended is pending from now on, so call it last before what cannot fail. */
   prepare(batch: ProducerBatch, baseOffset: number, origin: AppendOrigin, marker?: EndTransactionMarker): CheckedBatch {
-    const checked = this.check(batch, baseOffset, origin, marker)
+    if (batch.producerId < 0n) return changesNothing
+    const known = this.#places.get(batch.producerId)
+    const checked = check(latestOf(known), batch, baseOffset, origin, marker)
     if (checked.kind === 'duplicate' || checked.update === undefined) return checked
-    assert(baseOffset >= this.#endOffset && baseOffset > (this.#pending.at(-1)?.lastOffset ?? -1), 'batches are prepared in offset order')
+    assert(baseOffset >= this.#endOffset && baseOffset > (this.#pending.at(-1)?.update.lastOffset ?? -1), 'batches are prepared in offset order')
     this.#used = true
-    this.#pending.push(checked.update)
-    this.#pendingProducers.set(batch.producerId, checked.update.entry)
+    const place = known ?? this.#addPlace(batch.producerId)
+    this.#pending.push({ update: checked.update, place })
+    place.pending = checked.update.entry
     return checked
   }
 
@@ -190,11 +211,11 @@ export class ProducerState {
   commit(upToOffset: number): readonly CompletedTransaction[] {
     const ended: CompletedTransaction[] = []
     let count = 0
-    for (; count < this.#pending.length && this.#pending[count]!.lastOffset < upToOffset; count++) {
-      const update = this.#pending[count]!
-      const completed = this.#apply(update)
+    for (; count < this.#pending.length && this.#pending[count]!.update.lastOffset < upToOffset; count++) {
+      const { update, place } = this.#pending[count]!
+      const completed = this.#apply(update, place)
       if (completed !== undefined) ended.push(completed)
-      if (this.#pendingProducers.get(update.entry.producerId) === update.entry) this.#pendingProducers.set(update.entry.producerId, undefined)
+      if (place.pending === update.entry) place.pending = undefined
     }
     if (count > 0) this.#pending.splice(0, count)
     this.#endOffset = Math.max(this.#endOffset, upToOffset)
@@ -203,9 +224,11 @@ export class ProducerState {
 
   /** Takes back the pending batches at and past `fromOffset`, all of them by default: they will not be stored. */
   rollback(fromOffset = 0): void {
-    this.#pending = this.#pending.filter((update) => update.lastOffset < fromOffset)
-    this.#pendingProducers.clear()
-    for (const { entry } of this.#pending) this.#pendingProducers.set(entry.producerId, entry)
+    const all = this.#pending
+    this.#pending = all.filter(({ update }) => update.lastOffset < fromOffset)
+    for (const { place } of all) place.pending = undefined
+    for (const { update, place } of this.#pending) place.pending = update.entry
+    for (const { update, place } of all) if (latestOf(place) === undefined) this.#places.delete(update.entry.producerId)
   }
 
   /**
@@ -217,7 +240,8 @@ export class ProducerState {
     assert(this.#pending.length === 0, 'a log is replayed before batches are appended to it')
     const checked = this.check(batch, batch.baseOffset, 'replication', marker)
     this.#endOffset = Math.max(this.#endOffset, batch.baseOffset + batch.lastOffsetDelta + 1)
-    return checked.kind === 'append' && checked.update !== undefined ? this.#apply(checked.update) : undefined
+    if (checked.kind !== 'append' || checked.update === undefined) return undefined
+    return this.#apply(checked.update, this.#places.get(batch.producerId) ?? this.#addPlace(batch.producerId))
   }
 
   /** Where the earliest transaction begins that is open, or whose marker is not below the watermark; undefined when there is none. */
@@ -246,16 +270,14 @@ export class ProducerState {
    * transaction or a pending batch stays.
    */
   expire(now: number, expirationMs: number): void {
-    for (const entry of this.#producers.values()) {
-      if (!expired(entry, now, expirationMs) || this.#pendingProducers.get(entry.producerId) !== undefined) continue
-      this.#producers.delete(entry.producerId)
-      this.#pendingProducers.delete(entry.producerId)
+    for (const [producerId, { committed, pending }] of this.#places) {
+      if (pending === undefined && committed !== undefined && expired(committed, now, expirationMs)) this.#places.delete(producerId)
     }
   }
 
   /** The committed state, for the snapshot at {@link endOffset}. Of each producer's batches only the last is kept. */
   snapshot(): ProducerSnapshotEntry[] {
-    return Array.from(this.#producers.values(), (entry) => {
+    return Array.from(this.producers, (entry) => {
       const last = entry.batches.at(-1) ?? { lastSequence: -1, lastOffset: -1, offsetDelta: 0 }
       return {
         producerId: entry.producerId,
@@ -274,10 +296,11 @@ export class ProducerState {
   load(snapshot: Iterable<ProducerSnapshotEntry>, endOffset: number, expiry: { readonly now: number; readonly expirationMs: number }): void {
     this.reset(endOffset)
     const entries = Array.from(snapshot, entryOf).filter((entry) => !expired(entry, expiry.now, expiry.expirationMs))
-    for (const entry of entries) this.#producers.set(entry.producerId, entry)
-    const open = entries.filter((entry) => entry.currentTxnFirstOffset >= 0)
-    open.sort((one, other) => one.currentTxnFirstOffset - other.currentTxnFirstOffset)
-    for (const entry of open) this.#ongoing.set(entry.currentTxnFirstOffset, entry.producerId)
+    for (const entry of entries) {
+      const place = this.#addPlace(entry.producerId)
+      place.committed = entry
+      if (entry.currentTxnFirstOffset >= 0) this.#begin(entry.currentTxnFirstOffset, place)
+    }
     if (entries.length > 0) this.#lastProducerOffset = endOffset - 1
   }
 
@@ -296,24 +319,22 @@ export class ProducerState {
 
   /** Forgets everything: nothing below `endOffset` says anything about producers. */
   reset(endOffset: number): void {
-    this.#producers.clear()
-    this.#ongoing.clear()
-    this.#decided.clear()
+    this.#places.clear()
+    this.#ongoing = []
     this.#unreplicated = []
     this.#pending = []
-    this.#pendingProducers.clear()
     this.#endOffset = endOffset
     this.#lastProducerOffset = -1
   }
 
-  #apply({ entry, lastOffset, completed }: ProducerUpdate): CompletedTransaction | undefined {
+  #apply({ entry, lastOffset, completed }: ProducerUpdate, place: Place): CompletedTransaction | undefined {
     this.#used = true
-    this.#producers.set(entry.producerId, entry)
+    place.committed = entry
     this.#lastProducerOffset = lastOffset
-    if (entry.currentTxnFirstOffset >= 0) this.#ongoing.set(entry.currentTxnFirstOffset, entry.producerId)
+    if (entry.currentTxnFirstOffset >= 0) this.#begin(entry.currentTxnFirstOffset, place)
     if (completed === undefined) return undefined
-    this.#ongoing.delete(completed.firstOffset)
-    this.#decided.delete(completed.firstOffset)
+    const at = this.#findOngoing(completed.firstOffset)
+    if (this.#ongoing[at]?.firstOffset === completed.firstOffset) this.#ongoing.splice(at, 1)
     const lastStableOffset = this.#firstOngoing() ?? lastOffset + 1
     const transaction = { producerId: entry.producerId, ...completed, lastOffset, lastStableOffset }
     this.#unreplicated.push(transaction)
@@ -321,14 +342,51 @@ export class ProducerState {
   }
 
   #firstUndecided(): number | undefined {
-    for (const firstOffset of this.#ongoing.keys()) if (!this.#decided.has(firstOffset)) return firstOffset
+    for (const { firstOffset, decided } of this.#ongoing) if (!decided) return firstOffset
     return undefined
   }
 
   #firstOngoing(): number | undefined {
-    for (const firstOffset of this.#ongoing.keys()) return firstOffset
-    return undefined
+    return this.#ongoing[0]?.firstOffset
   }
+
+  #addPlace(producerId: bigint): Place {
+    const place = { committed: undefined, pending: undefined }
+    this.#places.set(producerId, place)
+    return place
+  }
+
+  /** Notes that a transaction is open from `firstOffset` on, unless that is known. */
+  #begin(firstOffset: number, place: Place): void {
+    const at = this.#findOngoing(firstOffset)
+    if (this.#ongoing[at]?.firstOffset !== firstOffset) this.#ongoing.splice(at, 0, { firstOffset, place, decided: false })
+  }
+
+  /** Where among those that are open one is, or would be, that begins at `firstOffset`. */
+  #findOngoing(firstOffset: number): number {
+    let low = 0
+    let high = this.#ongoing.length
+    if (high > 0 && this.#ongoing[high - 1]!.firstOffset < firstOffset) return high
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#ongoing[middle]!.firstOffset < firstOffset) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+/** What is known of a producer, what is pending included. */
+function latestOf(place: Place | undefined): ProducerEntry | undefined {
+  return place === undefined ? undefined : place.pending ?? place.committed
+}
+
+function check(
+  known: ProducerEntry | undefined, batch: ProducerBatch, baseOffset: number, origin: AppendOrigin, marker: EndTransactionMarker | undefined,
+): CheckedBatch {
+  if (batch.producerId < 0n) return changesNothing
+  if (batch.control) return marker === undefined ? changesNothing : checkMarker(known, batch, baseOffset, origin, marker)
+  return checkData(known, batch, baseOffset, origin)
 }
 
 /** The sequence `delta` after `sequence`; −1 stays −1. */
