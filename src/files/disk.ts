@@ -15,7 +15,7 @@ import { systemCode, systemError } from './system-error.ts'
 /** The disk of this machine. Relative paths start at the working folder of the process. */
 export const diskFileSystem: FileSystem = {
   durable: true,
-  join,
+  join: joined,
   openSync: (path, mode) => new DiskFile(path, fs.openSync(path, openFlags[mode])),
   statSync,
   listSync: (folder) => fs.readdirSync(folder).sort(),
@@ -107,6 +107,24 @@ class DiskFile implements FileHandle {
     })
   }
 }
+
+/** The folder of the last path that was put together as it was given, and as `join` writes it, up to the name of what is in it. */
+let folderAsGiven = ''
+let folderAsWritten = ''
+
+// A log asks for many paths in the same folder one after the other, and `join` walks each of them character by character.
+function joined(...parts: string[]): string {
+  const [folder, name] = parts
+  if (parts.length !== 2 || folder === undefined || name === undefined || !plainName.test(name)) return join(...parts)
+  if (folder !== folderAsGiven || folder === '') {
+    folderAsWritten = join(folder, '_').slice(0, -1)
+    folderAsGiven = folder
+  }
+  return folderAsWritten + name
+}
+
+/** A name that `join` leaves as it is. */
+const plainName = /^[\w-][\w.-]*$/
 
 function statSync(path: string): FileStat | undefined {
   const stat = fs.statSync(path, { throwIfNoEntry: false })

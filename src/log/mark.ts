@@ -17,6 +17,7 @@
  *    |      |           |       | 48 bits  |         |       |          | offset | offset | mark   |
  *    +------+-----------+-------+----------+---------+-------+----------+--------+--------+--------+
  */
+import { allDone } from '../base/all-done.ts'
 import { getInt16, getInt32, getInt64, getUint32, setInt16, setInt32, setInt64 } from '../base/bytes.ts'
 import { type Clock, type Timer } from '../base/clock.ts'
 import { crc32c } from '../base/crc32c.ts'
@@ -144,6 +145,9 @@ export class Mark {
   #timer: Timer | undefined
   #syncing: Promise<void> | undefined
   #completing: Promise<void> = Promise.resolve()
+  /** Stores what else must be stored before anything is written; undefined when there is nothing, or it is. */
+  #besides: (() => Promise<void>) | undefined
+  #storingBesides: Promise<void> | undefined
   #failure: LogError | undefined
   #restoring: Promise<void> | undefined
 
@@ -198,9 +202,15 @@ export class Mark {
     this.#completing.catch(() => {})
   }
 
+  /** Begins to store what else must be stored before anything is written: `ready` waits for it, tells its failure, and tries again then. */
+  readyWith(store: () => Promise<void>): void {
+    this.#besides = store
+    this.#storeBesides().catch(() => {})
+  }
+
   /** Resolves when a bank is durable and complete, so that slots may be written to the next. */
   ready(): Promise<void> {
-    return this.#completing
+    return this.#besides === undefined ? this.#completing : allDone([this.#completing, this.#storeBesides()])
   }
 
   /** Opens the mark for reading: `refresh` sees what the writer publishes. */
@@ -255,7 +265,7 @@ export class Mark {
    * failed; rejects while the disk still fails.
    */
   async restore(): Promise<void> {
-    if (this.#failure === undefined) return
+    if (this.#failure === undefined && this.#restoring === undefined) return
     this.#restoring ??= this.#storeAgain().finally(() => { this.#restoring = undefined })
     await this.#restoring
   }
@@ -263,6 +273,7 @@ export class Mark {
   async close(): Promise<void> {
     this.#timer?.cancel()
     await this.#completing.catch(() => {})       // told by `ready`, or by the next sync
+    await this.#storingBesides?.catch(() => {})
     try {
       if (this.#failure === undefined && this.#mayWrite()) await this.sync()
     } finally {
@@ -270,6 +281,11 @@ export class Mark {
       for (const handle of this.#handles) handle.closeSync()
       this.#handles = []
     }
+  }
+
+  #storeBesides(): Promise<void> {
+    this.#storingBesides ??= this.#besides!().then(() => { this.#besides = undefined }).finally(() => { this.#storingBesides = undefined })
+    return this.#storingBesides
   }
 
   /** What was read may be known to the page cache alone: none of it is overwritten before all of it is durable. */
@@ -290,11 +306,13 @@ export class Mark {
 
   async #storeAgain(): Promise<void> {
     this.#failure = undefined
+    await this.#completing.catch(() => {})       // a first one that failed is made up for
     for (const slot of this.#slots.values()) slot.banks = 0
     for (let bank = 0; bank < BANKS; bank++) {
       this.#dirty = true
       await this.sync()
     }
+    this.#completing = Promise.resolve()
   }
 
   async #syncBank(): Promise<void> {
@@ -377,9 +395,10 @@ function readMark(files: FileSystem, folder: string): Map<string, FoundSlot> {
     const path = files.join(folder, fileName)
     const bytes = readWhole(files, path)
     if (bytes === undefined || !checkHeader(bytes, path)) continue
-    for (let number = 0; SLOT_SIZE * (number + 2) <= bytes.length; number++) {
+    const end = usedBytes(bytes)
+    for (let number = 0; SLOT_SIZE * (number + 2) <= end; number++) {
       const at = SLOT_SIZE * (number + 1)
-      // A checksum of zero in front of a slot of zeros: never written, as most are.
+      // A checksum of zero in front of a slot of zeros: never written, as many are.
       if (getInt32(bytes, at) === 0 || !isWhole(bytes, at)) continue
       const key = Buffer.concat([bytes.subarray(at + 4, at + 8), bytes.subarray(at + 16, at + 32)])
       const name = key.toString('hex')
@@ -435,6 +454,14 @@ function isWhole(bytes: Buffer, at: number): boolean {
 
 function isZero(bytes: Buffer, from: number, to: number): boolean {
   return bytes.subarray(from, to).every((byte) => byte === 0)
+}
+
+/** Where the pieces of zeros at the end begin: most slots of most marks were never written. */
+function usedBytes(bytes: Buffer): number {
+  let end = bytes.length
+  const zeros = Buffer.alloc(1024)
+  while (end >= zeros.length && bytes.compare(zeros, 0, zeros.length, end - zeros.length, end) === 0) end -= zeros.length
+  return end
 }
 
 function readWhole(files: FileSystem, path: string): Buffer | undefined {

@@ -65,6 +65,11 @@ export class OffsetIndex {
     return this.#writtenCount * OFFSET_ENTRY_SIZE
   }
 
+  /** Position of the last entry that is in the file; 0 when none is. */
+  get writtenPosition(): number {
+    return this.#writtenCount === 0 ? 0 : this.#positions[this.#writtenCount - 1]!
+  }
+
   /** Whether some entry is not in the file yet. */
   get pending(): boolean {
     return this.#writtenCount < this.#count

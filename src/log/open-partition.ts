@@ -500,7 +500,9 @@ async function settleEnd(
 ): Promise<void> {
   const active = end.segments.at(-1)!
   const believed = end.report.clean && slot.state !== undefined
-  const jobs = [env.mark.ready()]
+  const synchronous = env.files.durable && options.config.durability === 'sync'
+  // After a close in good order there is nothing to write before the first round, which waits for the mark by itself.
+  const jobs = believed && synchronous ? [] : [env.mark.ready()]
   if (env.files.durable) {
     for (const segment of end.changed) jobs.push(segment.syncIndexes())
     if (!believed) jobs.push(env.files.syncFolder(options.folder))

@@ -459,6 +459,7 @@ export class PartitionLog implements RawSource {
     await writer.settle()
     await this.#cleaner!.settle()
     await this.#env.mark.restore()
+    await this.#env.mark.ready()
     const { acknowledged, nextOffset, certain } = writer
     // Of the segment where certainty ends the indexes may not be durable, even if all its records are.
     const believed = certain.offset <= acknowledged

@@ -254,6 +254,11 @@ export class Segment {
     return this.#indexes === undefined ? 0 : this.#indexes.pendingBytes
   }
 
+  /** Bytes of batches behind the last entry of the offset index that is in its file: so many an open after a crash looks through for it. */
+  get unindexedBytes(): number {
+    return this.#indexes === undefined ? 0 : this.size - this.#indexes.offsets.writtenPosition
+  }
+
   /** Makes the index files durable, and the snapshot of producers at the end of the segment: the mark vouches for them. */
   async syncIndexes(): Promise<void> {
     const { index, timeIndex, txnIndex } = this.#names

@@ -50,6 +50,8 @@ const WRITE_BYTES = 1024 * 1024
 const ROUND_BYTES = 8 * 1024 * 1024
 /** Index entries in memory before they are written. */
 const PENDING_INDEX_BYTES = 1024
+/** Rounds that wait for the disk write what there is of them after so much log: an open after a crash looks through what has no entry. */
+const UNINDEXED_BYTES = 1024 * 1024
 
 /** Whether appends are taken: fenced is what a failed write or sync leaves. */
 export type WriterState = 'open' | 'fenced' | 'closed'
@@ -131,6 +133,8 @@ export class Writer {
 
   /** Of the mark: see `MarkState.generation`. */
   #generation: number
+  /** The mark is: slots may be written. */
+  #ready = false
 
   constructor(parts: WriterParts, start: { readonly epoch: number; readonly nextOffset: number }) {
     this.#parts = parts
@@ -654,6 +658,7 @@ export class Writer {
   async #runRounds(): Promise<void> {
     do {
       this.#schedule.running()
+      if (!this.#ready && !(await this.#awaitMark())) break
       this.#seal()
       const started = this.#parts.env.clock.monotonic()
       // Also before the write: whoever took the lock while this process stood still has written to the same place.
@@ -718,8 +723,13 @@ export class Writer {
     }
     this.#queuedBytes -= bytes
     this.#writtenBytes += bytes
-    if (segment.pendingIndexBytes >= PENDING_INDEX_BYTES) segment.flushIndexes()
+    if (this.#writesIndexes(segment)) segment.flushIndexes()
     return bytes
+  }
+
+  #writesIndexes(segment: Segment): boolean {
+    const pending = segment.pendingIndexBytes
+    return pending >= PENDING_INDEX_BYTES || (pending > 0 && this.#synchronous && segment.unindexedBytes >= UNINDEXED_BYTES)
   }
 
   /** Seals the active segment and starts the next one exactly where it ends: recovery knows by that whether an end is missing. */
@@ -802,6 +812,20 @@ export class Writer {
   get #lockConfirmed(): boolean {
     const { lock } = this.#parts.env
     return lock === undefined || lock.confirmed
+  }
+
+  /** A partition that waits for the disk is open before its log may be written to: see `settleEnd` in open-partition.ts. */
+  async #awaitMark(): Promise<boolean> {
+    const { mark } = this.#parts.env
+    try {
+      // What failed when the log was opened is made up for, since nothing has been written since.
+      await mark.restore()
+      await mark.ready()
+      this.#ready = true
+    } catch (error) {
+      this.#fence('mark', error)
+    }
+    return this.#ready
   }
 
   /** Before anything is written, and again before it is acknowledged, the lock must certainly be ours. */
@@ -989,6 +1013,7 @@ export class Writer {
   }
 
   async #confirmed<T>(work: () => Promise<T>): Promise<T> {
+    if (!this.#ready && !(await this.#awaitMark())) throw this.#fenceCause!
     if (!(await this.#confirmLock())) throw this.#fenceCause!
     return work()
   }

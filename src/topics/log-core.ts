@@ -181,7 +181,7 @@ export class LogCore {
       const read = Mark.read(files, folder, clock, { mayWrite: () => lock.confirmed })
       read.start()
       mark = read
-      await settleFolder(options, contents, kafka, catalog)
+      await settleFolder(options, contents, kafka, catalog, mark)
       const events = new LogEvents(folder)
       const core = new LogCore(options, { env: environment(options, mark, lock, events), events, kafka, catalog })
       await core.#endLeftTransactions()
@@ -618,7 +618,9 @@ function catalogOf(options: CoreOptions, contents: FolderContents, kafka: KafkaS
 }
 
 /** Writes what a folder of ours has and this one has not yet, and takes away what is not true any more once we write. */
-async function settleFolder(options: CoreOptions, contents: FolderContents, kafka: KafkaState, catalog: CatalogState): Promise<void> {
+async function settleFolder(
+  options: CoreOptions, contents: FolderContents, kafka: KafkaState, catalog: CatalogState, mark: Mark,
+): Promise<void> {
   const { files, folder, random } = options
   if (kafka.meta === undefined) {
     const meta = encodeMetaProperties({ clusterId: catalog.clusterId, nodeId: catalog.nodeId, directoryId: uuidText(newUuid(random)) })
@@ -635,7 +637,19 @@ async function settleFolder(options: CoreOptions, contents: FolderContents, kafk
   if (deleted.length > 0 || contents.catalog?.topics.length !== catalog.topics.length) await writeCatalog(files, folder, catalog)
   if (files.statSync(cleanShutdown) !== undefined) {
     files.removeSync(cleanShutdown)
-    if (files.durable) await files.syncFolder(folder)
+    if (files.durable) {
+      let tried = false
+      // Before anything is written; who only reads until then does not wait.
+      mark.readyWith(async () => {
+        // What a failed sync was to store it may never store: it is done again.
+        if (tried) {
+          files.openSync(cleanShutdown, 'create').closeSync()
+          files.removeSync(cleanShutdown)
+        }
+        tried = true
+        await files.syncFolder(folder)
+      })
+    }
   }
 }
 
