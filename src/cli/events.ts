@@ -26,7 +26,7 @@ const actions = ['streams', 'stream', 'projections', 'rebuild', 'export', `impor
 /** The subcommand. */
 export const events: Command = {
   name: 'events',
-  summary: 'the events of event stores: categories, streams, projections and how far they are; export and import',
+  summary: 'the events of event stores: categories, streams, projections and how far they are; imports and exports',
   positionals: ['folder'],
   options: {
     category: { value: 'NAME', help: 'the category; needed when the log has several' },
