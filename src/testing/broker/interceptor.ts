@@ -24,6 +24,8 @@ const CONSUMER_GROUP_HEARTBEAT = 68
 
 /** The one interceptor of a test broker. */
 export function interceptorOf({ journal, faults, fetches, changes, others, waiting }: InterceptorParts): Interceptor {
+  /** By connection: a request that a fault keeps waiting. Those behind it, where they are pipelined, come behind it. */
+  const held = new Map<number, Promise<void>>()
   return {
     async before(exchange) {
       changes.tell()
@@ -31,7 +33,7 @@ export function interceptorOf({ journal, faults, fetches, changes, others, waiti
       const entry = journal.begin(exchange)
       if (exchange.api.key === FETCH) fetches.see(exchange)
       try {
-        await faults.before(exchange, entry)
+        await inOrder(exchange.context.connection.id, () => faults.before(exchange, entry))
         for (const other of others) await other.before?.(exchange)
       } catch (error) {
         waiting(-1)
@@ -56,6 +58,15 @@ export function interceptorOf({ journal, faults, fetches, changes, others, waiti
         changes.tell()
       }
     },
+  }
+
+  async function inOrder(connection: number, work: () => void | Promise<void>): Promise<void> {
+    while (held.has(connection)) await held.get(connection)
+    const done = work()
+    if (done === undefined) return
+    const over = done.finally(() => void held.delete(connection))
+    held.set(connection, over)
+    await over
   }
 
   async function sent(exchange: Exchange, bytes: AnswerBytes): Promise<AnswerBytes> {

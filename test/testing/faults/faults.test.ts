@@ -155,6 +155,14 @@ test('delays take time of the broker', async () => {
   expect(await asked).toEqual([0])
 })
 
+test('what a client sent behind a request that is delayed is applied behind it', async () => {
+  const kafka = await startBroker({ topics: { t: 1 } })
+  const raw = await client(kafka)
+  kafka.faults.on('Produce').once().delay(30)
+  await Promise.all(['1', '2', '3'].map((value) => produceOne(raw, 't', 0, value)))
+  expect(kafka.topic('t').records().map((record) => record.text())).toEqual(['1', '2', '3'])
+})
+
 test('answers come with throttle times, wrong bytes, cut, in pieces, twice, and as a test wants them', async () => {
   const kafka = await startBroker({ topics: { t: 1 } })
   const raw = await client(kafka)
