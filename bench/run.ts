@@ -48,7 +48,7 @@ async function main(): Promise<number> {
   fs.mkdirSync(build, { recursive: true })
   const data = fs.mkdtempSync(join(build, 'bench-data-'))
   const leave = (): void => {
-    child?.kill('SIGKILL')
+    if (child !== undefined) killGroup(child)
     fs.rmSync(data, { recursive: true, force: true })
     process.exit(130)
   }
@@ -64,7 +64,8 @@ async function runAll(chosen: readonly Trial[], data: string): Promise<number> {
   const machine = describeMachine(data)
   const results: TrialResult[] = []
   if (!options.json) print(`${describeRun(machine)}\n${options.quick ? 'QUICK: these figures mean nothing.\n' : ''}\n`)
-  for (const trial of chosen.filter(({ contestants }) => contestants.some(takesPart))) {
+  const wanted = chosen.filter(({ contestants, like }) => contestants.some(takesPart) && !(options.quick && like !== undefined))
+  for (const trial of wanted) {
     const sized = options.quick ? quickened(trial) : trial
     const needed = (options.quick ? 0.5 : (sized.diskGiB ?? 2)) * 2 ** 30
     if (freeBytes(data) < needed) {
@@ -177,8 +178,10 @@ function quickened(trial: Trial): Trial {
 /** Does a job in a fresh process and gives its figures. A process that is killed by its own hand has told them before. */
 function runProcess(job: Job, nodeOptions: readonly string[] = []): Promise<Figures> {
   return new Promise((resolve, reject) => {
-    const running = child = spawn(process.execPath, [...nodeOptions, '--disable-warning=ExperimentalWarning', trialFile, JSON.stringify(job)])
-    const timer = setTimeout(() => running.kill('SIGKILL'), TIMEOUT_MS)
+    const command = [...nodeOptions, '--disable-warning=ExperimentalWarning', trialFile, JSON.stringify(job)]
+    // A group of its own: what it starts ends with it.
+    const running = child = spawn(process.execPath, command, { detached: true })
+    const timer = setTimeout(() => killGroup(running), TIMEOUT_MS)
     let output = ''
     let errors = ''
     running.stdout.setEncoding('utf8').on('data', (text: string) => { output += text })
@@ -186,11 +189,21 @@ function runProcess(job: Job, nodeOptions: readonly string[] = []): Promise<Figu
     running.on('error', reject)
     running.on('close', (code, signal) => {
       clearTimeout(timer)
+      if (code !== 0) killGroup(running)
       const line = output.trimEnd().split('\n').at(-1) ?? ''
       if ((code === 0 || signal === 'SIGKILL') && line.startsWith('{')) return resolve(JSON.parse(line) as Figures)
       reject(new Error(reasonOf(errors) ?? `ended with ${signal ?? code}`))
     })
   })
+}
+
+/** Ends a trial with the brokers that it started. */
+function killGroup({ pid }: ReturnType<typeof spawn>): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
 }
 
 /** The line that names the error, out of what Node prints of an uncaught one. */

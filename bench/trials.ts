@@ -55,6 +55,8 @@ export interface Trial {
   readonly rounds?: number
   /** Our part runs in a process of its own, which the trial's starts. */
   readonly broker?: true
+  /** It differs from this trial in sizes only, so it need not be seen to work as well. */
+  readonly like?: string
   /** Free disk that it needs, in GiB. Default 2. */
   readonly diskGiB?: number
   readonly contestants: readonly Contestant[]
@@ -183,7 +185,7 @@ function withClient(client: NonNullable<Job['client']>, size: '100' | '1k' | 'lz
     name: `wire-${client}-${size}`, what: `${program} ${client === 'java' ? 'produce and consume' : 'produces and consumes'} ${payload}`,
     conditions: `${BROKERS}; ${sends}; ${WIRE_WARM}; …CpuNs is the broker's processor time a record`,
     work: 'wireClient', broker: true, figure: 'perSecond', unit: 'records/s', records, bytes,
-    job: { client, ...(size === 'lz4' && { codec: 'lz4' }) },
+    job: { client, ...(size === 'lz4' && { codec: 'lz4' }) }, ...(size !== '100' && { like: `wire-${client}-100` }),
     contestants: brokers(),
     goals: [
       { of: 'commitlog', against: BEST_PEER, least: 1 },
