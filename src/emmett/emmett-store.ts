@@ -85,7 +85,7 @@ class LocalEmmettStore implements EmmettEventStore {
   }
 
   async aggregateStream<State, E extends EmmettEvent, Stored extends EmmettEvent = E>(streamName: string, { evolve, initialState, read }: {
-    evolve: ((state: State, event: E) => State) | ((state: State, event: EmmettRecorded<E>) => State)
+    evolve: (state: State, event: never) => State
     initialState: () => State
     read?: EmmettReadOptions<E, Stored>
   }): Promise<{ currentStreamVersion: bigint; state: State; streamExists: boolean }> {

@@ -12,15 +12,14 @@ export type EmmettMetadata = Readonly<{
   streamName: string
   streamPosition: bigint
   globalPosition: bigint
-  correlationId?: string
-  causationId?: string
 }>
 
+// As Emmett derives it, so that the two fit together where events are still type parameters.
+type OwnMetadata<E> = E extends { metadata: infer Own } ? Own : undefined
+type WithMetadata<E> = E & { metadata: OwnMetadata<E> extends undefined ? EmmettMetadata : OwnMetadata<E> & EmmettMetadata }
+
 /** An event that was read. */
-export type EmmettRecorded<E extends EmmettEvent = EmmettEvent> = E & {
-  kind: 'Event' | 'Command'
-  metadata: E extends { metadata: infer Own extends Record<string, unknown> } ? Own & EmmettMetadata : EmmettMetadata
-}
+export type EmmettRecorded<E extends EmmettEvent = EmmettEvent> = WithMetadata<E> & { kind: 'Event' | 'Command' }
 
 /** What an append expects: a version, or one of Emmett's words. */
 export type EmmettExpected = bigint | 'STREAM_EXISTS' | 'STREAM_DOES_NOT_EXIST' | 'NO_CONCURRENCY_CHECK'
@@ -45,7 +44,7 @@ export type EmmettAppendOptions<E extends EmmettEvent, Stored extends EmmettEven
 export type EmmettProjection = Readonly<{
   name?: string
   canHandle: readonly string[]
-  handle: (events: never[], context: never) => Promise<void> | void
+  handle: (events: never[], context: never) => unknown
 }>
 
 /** A processor: what `reactor` and `projector` of Emmett give. */
@@ -54,7 +53,7 @@ export type EmmettProcessor = Readonly<{
   isActive: boolean
   start: (options: never) => Promise<unknown>
   close: (options: never) => Promise<void>
-  handle: (messages: never[], context: never) => Promise<unknown>
+  handle: (messages: never[], context: never) => unknown
 }>
 
 /** What hands events to processors: as Emmett's `MessageConsumer`. */
@@ -88,7 +87,7 @@ export interface EmmettEventStore {
     streamExists: boolean
   }>
   aggregateStream<State, E extends EmmettEvent, Stored extends EmmettEvent = E>(streamName: string, options: {
-    evolve: ((state: State, event: E) => State) | ((state: State, event: EmmettRecorded<E>) => State)
+    evolve: (state: State, event: never) => State
     initialState: () => State
     read?: EmmettReadOptions<E, Stored>
   }): Promise<{ currentStreamVersion: bigint; state: State; streamExists: boolean }>
