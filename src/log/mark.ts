@@ -34,6 +34,8 @@ const PRODUCERS_FLAG = 2
 const GENERATION_SHIFT = 4
 const GENERATION_MASK = 0xfff
 const BANKS = 4
+/** In the place of its index, in a slot that was given up. */
+const RELEASED = -1
 /** The files grow by so many bytes of zeros, so that writing a slot never changes their length. */
 const GROWTH = 16 * 1024
 /** A mark larger than this is not ours: it would speak of more than 260,000 partitions. */
@@ -97,7 +99,7 @@ class Slot implements MarkSlot {
   }
 
   write(state: MarkState): void {
-    this.#mark.put(this, state)
+    if (this.index !== RELEASED) this.#mark.put(this, state)
   }
 
   /** Read again: only what is newer counts, since the newest place may just be in the middle of being written. */
@@ -140,6 +142,8 @@ export class Mark {
   #sizes = [0, 0]
   #bank = 0
   #slotCount = 0
+  /** Indexes below `#slotCount` whose partitions were deleted. */
+  readonly #free: number[] = []
   #sequence = 0
   #dirty = true
   #timer: Timer | undefined
@@ -224,10 +228,28 @@ export class Mark {
     const name = Buffer.from(key).toString('hex')
     let slot = this.#slots.get(name)
     if (slot === undefined) {
-      slot = new Slot(this, this.#slotCount++, key, undefined)
+      slot = new Slot(this, this.#free.pop() ?? this.#slotCount++, key, undefined)
       this.#slots.set(name, slot)
     }
     return slot
+  }
+
+  /**
+   * Gives up the slots of a topic that was deleted, for partitions to come. What the banks still hold of it is older than what is written
+   * there next, and counts no more when the catalog does not know the topic. What its partitions write from now on goes nowhere.
+   */
+  release(topicId: Uint8Array): void {
+    const topic = Buffer.from(topicId)
+    for (const [name, slot] of this.#slots) if (topic.compare(slot.key, TOPIC_AT) === 0) this.#release(name, slot)
+  }
+
+  /** Gives up the slots of all other topics: of those that were deleted before. Comes before `start`. */
+  keepOnly(topicIds: readonly Uint8Array[]): void {
+    const kept = new Set(topicIds.map((id) => Buffer.from(id).toString('hex')))
+    for (const [name, slot] of this.#slots) if (!kept.has(Buffer.from(slot.key.subarray(TOPIC_AT)).toString('hex'))) this.#slots.delete(name)
+    const used = new Set(Array.from(this.#slots.values(), ({ index }) => index))
+    this.#free.length = 0
+    for (let index = this.#slotCount - 1; index >= 0; index--) if (!used.has(index)) this.#free.push(index)
   }
 
   /** Reads the files again, for readers beside a living writer. */
@@ -361,6 +383,12 @@ export class Mark {
     writeFullySync(this.#handles[file]!, header, 0, SLOT_SIZE, 0)
   }
 
+  #release(name: string, slot: Slot): void {
+    this.#slots.delete(name)
+    this.#free.push(slot.index)
+    slot.index = RELEASED
+  }
+
   #makeRoom(file: number, slots: number): void {
     const size = this.#sizes[file]!
     const needed = slotPosition(slots, 0)
@@ -372,7 +400,12 @@ export class Mark {
   }
 
   #read(): void {
-    for (const [name, found] of readMark(this.#files, this.#folder)) {
+    const all = readMark(this.#files, this.#folder)
+    // A place that was given up and taken by another partition may show both: in one bank the newer, in the others the older one.
+    const owners = new Map<number, FoundSlot>()
+    for (const found of all.values()) if (found.sequence > (owners.get(found.index)?.sequence ?? 0)) owners.set(found.index, found)
+    for (const [name, found] of all) {
+      if (owners.get(found.index) !== found) continue
       const slot = this.#slots.get(name)
       if (slot === undefined) this.#slots.set(name, new Slot(this, found.index, found.key, found))
       else slot.found(found)
@@ -494,10 +527,13 @@ function checkHeader(bytes: Buffer, path: string): boolean {
   throw new LogError('LOG_VERSION_UNSUPPORTED', `${path} has version ${version}, this commitlog reads up to ${VERSION}`, { path, version })
 }
 
+/** Where the topic's id stands in the key of a slot, behind the partition. */
+const TOPIC_AT = 4
+
 function slotKey(topicId: Uint8Array, partition: number): Uint8Array {
   const key = new Uint8Array(20)
   setInt32(key, 0, partition)
-  key.set(topicId, 4)
+  key.set(topicId, TOPIC_AT)
   return key
 }
 

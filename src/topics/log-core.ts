@@ -179,6 +179,7 @@ export class LogCore {
       const catalog = catalogOf(options, contents, kafka)
       // Before anything is changed: it may be of a newer version.
       const read = Mark.read(files, folder, clock, { mayWrite: () => lock.confirmed })
+      read.keepOnly(catalog.topics.map(({ id }) => id))
       read.start()
       mark = read
       await settleFolder(options, contents, kafka, catalog, mark)
@@ -442,7 +443,9 @@ export class LogCore {
       store: (entry) => this.#store(entry),
       drop: async (name) => {
         await this.env.cleaner?.checkpoint.forget(name)
+        const dropped = this.#catalog.topics.find((entry) => entry.name === name)
         await this.#storeTopics(this.#catalog.topics.filter((entry) => entry.name !== name))
+        if (dropped !== undefined) this.env.mark.release(dropped.id)
       },
     })
   }
