@@ -8,6 +8,7 @@ export type Work =
   | 'append' | 'appendObjects' | 'sync' | 'fill' | 'scan' | 'random' | 'tail' | 'handOver' | 'consume' | 'open' | 'openKilled' | 'memory' | 'start'
   | 'consumeGroup' | 'rebalance' | 'openGroups' | 'compact' | 'transact'
   | 'testStart' | 'testProcess' | 'testFirst' | 'testReset' | 'testFork' | 'testDay' | 'testSuite'
+  | 'eventAppend' | 'eventLoad' | 'eventCommand' | 'eventRebuild' | 'eventOpen'
   | 'wireClient' | 'wireReplay' | 'wireLatency' | 'wireStart' | 'wireListen' | 'wireMemory'
 
 /** One piece of work for one subject, in a process of its own. */

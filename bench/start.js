@@ -45,7 +45,8 @@ async function buildSources() {
   const packages = Object.keys({ ...dependencies, ...optionalDependencies })
   const external = (id) => id.startsWith('node:') || packages.some((name) => id === name || id.startsWith(`${name}/`))
   const doors = {
-    index: 'src/index.ts', 'kafka/index': 'src/kafka/index.ts', 'testing/index': 'src/testing/index.ts', 'cli/commitlog': 'src/cli/commitlog.ts',
+    index: 'src/index.ts', 'events/index': 'src/events/index.ts', 'kafka/index': 'src/kafka/index.ts', 'testing/index': 'src/testing/index.ts',
+    'cli/commitlog': 'src/cli/commitlog.ts',
   }
   const parts = { 'parts/crc32c': 'src/base/crc32c.ts', 'parts/bytes': 'src/base/bytes.ts', 'parts/batch': 'src/format/batch.ts' }
   const bundles = [doors, ...Object.entries(parts).map(([name, path]) => ({ [name]: path }))]

@@ -289,6 +289,58 @@ const testTrials: readonly Trial[] = [
   },
 ]
 
+function storesOfEvents(how?: string): Contestant[] {
+  const rest = how === undefined ? {} : { how }
+  return [
+    ours('eventStore', { subject: 'events', ...rest }),
+    peer('node:sqlite', 'events table, WAL, synchronous NORMAL', { subject: 'events in node:sqlite', blocks: true, ...rest }),
+    peer('better-sqlite3', 'events table, WAL, synchronous NORMAL', { subject: 'events in better-sqlite3', blocks: true, ...rest }),
+  ]
+}
+
+function appendingEvents(inFlight: number, least: number): Trial {
+  return {
+    name: `events-append-${inFlight}`, what: `append an event of 250 B with an expected version, ${inFlight} in flight`,
+    conditions: `JSON, durability os, 500,000 streams that exist, uniform, ${WARM}, ${WASM}`, work: 'eventAppend', figure: 'perSecond',
+    unit: 'records/s', records: 4_000_000, bytes: 250, fill: 500_000, rounds: 3,
+    job: { inFlight, ms: 2000, warmUpMs: WARM_UP_MS, durability: 'os' }, contestants: storesOfEvents('heads'),
+    goals: [{ of: 'commitlog', least }, { of: 'commitlog', against: BEST_PEER, least: 7 }],
+  }
+}
+
+function loadingEvents(how: 'hot' | 'random', least: number): Trial {
+  return {
+    name: `events-load-${how}`, what: `load 20 events of 250 B of a stream, ${how === 'hot' ? 'of 500 that are read again and again' : 'any'}`,
+    conditions: `JSON decoded, 2 M events in 100,000 streams, one turn after the other, in the page cache, ${WARM}, ${WASM}`,
+    work: 'eventLoad', figure: 'perSecond', unit: 'records/s', records: 1_000_000, bytes: 250, fill: 2_000_000, rounds: 3,
+    job: { inFlight: 1, ms: 2000, warmUpMs: WARM_UP_MS, how }, contestants: storesOfEvents(),
+    goals: [{ of: 'commitlog', least }, { of: 'commitlog', against: BEST_PEER, least: 1 }],
+  }
+}
+
+const eventTrials: readonly Trial[] = [
+  appendingEvents(1, 60_000), appendingEvents(64, 120_000), loadingEvents('hot', 30_000), loadingEvents('random', 12_000),
+  {
+    name: 'events-command', what: 'a command on an aggregate in memory',
+    conditions: `1,000 streams, one event of 250 B each, 64 in flight, durability os, ${WARM}`,
+    work: 'eventCommand', figure: 'perSecond', unit: 'records/s', records: 4_000_000, bytes: 250, rounds: 3,
+    job: { inFlight: 64, ms: 2000, warmUpMs: WARM_UP_MS, durability: 'os' }, contestants: [ours('handle', { subject: 'events' })],
+    goals: [{ of: 'commitlog', least: 100_000 }],
+  },
+  {
+    name: 'events-rebuild', what: 'read 2 M events of 250 B, decoded', conditions: `all().batches(), in the page cache, ${WASM}`,
+    work: 'eventRebuild', figure: 'perSecond', unit: 'records/s', records: 2_000_000, bytes: 250, fill: 2_000_000, rounds: 3,
+    contestants: storesOfEvents(),
+    goals: [{ of: 'commitlog', least: 500_000 }, { of: 'commitlog', against: BEST_PEER, least: 1.2 }],
+  },
+  {
+    name: 'events-open', what: 'open a store of 500,000 streams after a clean close', conditions: 'log and store; in the page cache',
+    work: 'eventOpen', figure: 'ms', unit: 'ms', records: 1, bytes: 250, fill: 500_000, rounds: 3,
+    contestants: [ours('eventStore', { subject: 'events', how: 'heads' })],
+    goals: [{ of: 'commitlog', most: 500 }],
+  },
+]
+
 /** All trials, in the order of the results. */
 export const trials: readonly Trial[] = [
   {
@@ -477,4 +529,5 @@ export const trials: readonly Trial[] = [
   },
   ...wireTrials,
   ...testTrials,
+  ...eventTrials,
 ]
