@@ -3,7 +3,7 @@
  * to see it caught up, and goes on when it is told to.
  */
 import { type Clock } from '../base/clock.ts'
-import { LogError } from '../base/errors.ts'
+import { isLogError, LogError } from '../base/errors.ts'
 import { checkInteger, checkOptions, checkSignal } from '../base/options.ts'
 import { unlessAborted } from '../topics/abort.ts'
 import { type EventTaker, Pass } from './pass.ts'
@@ -130,6 +130,9 @@ export class FollowerLoop<E extends EventShape> implements Follower, EventTaker<
     await this.#pass?.stop()
     try {
       if (this.failure === undefined) await this.#work.quiet(this.position)
+    } catch (cause) {
+      // Where the log was closed before, what came since the last checkpoint comes again.
+      if (!isLogError(cause, 'LOG_CLOSED')) throw cause
     } finally {
       for (const { reject } of this.#waiters.splice(0)) reject(error)
     }

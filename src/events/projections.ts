@@ -132,7 +132,8 @@ class ProjectionRun<E extends EventShape> {
 
   #begin(pass: Pass<E, View<E, unknown>>): void {
     pass.start().catch((error: unknown) => {
-      if (pass === this.#main) {
+      // Of a log that is closed there is nothing to read any more.
+      if (pass === this.#main && this.parts.partition.state !== 'closed') {
         this.#main = this.#together()
         this.#begin(this.#main)
       }

@@ -216,6 +216,37 @@ test('rows can be read by anyone from the topic of the projection', async () => 
   await totals.close()
 })
 
+test('a log that is closed ends its projections, and what they had is there when it is opened again', async () => {
+  const folder = freshFolder()
+  const log = await diskLog(folder)
+  const carts = await store(log)
+  const [totals, inline] = [await project(carts, Totals), await project(carts, { ...Open, inline: true })]
+  await add(carts, 'a', 'tea')
+  await totals.caughtUp()
+  await totals.flush()
+  await log.close()
+  expect(await failure(() => totals.caughtUp(9))).toMatchObject({ code: 'LOG_PROJECTION_FAILED', cause: { code: 'LOG_CLOSED' } })
+  await Promise.all([totals.close(), inline.close()])
+  const again = await project(await store(await diskLog(folder)), Totals)
+  expect(again.get('tea')?.count).toBe(1)
+  await again.close()
+})
+
+test('an inline projection is built anew beside its rows too', async () => {
+  const carts = await store()
+  let factor = 1
+  const Scaled = defineProjection<CartEvent, number>({ name: 'scaled', inline: true, initial: () => 0, on: { Added: (row) => row + factor } })
+  const scaled = await project(carts, Scaled)
+  for (let count = 0; count < 20; count++) await add(carts, 'a', 'tea')
+  factor = 10
+  const rebuilt = scaled.rebuild()
+  await add(carts, 'a', 'tea')
+  await rebuilt
+  await add(carts, 'a', 'tea')
+  expect(scaled.get('a')).toBe(220)
+  await scaled.close()
+})
+
 test('what cannot be a projection is refused, and so are waits for one that is closed', async () => {
   const carts = await store()
   expect(() => defineProjection({ ...Totals, name: 'a b' })).toThrow(TypeError)

@@ -142,6 +142,17 @@ test('of two reactors of one name, one is stopped', async () => {
   await Promise.all([first.close(), second.close()])
 })
 
+test('a reactor may be closed after its log', async () => {
+  const log = await diskLog()
+  const orders = await store(log)
+  const watcher = await react(orders, { name: 'watcher', types: ['Paid'], handle: () => {} })
+  await place(orders, 'a')
+  await watcher.caughtUp()
+  await log.close()
+  await watcher.close()
+  expect(watcher.progress().status).toBe('closed')
+})
+
 test('a reactor that is closed ends its waits', async () => {
   const orders = await store()
   const stuck = await react(orders, { name: 'stuck', retry: { delayMs: 1_000_000 }, handle: () => { throw new Error('never') } })
