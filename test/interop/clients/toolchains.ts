@@ -19,6 +19,8 @@ export interface Ran {
 
 /** Some crates are of the edition that came with it. */
 const OLDEST_CARGO = 85
+/** It gets the Go of go.mod by itself. */
+const OLDEST_GO = 21
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 
@@ -57,8 +59,8 @@ export function goTest(name: string): Promise<string> {
 
 async function goBuilt(name: string, command: readonly string[]): Promise<string> {
   const source = join(here, 'go')
-  const usable = (): boolean => succeeds(['go', 'version']) !== undefined
-  if (!usable()) obtain('Go 1.26 or later', ['golang-go'], usable)
+  const usable = (): boolean => Number(/ go1\.(\d+)/.exec(succeeds(['go', 'version']) ?? '')?.[1]) >= OLDEST_GO
+  if (!usable()) obtain('Go 1.26, or one from 1.21 on that fetches it', ['golang-go'], usable)
   const files = [readFileSync(join(source, 'go.sum')), ...sources(join(source, 'scenario')), ...sources(join(source, name))]
   const folder = await cached(`go-${name}`, files, async (folder) => {
     await mustRun('go', [...command, '-mod=readonly', '-o', join(folder, name), `./${name}`], { cwd: source, timeoutMs: 600_000 })
