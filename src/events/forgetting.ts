@@ -4,10 +4,15 @@
  * given to other events. docs/events.md says what forgetting does not reach: views, snapshots of one's own, backups.
  */
 import { checkFunction, checkInteger, checkObject, checkOptions, checkSignal } from '../base/options.ts'
+import { compactNow } from '../topics/cleaning.ts'
+import { bytes, string } from '../topics/codecs.ts'
+import { type LogCore } from '../topics/log-core.ts'
+import { logOf } from '../topics/topic-core.ts'
 import { EventParser } from './event-format.ts'
 import { checkStream } from './event-store.ts'
 import { forgettingEvent } from './reactor.ts'
 import { partsOf, type StoreParts } from './store-parts.ts'
+import { snapshotTopic } from './snapshot-store.ts'
 import { type EventShape, type EventStore, type RecordedEvent } from './types.ts'
 
 /** What freeing the room of forgotten events did. */
@@ -78,12 +83,13 @@ export async function freeForgotten<E extends EventShape>(
 ): Promise<FreedReport> {
   checkOptions(options, ['signal'], 'freeForgotten')
   checkSignal(options.signal)
-  const { core, partition } = partsOf(store)
+  const { core, partition, log } = partsOf(store)
   await core.settled()
   // What says that they are forgotten must be certain before they go.
   const kept = core.index.withoutPending(() => new Map(core.index.kept))
   await partition.flush()
   if (kept.size === 0) return { events: 0, bytesBefore: 0, bytesAfter: 0, segments: 0 }
+  await forgetSnapshots(log, core.name, (stream) => kept.has(core.index.table.find(stream)))
   await partition.roll()
   const parser = new EventParser()
   const { records, ...report } = await partition.erase((_, { start, end }, bytes) => {
@@ -150,6 +156,28 @@ export async function archiveStreams<E extends EventShape>(
     }
   }
   return { archived, kept }
+}
+
+/** Snapshots of what was forgotten are not used any more: they go too. */
+async function forgetSnapshots(log: LogCore, category: string, isForgotten: (stream: string) => boolean): Promise<void> {
+  const name = snapshotTopic(category)
+  if (!log.topics.some((topic) => topic.name === name)) return
+  const topic = await log.openTopic({
+    name, create: false, partitions: undefined, key: undefined, value: undefined, settings: {}, newKey: undefined, newValue: undefined,
+  })
+  const snapshots = logOf(topic, 0)
+  const there = new Map<string, boolean>()
+  for (const { key, valueBytes } of snapshots.read({ key: string, value: bytes })) if (key !== null) there.set(key, valueBytes !== null)
+  // A key is the name of the fold and the stream; either may have slashes in it, and one that goes for nothing is made again.
+  const gone = [...there].filter(([key, stored]) => stored && parts(key).some(isForgotten)).map(([key]) => key)
+  if (gone.length === 0) return
+  for (const key of gone) snapshots.append({ key: string, value: bytes }, { key, value: null })
+  await snapshots.flush()
+  await compactNow(snapshots)
+}
+
+function parts(key: string): string[] {
+  return [...key.matchAll(/\//g)].map(({ index }) => key.slice(index + 1))
 }
 
 async function* chosen<E extends EventShape>(store: EventStore<E>, streams: ArchiveOptions<E>['streams']): AsyncIterable<string> {

@@ -21,6 +21,11 @@ interface Snapshot {
 const codecs: RecordCodecs<string, Snapshot> = { key: string, value: json<Snapshot>() }
 const untouched: RecordCodecs<string, null> = { key: string, value: { name: 'bytes', encode: () => {}, decode: () => null } }
 
+/** The topic that holds the snapshots of a category. */
+export function snapshotTopic(category: string): string {
+  return `${category}.snapshots`
+}
+
 /** Snapshots of one fold. */
 export class SnapshotStore<State> {
   readonly every: number
@@ -88,7 +93,7 @@ export class SnapshotStore<State> {
     let topic: TopicCore
     try {
       topic = await this.#core.logCore.openTopic({
-        name: `${this.#core.name}.snapshots`, partitions: 1, key: codecs.key.name, value: codecs.value.name, create,
+        name: snapshotTopic(this.#core.name), partitions: 1, key: codecs.key.name, value: codecs.value.name, create,
         settings: { cleanupPolicy: 'compact' }, newKey: codecs.key.name, newValue: codecs.value.name,
       })
     } catch (error) {

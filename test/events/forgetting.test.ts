@@ -99,6 +99,25 @@ async function check(notes: LocalEventStore<Noted>, positions: readonly number[]
   expect(notes.head('s-1')).toBe(30)
 }
 
+test('snapshots of what was forgotten go with it', async () => {
+  const folder = freshFolder()
+  const log = await diskLog(folder)
+  const notes = await store(log)
+  const texts = notes.aggregate<string[]>({
+    initial: () => [], evolve: (state, event) => [...state, event.data.text], snapshot: { every: 5, name: 'texts' },
+  })
+  for (let version = 1; version <= 12; version++) {
+    for (const stream of ['kept', 'gone']) await texts.handle(stream, () => note(`secret of ${stream} ${version}`))
+  }
+  await deleteStream(notes, 'gone')
+  await freeForgotten(notes)
+  expect((await texts.load('gone')).version).toBe(12)
+  expect((await texts.load('kept')).state).toHaveLength(12)
+  await log.close()
+  expect(bytesOf(folder).some((content) => content.includes('secret of gone'))).toBe(false)
+  expect(bytesOf(folder).some((content) => content.includes('secret of kept'))).toBe(true)
+})
+
 test('a stream of which nothing is left goes on with its next version after the index is made again', async () => {
   const folder = freshFolder()
   const first = await diskLog(folder)
