@@ -1,8 +1,8 @@
 /*
  * Room ahead of the end of the active segment, for durability 'sync': as long as a write stays inside the file's length, its sync need not
- * journal a new length. A hole is enough for rounds smaller than a block, which find their block there but once in a while. Larger ones
- * would have new blocks journaled by each sync: there one round in some thirty writes zeros behind itself, and the others find their blocks.
- * Rounds of hundreds of KiB gain nothing from either.
+ * journal a new length. Where it meets a hole there its sync journals the block, and waits for all that others had journaled by then, which on a
+ * busy disk takes many times as long. So now and then a round writes zeros behind itself, and those after it find their blocks: as many as were
+ * written before, so that who writes little leaves little. Rounds of hundreds of KiB gain nothing from either.
  *
  * A tail of zeros is neither damage nor torn; it is cut off when the segment is sealed.
  */
@@ -17,7 +17,7 @@ export const DEFAULT_ROOM_AHEAD = 4 * 1024 * 1024
 const BLOCK = 4096
 /** Writes of so many bytes and more hide what zeros save. */
 const LARGE_WRITE = 128 * 1024
-/** So many writes share the zeros that one of them adds. */
+/** So many writes share the zeros that one of them adds, or more. */
 const WRITES_PER_FILL = 32
 /** The event loop stands still meanwhile. */
 const MOST_ZEROS = 1024 * 1024
@@ -29,6 +29,8 @@ export class RoomAhead {
   #segment: Segment | undefined
   /** Where the zeros written into `#segment` end. */
   #filled = 0
+  /** Bytes for which room was asked. */
+  #asked = 0
 
   constructor(env: LogEnvironment, config: { readonly segmentBytes: number }) {
     this.#env = env
@@ -38,8 +40,10 @@ export class RoomAhead {
   /** Makes room in the file for a write of `bytes` at the segment's end, and behind it, as far as the system lets it. */
   makeFor(segment: Segment, bytes: number): void {
     const end = segment.size + bytes
+    const zeros = Math.max(bytes < BLOCK ? 0 : WRITES_PER_FILL * bytes, this.#asked)
+    this.#asked += bytes
     try {
-      if (bytes >= BLOCK && bytes < LARGE_WRITE) this.#fill(segment, end, Math.min(WRITES_PER_FILL * bytes, MOST_ZEROS, this.#env.roomAheadBytes))
+      if (zeros >= BLOCK && bytes < LARGE_WRITE) this.#fill(segment, end, Math.min(zeros, MOST_ZEROS, this.#env.roomAheadBytes))
       if (end > segment.fileSize) segment.extendTo(Math.max(end, Math.min(end + this.#env.roomAheadBytes, this.#config.segmentBytes)))
     } catch (error) {
       // The write may fit all the same, and says what is wrong if it does not.

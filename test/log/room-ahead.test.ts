@@ -35,3 +35,18 @@ test('zeros that find no room are no failure, and what there is of them is cut o
   await log.close()
   expect(disk.bytes(LOG).length).toBe(size)
 })
+
+test('rounds smaller than a block write zeros behind themselves too, but never more than was written before', async () => {
+  const { disk, log } = await opened()
+  const zeros = (): number[] => disk.journal.filter(({ verb, path }) => verb === 'write' && path === LOG)
+    .map(({ detail }) => Number(detail.split('+')[1])).filter((bytes) => bytes >= 4096 - 200)
+  for (let count = 0; count < 20; count++) await log.log.durable(log.log.append(bytesCodecs, { value: Buffer.alloc(100, 1) }))
+  expect(zeros()).toEqual([])
+  for (let count = 0; count < 150; count++) await log.log.durable(log.log.append(bytesCodecs, { value: Buffer.alloc(100, 1) }))
+  const { size } = log.log
+  expect(zeros().length).toBeGreaterThan(1)
+  expect(zeros().length).toBeLessThan(6)
+  expect(zeros().reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(2 * size)
+  await log.close()
+  expect(disk.bytes(LOG).length).toBe(size)
+})
