@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { CHECKPOINT_FILE } from '../../src/events/checkpoint.ts'
 import { defineEvents } from '../../src/events/define-events.ts'
 import { eventStore, type LocalEventStore } from '../../src/events/event-store.ts'
+import { type Aggregate } from '../../src/events/types.ts'
 import { archiveStreams, deleteStream, freeForgotten, listStreams, truncateStream } from '../../src/events/forgetting.ts'
 import { react, reactorStream } from '../../src/events/reactor.ts'
 import { type CommitLog, type LogOptions } from '../../src/index.ts'
@@ -103,14 +104,23 @@ test('snapshots of what was forgotten go with it', async () => {
   const folder = freshFolder()
   const log = await diskLog(folder)
   const notes = await store(log)
-  const texts = notes.aggregate<string[]>({
+  const fold = (): Aggregate<Noted, string[], never> => notes.aggregate<string[]>({
     initial: () => [], evolve: (state, event) => [...state, event.data.text], snapshot: { every: 5, name: 'texts' },
   })
+  const texts = fold()
   for (let version = 1; version <= 12; version++) {
     for (const stream of ['kept', 'gone']) await texts.handle(stream, () => note(`secret of ${stream} ${version}`))
   }
+  const cold = fold()
+  const snapshots = async (): Promise<(string | null)[]> => {
+    const topic = await log.topic<string, unknown>('note.snapshots', { create: false })
+    return [...topic.partition(0).read()].filter(({ value }) => value !== null).map(({ key }) => key)
+  }
+  for (const stream of ['kept', 'gone']) await cold.load(stream)
+  await expect.poll(snapshots).toEqual(['texts@1/kept', 'texts@1/gone'])
   await deleteStream(notes, 'gone')
   await freeForgotten(notes)
+  expect(await snapshots()).toEqual(['texts@1/kept'])
   expect((await texts.load('gone')).version).toBe(12)
   expect((await texts.load('kept')).state).toHaveLength(12)
   await log.close()
