@@ -51,6 +51,9 @@ export class StreamTable {
   private slots: Uint32Array
   private readonly scratch = Buffer.alloc(MOST_ID_BYTES)
   private readonly hash: StreamHash
+  /** What was found last: an append looks its stream up several times. A stream keeps its number. */
+  private lastId: string | undefined
+  private lastSlot = -1
   private key0: number
   private key1: number
 
@@ -80,15 +83,21 @@ export class StreamTable {
 
   /** The number of a stream; −1 for one that never was. */
   find(id: string): number {
+    if (id === this.lastId) return this.lastSlot
     const size = this.encode(id)
-    return size < 0 ? -1 : this.findBytes(this.scratch, 0, size)
+    const slot = size < 0 ? -1 : this.findBytes(this.scratch, 0, size)
+    if (slot >= 0) this.remember(id, slot)
+    return slot
   }
 
   /** The number of a stream, which is taken up when it never was. */
   findOrAdd(id: string): number {
+    if (id === this.lastId) return this.lastSlot
     const size = this.encode(id)
     if (size < 0) throw new RangeError(`an id of a stream has at most ${MOST_ID_BYTES} bytes`)
-    return this.findOrAddBytes(this.scratch, 0, size)
+    const slot = this.findOrAddBytes(this.scratch, 0, size)
+    this.remember(id, slot)
+    return slot
   }
 
   findBytes(buffer: Uint8Array, from: number, to: number): number {
@@ -158,10 +167,15 @@ export class StreamTable {
       [table.ends, ends], [table.slots, slots],
     ] as const) new Uint8Array(part.buffer).set(bytes!)
     if ((count === 0 ? 0 : table.ends[count - 1]!) !== arena!.length) return false
-    Object.assign(this, table, { count, key0, key1 })
+    Object.assign(this, table, { count, key0, key1, lastId: undefined })
     this.arena = Buffer.allocUnsafeSlow(Math.max(SMALLEST * 16, arena!.length + (arena!.length >>> 6)))
     this.arena.set(arena!)
     return true
+  }
+
+  private remember(id: string, slot: number): void {
+    this.lastId = id
+    this.lastSlot = slot
   }
 
   private add(buffer: Uint8Array, from: number, to: number): number {
