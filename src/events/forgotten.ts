@@ -22,3 +22,17 @@ export function forgottenSubject(data: unknown): string | undefined {
 export function markForgotten<Data extends object>(left: Data, subject: string): Data {
   return Object.defineProperty(left, FORGOTTEN, { value: subject, enumerable: false })
 }
+
+/** Data of the store's own events, such as checkpoints: it is about nobody. */
+const own = new WeakSet<object>()
+
+/** @internal Marks data as the store's own. */
+export function ownData<Data extends object>(data: Data): Data {
+  own.add(data)
+  return data
+}
+
+/** @internal Whether data is the store's own. */
+export function isOwnData(data: unknown): boolean {
+  return typeof data === 'object' && data !== null && own.has(data)
+}

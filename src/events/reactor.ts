@@ -9,6 +9,7 @@ import { isLogError, LogError } from '../base/errors.ts'
 import { checkBoolean, checkFunction, checkInteger, checkOptions } from '../base/options.ts'
 import { PreparedEvent, type StreamPlan } from './append-group.ts'
 import { attempted, checkRetry, type Follower, FollowerLoop, type RetryOptions } from './follower.ts'
+import { ownData } from './forgotten.ts'
 import { originOf, withOrigin } from './origin.ts'
 import { checkProjectionName } from './projection-types.ts'
 import { partsOf, type StoreParts } from './store-parts.ts'
@@ -254,15 +255,15 @@ class LocalReactor<E extends EventShape, Type extends E['type']> implements Reac
   }
 }
 
-function planOf(stream: string, type: string, data: unknown, expected: Expected): StreamPlan {
-  return { stream, events: [new PreparedEvent(type, data, undefined, undefined, 1, undefined, undefined, undefined, undefined)], expected }
+function planOf(stream: string, type: string, data: object, expected: Expected): StreamPlan {
+  return { stream, events: [new PreparedEvent(type, ownData(data), undefined, undefined, 1, undefined, undefined, undefined, undefined)], expected }
 }
 
 function checkpointEvent(position: number): PreparedEvent {
-  return new PreparedEvent(CHECKPOINT, { position }, undefined, undefined, 1, undefined, undefined, undefined, undefined)
+  return new PreparedEvent(CHECKPOINT, ownData({ position }), undefined, undefined, 1, undefined, undefined, undefined, undefined)
 }
 
 /** Of the stream it is appended to, versions below this one are forgotten. */
 export function forgettingEvent(keptFrom: number): PreparedEvent {
-  return new PreparedEvent('$forgotten', {}, undefined, undefined, 1, undefined, undefined, undefined, undefined, keptFrom)
+  return new PreparedEvent('$forgotten', ownData({}), undefined, undefined, 1, undefined, undefined, undefined, undefined, keptFrom)
 }

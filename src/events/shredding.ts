@@ -8,7 +8,7 @@ import { type Codec } from '../base/codec.ts'
 import { LogError } from '../base/errors.ts'
 import { checkFunction, checkObject, checkOptions } from '../base/options.ts'
 import { json } from '../topics/codecs.ts'
-import { isForgotten, markForgotten } from './forgotten.ts'
+import { isForgotten, isOwnData, markForgotten } from './forgotten.ts'
 import { type KeyStore, type SubjectKey } from './subject-keys.ts'
 
 /** What is encrypted, and for whom. */
@@ -43,7 +43,7 @@ export function shredded<Data = unknown>(options: ShreddedOptions<Data>): Codec<
   const plain = json() as Codec<unknown>
   return Object.freeze({
     name: plain.name,
-    encode: (data: Data, writer: ByteWriter) => plain.encode(isForgotten(data) ? data : sealed(data, options), writer),
+    encode: (data: Data, writer: ByteWriter) => plain.encode(isForgotten(data) || isOwnData(data) ? data : sealed(data, options), writer),
     decode: (buffer: Buffer, start: number, end: number) => opened(plain.decode(buffer, start, end), options.keys) as Data,
   })
 }

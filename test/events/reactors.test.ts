@@ -2,6 +2,8 @@ import { expect, test } from 'vitest'
 import { defineEvents } from '../../src/events/define-events.ts'
 import { eventStore, type LocalEventStore } from '../../src/events/event-store.ts'
 import { react, type ReactorOptions, reactorStream } from '../../src/events/reactor.ts'
+import { shredded } from '../../src/events/shredding.ts'
+import { memoryKeys } from '../../src/events/subject-keys.ts'
 import { type CommitLog } from '../../src/index.ts'
 import { collect, diskLog, failure, freshFolder, memoryLog } from '../topics/harness.ts'
 
@@ -140,6 +142,20 @@ test('of two reactors of one name, one is stopped', async () => {
   expect(outcomes.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
   expect((await summary(orders))).toEqual(['Placed a 1', 'Paid a 2'])
   await Promise.all([first.close(), second.close()])
+})
+
+test('the checkpoint of a reactor is about nobody, where data is encrypted for somebody', async () => {
+  const keys = memoryKeys()
+  await keys.create('tea')
+  const value = shredded<{ readonly item: string }>({ keys, subject: (data) => data.item.toLowerCase() })
+  const orders = await eventStore<OrderEvent>(await memoryLog(), { category: 'order', value: value as never })
+  const seen: unknown[] = []
+  const watcher = await react(orders, { name: 'watcher', handle: (event) => { seen.push(event.data) } })
+  await place(orders, 'a')
+  await watcher.caughtUp()
+  await watcher.close()
+  expect(seen).toEqual([{ item: 'tea' }])
+  expect((await orders.read(reactorStream('watcher'))).events.map(({ data }) => data)).toEqual([{ position: 1 }])
 })
 
 test('a reactor may be closed after its log', async () => {
