@@ -18,7 +18,8 @@ function valueOf(offset: number): Buffer {
 }
 
 function request(fetchOffset: number) {
-  return { maxWaitMs: 0, minBytes: 1, maxBytes: 8 * MIB, topics: [{ topic: 'large', partitions: [{ partition: 0, fetchOffset, partitionMaxBytes: MIB }] }] }
+  const partitions = [{ partition: 0, fetchOffset, partitionMaxBytes: MIB }]
+  return { maxWaitMs: 0, minBytes: 1, maxBytes: 8 * MIB, topics: [{ topic: 'large', partitions }] }
 }
 
 test('memory that answers lay in is used again, and a peer that reads late gets the bytes that it asked for', async () => {
