@@ -1,6 +1,6 @@
 /*
- * A share of hostile frames of a fresh seed, which is printed, and the seeds that once found something. `npm run simulate` sends on for as long
- * as asked; SEED=n sends those of one seed again.
+ * A share of hostile frames of a fresh seed, which is printed. `npm run simulate -- --lives wire` sends on for as long as asked, from one seed
+ * after another; SEED=n sends those of one seed again.
  */
 import { expect, test } from 'vitest'
 import { fuzz } from './fuzz.ts'
