@@ -98,7 +98,9 @@ export function closest(name: string, list: readonly string[]): string | undefin
 }
 
 /** Words that people use for ours: those of KafkaJS and of other logs. */
-const synonyms: Readonly<Record<string, string>> = { size: 'bytes', length: 'bytes', time: 'ms', timeout: 'ms', duration: 'ms', millis: 'ms', ssl: 'tls' }
+const synonyms: Readonly<Record<string, string>> = {
+  size: 'bytes', length: 'bytes', time: 'ms', timeout: 'ms', duration: 'ms', millis: 'ms', ssl: 'tls',
+}
 
 /** `segment.size`, `segment_size` and `segmentSize` all become `segmentbytes`. */
 function plainWords(name: string): string {
