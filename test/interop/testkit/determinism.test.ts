@@ -32,7 +32,9 @@ async function run({ Kafka, logLevel }: KafkaJs, seed: number): Promise<Run> {
     clientId, brokers: kafka.bootstrap.split(','), socketFactory: kafka.socketFactory(), logLevel: logLevel.NOTHING, retry: { retries: 20 },
   })
   const handed: string[] = []
-  const consumers = ['a', 'b', 'c'].map((name) => ({ name, consumer: connect(name).consumer({ groupId: 'billing' }) }))
+  // What it waits for is time of the broker, and each of its milliseconds is looked at.
+  const fast = { groupId: 'billing', heartbeatInterval: 100, maxWaitTimeInMs: 200 }
+  const consumers = ['a', 'b', 'c'].map((name) => ({ name, consumer: connect(name).consumer(fast) }))
   const producer = connect('producer').producer()
   const work = async (): Promise<void> => {
     for (const { name, consumer } of consumers) {
@@ -46,11 +48,11 @@ async function run({ Kafka, logLevel }: KafkaJs, seed: number): Promise<Run> {
     for (let round = 0; round < 6; round++) {
       await producer.send({ topic: 'orders', messages: [0, 1, 2].map((index) => ({ key: `k${round}-${index}`, value: `${round}-${index}` })) })
       if (round === 3) await kafka.faults.broker(2).down()
-      await new Promise((resolve) => setTimeout(resolve, 700))
+      await new Promise((resolve) => setTimeout(resolve, 200))
     }
     while (new Set(handed.map((line) => line.split(' ').slice(1, 3).join(' '))).size < 18) await new Promise((resolve) => setTimeout(resolve, 100))
     await consumers[0]!.consumer.disconnect()
-    await new Promise((resolve) => setTimeout(resolve, 4000))
+    await new Promise((resolve) => setTimeout(resolve, 1000))
     for (const { consumer } of consumers.slice(1)) await consumer.disconnect()
     await producer.disconnect()
   }
