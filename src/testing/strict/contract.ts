@@ -5,16 +5,24 @@
 import { type Codec } from '../../base/codec.ts'
 import { LogError } from '../../base/errors.ts'
 import { checkObject, checkOneOf, checkOptions, describe } from '../../base/options.ts'
-import { type DecodedRecord } from '../../format/batch.ts'
 import { kafkaErrors } from '../../format/kafka-errors.ts'
-import { type Exchange, type Interceptor } from '../../kafka/exchange.ts'
+import { type Exchange } from '../../kafka/exchange.ts'
 import { checkSchema, issueText, type SchemaResult, type StandardSchema } from '../../topics/standard-schema.ts'
 import { keepPlaces, mergePlaces } from '../faults/places.ts'
 import { type Decoding } from '../journal/entry.ts'
 import { producedParts } from './produced-records.ts'
 
+/** A record as it was sent. */
+export interface ContractRecord {
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly headers: readonly (readonly [name: string, value: Uint8Array | null])[]
+  /** Ms since 1970. */
+  readonly timestamp: number
+}
+
 /** Says what is wrong with a key or value; nothing when it is right. May be asynchronous. */
-export type ContractCheck = (value: unknown, record: DecodedRecord) => string | undefined | void | Promise<string | undefined | void>
+export type ContractCheck = (value: unknown, record: ContractRecord) => string | undefined | void | Promise<string | undefined | void>
 
 /** What keys and values are checked by. */
 export type ContractRule = StandardSchema | ContractCheck
@@ -50,7 +58,7 @@ const MOST_LINES = 10
 const optionNames = ['key', 'value', 'codec', 'tombstones', 'mode']
 
 /** A contract for one topic. */
-export class Contract implements Interceptor {
+export class Contract {
   readonly topic: string
   /** What broke it so far, whether it was refused or not. */
   readonly violations: ContractViolation[] = []
@@ -119,7 +127,7 @@ export class Contract implements Interceptor {
   }
 
   /** What is wrong with a record. */
-  async #wrong(record: DecodedRecord): Promise<string | undefined> {
+  async #wrong(record: ContractRecord): Promise<string | undefined> {
     const { key, value, codec, tombstones = true } = this.#options
     const wrongKey = key === undefined ? undefined : await broken(key, record.key === null ? null : Buffer.from(record.key).toString(), record)
     if (wrongKey !== undefined) return `its key: ${wrongKey}`
@@ -158,7 +166,7 @@ function refusal(index: number, violations: readonly ContractViolation[]): Decod
   }
 }
 
-async function broken(rule: ContractRule, value: unknown, record: DecodedRecord): Promise<string | undefined> {
+async function broken(rule: ContractRule, value: unknown, record: ContractRecord): Promise<string | undefined> {
   if (typeof rule === 'function' && !('~standard' in rule)) return (await rule(value, record)) ?? undefined
   const { issues } = await (rule as StandardSchema)['~standard'].validate(value) as SchemaResult<unknown>
   return issues === undefined ? undefined : issues.map(issueText).join('; ')

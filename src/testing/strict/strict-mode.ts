@@ -5,7 +5,7 @@
 import { LogError } from '../../base/errors.ts'
 import { checkOneOf, checkOptions, describe } from '../../base/options.ts'
 import { type Clock } from '../../base/clock.ts'
-import { type Exchange, type Interceptor } from '../../kafka/exchange.ts'
+import { type Exchange } from '../../kafka/exchange.ts'
 import { type Decoding } from '../journal/entry.ts'
 import { producedParts } from './produced-records.ts'
 
@@ -61,7 +61,7 @@ interface Pulse {
 }
 
 /** Looks at what clients do. */
-export class StrictMode implements Interceptor {
+export class StrictMode {
   /** What was found so far, each once. */
   readonly findings: StrictFinding[] = []
   readonly #clock: Clock
