@@ -4,5 +4,5 @@
 export { emmettEventStore, type EmmettStoreOptions, EmmettVersionConflict } from './emmett-store.ts'
 export type {
   EmmettAppendOptions, EmmettCheckpoints, EmmettConsumer, EmmettEvent, EmmettEventStore, EmmettExpected, EmmettMetadata, EmmettProcessor,
-  EmmettProjection, EmmettReadOptions, EmmettRecorded,
+  EmmettProjection, EmmettReadOptions, EmmettRecorded, OwnMetadata, WithMetadata,
 } from './types.ts'

@@ -15,8 +15,10 @@ export type EmmettMetadata = Readonly<{
 }>
 
 // As Emmett derives it, so that the two fit together where events are still type parameters.
-type OwnMetadata<E> = E extends { metadata: infer Own } ? Own : undefined
-type WithMetadata<E> = E & { metadata: OwnMetadata<E> extends undefined ? EmmettMetadata : OwnMetadata<E> & EmmettMetadata }
+/** The metadata that events of one's own have. */
+export type OwnMetadata<E> = E extends { metadata: infer Own } ? Own : undefined
+/** An event with the metadata that it has once it was stored. */
+export type WithMetadata<E> = E & { metadata: OwnMetadata<E> extends undefined ? EmmettMetadata : OwnMetadata<E> & EmmettMetadata }
 
 /** An event that was read. */
 export type EmmettRecorded<E extends EmmettEvent = EmmettEvent> = WithMetadata<E> & { kind: 'Event' | 'Command' }

@@ -26,7 +26,9 @@ export {
   type CommittedExpectation, type Matcher, type MatcherContext, type MatcherOptions, type MatcherResult, matchers, type RecordPart,
   type RequestExpectation,
 } from './matchers/matchers.ts'
-export { Contract, type ContractCheck, type ContractOptions, type ContractRecord, type ContractRule, type ContractViolation } from './strict/contract.ts'
+export {
+  Contract, type ContractCheck, type ContractOptions, type ContractRecord, type ContractRule, type ContractViolation,
+} from './strict/contract.ts'
 export { type StrictFinding, StrictMode, type StrictOptions, type StrictRule, strictRules } from './strict/strict-mode.ts'
 export type { DiskCall, DiskFault, DiskVerb } from './disk-faults.ts'
 export { ManualClock, type ManualClockOptions } from './manual-clock.ts'
