@@ -6,7 +6,6 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 /** One partition of a topic. */
@@ -105,7 +104,13 @@ export class Probe {
     this.#java.on('exit', (code, signal) => {
       this.#end(new Error(`the probe ended with ${code ?? signal}\n${this.#printed}\n${this.brokerLog().slice(-4000)}`))
     })
-    createInterface({ input: this.#java.stdout! }).on('line', (line) => this.#answer(line))
+    // Not by node:readline: it ends lines also at U+2028, which JSON may have in its texts.
+    let rest = ''
+    this.#java.stdout!.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n')
+      rest = lines.pop()!
+      for (const line of lines) this.#answer(line)
+    })
   }
 
   /** Has Kafka do something, after what was asked before. */
