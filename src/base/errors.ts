@@ -63,6 +63,7 @@ export const errorTable = {
   LOG_CAST_FAILED: { retriable: false, meaning: 'an event of an older or newer version cannot be brought to the wanted one' },
   LOG_KEY_MISSING: { retriable: false, meaning: 'the subject has no key to encrypt its data with' },
   LOG_PROJECTION_FAILED: { retriable: false, meaning: 'a projection or reactor stopped at an event that it could not handle' },
+  LOG_PROJECTION_RUNS: { retriable: false, meaning: 'a projection of this name and version runs already in this process' },
   LOG_CHECKPOINT_AHEAD: { retriable: false, meaning: 'a checkpoint is of events that the store does not have' },
   LOG_TOPIC_OF_EVENTS: { retriable: false, meaning: 'the topic belongs to an event store: events are appended through it' },
   // Batches and files

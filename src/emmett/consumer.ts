@@ -53,19 +53,20 @@ export class MessageFeed implements EmmettConsumer {
     const { signal } = stop
     const starts = await Promise.all(this.processors.map((processor) => processor.start(this.#context as never)))
     const from = Math.min(...starts.map((start) => this.#position(start)))
+    const failed = new Map<EmmettProcessor, unknown>()
     try {
       for await (const events of this.#store.all({ from, signal }).batches()) {
         const messages = events.map((event) => this.#recorded(event)) as never[]
-        const active = this.processors.filter(({ isActive }) => isActive)
-        // One that fails is Emmett's to tell; it is not to keep the others from going on.
-        const results = await Promise.allSettled(active.map((processor) => processor.handle(messages, this.#context as never)))
-        const failed = results.find(({ status }) => status === 'rejected')
-        if (failed !== undefined && active.length === 1) throw (failed as PromiseRejectedResult).reason
-        if (!this.processors.some(({ isActive }) => isActive)) return
+        const active = this.processors.filter((processor) => processor.isActive && !failed.has(processor))
+        const results = await Promise.allSettled(active.map(async (processor) => processor.handle(messages, this.#context as never)))
+        // One that failed is given nothing behind what it failed at: a new start goes on there. The others go on.
+        results.forEach((result, index) => { if (result.status === 'rejected') failed.set(active[index]!, result.reason) })
+        if (!this.processors.some((processor) => processor.isActive && !failed.has(processor))) break
       }
     } catch (error) {
       if (!signal.aborted) throw error
     }
+    for (const reason of failed.values()) throw reason as Error
   }
 
   #position(start: unknown): number {

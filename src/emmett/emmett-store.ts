@@ -2,8 +2,9 @@
  * An event store for Emmett on the log. Where Emmett's own stores differ it does what docs/events.md#emmett says: versions from 1, both ends of
  * a range included, exact counts, expected versions of every kind checked with the append, conflicts that tell the version there is.
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { isLogError } from '../base/errors.ts'
-import { checkOneOf, checkOptions } from '../base/options.ts'
+import { checkOneOf, checkOptions, describe } from '../base/options.ts'
 import { type Codec } from '../base/codec.ts'
 import { eventStore, type LocalEventStore } from '../events/event-store.ts'
 import { type EventShape, type Expected, type NewEvent, type RecordedEvent } from '../events/types.ts'
@@ -60,6 +61,8 @@ class LocalEmmettStore implements EmmettEventStore {
   readonly #options: EmmettStoreOptions
   readonly #inline: readonly EmmettProjection[]
   #projecting: Promise<unknown> = Promise.resolve()
+  /** Set where a projection is handed events. */
+  readonly #projected = new AsyncLocalStorage<true>()
 
   constructor(log: CommitLog, store: LocalEventStore, options: EmmettStoreOptions) {
     this.#log = log
@@ -106,7 +109,7 @@ class LocalEmmettStore implements EmmettEventStore {
     const stored = events.map((event) => newEvent(downcast === undefined ? event : downcast(event)))
     try {
       const result = await this.#store.append(streamName, stored, { expected: expectedOf(expectedStreamVersion) })
-      await this.#committed(streamName, events, result.version, result.position)
+      await this.#committed(streamName, events, result.version)
       return {
         nextExpectedStreamVersion: BigInt(result.version), createdNewStream: result.created,
         lastEventGlobalPosition: this.position(result.position),
@@ -168,16 +171,12 @@ class LocalEmmettStore implements EmmettEventStore {
   }
 
   /** Projections and hooks, in the order of the appends. */
-  async #committed(streamName: string, events: readonly EmmettEvent[], version: number, position: number): Promise<void> {
+  async #committed(streamName: string, events: readonly EmmettEvent[], version: number): Promise<void> {
     const { projectionContext, hooks } = this.#options
     if (this.#inline.length === 0 && hooks?.onAfterCommit === undefined) return
-    const { events: stored } = await this.#store.read(streamName, { from: version - events.length + 1, to: version })
-    // What was downcast to be stored is what it was to those who live with it.
-    const recorded = stored.map((event, index) => {
-      const read = this.recorded(event)
-      return { ...read, ...events[index], metadata: read.metadata, kind: 'Event' }
-    })
-    if (this.#inline.length > 0) await this.#project(recorded as unknown as EmmettRecorded[], position, projectionContext)
+    // Taken in line before anything is awaited, so that projections get appends in the order in which they were stored.
+    const reading = async (): Promise<EmmettRecorded[]> => this.#recordedAs(streamName, events, version)
+    const recorded = this.#inline.length > 0 ? await this.#project(reading, projectionContext) : await reading()
     try {
       await hooks?.onAfterCommit?.(recorded as never[])
     } catch {
@@ -185,15 +184,29 @@ class LocalEmmettStore implements EmmettEventStore {
     }
   }
 
-  async #project(events: EmmettRecorded[], _position: number, context: EmmettStoreOptions['projectionContext']): Promise<void> {
-    const projected = this.#projecting.catch(() => {}).then(async () => {
+  async #recordedAs(streamName: string, events: readonly EmmettEvent[], version: number): Promise<EmmettRecorded[]> {
+    const { events: stored } = await this.#store.read(streamName, { from: version - events.length + 1, to: version })
+    // What was downcast to be stored is what it was to those who live with it.
+    return stored.map((event, index) => {
+      const read = this.recorded(event)
+      return { ...read, ...events[index], metadata: read.metadata, kind: 'Event' } as unknown as EmmettRecorded
+    })
+  }
+
+  async #project(reading: () => Promise<EmmettRecorded[]>, context: EmmettStoreOptions['projectionContext']): Promise<EmmettRecorded[]> {
+    const handing = (): Promise<EmmettRecorded[]> => this.#projected.run(true, async () => {
+      const events = await reading()
       for (const { canHandle, handle } of this.#inline) {
         const wanted = events.filter(({ type }) => canHandle.includes(type))
         if (wanted.length > 0) await handle(wanted as never[], { eventStore: this, ...context } as never)
       }
+      return events
     })
+    // What a projection itself appends cannot wait until that projection is done.
+    if (this.#projected.getStore() === true) return handing()
+    const projected = this.#projecting.catch(() => {}).then(handing)
     this.#projecting = projected
-    await projected
+    return projected
   }
 
   #check(expected: EmmettExpected | undefined, version: number, exists: boolean): void {
@@ -210,11 +223,15 @@ class LocalEmmettStore implements EmmettEventStore {
 
 function expectedOf(expected: EmmettExpected | undefined): Expected {
   if (typeof expected === 'bigint') return Number(expected)
-  return expected === 'STREAM_EXISTS' ? 'exists' : expected === 'STREAM_DOES_NOT_EXIST' ? 'none' : 'any'
+  if (expected === 'STREAM_EXISTS') return 'exists'
+  if (expected === 'STREAM_DOES_NOT_EXIST') return 'none'
+  if (expected === undefined || expected === 'NO_CONCURRENCY_CHECK') return 'any'
+  // A number, or another word, is not to pass as no check at all.
+  throw new TypeError(`expectedStreamVersion is a bigint or one of Emmett's words, not ${describe(expected)}`)
 }
 
 function newEvent({ type, data, metadata }: EmmettEvent): NewEvent<EventShape> {
-  if (metadata === undefined) return { type, data }
+  if (metadata === undefined || metadata === null) return { type, data }
   const { correlationId, causationId, ...own } = metadata
   // Metadata is JSON: what is a bigint in it is read as text.
   const plain = JSON.parse(JSON.stringify(own, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))) as Record<string, unknown>

@@ -72,12 +72,17 @@ export class LocalAggregate<E extends EventShape, State, Command> implements Agg
         const before = await this.#handledBefore(stream, id)
         if (before !== undefined) return before
       }
-      const { state, version } = this.#now(stream) ?? (await this.#current(stream))
+      const { state, version, offset } = this.#now(stream) ?? (await this.#current(stream))
       const given = this.#decide(command, state)
       const decided = given instanceof Promise ? await given : given
       const events = withIds(Array.isArray(decided) ? (decided as readonly NewEvent<E>[]) : [decided as NewEvent<E>], id)
-      if (events.length === 0) return { state, version, position: -1, events, duplicate: false }
       try {
+        if (events.length === 0) {
+          // What it was decided on may not be stored yet, and may be lost.
+          const { log } = this.#store.core
+          if (offset >= log.durableOffset) await log.durable(offset)
+          return { state, version, position: -1, events, duplicate: false }
+        }
         const plan = this.#store.plan(stream, events, append.expected ?? version, this.#store.origin(append), append.metadata)
         const done = this.#append(plan, state, version)
         return { ...(await (signal === undefined ? done : unlessAborted(done, signal))), events }

@@ -2,7 +2,6 @@
  * The index of streams on disk, as of one offset: what is behind it is read from the log again. Disposable: missing, damaged, of another
  * history or of another machine's byte order, it only makes the next open look at more of the log. Spec: docs/format.md#events.
  */
-import { isLogError } from '../base/errors.ts'
 import { type FileSystem } from '../files/file-system.ts'
 import { readFileSync, writeFileAtomically } from '../files/write-fully.ts'
 import { decodeSideFile, encodeSideFile } from '../format/side-file.ts'
@@ -24,7 +23,9 @@ interface Contents {
   readonly epoch: number
   readonly offset: number
   readonly count: number
+  /** Of the hash of streams, and of that of ids where `keyed` says so. */
   readonly keys: readonly [number, number]
+  readonly keyed: boolean
   readonly sizes: readonly number[]
   readonly kept: readonly (readonly [number, number])[]
 }
@@ -51,9 +52,8 @@ export class CheckpointFile {
     try {
       const bytes = readFileSync(this.#files, this.#path, MAX_BYTES)
       if (bytes !== undefined) this.#take(decodeSideFile(bytes, KIND, VERSION, this.#path).payload)
-    } catch (error) {
-      // It only costs time that it cannot be read.
-      if (!isLogError(error) && !(error instanceof SyntaxError)) throw error
+    } catch {
+      // It only costs time that it cannot be read, whatever the reason.
     }
   }
 
@@ -94,8 +94,8 @@ export class CheckpointFile {
     const ids = [new Uint8Array(hashes.buffer), new Uint8Array(offsets.buffer)]
     const all = [...parts, ...ids]
     const contents: Contents = {
-      little: LITTLE, epoch: this.#log.leaderEpoch, offset: index.indexed, count, keys: [key0, key1], sizes: all.map(({ length }) => length),
-      kept: [...index.kept],
+      little: LITTLE, epoch: this.#log.leaderEpoch, offset: index.indexed, count, keys: [key0, key1], keyed: true,
+      sizes: all.map(({ length }) => length), kept: [...index.kept],
     }
     const text = Buffer.from(JSON.stringify(contents))
     const size = Buffer.alloc(4)
@@ -105,15 +105,17 @@ export class CheckpointFile {
 
   #take(payload: Buffer): void {
     const textEnd = 4 + payload.readUInt32BE(0)
-    const { little, epoch, offset, count, keys, sizes, kept } = JSON.parse(payload.toString('utf8', 4, textEnd)) as Contents
+    const { little, epoch, offset, count, keys, keyed, sizes, kept } = JSON.parse(payload.toString('utf8', 4, textEnd)) as Contents
     const log = this.#log
-    if (little !== LITTLE || offset > log.highWatermark || log.epochs.divergence({ epoch, offset }, log.nextOffset) < offset) return
+    if (little !== LITTLE || keyed !== true) return
+    if (offset > log.highWatermark || log.epochs.divergence({ epoch, offset }, log.nextOffset) < offset) return
     const parts: Buffer[] = []
     let at = textEnd
     for (const size of sizes) parts.push(payload.subarray(at, at += size))
     const [hashes, offsets] = parts.splice(-2)
     const index = this.#index
     if (at !== payload.length || !index.table.load({ count, key0: keys[0], key1: keys[1], parts })) return
+    index.ids.useKey(keys)
     const ids = hashes!.length / 4
     for (let number = 0; number < ids; number++) index.ids.add(hashes!.readUInt32LE(number * 4), offsets!.readDoubleLE(number * 8))
     for (const [slot, version] of kept) index.kept.set(slot, version)

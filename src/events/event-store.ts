@@ -16,6 +16,7 @@ import { checkAggregate, LocalAggregate } from './aggregate.ts'
 import { AllStreams } from './all-events.ts'
 import { eventCodecs, PreparedEvent, type StreamPlan } from './append-group.ts'
 import { checkExpected, defineEvents, EventTypes } from './define-events.ts'
+import { isShredding } from './forgotten.ts'
 import { DEFAULT_ID_WINDOW } from './id-window.ts'
 import { currentOrigin } from './origin.ts'
 import { SnapshotStore } from './snapshot-store.ts'
@@ -136,6 +137,7 @@ export class LocalEventStore<E extends EventShape = EventShape> implements Event
       checkOptions(one, ['stream', 'events', 'expected'], 'an append of appendStreams')
       return this.plan(one.stream, one.events, one.expected, origin, options?.metadata)
     })
+    checkDistinct(plans.flatMap(({ events }) => events))
     if (new Set(plans.map(({ stream }) => stream)).size === plans.length) return plans
     throw new TypeError('appendStreams names a stream once: append all its events there')
   }
@@ -189,6 +191,9 @@ export class LocalEventStore<E extends EventShape = EventShape> implements Event
     checkAggregate(options)
     const { version = 1, snapshot } = options
     if (snapshot === undefined) return new LocalAggregate(this, options, undefined)
+    if (isShredding(this.types.codec)) {
+      throw new TypeError('a store of shredded data keeps no snapshots: they would have it in the clear, whatever key is destroyed')
+    }
     const name = `${snapshot.name ?? 'state'}@${version}`
     return new LocalAggregate(this, options, new SnapshotStore<State>(this.core, name, snapshot.every))
   }
@@ -216,6 +221,10 @@ export class LocalEventStore<E extends EventShape = EventShape> implements Event
     metadata: EventMetadata | undefined,
   ): StreamPlan {
     checkStream(stream)
+    // Reactors believe what is in theirs.
+    if (stream.startsWith('$')) {
+      throw new LogError('LOG_EVENT_INVALID', `the stream ${JSON.stringify(stream)} begins with "$", as those of the store itself do`, { stream })
+    }
     if (expected !== undefined) checkExpected(expected)
     if (!Array.isArray(events)) return { stream, events: [this.#prepare(events as NewEvent<E>, origin, metadata)], expected: expected ?? 'any' }
     if (events.length === 0) throw new TypeError('an append has at least one event')

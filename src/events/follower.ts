@@ -74,6 +74,9 @@ export class FollowerLoop<E extends EventShape> implements Follower, EventTaker<
   /** Events below it are handled, and stored where they are to be. */
   #settled = 0
   #quieted = 0
+  /** What it did with an event was broken off by its close. */
+  #interrupted = false
+  #resuming: Promise<void> | undefined
 
   constructor(name: string, store: EventStore<E>, parts: StoreParts<E>, work: FollowerWork<E>) {
     this.name = name
@@ -85,6 +88,7 @@ export class FollowerLoop<E extends EventShape> implements Follower, EventTaker<
   /** Begins where it stands. */
   async start(): Promise<void> {
     this.position = this.#settled = this.#quieted = await this.#work.load()
+    if (this.stopping.signal.aborted) return
     const { partition, clock } = this.#parts
     const pass = new Pass<E>({ store: this.#store, partition, clock }, [this], () => {
       this.#tell()
@@ -117,10 +121,9 @@ export class FollowerLoop<E extends EventShape> implements Follower, EventTaker<
 
   async resume(): Promise<void> {
     this.#checkOpen()
-    if (this.failure === undefined) return
-    await this.#pass?.stop()
-    this.failure = undefined
-    await this.start()
+    if (this.failure === undefined) return this.#resuming
+    this.#resuming ??= this.#goOn().finally(() => { this.#resuming = undefined })
+    await this.#resuming
   }
 
   async close(): Promise<void> {
@@ -129,7 +132,9 @@ export class FollowerLoop<E extends EventShape> implements Follower, EventTaker<
     this.stopping.abort(error)
     await this.#pass?.stop()
     try {
-      if (this.failure === undefined) await this.#work.quiet(this.position)
+      await this.#resuming?.catch(() => {})
+      // What was broken off is as unfinished as what failed: what was handed over with it comes again.
+      if (this.failure === undefined && !this.#interrupted) await this.#work.quiet(this.position)
     } catch (cause) {
       // Where the log was closed before, what came since the last checkpoint comes again.
       if (!isLogError(cause, 'LOG_CLOSED')) throw cause
@@ -141,7 +146,8 @@ export class FollowerLoop<E extends EventShape> implements Follower, EventTaker<
   // What its reading calls (EventTaker)
 
   take(event: RecordedEvent<E>): boolean | Promise<boolean> {
-    if (this.failure !== undefined) return false
+    // Nothing is handed over behind an event that a close broke off.
+    if (this.failure !== undefined || this.stopping.signal.aborted) return false
     if (event.position < this.position) return true
     const handled = this.#work.handle(event)
     if (handled === undefined) {
@@ -159,12 +165,12 @@ export class FollowerLoop<E extends EventShape> implements Follower, EventTaker<
   }
 
   reached(position: number): void {
-    if (this.failure === undefined && position > this.position) this.position = position
+    if (this.failure === undefined && !this.stopping.signal.aborted && position > this.position) this.position = position
   }
 
   async settle(): Promise<void> {
     const { position } = this
-    if (this.failure !== undefined || position === this.#quieted) return
+    if (this.failure !== undefined || this.#interrupted || position === this.#quieted) return
     try {
       await this.#work.quiet(position)
       this.#quieted = this.#settled = position
@@ -175,12 +181,19 @@ export class FollowerLoop<E extends EventShape> implements Follower, EventTaker<
 
   /** Stops before an event. */
   fail(cause: unknown, event: RecordedEvent<E> | undefined): void {
-    if (this.failure !== undefined || this.stopping.signal.aborted) return
+    if (this.stopping.signal.aborted) this.#interrupted = true
+    if (this.failure !== undefined || this.#interrupted) return
     const place = event === undefined ? undefined : { position: event.position, stream: event.stream, version: event.version, type: event.type }
     const where = place === undefined ? 'cannot go on' : `stands before ${place.type}, version ${place.version} of ${JSON.stringify(place.stream)}`
     const reason = cause instanceof Error ? cause.message : String(cause)
     this.failure = new LogError('LOG_PROJECTION_FAILED', `${this.name} ${where}: ${reason}`, { name: this.name, ...place }, cause)
     this.#tell()
+  }
+
+  async #goOn(): Promise<void> {
+    await this.#pass?.stop()
+    this.failure = undefined
+    await this.start()
   }
 
   #tell(): void {

@@ -3,6 +3,7 @@
  * any more as soon as that is stored; its bytes go when `freeForgotten` rewrites the segments that hold them. Versions and positions are never
  * given to other events. docs/events.md says what forgetting does not reach: views, snapshots of one's own, backups.
  */
+import { LogError } from '../base/errors.ts'
 import { checkFunction, checkInteger, checkObject, checkOptions, checkSignal } from '../base/options.ts'
 import { compactNow } from '../topics/cleaning.ts'
 import { bytes, string } from '../topics/codecs.ts'
@@ -68,8 +69,11 @@ export async function deleteStream<E extends EventShape>(
   const parts = partsOf(store)
   await parts.core.settled()
   const head = store.head(stream)
-  await forget(parts, stream, head + 1, options.expected ?? head)
-  return head
+  const { expected = head } = options
+  const gone = await forget(parts, stream, head + 1, expected)
+  if (gone || expected === head) return head
+  const message = `stream ${JSON.stringify(stream)} of "${store.category}" is at version ${head}, and is to be deleted at version ${expected}`
+  throw new LogError('LOG_VERSION_CONFLICT', message, { stream, expected, current: head, category: store.category })
 }
 
 /**
@@ -87,14 +91,16 @@ export async function freeForgotten<E extends EventShape>(
   await core.settled()
   // What says that they are forgotten must be certain before they go.
   const kept = core.index.withoutPending(() => new Map(core.index.kept))
+  // Streams have their numbers in this table: should the index be made again meanwhile, others may have them there.
+  const { table } = core.index
   await partition.flush()
   if (kept.size === 0) return { events: 0, bytesBefore: 0, bytesAfter: 0, segments: 0 }
-  await forgetSnapshots(log, core.name, (stream) => kept.has(core.index.table.find(stream)))
+  await forgetSnapshots(log, core.name, (stream) => kept.has(table.find(stream)))
   await partition.roll()
   const parser = new EventParser()
   const { records, ...report } = await partition.erase((_, { start, end }, bytes) => {
     if (!parser.parseSized(bytes, start, end)) return false
-    const first = kept.get(core.index.table.findBytes(bytes, parser.keyAt, parser.keyEnd))
+    const first = kept.get(table.findBytes(bytes, parser.keyAt, parser.keyEnd))
     // One that forgets stays until another one forgets more.
     return first !== undefined && parser.version < first
   }, options.signal)
@@ -107,7 +113,9 @@ export async function* listStreams<E extends EventShape>(store: EventStore<E>): 
   await core.settled()
   for (let slot = 0; slot < index.table.count; slot++) {
     const stream = index.table.idOf(slot)
-    if (!stream.startsWith('$')) yield { stream, version: index.table.versions[slot]!, exists: index.exists(slot), from: index.keptFrom(slot) }
+    // One whose first append was refused or lost has a number, and never was.
+    const version = index.table.versions[slot]!
+    if (version > 0 && !stream.startsWith('$')) yield { stream, version, exists: index.exists(slot), from: index.keptFrom(slot) }
     if (slot % 1024 === 1023) await new Promise<void>((resolve) => clock.defer(resolve))
   }
 }
@@ -187,8 +195,9 @@ async function* chosen<E extends EventShape>(store: EventStore<E>, streams: Arch
 
 async function forget<E extends EventShape>(
   { core, store }: StoreParts<E>, stream: string, keptFrom: number, expected: number | 'any',
-): Promise<void> {
+): Promise<boolean> {
   const slot = core.index.table.find(stream)
-  if (slot < 0 || keptFrom <= core.index.keptFrom(slot)) return
+  if (slot < 0 || keptFrom <= core.index.keptFrom(slot)) return false
   await core.append([{ stream, events: [forgettingEvent(keptFrom)], expected }], store.codecs, undefined)
+  return true
 }

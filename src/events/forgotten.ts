@@ -36,3 +36,16 @@ export function ownData<Data extends object>(data: Data): Data {
 export function isOwnData(data: unknown): boolean {
   return typeof data === 'object' && data !== null && own.has(data)
 }
+
+const shredding = new WeakSet<object>()
+
+/** @internal Marks a codec as one whose data is forgotten by destroying keys. */
+export function shreddingCodec<Codec extends object>(codec: Codec): Codec {
+  shredding.add(codec)
+  return codec
+}
+
+/** @internal Whether a codec encrypts: then what is made of the data is not to be stored in the clear. */
+export function isShredding(codec: object): boolean {
+  return shredding.has(codec)
+}

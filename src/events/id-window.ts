@@ -3,18 +3,13 @@
  * whether an id is really there is read from the event.
  */
 
+import { halfSipHash, type StreamHash } from './stream-table.ts'
+
 /** Events remembered when nobody says otherwise. */
 export const DEFAULT_ID_WINDOW = 100_000
 const SMALLEST = 256
-
-/** 32 bits of a text (FNV-1a, mixed). */
-export function hashText(text: string): number {
-  let hash = 0x811c9dc5
-  for (let index = 0; index < text.length; index++) hash = Math.imul(hash ^ text.charCodeAt(index), 0x01000193)
-  hash ^= hash >>> 15
-  hash = Math.imul(hash, 0x2c1b3c6d)
-  return (hash ^ (hash >>> 12)) >>> 0
-}
+/** Of an id in UTF-8. */
+const MOST_BYTES = 1024
 
 /** Hashes and offsets, the newest `limit` of them, as a ring with a chain for each value of the lowest bits. */
 export class IdWindow {
@@ -26,9 +21,26 @@ export class IdWindow {
   private chains = new Uint32Array(SMALLEST)
   /** All that ever came. */
   private total = 0
+  private readonly scratch = Buffer.alloc(MOST_BYTES)
+  private readonly hashOf: StreamHash
+  private key: readonly [number, number]
 
-  constructor(limit: number) {
+  /** @param key  of the hash: who chooses ids, as a client does, is not to choose such as collide */
+  constructor(limit: number, key: readonly [number, number], hash: StreamHash = halfSipHash) {
     this.limit = limit
+    this.key = key
+    this.hashOf = hash
+  }
+
+  /** Hashes are made by another key from here on: before the first one is added. */
+  useKey(key: readonly [number, number]): void {
+    this.key = key
+  }
+
+  /** 32 bits of an id. */
+  hash(id: string): number {
+    const size = this.scratch.write(id, 'utf8')
+    return this.hashOf(this.scratch, 0, size, this.key[0], this.key[1])
   }
 
   /** Remembers an id. */

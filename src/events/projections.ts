@@ -45,11 +45,34 @@ export async function project<E extends EventShape>(
   for (const definition of definitions) checkDefinition(definition)
   const parts = partsOf(store)
   if (parts.log.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${parts.log.folder} was opened read-only: a projection keeps its rows in it`)
+  const { projecting } = parts.core
+  const names = definitions.map(({ name, version = 1 }) => `${name} ${version}`)
+  const twice = names.find((name, index) => projecting.has(name) || names.indexOf(name) < index)
+  if (twice !== undefined) throw runsAlready(twice)
+  for (const name of names) projecting.add(name)
   const run = new ProjectionRun(store, parts)
-  const running = await Promise.all(definitions.map((definition) => run.open(definition)))
-  run.start()
-  await Promise.all(running.map((one) => (one.inline ? one.caughtUp() : undefined)))
-  return Array.isArray(given) ? running : running[0]!
+  const opened = await Promise.allSettled(definitions.map((definition) => run.open(definition)))
+  try {
+    const running = opened.map((one) => {
+      if (one.status === 'rejected') throw one.reason as Error
+      return one.value
+    })
+    run.start()
+    await Promise.all(running.map((one) => (one.inline ? one.caughtUp() : undefined)))
+    return Array.isArray(given) ? running : running[0]!
+  } catch (error) {
+    // Nobody has a handle to end them by.
+    await Promise.all(opened.map((one) => (one.status === 'fulfilled' ? one.value.close() : undefined)))
+    for (const name of names) projecting.delete(name)
+    throw error
+  }
+}
+
+/** Two that store into one table would each take the other's checkpoint for its own. */
+function runsAlready(twice: string): LogError {
+  const [name, version] = twice.split(' ')
+  const message = `version ${version} of the projection ${name} runs already: close it first`
+  return new LogError('LOG_PROJECTION_RUNS', message, { name, version: Number(version) })
 }
 
 /** The projections of one call. */
@@ -280,6 +303,7 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
     checkOptions(options, ['signal'], 'caughtUp')
     checkSignal(options.signal)
     options.signal?.throwIfAborted()
+    this.#checkOpen()
     const wanted = position === undefined ? this.#run.parts.partition.lastStableOffset : position + 1
     const waiting = new Promise<void>((resolve, reject) => {
       this.#waiters.push({ position: wanted, resolve, reject })
@@ -299,7 +323,7 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
         this.#beside = beside
         this.#run.catchUp([beside as View<E, unknown>])
       }
-    }
+    } else if (this.#beside.failure !== undefined) await this.#run.resume(this.#beside as View<E, unknown>)
     await new Promise<void>((resolve, reject) => {
       this.#swapped.push({ position: 0, resolve, reject })
       this.progressed()
@@ -327,6 +351,7 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
     const views = this.views
     await this.#run.leave(this as unknown as RunningProjection<E, unknown>)
     await Promise.all(views.map((view) => view.close()))
+    this.#run.parts.core.projecting.delete(`${this.name} ${this.version}`)
     const error = new LogError('LOG_CLOSED', `the projection ${this.name} is closed`)
     for (const { reject } of [...this.#waiters.splice(0), ...this.#swapped.splice(0)]) reject(error)
   }
@@ -349,15 +374,17 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
   /** @internal */
   progressed(): void {
     const { position } = this.#live
-    const failure = this.#failure
+    // That rows which are built beside stand still is nothing to who waits for those that are read.
+    const failure = this.#live.failure ?? this.#readFailure
     if (this.#waiters.length > 0) this.#waiters = this.#waiters.filter((waiter) => {
       if (waiter.position <= position) waiter.resolve()
       else if (failure !== undefined) waiter.reject(failure)
       else return true
       return false
     })
-    if (this.#swapped.length === 0 || failure === undefined) return
-    for (const { reject } of this.#swapped.splice(0)) reject(failure)
+    const rebuilding = this.#failure
+    if (this.#swapped.length === 0 || rebuilding === undefined) return
+    for (const { reject } of this.#swapped.splice(0)) reject(rebuilding)
   }
 
   get #failure(): LogError | undefined {

@@ -114,6 +114,8 @@ class LocalReactor<E extends EventShape, Type extends E['type']> implements Reac
   /** Events since the checkpoint, and those of them that it reacted to. */
   #passed = 0
   #reacted = 0
+  /** One dead letter at a time: two who ask for the same are not to have it handled twice. */
+  #reviving: Promise<unknown> = Promise.resolve()
 
   constructor(parts: StoreParts<E>, options: ReactorOptions<E, Type>) {
     this.name = options.name
@@ -169,7 +171,13 @@ class LocalReactor<E extends EventShape, Type extends E['type']> implements Reac
     return [...left.values()]
   }
 
-  async retryDeadLetter(position: number): Promise<void> {
+  retryDeadLetter(position: number): Promise<void> {
+    const done = this.#reviving.then(() => this.#revive(position))
+    this.#reviving = done.catch(() => {})
+    return done
+  }
+
+  async #revive(position: number): Promise<void> {
     checkInteger(position ?? null, 'the position of a dead letter', 0)
     const dead = (await this.deadLetters()).find((one) => one.position === position)
     if (dead === undefined) throw new RangeError(`there is no dead letter of position ${position}`)
@@ -184,7 +192,12 @@ class LocalReactor<E extends EventShape, Type extends E['type']> implements Reac
     this.#version = version
     this.#passed = this.#reacted = 0
     const { from = 'earliest' } = this.#options
-    if (last === undefined) return Math.max(this.#loop.position, from === 'latest' ? partition.lastStableOffset : from === 'earliest' ? 0 : from)
+    if (last === undefined) {
+      const begin = Math.max(this.#loop.position, from === 'latest' ? partition.lastStableOffset : from === 'earliest' ? 0 : from)
+      // Where it began is where it goes on after a restart, whether it had something to append or not.
+      if (from !== 'earliest' && begin <= partition.highWatermark) await this.#store([], begin)
+      return begin
+    }
     this.#stored = (last.data as { readonly position: number }).position
     // What it stands behind is in the same log, and was stored before.
     // In this process it may have reacted to more since.

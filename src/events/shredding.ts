@@ -8,7 +8,7 @@ import { type Codec } from '../base/codec.ts'
 import { LogError } from '../base/errors.ts'
 import { checkFunction, checkObject, checkOptions } from '../base/options.ts'
 import { json } from '../topics/codecs.ts'
-import { isForgotten, isOwnData, markForgotten } from './forgotten.ts'
+import { isForgotten, isOwnData, markForgotten, shreddingCodec } from './forgotten.ts'
 import { type KeyStore, type SubjectKey } from './subject-keys.ts'
 
 /** What is encrypted, and for whom. */
@@ -41,14 +41,17 @@ export function shredded<Data = unknown>(options: ShreddedOptions<Data>): Codec<
   checkFunction(options.keys.get, 'keys.get')
   checkFunction(options.subject, 'subject')
   const plain = json() as Codec<unknown>
-  return Object.freeze({
+  return shreddingCodec(Object.freeze({
     name: plain.name,
     encode: (data: Data, writer: ByteWriter) => plain.encode(isForgotten(data) || isOwnData(data) ? data : sealed(data, options), writer),
     decode: (buffer: Buffer, start: number, end: number) => opened(plain.decode(buffer, start, end), options.keys) as Data,
-  })
+  }))
 }
 
 function sealed<Data>(data: Data, { keys, subject: subjectOf, fields }: ShreddedOptions<Data>): unknown {
+  if (typeof data === 'object' && data !== null && ENVELOPE in data) {
+    throw new LogError('LOG_EVENT_INVALID', `data of one's own has no ${JSON.stringify(ENVELOPE)}: that is where its encrypted part is`, {})
+  }
   const subject = subjectOf(data)
   if (subject === undefined) return data
   const key = keys.get(subject)
@@ -70,7 +73,11 @@ function sealed<Data>(data: Data, { keys, subject: subjectOf, fields }: Shredded
 function opened(stored: unknown, keys: KeyStore): unknown {
   const envelope = (stored as { [ENVELOPE]?: Envelope } | null)?.[ENVELOPE]
   if (typeof stored !== 'object' || envelope === undefined) return stored
-  const [subject, keyId, text, whole] = envelope as readonly string[]
+  const parts: readonly unknown[] = Array.isArray(envelope) ? envelope : []
+  if (parts.length < 3 || parts.some((part) => typeof part !== 'string')) {
+    throw new LogError('LOG_DECODE_FAILED', `what stands in ${JSON.stringify(ENVELOPE)} was not encrypted by this codec`, {})
+  }
+  const [subject, keyId, text, whole] = parts as readonly string[]
   const { [ENVELOPE]: _, ...open } = stored as Record<string, unknown>
   const key = keys.get(subject!)
   if (key === undefined || key.id !== keyId) return markForgotten(open, subject!)

@@ -3,7 +3,7 @@
  * category. A snapshot says which fold made it, of which version, and which event it ends with; one that does not fit is as good as none.
  */
 import { isLogError } from '../base/errors.ts'
-import { json, string } from '../topics/codecs.ts'
+import { msgpack, string } from '../topics/codecs.ts'
 import { type TopicCore, logOf } from '../topics/topic-core.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
 import { type RecordCodecs } from '../log/record-input.ts'
@@ -18,7 +18,7 @@ interface Snapshot {
   readonly id: string
 }
 
-const codecs: RecordCodecs<string, Snapshot> = { key: string, value: json<Snapshot>() }
+const codecs: RecordCodecs<string, Snapshot> = { key: string, value: msgpack<Snapshot>() }
 const untouched: RecordCodecs<string, null> = { key: string, value: { name: 'bytes', encode: () => {}, decode: () => null } }
 
 /** The topic that holds the snapshots of a category. */
@@ -63,6 +63,9 @@ export class SnapshotStore<State> {
   maybeKeep(stream: string, kept: { readonly state: State; readonly version: number; readonly offset: number }, since: number): void {
     const { state, version, offset } = kept
     if (version - since < this.every || this.#core.logCore.readOnly) return
+    // None is believed of a stream that has forgotten some.
+    const { index } = this.#core
+    if (index.keptFrom(index.table.find(stream)) > 1) return
     void this.#keep(stream, state, version, offset).catch(() => {})
   }
 

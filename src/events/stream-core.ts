@@ -16,7 +16,6 @@ import { unlessAborted } from '../topics/abort.ts'
 import { AppendGroup, type GroupHost, type PreparedEvent, type StreamPlan, StreamWork } from './append-group.ts'
 import { CheckpointFile } from './checkpoint.ts'
 import { EventHeaders, EventParser, FORGETS, UNKNOWN } from './event-format.ts'
-import { hashText } from './id-window.ts'
 import { type EventReading, StoredEvent, TypeNames } from './stored-event.ts'
 import { StreamCache } from './stream-cache.ts'
 import { StreamIndex } from './stream-index.ts'
@@ -63,6 +62,8 @@ export class StreamCore implements GroupHost {
   readonly types = new TypeNames()
   readonly cache: StreamCache
   readonly observers = new Set<EventObserver>()
+  /** Projections that run, by name and version. */
+  readonly projecting = new Set<string>()
   readonly topic: TopicCore
   readonly logCore: LogCore
   private readonly clock: Clock
@@ -160,7 +161,7 @@ export class StreamCore implements GroupHost {
     let position = group.offset
     for (const { plan } of group.works) {
       for (const { id } of plan.events) {
-        if (id !== undefined) index.ids.add(hashText(id), position)
+        if (id !== undefined) index.ids.add(index.ids.hash(id), position)
         position++
       }
     }
@@ -229,7 +230,10 @@ export class StreamCore implements GroupHost {
       let again = false
       let group: AppendGroup | undefined
       await this.inTurn(() => {
-        // Somebody may have come first with the same ids while this one waited.
+        // The log may have been cut while this one waited.
+        again = this.index.stale || this.settling !== undefined
+        if (again) return true
+        // Somebody may have come first with the same ids.
         again = this.candidates(plans).some((offset) => !others.has(offset))
         if (again) return true
         const conflict = this.conflictOf(plans)
@@ -237,7 +241,10 @@ export class StreamCore implements GroupHost {
         group = this.addGroup(plans, codecs)
         return group !== undefined
       }, plans)
-      if (again) continue
+      if (again) {
+        await this.settled()
+        continue
+      }
       await this.log.durable(group!.lastOffset)
       return resultsOf(group!)
     }
@@ -285,14 +292,14 @@ export class StreamCore implements GroupHost {
   /** Whether an append with these ids may have come before. */
   private mayBeKnown(plans: readonly StreamPlan[]): boolean {
     for (const { events } of plans) {
-      for (const { id } of events) if (id !== undefined && this.index.ids.find(hashText(id)).length > 0) return true
+      for (const { id } of events) if (id !== undefined && this.index.ids.find(this.index.ids.hash(id)).length > 0) return true
     }
     return false
   }
 
   /** Where events with ids of these plans may be. */
   private candidates(plans: readonly StreamPlan[]): number[] {
-    return plans.flatMap(({ events }) => events.flatMap(({ id }) => (id === undefined ? [] : this.index.ids.find(hashText(id)))))
+    return plans.flatMap(({ events }) => events.flatMap(({ id }) => (id === undefined ? [] : this.index.ids.find(this.index.ids.hash(id)))))
   }
 
   /**
@@ -305,8 +312,9 @@ export class StreamCore implements GroupHost {
     const results: AppendResult[] = []
     let missing = 0
     let taken: string | undefined
+    const wanted = new Set(plans.flatMap(({ events }) => events.map(({ id }) => id)))
     for (const plan of plans) {
-      const first = await this.findFirst(plan, others)
+      const first = await this.findFirst(plan, wanted, others)
       if (first === undefined) {
         missing++
         continue
@@ -323,14 +331,17 @@ export class StreamCore implements GroupHost {
   }
 
   /** The stored event that has the id of one of a plan: the first of them in the plan that has one. */
-  private async findFirst({ stream, events, expected }: StreamPlan, others: Set<number>): Promise<StoredEvent | undefined> {
+  private async findFirst(
+    { stream, events, expected }: StreamPlan, wanted: ReadonlySet<string | undefined>, others: Set<number>,
+  ): Promise<StoredEvent | undefined> {
     for (const { id } of events) {
       if (id === undefined) continue
-      for (const offset of this.index.ids.find(hashText(id))) {
+      for (const offset of this.index.ids.find(this.index.ids.hash(id))) {
         if (others.has(offset)) continue
         const event = await this.eventAt(offset)
         if (event?.id === id) return event
-        others.add(offset)
+        // It may have another of the ids that are looked for.
+        if (event === undefined || !wanted.has(event.id)) others.add(offset)
       }
     }
     return this.findAtVersion(stream, events, expected)
@@ -339,10 +350,12 @@ export class StreamCore implements GroupHost {
   /** For ever: where the append says at which version its events would be, they are looked for there. */
   private async findAtVersion(stream: string, events: readonly PreparedEvent[], expected: StreamPlan['expected']): Promise<StoredEvent | undefined> {
     const [first] = events
-    const before = expected === 'none' ? 0 : expected
-    if (typeof before !== 'number' || first!.id === undefined) return undefined
+    if (typeof expected !== 'number' && expected !== 'none' || first!.id === undefined) return undefined
     const slot = this.index.table.find(stream)
-    if (slot < 0 || this.index.table.versions[slot]! <= before) return undefined
+    if (slot < 0) return undefined
+    // One that was deleted begins again behind what was forgotten.
+    const before = expected === 'none' ? this.index.keptFrom(slot) - 1 : expected
+    if (this.index.table.versions[slot]! <= before) return undefined
     const [found] = await this.readSlot(slot, { from: before + 1, to: before + 1, limit: 1, backward: false })
     return found !== undefined && found.id === first!.id ? found : undefined
   }
@@ -361,7 +374,7 @@ export class StreamCore implements GroupHost {
   /** The event of this id, if it is among the last that were appended with ids of their own. */
   async eventOfId(id: string): Promise<StoredEvent | undefined> {
     if (this.index.stale || this.settling !== undefined || this.logCore.readOnly) await this.settled()
-    for (const offset of this.index.ids.find(hashText(id))) {
+    for (const offset of this.index.ids.find(this.index.ids.hash(id))) {
       const event = await this.eventAt(offset)
       if (event?.id === id) return event
     }
@@ -483,7 +496,13 @@ export class StreamCore implements GroupHost {
     this.index.stale = false
     this.index.clear()
     for (const observer of this.observers) observer.lost(0)
-    await this.index.catchUp(() => this.turn())
+    try {
+      await this.index.catchUp(() => this.turn())
+    } catch (error) {
+      // A part of the table is none: nothing may be appended by it.
+      this.index.stale = true
+      throw error
+    }
   }
 
   /** Beside a writer: takes in what it wrote. */

@@ -13,7 +13,7 @@ import { type TailBatch } from '../log/tail.ts'
 import { readUtf8 } from '../topics/utf8.ts'
 import { type AppendGroup, type StreamWork } from './append-group.ts'
 import { EventParser, FORGETS, OWN_ID, UNKNOWN } from './event-format.ts'
-import { hashText, IdWindow } from './id-window.ts'
+import { IdWindow } from './id-window.ts'
 import { type StreamHash, StreamTable } from './stream-table.ts'
 
 /** So much is appended between two checkpoints, and so many times what one takes: both bound what an open after a crash has to look at. */
@@ -61,7 +61,7 @@ export class StreamIndex implements AppendWatcher {
     this.#key = key
     this.#hash = options.hash
     this.table = new StreamTable(key[0], key[1], this.#hash)
-    this.ids = new IdWindow(options.idWindow)
+    this.ids = new IdWindow(options.idWindow, key, this.#hash)
   }
 
   /** First version of a stream that is kept. */
@@ -82,7 +82,7 @@ export class StreamIndex implements AppendWatcher {
   /** Forgets everything. */
   clear(): void {
     this.table = new StreamTable(this.#key[0], this.#key[1], this.#hash)
-    this.ids = new IdWindow(this.ids.limit)
+    this.ids = new IdWindow(this.ids.limit, this.#key, this.#hash)
     this.kept.clear()
     this.indexed = 0
     this.#undo = []
@@ -107,7 +107,8 @@ export class StreamIndex implements AppendWatcher {
       for (const event of plan.events) {
         if (event.keptFrom === 0) continue
         keptFrom ??= this.keptFrom(slot)
-        this.kept.set(slot, event.keptFrom)
+        // Who asked first to forget more may come first: what is forgotten stays so.
+        this.kept.set(slot, Math.max(this.keptFrom(slot), event.keptFrom))
       }
       this.#undo.push({ work, firstOffset: offset, lastOffset, keptFrom })
       table.set(slot, work.version, work.offset, work.position, work.at, work.size)
@@ -203,13 +204,13 @@ export class StreamIndex implements AppendWatcher {
     if (!parser.parse(buffer, at, end)) return
     const slot = this.table.findOrAddBytes(buffer, parser.keyAt, parser.keyEnd)
     if ((parser.flags & FORGETS) !== 0) {
-      this.kept.set(slot, parser.version)
+      this.kept.set(slot, Math.max(this.keptFrom(slot), parser.version))
       // The events that it forgets may be gone: what comes next has a version all the same.
       if (this.table.versions[slot]! < parser.version - 1) this.table.set(slot, parser.version - 1, offset, UNKNOWN, 0, 0)
       return
     }
     this.table.set(slot, parser.version, offset, position, atInBatch, size)
-    if ((parser.flags & OWN_ID) === 0) this.ids.add(hashText(readUtf8(buffer, parser.idAt, parser.idEnd)), offset)
+    if ((parser.flags & OWN_ID) === 0) this.ids.add(this.ids.hash(readUtf8(buffer, parser.idAt, parser.idEnd)), offset)
   }
 }
 

@@ -8,6 +8,7 @@ import { describe } from '../base/options.ts'
 import { type CommitLog } from '../topics/commit-log.ts'
 import { bytes, string } from '../topics/codecs.ts'
 import { defineTopic } from '../topics/define-topic.ts'
+import { type LogCore } from '../topics/log-core.ts'
 import { type Topic } from '../topics/topic.ts'
 
 /** A key of a subject. */
@@ -58,45 +59,67 @@ export function memoryKeys(): SubjectKeys {
 /**
  * Keys in a compacted topic of a log, which should be another log than that of the events. All of them are in memory while it is open.
  *
- * Who is forgotten is so when `forget` resolves: the key's last record is a tombstone, and its bytes are compacted away.
+ * Who is forgotten is so when `forget` resolves: the key's last record is a tombstone, and its bytes are compacted away. When it does not
+ * resolve, as in a crash, `forget` is called again. All who open the keys of one topic in a process share them.
  */
 export async function logKeys(log: CommitLog, topic = 'subject-keys'): Promise<SubjectKeys> {
   const opened = await log.topic(defineTopic(topic, {
     partitions: 1, key: string, value: bytes, cleanupPolicy: 'compact', deleteRetentionMs: 0, durability: 'sync',
   }))
-  return new LogKeys(opened)
+  const topics = shared.get(log.core) ?? new Map<string, KeyTable>()
+  shared.set(log.core, topics)
+  const table = topics.get(topic) ?? new KeyTable(opened)
+  topics.set(topic, table)
+  return new LogKeys(opened, table)
+}
+
+/** The keys of each topic: were there two tables of one, each would make keys that the other knows nothing of. */
+const shared = new WeakMap<LogCore, Map<string, KeyTable>>()
+
+class KeyTable {
+  readonly keys = new Map<string, SubjectKey>()
+  changes: Promise<unknown> = Promise.resolve()
+  /** There may be bytes of keys that were destroyed. */
+  unclean = false
+
+  constructor(topic: Topic<string, Uint8Array>) {
+    for (const { key, value } of topic.partition(0).read()) {
+      if (key === null) continue
+      if (value !== null) this.keys.set(key, keyOf(value, key))
+      else {
+        this.keys.delete(key)
+        this.unclean = true
+      }
+    }
+  }
 }
 
 class LogKeys implements SubjectKeys {
   readonly #topic: Topic<string, Uint8Array>
-  readonly #keys = new Map<string, SubjectKey>()
-  #changes: Promise<unknown> = Promise.resolve()
+  readonly #table: KeyTable
 
-  constructor(topic: Topic<string, Uint8Array>) {
+  constructor(topic: Topic<string, Uint8Array>, table: KeyTable) {
     this.#topic = topic
-    for (const { key, value } of topic.partition(0).read()) {
-      if (key === null) continue
-      if (value === null) this.#keys.delete(key)
-      else this.#keys.set(key, keyOf(value, key))
-    }
+    this.#table = table
   }
 
   get(subject: string): SubjectKey | undefined {
-    return this.#keys.get(subject)
+    return this.#table.keys.get(subject)
   }
 
   subjects(): string[] {
-    return [...this.#keys.keys()]
+    return [...this.#table.keys.keys()]
   }
 
   create(subject: string): Promise<SubjectKey> {
     checkSubject(subject)
     return this.#inTurn(async () => {
-      const known = this.#keys.get(subject)
+      const { keys } = this.#table
+      const known = keys.get(subject)
       if (known !== undefined) return known
       const fresh = freshKey()
       await this.#topic.send({ key: subject, value: Buffer.concat([Buffer.from(fresh.id, 'hex'), fresh.key]) })
-      this.#keys.set(subject, fresh)
+      keys.set(subject, fresh)
       return fresh
     })
   }
@@ -104,22 +127,27 @@ class LogKeys implements SubjectKeys {
   forget(subject: string): Promise<boolean> {
     checkSubject(subject)
     return this.#inTurn(async () => {
-      if (!this.#keys.has(subject)) return false
-      await this.#topic.send({ key: subject, value: null })
-      this.#keys.delete(subject)
-      await this.#topic.compactNow()
-      return true
+      const table = this.#table
+      const had = table.keys.has(subject)
+      if (had) {
+        await this.#topic.send({ key: subject, value: null })
+        table.keys.delete(subject)
+        table.unclean = true
+      }
+      if (table.unclean) await this.#topic.compactNow()
+      table.unclean = false
+      return had
     })
   }
 
   async close(): Promise<void> {
-    await this.#changes
+    await this.#table.changes
     await this.#topic.close()
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#changes.then(work)
-    this.#changes = done.catch(() => {})
+    const done = this.#table.changes.then(work)
+    this.#table.changes = done.catch(() => {})
     return done
   }
 }

@@ -36,6 +36,8 @@ export interface ImportProgress {
 
 /** A line as it is written and read. */
 interface EventLine {
+  /** Of the line, from 1. */
+  readonly number: number
   readonly type: string
   readonly data: unknown
   readonly stream: string
@@ -90,6 +92,8 @@ class ImportRun<E extends EventShape> {
   readonly #store: EventStore<E>
   readonly #options: ImportOptions
   #waiting: { readonly line: EventLine; readonly done: Promise<unknown> }[] = []
+  /** The ids of streams that were there before; undefined for one that was not. */
+  readonly #before = new Map<string, Set<string> | undefined>()
   #lines = 0
   #imported = 0
   #duplicates = 0
@@ -101,10 +105,28 @@ class ImportRun<E extends EventShape> {
 
   async take(text: string): Promise<void> {
     const line = lineOf(text, ++this.#lines)
+    if (await this.#isThere(line)) {
+      this.#duplicates++
+      return
+    }
     // What cannot get its version is not to have those behind it appended meanwhile.
     if (this.#options.renumber !== true && line.version !== undefined && this.#store.head(line.stream) < line.version - 1) await this.#alone(line)
     else await this.#beside(line)
     if (this.#lines % PROGRESS_EVERY === 0) this.#options.onProgress?.(this.progress())
+  }
+
+  /**
+   * Whether an event was imported before, of which the version does not tell: the store remembers the last ids only, so those of a stream that
+   * was there before this import are read once.
+   */
+  async #isThere({ stream, id, version }: EventLine): Promise<boolean> {
+    if (id === undefined || (version !== undefined && this.#options.renumber !== true)) return false
+    let ids = this.#before.get(stream)
+    if (ids === undefined && !this.#before.has(stream)) {
+      if (this.#store.head(stream) > 0) ids = new Set((await this.#store.read(stream)).events.map((event) => event.id))
+      this.#before.set(stream, ids)
+    }
+    return ids?.has(id) === true
   }
 
   async #alone(line: EventLine): Promise<void> {
@@ -131,10 +153,14 @@ class ImportRun<E extends EventShape> {
     return { lines: this.#lines, imported: this.#imported, duplicates: this.#duplicates }
   }
 
-  async #append({ stream, type, data, version, id, time, metadata }: EventLine): Promise<void> {
+  async #append({ number, stream, type, data, version, id, time, metadata }: EventLine): Promise<void> {
     const event = { type, data, ...(id !== undefined && { id }), ...(time !== undefined && { time }), ...(metadata !== undefined && { metadata }) }
     const keeps = version !== undefined && this.#options.renumber !== true
-    const { duplicate } = await this.#store.append(stream, event as NewEvent<E>, { expected: keeps ? version - 1 : 'any' })
+    const expected = keeps ? version - 1 : 'any'
+    const { duplicate } = await this.#store.append(stream, event as NewEvent<E>, { expected }).catch((error: unknown) => {
+      if (!(error instanceof TypeError || error instanceof RangeError)) throw error
+      throw new LogError('LOG_DECODE_FAILED', `line ${number} is no event: ${error.message}`, { line: number }, error)
+    })
     if (duplicate) this.#duplicates++
     else this.#imported++
   }
@@ -152,6 +178,6 @@ function lineOf(text: string, number: number): EventLine {
     (version === undefined || (Number.isSafeInteger(version) && version >= 1)) &&
     (id === undefined || typeof id === 'string') && (time === undefined || Number.isSafeInteger(time)) &&
     (metadata === undefined || (typeof metadata === 'object' && metadata !== null))
-  if (whole) return line as EventLine
+  if (whole) return { ...line, number } as EventLine
   throw new LogError('LOG_DECODE_FAILED', `line ${number} is no event: ${describe(text.slice(0, 100))}`, { line: number })
 }

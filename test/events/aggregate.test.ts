@@ -2,7 +2,9 @@
  * The contract of aggregates: load, decide and append in one call, states kept in memory, snapshots.
  */
 import { expect, test } from 'vitest'
-import { type Aggregate, type LocalEventStore } from '../../src/events/index.ts'
+import { type Aggregate, type LocalEventStore, truncateStream } from '../../src/events/index.ts'
+import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
+import { CommitLog } from '../../src/topics/commit-log.ts'
 import { diskLog, failure, freshFolder, memoryLog } from '../topics/harness.ts'
 import { added, type CartEvent, carts } from './harness.ts'
 
@@ -86,4 +88,44 @@ test('a snapshot saves folding a long stream from its beginning, and another ver
   expect(counted.folds).toBe(1)
   const newer = again.aggregate({ initial: () => 0, evolve: (count: number) => count + 1, version: 2, snapshot: { every: 100 } })
   expect(await newer.load('a')).toEqual({ state: 251, version: 251 })
+})
+
+test('a state of maps and dates is what it was when it comes from a snapshot', async () => {
+  const folder = freshFolder()
+  const items = (store: Awaited<ReturnType<typeof carts>>): Aggregate<CartEvent, { items: Map<string, number>; at: Date }, never> => store.aggregate({
+    initial: () => ({ items: new Map<string, number>(), at: new Date(0) }), snapshot: { every: 3 },
+    evolve: (state, event) => ({ items: new Map(state.items).set(event.type, event.version), at: new Date(event.time) }),
+  })
+  const log = await diskLog(folder)
+  const store = await carts(log)
+  await store.append('a', [added('x'), added('y'), added('z')])
+  const { state } = await items(store).load('a')
+  await expect.poll(async () => (await log.topic('cart.snapshots')).partition(0).durableOffset).toBe(1)
+  await log.close()
+  const again = await carts(await diskLog(folder))
+  expect((await items(again).load('a')).state).toEqual(state)
+  expect((await items(again).load('a')).state.items).toBeInstanceOf(Map)
+})
+
+test('a stream that has forgotten some keeps no snapshots, which nobody would believe', async () => {
+  const log = await memoryLog()
+  const store = await carts(log)
+  await store.append('a', Array.from({ length: 5 }, () => added('x')))
+  await truncateStream(store, 'a', { before: 2 })
+  const counting = store.aggregate({ initial: () => 0, evolve: (count: number) => count + 1, snapshot: { every: 2 } })
+  await store.append('b', [added('x'), added('x')])
+  for (let turn = 0; turn < 3; turn++) await counting.handle('a', () => added('x'))
+  await counting.load('b')
+  await expect.poll(async () => (await log.topic('cart.snapshots')).partition(0).durableOffset).toBe(1)
+})
+
+test('a command that nothing comes of does not resolve on what is not stored', async () => {
+  const disk = new SimulatedDisk({ seed: 1 })
+  const store = await carts(await CommitLog.open('/log', { files: disk, minFreeBytes: 0 }))
+  const once = store.aggregate({ initial: () => 0, evolve: (count: number) => count + 1, decide: (_: 'add', count) => (count > 0 ? [] : added('x')) })
+  await once.load('a')
+  await store.append('other', added('x'))
+  disk.inject({ verb: 'sync', path: '.log', error: 'EIO', times: 1, nth: 1 })
+  const ends = await Promise.allSettled([once.handle('a', 'add'), once.handle('a', 'add')])
+  expect(ends.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
 })

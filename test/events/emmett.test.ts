@@ -140,3 +140,72 @@ test('global positions may be in the shape of 0.43', async () => {
   const { events: [read] } = await carts.readStream('s')
   expect(read!.metadata).toMatchObject({ globalPosition: '0000000000000000000', checkpoint: '0000000000000000000' })
 })
+
+test('inline projections have appends of several streams in their order, though a stream goes on meanwhile', async () => {
+  const positions: number[] = []
+  const handle = (events: readonly { metadata: { globalPosition: bigint } }[]): void => {
+    for (const { metadata } of events) positions.push(Number(metadata.globalPosition))
+  }
+  const log = await diskLog(freshFolder())
+  const carts = await emmettEventStore(log, { projections: [{ type: 'inline', projection: { canHandle: ['A'], handle: handle as never } }] })
+  const appends: Promise<unknown>[] = []
+  for (let number = 0; number < 200; number++) {
+    appends.push(carts.appendToStream('s', [event('A')]))
+    if (number % 3 === 0) appends.push(carts.appendToStream(`t-${number % 5}`, [event('A')]))
+    if (number % 10 === 0) await new Promise(setImmediate)
+  }
+  await Promise.all(appends)
+  expect(positions).toEqual(positions.map((_, index) => index))
+})
+
+test('an inline projection may append', async () => {
+  const projection = {
+    canHandle: ['A'],
+    handle: async (_: unknown, { eventStore: carts }: { eventStore: EmmettEventStore }) => { await carts.appendToStream('audit', [event('B')]) },
+  }
+  const carts = await store({ projections: [{ type: 'inline', projection: projection as never }] })
+  await carts.appendToStream('s', [event('A')])
+  expect((await carts.readStream('audit')).currentStreamVersion).toBe(1n)
+  await carts.close()
+})
+
+test('a processor that fails is handed nothing behind what it failed at', async () => {
+  const carts = await store()
+  const seen: Record<string, number[]> = { good: [], bad: [] }
+  const processor = (id: string, fails: number): EmmettProcessor => ({
+    id, isActive: true, start: async () => 'BEGINNING', close: async () => {},
+    handle: async (messages: { data: { n: number } }[]) => {
+      for (const { data: { n } } of messages) {
+        if (n === fails) throw new Error('no')
+        seen[id]!.push(n)
+      }
+    },
+  })
+  await carts.appendToStream('s', [1, 2, 3].map((n) => event('A', { n })))
+  const consumer = carts.consumer({ processors: [processor('good', 0), processor('bad', 2)] })
+  const running = failure(() => consumer.start())
+  await expect.poll(() => seen['good']).toEqual([1, 2, 3])
+  await carts.appendToStream('s', [event('A', { n: 4 })])
+  await expect.poll(() => seen['good']).toEqual([1, 2, 3, 4])
+  expect(seen['bad']).toEqual([1])
+  await consumer.close()
+  expect((await running).message).toBe('no')
+})
+
+test('all who ask for the checkpoints of a category share them', async () => {
+  const carts = await store()
+  const [one, two] = [await carts.checkpoints(), await carts.checkpoints()]
+  const at = (globalPosition: bigint): never => (
+    { message: { metadata: { globalPosition } }, processorId: 'p', version: 1, lastCheckpoint: null } as never
+  )
+  expect(await one.store(at(7n), undefined as never)).toEqual({ success: true, newCheckpoint: 7n })
+  expect(await two.store(at(3n), undefined as never)).toEqual({ success: false, reason: 'IGNORED' })
+})
+
+test('an expected version that is none is refused, and not taken for no check', async () => {
+  const carts = await store()
+  for (const expectedStreamVersion of [1, 'NO_STREAM', null] as never[]) {
+    expect(await failure(() => carts.appendToStream('s', [event('A')], { expectedStreamVersion }))).toBeInstanceOf(TypeError)
+  }
+  expect(await carts.streamExists('s')).toBe(false)
+})

@@ -3,7 +3,7 @@
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { defineEvents, eventStore } from '../../src/events/index.ts'
+import { defineEvents, deleteStream, eventStore } from '../../src/events/index.ts'
 import { openStore } from '../../src/events/event-store.ts'
 import { type CommitLog } from '../../src/topics/commit-log.ts'
 import { collect, diskLog, failure, freshFolder, kinds, memoryLog } from '../topics/harness.ts'
@@ -251,4 +251,27 @@ test('nobody else writes to the topic of a store, and everyone may read it', asy
   expect(headers).toMatchObject({ 'cl-type': 'ItemAdded', 'cl-correlation': 'k', 'cl-id': (await store.read('a')).events[0]!.id })
   await log.topic('plain')
   expect((await failure(() => eventStore(log, { category: 'plain' }))).code).toBe('LOG_TOPIC_MISMATCH')
+})
+
+test('an id is there once in an append to several streams', async () => {
+  const store = await carts(await memoryLog())
+  const one = { ...added('x'), id: 'one' }
+  expect((await failure(() => store.appendStreams([{ stream: 'a', events: one }, { stream: 'b', events: one }]))).code).toBe('LOG_EVENT_ID_TAKEN')
+  expect([store.head('a'), store.head('b')]).toEqual([0, 0])
+})
+
+test('what begins a stream again is known again for ever', async () => {
+  const store = await carts(await memoryLog(), { idWindow: 0 })
+  await store.append('a', added('x'))
+  await deleteStream(store, 'a')
+  const again = { ...added('y'), id: 'again' }
+  const first = await store.append('a', again, { expected: 'none' })
+  expect(await store.append('a', again, { expected: 'none' })).toEqual({ ...first, created: false, duplicate: true })
+})
+
+test('ids that collide in one append to several streams are told apart when it is sent again', async () => {
+  const store = await openStore(await memoryLog(), Carts, {}, () => 3)
+  const plans = ['a', 'b', 'c'].map((stream) => ({ stream, events: { ...added('x'), id: `id-${stream}` } }))
+  const first = await store.appendStreams(plans)
+  expect(await store.appendStreams(plans)).toEqual(first.map((result) => ({ ...result, duplicate: true })))
 })

@@ -181,3 +181,45 @@ function bytesOf(folder: string): Buffer[] {
 function removeIndex(folder: string): void {
   rmSync(join(folder, 'note-0', CHECKPOINT_FILE))
 }
+
+test('what is forgotten stays so when less is to be forgotten behind it', async () => {
+  const notes = await store(await diskLog(freshFolder(), { bufferBytes: 65_536 }))
+  for (let number = 0; number < 10; number++) await notes.append('a', note(`n${number}`))
+  // Both wait for room.
+  const others = Array.from({ length: 60 }, (_, number) => notes.append(`f-${number}`, note('x'.repeat(1800))))
+  await Promise.all([truncateStream(notes, 'a', { before: 9 }), truncateStream(notes, 'a', { before: 3 }), ...others])
+  expect(await versions(notes, 'a')).toEqual([9, 10])
+})
+
+test('freeing takes the events of the streams that were forgotten, though the index is made again meanwhile', async () => {
+  const notes = await store(await diskLog(freshFolder()))
+  // It never was, and has a number all the same until the index is made again.
+  expect((await failure(() => notes.append('ghost', note('x'.repeat(9000))))).code).toBe('LOG_RECORD_TOO_LARGE')
+  await filled(notes, 3, 60)
+  await deleteStream(notes, 's-1')
+  const freeing = freeForgotten(notes)
+  // By then it knows which streams have forgotten some.
+  for (let turn = 0; turn < 3; turn++) await undefined
+  notes.core.index.cut(notes.core.index.acknowledgedEnd - 1)
+  await notes.core.settled()
+  expect((await freeing).events).toBe(60)
+  expect((await Promise.all(['s-0', 's-1', 's-2'].map((stream) => versions(notes, stream)))).map(({ length }) => length)).toEqual([60, 0, 60])
+})
+
+test('a stream is deleted at the version that is expected, or not at all', async () => {
+  const notes = await store()
+  expect(await failure(() => deleteStream(notes, 'nobody', { expected: 7 }))).toMatchObject({ code: 'LOG_VERSION_CONFLICT', detail: { current: 0 } })
+  expect(await deleteStream(notes, 'nobody')).toBe(0)
+  await notes.append('a', note('x'))
+  expect((await failure(() => deleteStream(notes, 'a', { expected: 7 }))).code).toBe('LOG_VERSION_CONFLICT')
+  expect(await deleteStream(notes, 'a', { expected: 1 })).toBe(1)
+  expect((await failure(() => deleteStream(notes, 'a', { expected: 7 }))).code).toBe('LOG_VERSION_CONFLICT')
+  expect(await deleteStream(notes, 'a', { expected: 1 })).toBe(1)
+})
+
+test('a stream whose first append was refused is not listed', async () => {
+  const notes = await store()
+  await failure(() => notes.append('ghost', note('x'.repeat(9000))))
+  await notes.append('a', note('x'))
+  expect((await collect(listStreams(notes))).map(({ stream }) => stream)).toEqual(['a'])
+})

@@ -106,3 +106,28 @@ test('the checkpoint moves on though no event is wanted for long', async () => {
   expect(Number(database.checkpoint?.split(':')[1])).toBeGreaterThanOrEqual(10_000)
   await follower.close()
 })
+
+test('a write that a close breaks off leaves its events to the next run', async () => {
+  const counters = await store()
+  const database = { sum: 0, checkpoint: null as string | null }
+  let down = true
+  const start = (): ReturnType<typeof projectInto> => projectInto(counters, {
+    name: 'sums', batch: 1, checkpoint: () => database.checkpoint, retry: { delayMs: 60_000 },
+    write: (events, checkpoint) => {
+      if (down) throw new Error('down')
+      database.sum += events.length
+      database.checkpoint = checkpoint
+    },
+  })
+  await count(counters, 1, 3)
+  const first = await start()
+  await new Promise(setImmediate)
+  const closing = first.close()
+  down = false
+  await closing
+  expect(database.sum).toBe(0)
+  const second = await start()
+  await second.caughtUp()
+  expect(database.sum).toBe(4)
+  await second.close()
+})

@@ -269,3 +269,42 @@ test('a key that is none stops the projection', async () => {
   await add(carts, 'a', 'tea')
   expect((await failure(() => wrong.caughtUp())).message).toContain('the key of a row is a string')
 })
+
+test('rows that cannot be built anew are nothing to who waits for those that are read', async () => {
+  const carts = await store()
+  await add(carts, 'a', 'tea')
+  let broken = false
+  const totals = await project(carts, {
+    ...Totals,
+    on: {
+      Added: (row: Total) => {
+        if (broken && row.count === 0) throw new Error('no')
+        return { ...row, count: row.count + 1 }
+      },
+    },
+  })
+  await totals.caughtUp()
+  broken = true
+  expect((await failure(() => totals.rebuild())).code).toBe('LOG_PROJECTION_FAILED')
+  await totals.caughtUp(await add(carts, 'a', 'tea'))
+  expect(totals.get('tea')?.count).toBe(2)
+  broken = false
+  await totals.rebuild()
+  expect(totals.progress()).toMatchObject({ status: 'following', error: undefined })
+  expect(totals.get('tea')?.count).toBe(2)
+  await totals.close()
+  expect((await failure(() => totals.caughtUp(99))).code).toBe('LOG_CLOSED')
+})
+
+test('of one projection there is one at a time', async () => {
+  const carts = await store()
+  const totals = await project(carts, Totals)
+  expect(await failure(() => project(carts, Totals))).toMatchObject({ code: 'LOG_PROJECTION_RUNS', detail: { name: 'totals', version: 1 } })
+  expect((await failure(() => project(carts, [Open, Open]))).code).toBe('LOG_PROJECTION_RUNS')
+  await (await project(carts, { ...Totals, version: 2 })).close()
+  await totals.close()
+  await add(carts, 'a', 'tea')
+  const broken = { ...Open, inline: true, on: { Added: () => { throw new Error('no') } } }
+  for (let turn = 0; turn < 2; turn++) expect((await failure(() => project(carts, broken))).code).toBe('LOG_PROJECTION_FAILED')
+  await (await project(carts, Totals)).close()
+})

@@ -177,3 +177,86 @@ test('a reactor that is closed ends its waits', async () => {
   await stuck.close()
   expect((await waiting).code).toBe('LOG_CLOSED')
 })
+
+test('a handler that a close breaks off is given its event again, and nothing behind it before', async () => {
+  const orders = await store()
+  await orders.append('o', ['one', 'two', 'three'].map((item) => ({ type: 'Placed' as const, data: { item } })))
+  const seen: number[] = []
+  let slow = true
+  const start = (): ReturnType<typeof react> => react(orders, {
+    name: 'sender',
+    handle: async ({ version }, { signal }) => {
+      if (slow && version === 2) await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
+      seen.push(version)
+    },
+  })
+  const first = await start()
+  while (seen.length === 0) await new Promise(setImmediate)
+  await first.close()
+  expect(seen).toEqual([1])
+  slow = false
+  const second = await start()
+  await second.caughtUp()
+  expect(seen.slice(-2)).toEqual([2, 3])
+  await second.close()
+})
+
+test('who is told twice to go on reads once', async () => {
+  const orders = await store()
+  for (const stream of ['a', 'b', 'c']) await place(orders, stream)
+  const seen: string[] = []
+  let broken = true
+  const reactor = await react(orders, {
+    name: 'sender', retry: { attempts: 1 },
+    handle: async ({ stream }) => {
+      if (broken) throw new Error('no')
+      await new Promise(setImmediate)
+      seen.push(stream)
+    },
+  })
+  await failure(() => reactor.caughtUp())
+  broken = false
+  await Promise.all([reactor.resume(), reactor.resume()])
+  await reactor.caughtUp()
+  expect(seen).toEqual(['a', 'b', 'c'])
+  await reactor.close()
+})
+
+test('a dead letter that two ask for is handled once', async () => {
+  const orders = await store()
+  const position = await place(orders, 'o-1')
+  let broken = true
+  const reactor = await react(orders, {
+    name: 'biller', types: ['Placed'], deadLetter: true, retry: { attempts: 1 },
+    handle: (_, { append }) => {
+      if (broken) throw new Error('no')
+      append('bills', { type: 'Paid', data: { by: 'ada' } })
+    },
+  })
+  await reactor.caughtUp()
+  broken = false
+  const ends = await Promise.allSettled([reactor.retryDeadLetter(position), reactor.retryDeadLetter(position)])
+  expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'rejected'])
+  expect(orders.head('bills')).toBe(1)
+  await reactor.close()
+})
+
+test('one that began at the end goes on from there after a restart, though it had nothing to do', async () => {
+  const orders = await store()
+  await place(orders, 'before')
+  const seen: string[] = []
+  const start = (): ReturnType<typeof react> => react(orders, { name: 'mailer', from: 'latest', handle: ({ stream }) => { seen.push(stream) } })
+  await (await start()).close()
+  await place(orders, 'meanwhile')
+  const again = await start()
+  await again.caughtUp()
+  expect(seen).toEqual(['meanwhile'])
+  await again.close()
+})
+
+test('nobody else appends to the stream of a reactor', async () => {
+  const orders = await store()
+  const forged = { type: 'Placed' as const, data: { item: 'tea', position: 1000 } }
+  expect((await failure(() => orders.append(reactorStream('biller'), forged))).code).toBe('LOG_EVENT_INVALID')
+  expect((await failure(() => orders.appendStreams([{ stream: '$dead-letters-biller', events: forged }]))).code).toBe('LOG_EVENT_INVALID')
+})

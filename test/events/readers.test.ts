@@ -35,3 +35,25 @@ test('a checkpoint is written as events come, and an open after a crash reads wh
   expect([0, 1, 2].map((number) => again.head(`s-${number}`))).toEqual([14, 13, 13])
   await log.close()
 })
+
+test('an index that cannot be made again is not believed, and is made when the disk reads again', async () => {
+  const disk = new SimulatedDisk({ seed: 5 })
+  const store = await carts(await CommitLog.open('/log', { files: disk, minFreeBytes: 0 }))
+  for (let number = 0; number < 30; number++) await store.append(`s-${number % 3}`, added('x', number))
+  store.core.index.cut(store.core.index.acknowledgedEnd - 1)
+  disk.inject({ verb: 'read', path: '.log', error: 'EIO', times: 1, nth: 1 })
+  expect((await failure(() => store.read('s-0'))).code).toBe('LOG_IO')
+  disk.heal()
+  expect((await failure(() => store.append('s-0', added('y'), { expected: 'none' }))).code).toBe('LOG_VERSION_CONFLICT')
+  expect((await store.read('s-0')).version).toBe(10)
+})
+
+test('an index that the disk does not give costs only time', async () => {
+  const disk = new SimulatedDisk({ seed: 5 })
+  const first = await CommitLog.open('/log', { files: disk, minFreeBytes: 0 })
+  await (await carts(first)).append('a', added('x'))
+  await first.close()
+  disk.inject({ verb: 'read', path: 'events-index', error: 'EIO', times: 1, nth: 1 })
+  const store = await carts(await CommitLog.open('/log', { files: disk, minFreeBytes: 0 }))
+  expect(store.head('a')).toBe(1)
+})

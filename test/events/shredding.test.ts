@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
+import { defineEvents, eventStore } from '../../src/events/index.ts'
 import { forgottenSubject, isForgotten } from '../../src/events/forgotten.ts'
 import { shredded } from '../../src/events/shredding.ts'
 import { logKeys, memoryKeys } from '../../src/events/subject-keys.ts'
-import { defineTopic, json, string } from '../../src/index.ts'
+import { CommitLog, defineTopic, json, string } from '../../src/index.ts'
+import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
 import { afterwards, diskLog, freshFolder, memoryLog } from '../topics/harness.ts'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -96,4 +98,63 @@ test('keys in a log outlive it, and the bytes of one that was destroyed are gone
   const again = await logKeys(second)
   afterwards(() => again.close())
   expect([again.get('ada'), again.get('bob')?.id, again.subjects()]).toEqual([undefined, kept.id, ['bob']])
+})
+
+test('all who open the keys of one topic share them', async () => {
+  const log = await memoryLog()
+  const [one, two] = [await logKeys(log), await logKeys(log)]
+  const key = await one.create('ada')
+  expect((await two.create('ada')).id).toBe(key.id)
+  await one.close()
+  expect(await two.forget('ada')).toBe(true)
+  expect(one.get('ada')).toBeUndefined()
+  await two.close()
+})
+
+test('wherever a crash comes in the way of a key that is destroyed, its bytes are gone when that is asked for again', async () => {
+  const forks: SimulatedDisk[] = []
+  let watched = false
+  const disk: SimulatedDisk = new SimulatedDisk({
+    seed: 1, onCall: (_, called) => { if (watched && called === disk) forks.push(disk.fork(1, { power: false })) },
+  })
+  const log = await CommitLog.open('/keys', { files: disk, minFreeBytes: 0 })
+  const keys = await logKeys(log)
+  const { key } = await keys.create('ada')
+  await keys.create('bob')
+  watched = true
+  await keys.forget('ada')
+  watched = false
+  await log.close()
+  for (const fork of forks) {
+    const again = await CommitLog.open('/keys', { files: fork, minFreeBytes: 0 })
+    const found = await logKeys(again)
+    await found.forget('ada')
+    await again.close()
+    const left = fork.paths().filter((path) => path.endsWith('.log') && Buffer.from(fork.bytes(path)).includes(Buffer.from(key)))
+    expect(left).toEqual([])
+  }
+})
+
+test('a store of shredded data keeps no snapshots in the clear', async () => {
+  const store = await eventStore(await memoryLog(), defineEvents('person', { value: shredded<Person>({ keys: memoryKeys(), subject }) as never }))
+  const fold = { initial: () => 0, evolve: (count: number) => count + 1 }
+  expect(() => store.aggregate({ ...fold, snapshot: { every: 10 } })).toThrow('in the clear')
+  expect(await store.aggregate(fold).load('ada')).toEqual({ state: 0, version: 0 })
+})
+
+test('data cannot pass for what was encrypted', async () => {
+  const log = await memoryLog()
+  const value = shredded<Person>({ keys: memoryKeys(), subject })
+  const people = await log.topic(defineTopic('people', { key: string, value }))
+  const plain = await eventStore(log, defineEvents('person', { value: value as never }))
+  for (const forged of [5, ['nobody', 'x', 'y'], null]) {
+    const data = { 'cl-shredded': forged, name: 'x' }
+    await expect(plain.append('a', { type: 'T', data })).rejects.toMatchObject({ code: 'LOG_EVENT_INVALID' })
+  }
+  await people.close()
+  const other = await eventStore(log, defineEvents('other'))
+  for (const forged of [5, ['a'], ['a', 'b'], ['a', 'b', 5], {}]) await other.append('a', { type: 'T', data: { 'cl-shredded': forged } })
+  const shred = await eventStore(log, defineEvents('other', { value: value as never }))
+  const { events } = await shred.read('a')
+  for (const event of events) expect(() => event.data).toThrow(expect.objectContaining({ code: 'LOG_DECODE_FAILED' }))
 })

@@ -57,16 +57,26 @@ test('half a SipHash is that of its authors', () => {
 })
 
 test('remembers the last ids, and forgets the oldest', () => {
-  const window = new IdWindow(1000)
+  const window = new IdWindow(1000, [1, 2])
   for (let number = 0; number < 2500; number++) window.add(number % 1700, number)
   expect(window.find(1600)).toEqual([1600])
   expect(window.find(5)).toEqual([1705])
   expect(window.find(1400)).toEqual([])
   expect(window.find(799)).toEqual([2499])
-  const again = new IdWindow(1000)
+  const again = new IdWindow(1000, [1, 2])
   const { hashes, offsets } = window.dump()
   hashes.forEach((hash, index) => again.add(hash, offsets[index]!))
   for (let hash = 0; hash < 1700; hash++) expect(again.find(hash)).toEqual(window.find(hash))
+})
+
+test('nobody can make ids that collide', () => {
+  // Two pairs that FNV-1a gives one hash each (of bytes).
+  const collide = ['costarring', 'liquid', 'declinate', 'macallums']
+  for (const key of [[1, 2], [3, 4]] as const) {
+    const window = new IdWindow(1000, key)
+    expect(new Set(collide.map((id) => window.hash(id))).size).toBe(4)
+  }
+  expect(new IdWindow(10, [1, 2]).hash('a')).not.toBe(new IdWindow(10, [1, 3]).hash('a'))
 })
 
 function plainHash(bytes: Uint8Array): number {

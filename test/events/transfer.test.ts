@@ -66,8 +66,20 @@ test('an event that cannot get its version ends the import, unless versions are 
   expect((await copy.read('s')).version).toBe(2)
 })
 
-for (const line of ['{', '5', '{"type":"Noted"}', '{"type":"Noted","stream":"s","version":0}', '{"type":"Noted","stream":"s","time":"now"}']) {
+for (const line of ['{', '5', '{"type":"Noted"}', '{"type":"Noted","stream":"s","version":0}', '{"type":"Noted","stream":"s","time":"now"}',
+  '{"type":"","stream":"s"}',
+  '{"type":"Noted","stream":""}', '{"type":"Noted","stream":"s","time":-5}']) {
   test(`the line ${line} is no event`, async () => {
     expect(await failure(async () => importEvents(await store(), ['', line]))).toMatchObject({ code: 'LOG_DECODE_FAILED', detail: { line: 1 } })
   })
 }
+
+test('an import with new versions is begun again too, however many ids it has', async () => {
+  const copy = await eventStore<Noted>(await memoryLog(), { category: 'copy' }, { idWindow: 256 })
+  const lines = Array.from({ length: 900 }, (_, number) => (
+    JSON.stringify({ type: 'Noted', stream: `s-${number % 7}`, version: 1 + Math.floor(number / 7), id: `id-${number}`, data: { number } })
+  ))
+  await importEvents(copy, lines.slice(0, 700), { renumber: true })
+  expect(await importEvents(copy, lines, { renumber: true })).toEqual({ lines: 900, imported: 200, duplicates: 700 })
+  expect(copy.nextPosition).toBe(900)
+})
