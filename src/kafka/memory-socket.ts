@@ -2,6 +2,7 @@
  * Connections without sockets: two ends in memory, and what one writes the other reads in the next turn of its own. For clients that take a function
  * which makes their sockets, as kafkajs does; the order of everything is that of the event loop, and nothing else.
  */
+import { type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 
 /** What kafkajs asks a socket factory for. */
@@ -11,6 +12,9 @@ export interface SocketRequest {
   readonly ssl?: unknown
   readonly onConnect?: () => void
 }
+
+/** What clients take for a socket. */
+export type ClientSocket = Socket
 
 /** One end of a connection in memory, with what clients call on sockets. */
 export class MemorySocket extends Duplex {
@@ -32,6 +36,11 @@ export class MemorySocket extends Duplex {
     one.#other = other
     other.#other = one
     return [one, other]
+  }
+
+  /** As the type that clients ask for: this is as much of a socket as they use. */
+  asSocket(): ClientSocket {
+    return this as Duplex as Socket
   }
 
   override _read(): void {

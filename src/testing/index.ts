@@ -7,7 +7,7 @@ export { GroupHands, type ReadyOptions, type TestGroup, type TestMember, type Te
 export { type LookOptions, type RecordPlace, type TestRecordInput, type TestValue, TopicHands, type WaitFor } from './broker/topic-hands.ts'
 export { TestRecord } from './broker/test-record.ts'
 export { type TestTransaction, TransactionHands } from './broker/transaction-hands.ts'
-export { MemorySocket, type SocketRequest } from '../kafka/memory-socket.ts'
+export { type ClientSocket, MemorySocket, type SocketRequest } from '../kafka/memory-socket.ts'
 export type { Duration } from './clock/durations.ts'
 export { type ClockMode, TestClock } from './clock/test-clock.ts'
 export { FaultActions, type WhenOptions } from './faults/actions.ts'

@@ -15,6 +15,8 @@ export interface UntilOptions {
 
 /** Members of this process and the log itself change without a request. */
 const LOOK_MS = 10
+/** One look that takes so long is followed by a pause. */
+const LONG_LOOK_MS = 5
 
 /** Counts what happens, and wakes who waits for it. */
 export class Changes {
@@ -55,11 +57,15 @@ export class Changes {
     for (;;) {
       if (this.#closed) throw new LogError('LOG_CLOSED', 'the test broker was closed')
       const { count } = this
+      const began = realClock.monotonic()
       const found = await look()
       if (found !== undefined) return found
-      const left = ends - realClock.monotonic()
+      const looked = realClock.monotonic()
+      const left = ends - looked
       if (left <= 0) throw new LogError('LOG_WAIT_TIMED_OUT', `${await missing()} (waited for ${timeoutMs} ms)`, { timeoutMs })
-      if (count === this.count) await this.next(Math.min(LOOK_MS, left))
+      // Looking at a large topic takes a while, and those who are looked for are at work in this process: they get as long.
+      if (looked - began >= LONG_LOOK_MS) await pause(Math.min(looked - began, left))
+      else if (count === this.count) await this.next(Math.min(LOOK_MS, left))
     }
   }
 
@@ -75,4 +81,8 @@ export class Changes {
       this.#waiting.add(wake)
     })
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => void realClock.setTimer(resolve, ms))
 }

@@ -13,7 +13,7 @@ const NEWEST = '4.3'
 /** The APIs as a release of Kafka serves them, as far as we do. Throws TypeError for a release that is not known. */
 export function emulatedApis(release: string): readonly AnyApi[] {
   if (release === NEWEST) return apis
-  const ranges = kafkaReleases[release]
+  const ranges = Object.hasOwn(kafkaReleases, release) ? kafkaReleases[release] : undefined
   if (ranges === undefined) {
     const known = [...Object.keys(kafkaReleases), NEWEST]
     const meant = closest(release, known)

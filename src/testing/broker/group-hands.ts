@@ -2,7 +2,7 @@
  * `kafka.group(name)`: waits for what a consumer group is to become, without sleeping: its members have their partitions and fetch them, it has
  * read everything, it has rebalanced. Whatever does not come in time is told with what of it was missing.
  */
-import { checkInteger, describe } from '../../base/options.ts'
+import { checkInteger, checkOptions, describe } from '../../base/options.ts'
 import { decodeAssignment, decodeSubscription } from '../../format/consumer-protocol.ts'
 import { type GroupCoordinator } from '../../topics/groups/coordinator.ts'
 import { type GroupDescription, IN_PROCESS_HOST, type MemberDescription } from '../../topics/groups/group-messages.ts'
@@ -72,6 +72,7 @@ export class GroupHands {
    * @throws LogError `LOG_WAIT_TIMED_OUT`, with what was missing
    */
   async ready(options: ReadyOptions = {}): Promise<TestGroup> {
+    checkOptions(options, ['members', 'assigned', 'fetching', 'timeout'], 'ready')
     const { members, assigned = 'all', fetching = true } = options
     checkInteger(members, 'members', 0)
     if (assigned !== 'all' && !Array.isArray(assigned)) throw new TypeError(`assigned is 'all' or a list of topics, not ${describe(assigned)}`)
@@ -87,6 +88,7 @@ export class GroupHands {
 
   /** Resolves when no rebalance is under way: every member knows what it has. */
   stable(options: WaitFor = {}): Promise<TestGroup> {
+    checkOptions(options, ['timeout'], 'stable')
     return this.#until(options, async (missing) => {
       const group = await this.describe()
       if (group.state !== 'Stable' && group.state !== 'Empty') missing.push(`it is ${stateText(group)}`)
@@ -96,6 +98,7 @@ export class GroupHands {
 
   /** Resolves when the group has committed everything that there is, of the topics that it reads or, without members, has committed for. */
   caughtUp(options: WaitFor & { readonly topics?: readonly string[] } = {}): Promise<TestGroup> {
+    checkOptions(options, ['topics', 'timeout'], 'caughtUp')
     return this.#until(options, async (missing) => {
       const groups = await this.#world.core().groups()
       const group = this.#described(groups)
@@ -116,6 +119,7 @@ export class GroupHands {
 
   /** Resolves when a rebalance that began after this call is over: call it before what causes it. */
   rebalanced(options: WaitFor & { readonly times?: number } = {}): Promise<TestGroup> {
+    checkOptions(options, ['times', 'timeout'], 'rebalanced')
     const { times = 1 } = options
     checkInteger(times, 'times', 1)
     let from: number | undefined
@@ -172,7 +176,8 @@ export class GroupHands {
     for (const { assigned, clientId } of members) {
       if (clientId === IN_PROCESS_HOST) continue
       for (const { topic, partition } of assigned) {
-        if (!this.#world.isFetched(topic, partition, this.name)) missing.push(`${topic}-${partition} is assigned, and fetched by nobody yet`)
+        const fetched = this.#world.isFetched(topic, partition, { groupId: this.name, clientId })
+        if (!fetched) missing.push(`${topic}-${partition} is assigned, and fetched by nobody yet`)
       }
     }
   }

@@ -13,7 +13,7 @@ import { settingsOf } from '../../kafka/configs/topic-settings.ts'
 import { wrongTopicConfigs } from '../../kafka/configs/check-configs.ts'
 import { type Interceptor } from '../../kafka/exchange.ts'
 import { type BrokerInfo, type KafkaListener, openListener } from '../../kafka/listen.ts'
-import { MemorySocket, refusedConnection, type SocketRequest } from '../../kafka/memory-socket.ts'
+import { type ClientSocket, MemorySocket, refusedConnection, type SocketRequest } from '../../kafka/memory-socket.ts'
 import { CommitLog, type MemoryLogOptions } from '../../topics/commit-log.ts'
 import { TestClock } from '../clock/test-clock.ts'
 import { VirtualClock } from '../clock/virtual-clock.ts'
@@ -109,7 +109,7 @@ export class TestBroker implements AsyncDisposable {
     if (this.strict !== undefined) this.#interceptors.add(this.strict)
     this.#world = {
       changes: parts.changes, timeoutMs: options.timeoutMs, core: () => this.#log.core,
-      isFetched: (topic, partition, group) => this.#fetches.isFetched(topic, partition, group),
+      isFetched: (topic, partition, by) => this.#fetches.isFetched(topic, partition, by),
     }
   }
 
@@ -124,7 +124,7 @@ export class TestBroker implements AsyncDisposable {
     const broker = new TestBroker(options, { log, files, clock, random, changes })
     try {
       await broker.#listen(apis)
-      if (image === undefined) for (const [name, topic] of Object.entries(options.topics)) await broker.#makeTopic(name, checkTopic(name, topic))
+      if (image === undefined) for (const [name, topic] of Object.entries(options.topics)) await broker.#beginTopic(name, checkTopic(name, topic))
       if (files !== undefined) broker.#base = new Checkpoint(await imageOf(log.core, files))
     } catch (error) {
       await broker.#opened?.close()
@@ -247,7 +247,9 @@ export class TestBroker implements AsyncDisposable {
     const { image } = options.from ?? await this.checkpoint()
     this.#checkOpen()
     const { port: _, ...others } = this.#options
-    return TestBroker.start({ ...givenOptions(others), seed: options.seed ?? this.seed }, image)
+    // Where time is moved, the other one goes on from here: records of this one are not of its future.
+    const now = this.clock.mode === 'real' ? {} : { now: this.clock.now() }
+    return TestBroker.start({ ...givenOptions(others), ...now, seed: options.seed ?? this.seed }, image)
   }
 
   /**
@@ -255,7 +257,7 @@ export class TestBroker implements AsyncDisposable {
    *
    * @example new Kafka({ brokers: kafka.bootstrap.split(','), socketFactory: kafka.socketFactory() })
    */
-  socketFactory(): (request: SocketRequest) => MemorySocket {
+  socketFactory(): (request: SocketRequest) => ClientSocket {
     return ({ host, port, onConnect }) => {
       const [client, server] = MemorySocket.pair(() => this.#changes.tell())
       const at = this.brokers.findIndex((broker) => broker.port === port)
@@ -268,7 +270,7 @@ export class TestBroker implements AsyncDisposable {
         client.emit('connect')
         onConnect?.()
       })
-      return client
+      return client.asSocket()
     }
   }
 
@@ -344,6 +346,14 @@ export class TestBroker implements AsyncDisposable {
       },
     }, { interceptor, unbound: transport === 'memory', ...(apis !== undefined && { apis }) })
     this.#changes.remote = () => transport === 'tcp' && this.#listener.connections > 0
+  }
+
+  /** A topic that is to be there from the beginning: in a folder it may be there from the time before. */
+  async #beginTopic(name: string, topic: TestTopicOptions): Promise<void> {
+    const known = this.#options.dir === undefined ? undefined : this.#log.core.topics.find((one) => one.name === name)
+    if (known === undefined) return this.#makeTopic(name, topic)
+    if (topic.partitions === undefined || topic.partitions === known.partitions) return
+    throw new TypeError(`topic "${name}" is in ${this.#options.dir} already, with ${known.partitions} partitions and not ${topic.partitions}`)
   }
 
   async #makeTopic(name: string, { partitions, replicas, config = {} }: TestTopicOptions): Promise<void> {

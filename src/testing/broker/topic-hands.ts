@@ -3,7 +3,7 @@
  * anybody's changes by looking.
  */
 import { LogError } from '../../base/errors.ts'
-import { checkInteger, checkOneOf, describe } from '../../base/options.ts'
+import { checkInteger, checkOneOf, checkOptions, describe } from '../../base/options.ts'
 import { type Isolation, type PartitionLog } from '../../log/partition-log.ts'
 import { type HeadersInput } from '../../log/record-input.ts'
 import { bytes } from '../../topics/codecs.ts'
@@ -23,7 +23,7 @@ export interface HandsWorld {
   /** The log as it is now: another one after a restore. */
   core(): LogCore
   /** Whether a client fetches a partition, since the members of a group know what they have. */
-  isFetched(topic: string, partition: number, group: string): boolean
+  isFetched(topic: string, partition: number, by: { readonly groupId: string; readonly clientId: string }): boolean
 }
 
 /** A key or value: text, bytes, what is written as JSON, or null. */
@@ -60,11 +60,12 @@ export interface LookOptions {
 
 /** How long to wait. */
 export interface WaitFor {
-  /** Of real time. Default: that of the broker, 5 seconds. */
+  /** Of real time. Default: that of the broker, 4 seconds. */
   readonly timeout?: Duration
 }
 
 const codecs = { key: bytes, value: bytes }
+const recordNames = ['key', 'value', 'headers', 'timestamp', 'partition']
 
 /** A topic of a test broker. */
 export class TopicHands {
@@ -111,6 +112,7 @@ export class TopicHands {
 
   /** The records that are there, partition by partition. */
   records(options: LookOptions = {}): TestRecord[] {
+    checkOptions(options, ['partition', 'from', 'isolation'], 'records')
     const { partition, from = 0, isolation } = options
     checkInteger(partition, 'partition', 0, this.partitions - 1)
     checkInteger(from, 'from', 0)
@@ -121,7 +123,9 @@ export class TopicHands {
   }
 
   /** The next record that none of these calls gave yet: from the first one there is on, in the order of each partition. */
-  next({ timeout }: WaitFor = {}): Promise<TestRecord> {
+  next(options: WaitFor = {}): Promise<TestRecord> {
+    checkOptions(options, ['timeout'], 'next')
+    const { timeout } = options
     return this.#until(() => this.#take(), timeout, () => `no other record came to topic "${this.name}"`)
   }
 
@@ -133,7 +137,9 @@ export class TopicHands {
   }
 
   /** The first record, of those that are there and those that come, that `test` says true of. */
-  waitFor(test: (record: TestRecord) => boolean, { timeout }: WaitFor = {}): Promise<TestRecord> {
+  waitFor(test: (record: TestRecord) => boolean, options: WaitFor = {}): Promise<TestRecord> {
+    checkOptions(options, ['timeout'], 'waitFor')
+    const { timeout } = options
     const seen = new Map<number, number>()
     let looked: LogCore | undefined
     let count = 0
@@ -211,6 +217,7 @@ export class TopicHands {
     if (given === null || typeof given !== 'object' || given.value === undefined) {
       throw new TypeError(`a record is { key, value, headers, timestamp, partition } with a value, or null for a tombstone, not ${describe(record)}`)
     }
+    checkOptions(record, recordNames, 'a record')
     const key = encoded(record.key ?? null)
     const partition = record.partition ?? this.#choose(key)
     const { headers, timestamp } = record

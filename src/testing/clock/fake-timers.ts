@@ -10,6 +10,9 @@ export interface FakeTimers {
   readonly now: number
   /** What waits, by id. */
   readonly timers?: Readonly<Record<string, { readonly callAt: number }>>
+  /** Of faked `process.nextTick` and `queueMicrotask`, which Jest fakes unless it is told not to: what is to run before anything else. */
+  readonly jobs?: readonly unknown[]
+  runMicrotasks?(): void
   /** Moves on, and fires what is due. */
   tick(ms: number): number
 }
@@ -23,4 +26,12 @@ export function fakeTimers(): FakeTimers | undefined {
 /** In how many ms the next of them fires; Infinity when none waits. */
 export function nextFakeTimerMs({ timers = {}, now }: FakeTimers): number {
   return Object.values(timers).reduce((next, { callAt }) => Math.min(next, Math.max(0, callAt - now)), Infinity)
+}
+
+/** Runs what waits for no time at all. Whether there was any. */
+export function runFakeJobs(): boolean {
+  const fake = fakeTimers()
+  if (fake?.runMicrotasks === undefined || (fake.jobs ?? []).length === 0) return false
+  fake.runMicrotasks()
+  return true
 }

@@ -4,7 +4,7 @@
  */
 import { type Clock, realClock, type Timer } from '../../base/clock.ts'
 import { ManualClock, MOST_TIMERS } from '../manual-clock.ts'
-import { type FakeTimers, fakeTimers, nextFakeTimerMs } from './fake-timers.ts'
+import { type FakeTimers, fakeTimers, nextFakeTimerMs, runFakeJobs } from './fake-timers.ts'
 
 /** What a virtual clock has to know of what runs by it. */
 export interface Activity {
@@ -130,7 +130,7 @@ export class VirtualClock implements Clock {
       const { count } = this.#activity
       if (this.#activity.remote && quiet === QUIET_TURNS - 1) await realTurn(QUIET_REMOTE_MS)
       await realTurn(0)
-      if (this.#activity.count !== count || this.#deferred > 0) quiet = -1
+      if (runFakeJobs() || this.#activity.count !== count || this.#deferred > 0) quiet = -1
       if (realClock.monotonic() - began > LONGEST_SETTLE_MS) return
     }
   }
@@ -141,7 +141,7 @@ export class VirtualClock implements Clock {
     this.#step(ms)
     await realTurn(0)
     const unseen = this.#activity.remote && fakeTimers() !== undefined
-    if (this.#activity.count !== count || this.#deferred > 0 || unseen) await this.settle()
+    if (runFakeJobs() || this.#activity.count !== count || this.#deferred > 0 || unseen) await this.settle()
   }
 
   #step(ms: number): void {

@@ -78,7 +78,7 @@ export class PartitionFaults {
   /**
    * Another broker leads it, in a new epoch. Unclean: it may have lost the last records, as a broker that was behind.
    *
-   * @throws RangeError for a broker or partition that there is not
+   * @throws RangeError for a broker or partition that there is not, and for a broker that is down
    */
   async moveLeader(nodeId: number, options: MoveOptions = {}): Promise<void> {
     checkOptions(options, ['unclean', 'lose'], 'moveLeader')
@@ -87,7 +87,7 @@ export class PartitionFaults {
     checkInteger(lose, 'lose', 0)
     if (lose > 0 && !unclean) throw new TypeError('a leader that was elected cleanly loses nothing: lose needs { unclean: true }')
     const { cluster } = this.#listener()
-    checkBroker(nodeId, nodeIdsOf(this.#listener()))
+    checkUp(nodeId, this.#listener())
     const log = this.#log
     cluster.leadership.moveLeader(uuidText(this.#entry.id), this.partition, nodeId)
     const end = Math.max(log.startOffset, log.nextOffset - lose)
@@ -130,7 +130,7 @@ export class CoordinatorFaults {
 
   /** Another broker coordinates: clients of the old one are told NOT_COORDINATOR. */
   moveCoordinator(nodeId: number): void {
-    checkBroker(nodeId, nodeIdsOf(this.#listener()))
+    checkUp(nodeId, this.#listener())
     this.#listener().cluster.leadership.moveCoordinator(this.kind, this.key, nodeId)
   }
 }
@@ -143,6 +143,12 @@ export async function rehashCoordinators(listener: KafkaListener): Promise<void>
     const at = nodeIds.indexOf(cluster.coordinator('group', groupId).nodeId)
     cluster.leadership.moveCoordinator('group', groupId, nodeIds[(at + 1) % nodeIds.length]!)
   }
+}
+
+/** Throws a RangeError for a broker that there is not, or that is down: it can lead nothing. */
+function checkUp(nodeId: number, listener: KafkaListener): void {
+  checkBroker(nodeId, nodeIdsOf(listener))
+  if (listener.cluster.leadership.isDown(nodeId)) throw new RangeError(`broker ${nodeId} is down: it can lead and coordinate nothing`)
 }
 
 /** The node ids of all brokers, those that are down too. */

@@ -6,7 +6,7 @@ import { type Exchange } from '../../kafka/exchange.ts'
 import { isClient } from '../journal/journal.ts'
 import { FaultActions } from './actions.ts'
 import { type MessagePlace } from './places.ts'
-import { checkAction, checkedApis, checkTarget, checkTriggers, type FaultAction, type FaultSpec, faultText } from './spec.ts'
+import { checkAction, checkedApis, checkTarget, checkTriggers, checkUse, type FaultAction, type FaultSpec, faultText } from './spec.ts'
 
 /** A request as faults look at it. */
 export interface FaultCall {
@@ -29,6 +29,7 @@ export class Fault {
   readonly #random: Random
   readonly #held = new Set<() => void>()
   #optional: boolean
+  #failure: { readonly error: unknown } | undefined
   #cancelled = false
 
   /** @internal */
@@ -60,9 +61,24 @@ export class Fault {
     this.#held.clear()
   }
 
+  /** What a function of the test threw that it asked, if one did: the test fails for it. */
+  get failure(): unknown {
+    return this.#failure?.error
+  }
+
   /** Whether the test fails for it, as things stand. */
   get missing(): boolean {
-    return this.fired === 0 && !this.#optional
+    return this.#failure !== undefined || (this.fired === 0 && !this.#optional)
+  }
+
+  /** @internal What a function of the test gives; `otherwise` when it throws, which fails the test and not the connection. */
+  ask<T>(ask: () => T, otherwise: T): T {
+    try {
+      return ask()
+    } catch (error) {
+      this.#failure ??= { error }
+      return otherwise
+    }
   }
 
   /** Whether it will not happen any more. */
@@ -127,6 +143,7 @@ export class Fault {
 
   #add(action: FaultAction): this {
     checkAction(action)
+    checkUse(action, this.#apis)
     this.actions.push(action)
     return this
   }
@@ -139,7 +156,8 @@ export class Fault {
     if (nodeId !== undefined && nodeId !== broker.nodeId) return false
     if (group !== undefined && !isAboutGroup(request, group)) return false
     if (topic !== undefined && !call.places().some((place) => this.isOf(place.topic, place.partition))) return false
-    return this.spec.matching === undefined || this.spec.matching(request)
+    const { matching } = this.spec
+    return matching === undefined || this.ask(() => matching(request), false)
   }
 }
 

@@ -35,6 +35,8 @@ export class Faults {
   readonly #stale = new Map<Fault, MetadataThen>()
   readonly #strikes = new WeakMap<Exchange, Strike>()
   #all: Fault[] = []
+  /** Ends scenarios that run. */
+  #scenarios = new AbortController()
 
   /** @internal */
   constructor(parts: FaultParts) {
@@ -85,7 +87,7 @@ export class Faults {
 
   /**
    * Runs a scenario by the clock of the broker: `t+0 down 1; t+5s up 1; t+6s move orders-0 to 2; t+7s rehash coordinators`. Resolves when the
-   * last step is done.
+   * last step is done, or when faults are cleared, as `reset` and `close` do: steps that are left are not done then.
    */
   async run(scenario: string): Promise<void> {
     await runScenario(scenario, this.#parts.clock, {
@@ -93,7 +95,7 @@ export class Faults {
       up: (nodeId) => this.broker(nodeId).up(),
       moveLeader: (topic, partition, nodeId) => this.partition(topic, partition).moveLeader(nodeId),
       rehashCoordinators: () => this.rehashCoordinators(),
-    })
+    }, this.#scenarios.signal)
   }
 
   /** A fault from its description. */
@@ -120,8 +122,10 @@ export class Faults {
     return this.#all.reduce((sum, { held }) => sum + held, 0)
   }
 
-  /** Ends and forgets all faults of requests; those that never happened too. */
+  /** Ends and forgets all faults of requests, those that never happened too, and ends scenarios. */
   clear(): void {
+    this.#scenarios.abort()
+    this.#scenarios = new AbortController()
     for (const fault of this.#all) fault.cancel()
     this.#all = []
     this.#stale.clear()
@@ -135,7 +139,7 @@ export class Faults {
   check(): void {
     const { unfired } = this
     if (unfired.length === 0) return
-    const list = unfired.map((fault) => `\n  ${fault.toString()} (${fault.calls === 0 ? 'no request fitted' : `${fault.calls} requests fitted`})`)
+    const list = unfired.map((fault) => `\n  ${fault.toString()} (${reasonOf(fault)})`)
     const message = `${unfired.length === 1 ? 'a fault never happened' : `${unfired.length} faults never happened`}:${list.join('')}`
     throw new LogError('LOG_FAULT_UNFIRED', message, { faults: unfired.map(String) })
   }
@@ -206,6 +210,12 @@ export class ClientFaults {
   get #all(): FaultActions<Fault> {
     return new FaultActions((action) => this.#add({ api: '*', target: { client: this.#client }, actions: [action] }))
   }
+}
+
+/** Why a test fails for a fault. */
+function reasonOf({ failure, calls }: Fault): string {
+  if (failure !== undefined) return `its function threw ${String(failure)}`
+  return calls === 0 ? 'no request fitted' : `${calls} requests fitted`
 }
 
 function memoized<T>(make: () => T): () => T {

@@ -34,11 +34,22 @@ export function parseScenario(text: string): readonly Step[] {
   })
 }
 
-/** Runs the steps at their times from now on; resolves when the last is done, rejects with what the first failed one threw. */
-export async function runScenario(text: string, clock: Clock, verbs: ScenarioVerbs): Promise<void> {
-  await Promise.all(parseScenario(text).map(({ atMs, run }) => (
-    new Promise<void>((resolve, reject) => void clock.setTimer(() => void run(verbs).then(resolve, reject), atMs))
-  )))
+/**
+ * Runs the steps at their times from now on; resolves when the last is done, or when `signal` ends it, and rejects with what the first failed one
+ * threw.
+ */
+export async function runScenario(text: string, clock: Clock, verbs: ScenarioVerbs, signal: AbortSignal): Promise<void> {
+  await Promise.all(parseScenario(text).map(({ atMs, run }) => new Promise<void>((resolve, reject) => {
+    const end = (): void => {
+      timer.cancel()
+      resolve()
+    }
+    const timer = clock.setTimer(() => {
+      signal.removeEventListener('abort', end)
+      void Promise.resolve().then(() => run(verbs)).then(resolve, reject)
+    }, atMs)
+    signal.addEventListener('abort', end, { once: true })
+  })))
 }
 
 function verbOf(words: string): Step['run'] {

@@ -127,13 +127,23 @@ export function checkAction(action: FaultAction): void {
   if (action.type === 'delay' || action.type === 'throttle') durationMs(action.ms)
 }
 
+/** Throws TypeError for what cannot be done to any answer of the APIs that a fault is on, or not to all. */
+export function checkUse(action: FaultAction, apis: ReadonlySet<string> | undefined): void {
+  if (action.type === 'stale-metadata' && (apis === undefined || apis.size > 1 || !apis.has('Metadata'))) {
+    throw new TypeError(`old metadata is told by Metadata: use on('Metadata'), not on ${[...apis ?? ['*']].join(', ')}`)
+  }
+  if (action.type === 'corrupt' && action.what === 'crc' && apis !== undefined && !apis.has('Fetch')) {
+    throw new TypeError(`only answers to Fetch have records with a checksum: a wrong crc cannot be on ${[...apis].join(', ')}`)
+  }
+}
+
 /** A length of time for a fault. */
 export function faultMs(duration: Duration): number {
   return durationMs(duration, 'the time of a fault')
 }
 
 function checkErrorName(name: string): void {
-  if (name in kafkaErrors) return
+  if (Object.hasOwn(kafkaErrors, name)) return
   const meant = closest(name, Object.keys(kafkaErrors))
   throw new TypeError(`Kafka has no error "${name}"${meant === undefined ? '' : `: did you mean "${meant}"?`}`)
 }

@@ -24,6 +24,7 @@ export interface StrikeWorld {
   fetched(connection: number): readonly FetchedPlace[]
 }
 
+const PRODUCE = 0
 const FETCH = 1
 /** Of batches in an answer that says nothing: bytes, and not null. */
 const NO_RECORDS = Buffer.alloc(0)
@@ -62,11 +63,12 @@ export class Strike {
       else if (isAt(action, 'before-apply')) await this.#act(fault, action)
       if (this.#over) return
     }
+    if (this.#exchange.response !== undefined) this.#endUnanswered()
   }
 
   /** Behind the handler. */
   async after(): Promise<void> {
-    if (this.#over) return
+    if (this.#over) return this.#refusals.length > 0 ? this.#endUnanswered() : undefined
     for (const { fault, errorCode, hit } of this.#refusals) this.#spoil(fault, errorCode, hit)
     for (const [fault, action] of this.#actions) {
       if (action.type === 'error' && action.when === 'after-apply' && !this.#isFetch) this.#refuseAfter(fault, kafkaErrors[action.error], action)
@@ -98,6 +100,14 @@ export class Strike {
     return sent
   }
 
+  /** Who asked for no answer gets none, also to what is refused: his connection ends, which is all that a broker can say. */
+  #endUnanswered(): void {
+    const { api, request, context: { connection } } = this.#exchange
+    if (api.key !== PRODUCE || request['acks'] !== 0) return
+    connection.close('a fault refused a request that wants no answer')
+    this.#exchange.response = NO_ANSWER
+  }
+
   /** Nothing is answered. */
   get #over(): boolean {
     return this.#exchange.response === NO_ANSWER
@@ -126,7 +136,7 @@ export class Strike {
   #change(fault: Fault, action: FaultAction): void {
     const response = this.#exchange.response as Decoding
     if (action.type === 'throttle') this.#exchange.response = { ...response, throttleTimeMs: action.ms }
-    else if (action.type === 'answer') this.#exchange.response = action.change(response, this.#exchange.request)
+    else if (action.type === 'answer') this.#exchange.response = fault.ask(() => action.change(response, this.#exchange.request), response)
     else if (action.type === 'stale-metadata') this.#exchange.response = this.#stale.get(fault)!.answer(response)
     else if (action.type === 'shift-epoch') this.#exchange.response = shifted(response, action.by) as Decoding
     else if (action.type === 'corrupt' && action.what === 'crc') {

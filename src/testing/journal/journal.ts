@@ -48,7 +48,7 @@ export class Journal {
   dropped = 0
   readonly #clock: Clock
   readonly #limits: Required<JournalOptions>
-  readonly #byExchange = new WeakMap<Exchange, JournalEntry>()
+  #byExchange = new WeakMap<Exchange, JournalEntry>()
   #entries: JournalEntry[] = []
   #notes: ConnectionNote[] = []
   #bytes = 0
@@ -97,6 +97,7 @@ export class Journal {
   clear(): void {
     this.#entries = []
     this.#notes = []
+    this.#byExchange = new WeakMap()              // answers to requests of before are not of this journal
     this.#bytes = 0
     this.#number = 0
     this.dropped = 0
@@ -123,7 +124,8 @@ export class Journal {
     const entry = this.#byExchange.get(exchange)
     if (entry === undefined) return
     entry.durationMs = this.#since - entry.since
-    if (bytes === undefined) return
+    // One that was forgotten meanwhile takes no room any more.
+    if (bytes === undefined || entry.number < (this.#entries[0]?.number ?? Infinity)) return
     entry.responseFrame = Buffer.concat(bytes)
     this.#bytes += entry.responseBytes
     this.#makeRoom()

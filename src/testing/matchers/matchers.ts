@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { isLogError } from '../../base/errors.ts'
-import { checkInteger, checkObject, describe } from '../../base/options.ts'
+import { checkInteger, checkObject, checkOptions, describe } from '../../base/options.ts'
 import { type TestBroker } from '../broker/test-broker.ts'
 import { type TestRecord } from '../broker/test-record.ts'
 import { type Duration, durationMs } from '../clock/durations.ts'
@@ -28,7 +28,7 @@ export interface MatcherResult {
 
 /** How long a matcher waits. */
 export interface MatcherOptions {
-  /** Of real time. Default: that of the broker, 5 seconds. With `.not` nothing is waited for. */
+  /** Of real time. Default: that of the broker, 4 seconds. With `.not` nothing is waited for. */
   readonly timeout?: Duration
 }
 
@@ -52,7 +52,10 @@ async function toHaveProduced(
   checkExpectation(expected)
   const equals = equalsOf(this)
   const isIt = (record: TestRecord): boolean => differences(record, expected, equals).length === 0
-  const found = await settled(this, broker, options, () => recordsOf(broker, topic).find(isIt))
+  // What was looked at once is not looked at again, but in the end: a cut may have made room for others.
+  checkOptions(options, ['timeout'], 'toHaveProduced')
+  const came = this?.isNot === true ? undefined : await orTimedOut(broker.topic(topic).waitFor(isIt, options))
+  const found = came ?? recordsOf(broker, topic).find(isIt)
   return {
     pass: found !== undefined,
     message: () => (found === undefined
@@ -246,12 +249,18 @@ function equalsOf(context: MatcherContext | void): Equals {
 
 /** What `look` gives within the time; with `.not`, what it gives now. */
 async function settled<T>(
-  context: MatcherContext | void, broker: TestBroker, { timeout }: MatcherOptions, look: () => T | undefined | Promise<T | undefined>,
+  context: MatcherContext | void, broker: TestBroker, options: MatcherOptions, look: () => T | undefined | Promise<T | undefined>,
 ): Promise<T | undefined> {
+  checkOptions(options, ['timeout'], 'a matcher')
+  const { timeout } = options
   const ms = timeout === undefined ? undefined : durationMs(timeout, 'timeout')
-  if (context?.isNot === true) return look()
+  return context?.isNot === true ? look() : orTimedOut(broker.until(look, 'it did not come', ms))
+}
+
+/** What comes; undefined when it does not come in time. */
+async function orTimedOut<T>(coming: Promise<T>): Promise<T | undefined> {
   try {
-    return await broker.until(look, 'it did not come', ms)
+    return await coming
   } catch (error) {
     if (isLogError(error, 'LOG_WAIT_TIMED_OUT')) return undefined
     throw error
@@ -264,16 +273,26 @@ function recordsOf(broker: TestBroker, topic: string): TestRecord[] {
   return hands.exists ? hands.records() : []
 }
 
-/** Gives each expectation a record of its own: what is left on both sides. */
+/**
+ * Gives each expectation a record of its own: what is left on both sides. An expectation that fits many records makes room for one that fits few,
+ * so that none is missing where all can have one.
+ */
 function paired(
   records: readonly TestRecord[], expected: readonly RecordExpectation[], equals: Equals,
 ): { readonly missing: RecordExpectation[]; readonly left: TestRecord[] } {
-  const left = [...records]
-  const missing = expected.filter((one) => {
-    const at = left.findIndex((record) => differences(record, one, equals).length === 0)
-    if (at >= 0) left.splice(at, 1)
-    return at < 0
+  const fitting = expected.map((one) => records.flatMap((record, at) => (differences(record, one, equals).length === 0 ? [at] : [])))
+  /** By record: the expectation that it is for. */
+  const taken = new Map<number, number>()
+  const place = (one: number, tried: Set<number>): boolean => fitting[one]!.some((at) => {
+    if (tried.has(at)) return false
+    tried.add(at)
+    const holder = taken.get(at)
+    if (holder !== undefined && !place(holder, tried)) return false
+    taken.set(at, one)
+    return true
   })
+  const missing = expected.filter((_, one) => !place(one, new Set()))
+  const left = records.filter((_, at) => !taken.has(at))
   return { missing, left }
 }
 

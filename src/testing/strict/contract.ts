@@ -166,7 +166,16 @@ function refusal(index: number, violations: readonly ContractViolation[]): Decod
   }
 }
 
+/** What a rule says; one that throws says so, since the client would only see its connection end, again and again. */
 async function broken(rule: ContractRule, value: unknown, record: ContractRecord): Promise<string | undefined> {
+  try {
+    return await judged(rule, value, record)
+  } catch (error) {
+    return `the check threw ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}`
+  }
+}
+
+async function judged(rule: ContractRule, value: unknown, record: ContractRecord): Promise<string | undefined> {
   if (typeof rule === 'function' && !('~standard' in rule)) return (await rule(value, record)) ?? undefined
   const { issues } = await (rule as StandardSchema)['~standard'].validate(value) as SchemaResult<unknown>
   return issues === undefined ? undefined : issues.map(issueText).join('; ')

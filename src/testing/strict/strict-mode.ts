@@ -4,8 +4,10 @@
  */
 import { LogError } from '../../base/errors.ts'
 import { checkOneOf, checkOptions, describe } from '../../base/options.ts'
-import { type Clock } from '../../base/clock.ts'
+import { type Clock, realClock } from '../../base/clock.ts'
 import { type Exchange } from '../../kafka/exchange.ts'
+import { fakeTimers } from '../clock/fake-timers.ts'
+import { VirtualClock } from '../clock/virtual-clock.ts'
 import { type Decoding } from '../journal/entry.ts'
 import { producedParts } from './produced-records.ts'
 
@@ -70,7 +72,7 @@ export class StrictMode {
   readonly #commits = new Map<string, { offset: number; singles: number }>()
   readonly #members = new Map<string, Pulse>()
   readonly #transactional = new Map<string, { readonly connection: number; readonly signal: AbortSignal }>()
-  readonly #metadata = new Map<string, number[]>()
+  readonly #metadata = new Map<string, { readonly broker: number; readonly real: number }[]>()
   readonly #keys = new Map<string, number>()
 
   /** @internal */
@@ -118,7 +120,7 @@ export class StrictMode {
     const { api: { key }, request, response } = exchange
     if (typeof response !== 'object') return
     if (key === JOIN_GROUP && response['errorCode'] === 0) {
-      const pulse = { sessionTimeoutMs: Number(request['sessionTimeoutMs']), at: this.#clock.monotonic() }
+      const pulse = { sessionTimeoutMs: Number(request['sessionTimeoutMs']), at: this.#memberNow }
       this.#members.set(memberOf(request['groupId'], response['memberId']), pulse)
     }
     if (key !== PRODUCE) return
@@ -148,8 +150,10 @@ export class StrictMode {
   #seeMetadata(exchange: Exchange): void {
     const { request, context: { clientId, cluster } } = exchange
     const now = this.#clock.monotonic()
-    const times = (this.#metadata.get(clientId) ?? []).filter((at) => now - at < STORM_MS)
-    times.push(now)
+    // A second of both: where the broker's time stands, clients go by that of the machine.
+    const real = realClock.monotonic()
+    const times = (this.#metadata.get(clientId) ?? []).filter((at) => now - at.broker < STORM_MS && real - at.real < STORM_MS)
+    times.push({ broker: now, real })
     this.#metadata.set(clientId, times)
     if (times.length > STORM_REQUESTS) this.#find('metadata-storm', exchange, `${times.length} requests`)
     for (const { name } of rows(request['topics'])) {
@@ -168,18 +172,26 @@ export class StrictMode {
         const end = logs?.[Number(partitionIndex)]?.nextOffset
         if (end !== undefined && offset > end) this.#find('commit-past-end', exchange, `${place}: ${offset} of ${end}`)
         const last = this.#commits.get(place)
-        const singles = last !== undefined && offset === last.offset + 1 ? last.singles + 1 : 0
+        // One who has read all that there is commits what came, even if that was one record.
+        const more = end === undefined || offset < end
+        const singles = last !== undefined && offset === last.offset + 1 && more ? last.singles + 1 : 0
         this.#commits.set(place, { offset, singles })
         if (singles >= SINGLE_COMMITS) this.#find('commit-each-record', exchange, place)
       }
     }
   }
 
+  /** The time that members go by: where the clock skips what they wait for, and their timers are not faked, that of the machine. */
+  get #memberNow(): number {
+    const skips = this.#clock instanceof VirtualClock && !this.#clock.steady && fakeTimers() === undefined
+    return (skips ? realClock : this.#clock).monotonic()
+  }
+
   #seeHeartbeat(exchange: Exchange): void {
     const { groupId, memberId } = exchange.request
     const pulse = this.#members.get(memberOf(groupId, memberId))
     if (pulse === undefined) return
-    const now = this.#clock.monotonic()
+    const now = this.#memberNow
     const silent = now - pulse.at
     pulse.at = now
     if (silent > pulse.sessionTimeoutMs * PATIENCE) {

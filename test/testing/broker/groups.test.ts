@@ -53,6 +53,45 @@ test('fetches of the generation before do not make a group ready', async () => {
   expect((await kafka.group('g').ready({ members: 2 })).members).toHaveLength(2)
 })
 
+test('fetches of another client, which may be of another group, do not make a group ready', async () => {
+  const kafka = await startBroker({ topics: { t: 4 } })
+  const one = await member(kafka)
+  await together(one)
+  const other = await client(kafka)
+  other.clientId = 'audit'
+  await fetchAll(other, [0, 1, 2, 3])
+  await expect(kafka.group('g').ready({ timeout: 20 })).rejects.toThrow('fetched by nobody yet')
+  await fetchAll(one.raw, [0, 1, 2, 3])
+  await kafka.group('g').ready()
+})
+
+test('fetches of a connection that began before the group did not make it ready, whatever its client id', async () => {
+  const kafka = await startBroker({ topics: { t: 4 } })
+  const other = await client(kafka)
+  await fetchAll(other, [0, 1, 2, 3])
+  const one = await member(kafka)
+  await together(one)
+  await fetchAll(other, [0, 1, 2, 3])
+  await expect(kafka.group('g').ready({ timeout: 20 })).rejects.toThrow('fetched by nobody yet')
+  await fetchAll(one.raw, [0, 1, 2, 3])
+  await kafka.group('g').ready()
+})
+
+test('a group whose member stays connected over a reset is ready again by fetches of the same connection', async () => {
+  const kafka = await startBroker({ topics: { t: 4 } })
+  const one = await member(kafka)
+  await together(one)
+  await fetchAll(one.raw, [0, 1, 2, 3])
+  await kafka.group('g').ready()
+  await kafka.reset()
+  await fetchAll(one.raw, [0, 1, 2, 3])                 // it does not know yet that it is out
+  const again = new WireMember(one.raw, 'g', { topics: ['t'] })
+  await together(again)
+  await expect(kafka.group('g').ready({ timeout: 20 })).rejects.toThrow('fetched by nobody yet')
+  await fetchAll(one.raw, [0, 1, 2, 3])
+  await kafka.group('g').ready()
+})
+
 test('a group has caught up once it has committed all that there is', async () => {
   const kafka = await startBroker({ topics: { t: 4 } })
   const one = await member(kafka)

@@ -11,8 +11,13 @@ import { addPartitionsToTxn } from '../../../src/kafka/apis/24-add-partitions-to
 import { endTxn } from '../../../src/kafka/apis/26-end-txn.ts'
 import { apiVersions } from '../../../src/kafka/apis/18-api-versions.ts'
 import { isLogError, string } from '../../../src/index.ts'
+import { resolvedTestOptions } from '../../../src/testing/broker/options.ts'
 import { startTestBroker } from '../../../src/testing/index.ts'
 import { client, fetchOne, isOpen, produceOne, startBroker } from './harness.ts'
+
+test('what is waited for comes to nothing before the 5 seconds that vitest and Jest give a test', () => {
+  expect(resolvedTestOptions({}, () => 0).timeoutMs).toBeLessThan(5000)
+})
 
 test('it listens, has its topics, and is gone when it is closed', async () => {
   const kafka = await startBroker({ brokers: 3, topics: { orders: 3, audit: { partitions: 1, config: { 'cleanup.policy': 'compact' } } } })
@@ -187,6 +192,38 @@ test('a reset leaves what the broker began with', async () => {
   expect(await isOpen(port)).toBe(true)
   expect(kafka.brokers[1]!.port).toBe(port)
   expect(kafka.journal.entries).toEqual([])
+})
+
+test('options and fields that there are not are told, where they would be waited for less or lost', async () => {
+  const kafka = await startBroker({ topics: { orders: 1 } })
+  const [orders, group] = [kafka.topic('orders'), kafka.group('g')]
+  expect(() => orders.append({ value: 'v', header: {} } as never)).toThrow('unknown option "header" for a record: did you mean "headers"?')
+  await expect(group.ready({ member: 3 } as never)).rejects.toThrow('did you mean "members"?')
+  for (const wait of [() => group.stable, () => group.caughtUp, () => group.rebalanced]) {
+    await expect((async () => wait().call(group, { timeOut: 1 } as never))()).rejects.toThrow('unknown option "timeOut"')
+  }
+  await expect((async () => orders.next({ timeOut: 1 } as never))()).rejects.toThrow('unknown option "timeOut"')
+  await expect((async () => orders.waitFor(() => true, { timeOut: 1 } as never))()).rejects.toThrow('unknown option "timeOut"')
+})
+
+test('a fork goes on at the time of the broker that it comes from', async () => {
+  const kafka = await startBroker({ topics: { orders: 1 }, clock: 'virtual' })
+  await kafka.clock.advance('24h')
+  const other = await kafka.fork()
+  onTestFinished(() => other.close())
+  expect(other.clock.now()).toBe(kafka.clock.now())
+})
+
+test('a folder is opened again with the topics that it was begun with', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'commitlog-test-broker-'))
+  onTestFinished(() => rm(dir, { recursive: true }))
+  const first = await startBroker({ dir, topics: { orders: 1 } })
+  first.topic('orders').append({ value: 'kept' })
+  await first.close()
+  const second = await startBroker({ dir, topics: { orders: 1, others: 2 } })
+  expect([second.topic('orders').records().length, second.topic('others').partitions]).toEqual([1, 2])
+  await second.close()
+  await expect(startTestBroker({ dir, topics: { orders: 3 } })).rejects.toThrow('already, with 1 partitions and not 3')
 })
 
 test('forks go on by themselves from where they began', async () => {

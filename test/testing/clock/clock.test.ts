@@ -23,6 +23,17 @@ test('lengths of time are read', () => {
   expect(() => durationMs(Infinity)).toThrow(RangeError)
 })
 
+test('faked microtasks, as Jest fakes them, run before time moves', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'queueMicrotask', 'Date'] })
+  const kafka = await startBroker({ topics: { t: 1 }, clock: 'virtual' })
+  const began = kafka.clock.now()
+  const hops = async (): Promise<number> => {
+    for (let hop = 0; hop < 5; hop++) await new Promise<void>((resolve) => void queueMicrotask(resolve))
+    return kafka.clock.now() - began
+  }
+  expect(await kafka.clock.runUntil(hops())).toBe(0)
+})
+
 test('a long poll ends when the time of the broker has come, and not before', async () => {
   const kafka = await startBroker({ topics: { t: 1 }, clock: 'virtual' })
   const raw = await client(kafka)

@@ -263,6 +263,61 @@ test('scenarios run by the clock of the broker', async () => {
   expect(kafka.faults.partition('t', 0).leader).toBe(2)
   await expect(kafka.faults.run('down 3')).rejects.toThrow('a step is "t+5s down 2"')
   await expect(kafka.faults.run('t+5s explode')).rejects.toThrow('a step says')
+  const [one, two] = [kafka.faults.run('t+0 down 9'), kafka.faults.run('t+0 move none-0 to 2')]
+  const told = Promise.all([expect(one).rejects.toThrow('there is no broker 9'), expect(two).rejects.toThrow('there is no topic "none"')])
+  await kafka.clock.advance(1)
+  await told
+})
+
+test('a scenario ends with the faults of its test, and does nothing to the next one', async () => {
+  const kafka = await startBroker({ brokers: 2, topics: { t: 1 } })
+  const { port } = kafka.brokers[1]!
+  const done = kafka.faults.run('t+0 down 2; t+50 up 2; t+60 down 1')
+  await kafka.until(() => (kafka.faults.partition('t', 0).leader === 1 ? true : undefined), 'broker 2 leads')
+  await kafka.reset()
+  await done
+  await new Promise((resolve) => setTimeout(resolve, 80))
+  expect(await isOpen(kafka.brokers[0]!.port)).toBe(true)
+  const late = kafka.faults.run('t+0 down 2; t+50 up 2')
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  await kafka.close()
+  await late
+  await new Promise((resolve) => setTimeout(resolve, 60))
+  expect(await isOpen(port)).toBe(false)
+})
+
+test('what cannot be done to any answer is told at once', async () => {
+  const kafka = await startBroker({ brokers: 2, topics: { t: 1 } })
+  expect(() => kafka.faults.on('Produce').staleMetadata()).toThrow("use on('Metadata'), not on Produce")
+  expect(() => kafka.faults.on('*').staleMetadata()).toThrow('not on *')
+  expect(() => kafka.faults.on('Produce').corrupt('crc')).toThrow('only answers to Fetch')
+  expect(() => kafka.faults.on('Produce').error('toString' as 'NONE')).toThrow('Kafka has no error "toString"')
+  await kafka.faults.broker(2).down()
+  await expect(kafka.faults.partition('t', 0).moveLeader(2)).rejects.toThrow('broker 2 is down')
+  expect(() => kafka.faults.group('g').moveCoordinator(2)).toThrow('broker 2 is down')
+  await kafka.faults.broker(2).up()
+})
+
+for (const target of [{}, { topic: 't' }, { topic: 't', partition: 1 }]) {
+  test(`who wants no answer gets none to an error either, but the end of his connection (${JSON.stringify(target)})`, async () => {
+    const kafka = await startBroker({ topics: { t: 2 } })
+    const raw = await client(kafka)
+    kafka.faults.on('Produce', target).once().error('NOT_LEADER_OR_FOLLOWER')
+    const topicData = [{ name: 't', partitionData: [0, 1].map((index) => ({ index, records: batch })) }]
+    void raw.request(produce, 9, { acks: 0, timeoutMs: 1000, topicData }).catch(() => {})
+    await kafka.until(() => (kafka.journal.connections.some(({ kind }) => kind === 'disconnected') ? true : undefined), 'it is connected still')
+    expect(kafka.journal.of('Produce')[0]!.responseBytes).toBe(0)
+    expect(kafka.topic('t').records()).toHaveLength(target.partition === 1 ? 1 : 0)
+  })
+}
+
+test('a function of the test that throws fails the test, and not the connection', async () => {
+  const kafka = await startBroker({ topics: { t: 1 } })
+  const raw = await client(kafka)
+  kafka.faults.on('Produce').matching((request) => (request['none'] as { length: number }).length > 0).error('NOT_LEADER_OR_FOLLOWER')
+  kafka.faults.on('Produce').once().answer(() => { throw new RangeError('not this one') })
+  expect(await errors(raw, [0])).toEqual([0])
+  await expect(kafka.close()).rejects.toThrow(/its function threw TypeError: (?:.|\n)*its function threw RangeError: not this one/)
 })
 
 test('a fault that never happened fails the end of the test, unless it is optional', async () => {

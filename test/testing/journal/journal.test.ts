@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest'
 import { apiVersions } from '../../../src/kafka/apis/18-api-versions.ts'
 import { metadata } from '../../../src/kafka/apis/03-metadata.ts'
-import { client, produceOne, startBroker } from '../broker/harness.ts'
+import { client, fetchOne, produceOne, startBroker } from '../broker/harness.ts'
 
 test('every request is kept with its answer, decoded, with who asked and what faults did', async () => {
   const kafka = await startBroker({ topics: { t: 1 }, clock: 'virtual', now: Date.UTC(2026, 5, 1) })
@@ -44,6 +44,21 @@ test('the timeline has a line for each request, answer and connection', async ()
     '   0.000s  raw#1 ╳── 1 Metadata v9 not answered  [close]', '',
   ].join('\n'))
   expect(kafka.journal.timeline({ last: 1 }).split('\n')).toHaveLength(2)
+})
+
+test('answers to requests that were forgotten meanwhile take no room', async () => {
+  const kafka = await startBroker({ topics: { t: 1 }, journal: { maxEntries: 20, maxBytes: 20_000 } })
+  const [raw, reader] = [await client(kafka), await client(kafka)]
+  let offset = 0
+  for (let round = 0; round < 8; round++) {
+    const answered = fetchOne(reader, 't', { from: offset++, maxWaitMs: 5000 })
+    for (let count = 0; count < 25; count++) await raw.request(apiVersions, 0, {})
+    if (round === 1) kafka.journal.clear()
+    await produceOne(raw, 't', 0, 'x'.repeat(5000))
+    await answered
+  }
+  for (let count = 0; count < 25; count++) await raw.request(apiVersions, 0, {})
+  expect(kafka.journal.entries).toHaveLength(20)
 })
 
 test('it is bounded: the oldest requests go first', async () => {

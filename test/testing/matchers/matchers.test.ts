@@ -42,6 +42,33 @@ test('a record is found by any of its parts, as text, as bytes, as JSON, and by 
   await expect(kafka).not.toHaveProduced('nowhere', { key: 'a' })
 })
 
+test('of expectations that fit the same records each gets one, in whatever order they stand', async () => {
+  const kafka = await startBroker({ topics: { orders: 1 } })
+  kafka.topic('orders').append([{ key: 'a', value: 'x' }, { key: 'b', value: 'x' }, { key: 'c', value: 'y' }])
+  await expect(kafka).toHaveProducedExactly('orders', [{}, { value: 'x' }, { key: 'a' }], NOW)
+  await expect(kafka).not.toHaveProducedExactly('orders', [{ key: 'a' }, { key: 'a' }, {}])
+})
+
+test('who waits for a record of a large topic leaves time to those who produce it', async () => {
+  const kafka = await startBroker({ topics: { orders: 1 } })
+  kafka.topic('orders').append(Array.from({ length: 50_000 }, (_, value) => ({ key: `k${value}`, value })))
+  const raw = await client(kafka)
+  const produced = expect(kafka).toHaveProduced('orders', { key: 'last' }, { timeout: '5s' })
+  const counted = expect(kafka).toHaveProducedExactly('orders', 50_101, { timeout: '20s' })
+  for (let count = 0; count <= 100; count++) {
+    const records = encodeBatch([{ key: Buffer.from(count === 100 ? 'last' : 'other'), value: Buffer.from('v') }])
+    await raw.request(produce, 9, { acks: -1, timeoutMs: 1000, topicData: [{ name: 'orders', partitionData: [{ index: 0, records }] }] })
+  }
+  await produced
+  await counted
+})
+
+test('options that there are not are told', async () => {
+  const kafka = await startBroker({ topics: { orders: 1 } })
+  await expect(expect(kafka).toHaveProduced('orders', {}, { timeOut: 1 } as never)).rejects.toThrow('unknown option "timeOut" for toHaveProduced')
+  await expect(expect(kafka).toHaveProducedExactly('orders', 1, { timeOut: 1 } as never)).rejects.toThrow('unknown option "timeOut" for a matcher')
+})
+
 test('a record that comes later is waited for', async () => {
   const kafka = await startBroker({ topics: { orders: 1 } })
   const produced = expect(kafka).toHaveProduced('orders', { key: 'late' })

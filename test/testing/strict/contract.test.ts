@@ -32,6 +32,14 @@ async function send(kafka: TestBroker, topic: string, parts: Readonly<Record<num
   return new Map(answers.map((answer) => [answer.index, answer]))
 }
 
+test('a check that throws is a reason too, and no end of the connection', async () => {
+  const kafka = await startBroker({ topics: { orders: 1 } })
+  kafka.contract('orders', { value: (order) => ((order as { total: number }).total >= 0 ? undefined : 'is no amount') })
+  expect((await send(kafka, 'orders', { 0: ['null'] })).get(0)!.recordErrors).toMatchObject([
+    { batchIndex: 0, batchIndexErrorMessage: expect.stringContaining('its value: the check threw TypeError: ') },
+  ])
+})
+
 test('a record that breaks it is refused with its reason, and other partitions of the request are stored', async () => {
   const kafka = await startBroker({ topics: { orders: 2, other: 1 } })
   const contract = kafka.contract('orders', { value: orderSchema })

@@ -3,6 +3,7 @@
  */
 import { expect, test } from 'vitest'
 import { produce } from '../../../src/kafka/apis/00-produce.ts'
+import { fetch } from '../../../src/kafka/apis/01-fetch.ts'
 import { metadata } from '../../../src/kafka/apis/03-metadata.ts'
 import { offsetCommit } from '../../../src/kafka/apis/08-offset-commit.ts'
 import { joinGroup } from '../../../src/kafka/apis/11-join-group.ts'
@@ -63,6 +64,38 @@ test('commits: past the end, and one for each record', async () => {
   await commit(raw, 31)
   for (let offset = 1; offset <= 12; offset++) await commit(raw, offset)
   expect(found()).toEqual(['commit-past-end', 'commit-each-record'])
+  await close(kafka)
+})
+
+test('commits: one who has read all that there is may commit one by one', async () => {
+  const { kafka, raw, found } = await strictBroker()
+  for (let offset = 1; offset <= 15; offset++) {
+    kafka.topic('orders').append({ value: offset, partition: 0 })
+    await commit(raw, offset)
+  }
+  expect(found()).toEqual([])
+  await close(kafka)
+})
+
+test('members: where time is skipped they go by the time of the machine', async () => {
+  const kafka = await startTestBroker({ topics: { orders: 1 }, clock: 'skip', strict: true })
+  const raw = await client(kafka)
+  const join = {
+    groupId: 'svc', sessionTimeoutMs: 9000, rebalanceTimeoutMs: 9000, groupInstanceId: null, protocolType: 'consumer',
+    protocols: [{ name: 'range', metadata: Buffer.alloc(0) }],
+  }
+  const { memberId } = await raw.request(joinGroup, 4, { ...join, memberId: '' })
+  const { generationId } = await raw.request(joinGroup, 4, { ...join, memberId })
+  const began = kafka.clock.now()
+  for (let wait = 0; wait < 3; wait++) {
+    await raw.request(fetch, 12, {
+      maxWaitMs: 5000, minBytes: 1, maxBytes: 1000, sessionId: 0, sessionEpoch: -1,
+      topics: [{ topic: 'orders', partitions: [{ partition: 0, fetchOffset: 0, partitionMaxBytes: 1000 }] }],
+    })
+  }
+  expect(kafka.clock.now() - began).toBeGreaterThanOrEqual(15_000)
+  await raw.request(heartbeat, 3, { groupId: 'svc', generationId, memberId, groupInstanceId: null })
+  expect(kafka.strict!.findings).toEqual([])
   await close(kafka)
 })
 
