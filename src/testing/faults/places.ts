@@ -67,7 +67,8 @@ function keptTopic(row: unknown, keep: PlaceFilter, nameOf: NameOfId): unknown[]
   return partitions.length === 0 ? [] : [{ ...fields, [list]: partitions }]
 }
 
-function topicName({ name, topic, topicId }: Decoding, nameOf: NameOfId): string | undefined {
+/** The name of the topic that a row is about, whether it tells the name or the id; undefined for an id that none has. */
+export function topicName({ name, topic, topicId }: Decoding, nameOf: NameOfId): string | undefined {
   if (typeof name === 'string' && name !== '') return name
   if (typeof topic === 'string' && topic !== '') return topic
   return typeof topicId === 'string' && topicId !== NO_UUID ? nameOf(topicId) : undefined

@@ -12,6 +12,11 @@ import { RequestReader } from '../../kafka/request-reader.ts'
 /** A decoded request or answer: the fields that Kafka's protocol has, in camelCase. */
 export type Decoding = Readonly<Record<string, unknown>>
 
+/** The rows of a list of such a message; none where there is no list. */
+export function rowsOf(list: unknown): readonly Decoding[] {
+  return Array.isArray(list) ? list as readonly Decoding[] : []
+}
+
 /** What an entry is made of. */
 export interface EntryParts {
   readonly number: number

@@ -6,7 +6,7 @@ import { inspect } from 'node:util'
 import { uuidText } from '../../format/uuid.ts'
 import { type TestBroker } from '../broker/test-broker.ts'
 import { type TestRecord } from '../broker/test-record.ts'
-import { type Decoding, type JournalEntry } from '../journal/entry.ts'
+import { type JournalEntry, rowsOf } from '../journal/entry.ts'
 import { type Difference, differences, type Equals, type RecordExpectation } from './expectation.ts'
 
 /** Records that are shown. */
@@ -70,15 +70,11 @@ function producerText(broker: TestBroker, record: TestRecord): string {
 
 /** The offset that a Produce request's batch for a record's partition got. */
 function baseOffsetOf(entry: JournalEntry, { topic, partition }: TestRecord, id: unknown): number | undefined {
-  for (const answered of rows(entry.response?.['responses'])) {
+  for (const answered of rowsOf(entry.response?.['responses'])) {
     if (answered['name'] !== topic && answered['topicId'] !== id) continue
-    const row = rows(answered['partitionResponses']).find(({ index, errorCode }) => index === partition && errorCode === 0)
+    const row = rowsOf(answered['partitionResponses']).find(({ index, errorCode }) => index === partition && errorCode === 0)
     const base = row?.['baseOffset']
     if (typeof base === 'number') return base
   }
   return undefined
-}
-
-function rows(value: unknown): readonly Decoding[] {
-  return Array.isArray(value) ? value as readonly Decoding[] : []
 }

@@ -4,7 +4,8 @@
 import { isLogError } from '../../base/errors.ts'
 import { decodeBatch, type DecodedRecord } from '../../format/batch.ts'
 import { type Exchange } from '../../kafka/exchange.ts'
-import { type Decoding } from '../journal/entry.ts'
+import { topicName } from '../faults/places.ts'
+import { rowsOf } from '../journal/entry.ts'
 
 /** What a Produce request has for one partition. */
 export interface ProducedPart {
@@ -18,10 +19,10 @@ export interface ProducedPart {
 
 /** What a request has for each partition that it names. */
 export function producedParts({ request, context: { cluster } }: Exchange): ProducedPart[] {
-  return rows(request['topicData']).flatMap(({ name, topicId, partitionData }) => {
-    const topic = typeof name === 'string' && name !== '' ? name : cluster.topicById(String(topicId))?.name
+  return rowsOf(request['topicData']).flatMap((row) => {
+    const topic = topicName(row, (id) => cluster.topicById(id)?.name)
     if (topic === undefined) return []
-    return rows(partitionData).map(({ index, records }) => ({
+    return rowsOf(row['partitionData']).map(({ index, records }) => ({
       topic, partition: Number(index), records: records instanceof Uint8Array ? recordsOf(records) : [],
       bytes: records instanceof Uint8Array ? records.length : 0,
     }))
@@ -36,8 +37,4 @@ function recordsOf(bytes: Uint8Array): DecodedRecord[] {
     if (isLogError(error)) return []
     throw error
   }
-}
-
-function rows(value: unknown): readonly Decoding[] {
-  return Array.isArray(value) ? value as readonly Decoding[] : []
 }

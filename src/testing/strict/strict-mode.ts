@@ -8,7 +8,8 @@ import { type Clock, realClock } from '../../base/clock.ts'
 import { type Exchange } from '../../kafka/exchange.ts'
 import { fakeTimers } from '../clock/fake-timers.ts'
 import { VirtualClock } from '../clock/virtual-clock.ts'
-import { type Decoding } from '../journal/entry.ts'
+import { topicName } from '../faults/places.ts'
+import { rowsOf } from '../journal/entry.ts'
 import { producedParts } from './produced-records.ts'
 
 /** The rules, with what each is about. */
@@ -124,8 +125,8 @@ export class StrictMode {
       this.#members.set(memberOf(request['groupId'], response['memberId']), pulse)
     }
     if (key !== PRODUCE) return
-    for (const { name, partitionResponses } of rows(response['responses'])) {
-      for (const { index, errorCode } of rows(partitionResponses)) {
+    for (const { name, partitionResponses } of rowsOf(response['responses'])) {
+      for (const { index, errorCode } of rowsOf(partitionResponses)) {
         if (errorCode === MESSAGE_TOO_LARGE) this.#find('oversized-batch', exchange, `${String(name)}-${String(index)}`)
       }
     }
@@ -156,17 +157,17 @@ export class StrictMode {
     times.push({ broker: now, real })
     this.#metadata.set(clientId, times)
     if (times.length > STORM_REQUESTS) this.#find('metadata-storm', exchange, `${times.length} requests`)
-    for (const { name } of rows(request['topics'])) {
+    for (const { name } of rowsOf(request['topics'])) {
       if (typeof name === 'string' && cluster.topic(name) === undefined) this.#find('unknown-topic', exchange, `topic "${name}"`)
     }
   }
 
   #seeCommits(exchange: Exchange): void {
     const { request, context: { cluster } } = exchange
-    for (const { name, topicId, partitions } of rows(request['topics'])) {
-      const topic = typeof name === 'string' && name !== '' ? name : cluster.topicById(String(topicId))?.name
+    for (const row of rowsOf(request['topics'])) {
+      const topic = topicName(row, (id) => cluster.topicById(id)?.name)
       const logs = cluster.core.openTopics.find(({ entry }) => entry.name === topic)?.logs
-      for (const { partitionIndex, committedOffset } of rows(partitions)) {
+      for (const { partitionIndex, committedOffset } of rowsOf(row['partitions'])) {
         const offset = Number(committedOffset)
         const place = `group "${String(request['groupId'])}", ${topic}-${String(partitionIndex)}`
         const end = logs?.[Number(partitionIndex)]?.nextOffset
@@ -201,7 +202,7 @@ export class StrictMode {
 
   #seeLeave(exchange: Exchange): void {
     const { groupId, members } = exchange.request
-    for (const { reason } of rows(members)) {
+    for (const { reason } of rowsOf(members)) {
       if (/poll.*(?:timeout|interval)/i.test(String(reason ?? ''))) this.#find('poll-interval', exchange, `group "${String(groupId)}"`)
     }
   }
@@ -225,8 +226,4 @@ export class StrictMode {
 
 function memberOf(groupId: unknown, memberId: unknown): string {
   return `${String(groupId)} ${String(memberId)}`
-}
-
-function rows(value: unknown): readonly Decoding[] {
-  return Array.isArray(value) ? value as readonly Decoding[] : []
 }
