@@ -6,35 +6,16 @@ import { join } from 'node:path'
 import { timedCallers } from '../group-commit.ts'
 import { type Figures, type Job, numbers, objects, type Subject, watch } from '../job.ts'
 import { streamId } from './events.ts'
-
-interface Statement {
-  run(...values: readonly (number | string)[]): unknown
-  all(...values: readonly (number | string)[]): unknown[]
-  get(...values: readonly (number | string)[]): unknown
-  iterate(): Iterable<unknown>
-}
-interface Database {
-  exec(sql: string): unknown
-  prepare(sql: string): Statement
-  close(): void
-}
-type OpenDatabase = (path: string) => Promise<Database>
+import { type Database, openBetterSqlite3, type OpenDatabase, openNodeSqlite } from './sqlite-packages.ts'
 
 const EVENTS_A_STREAM = 20
 const HOT_STREAMS = 500
 
 /** With the `node:sqlite` of this Node. */
-export const nodeSqliteEvents = subject(async (path) => {
-  const { DatabaseSync } = await import('node:sqlite')
-  return new DatabaseSync(path) as unknown as Database
-})
+export const nodeSqliteEvents = subject(openNodeSqlite)
 
 /** With better-sqlite3. */
-export const betterSqlite3Events = subject(async (path) => {
-  const name = 'better-sqlite3'
-  const { default: Sqlite } = await import(name) as { default: new (path: string) => Database }
-  return new Sqlite(path)
-})
+export const betterSqlite3Events = subject(openBetterSqlite3)
 
 function subject(openDatabase: OpenDatabase): Subject {
   const open = async (job: Job): Promise<Database> => {

@@ -6,34 +6,15 @@
 import { join } from 'node:path'
 import { GroupCommit, timedCallers } from '../group-commit.ts'
 import { type Figures, type Job, numbers, type Subject, values, watch } from '../job.ts'
-
-/** What both packages have. */
-interface Statement {
-  run(...values: readonly (number | Uint8Array)[]): unknown
-  get(offset: number): unknown
-  iterate(): Iterable<unknown>
-}
-interface Database {
-  exec(sql: string): unknown
-  prepare(sql: string): Statement
-  close(): void
-}
-type OpenDatabase = (path: string) => Promise<Database>
+import { type Database, openBetterSqlite3, type OpenDatabase, openNodeSqlite } from './sqlite-packages.ts'
 
 const ROWS_PER_TRANSACTION = 1000
 
 /** The `node:sqlite` of this Node. */
-export const nodeSqlite = subject(async (path) => {
-  const { DatabaseSync } = await import('node:sqlite')
-  return new DatabaseSync(path) as unknown as Database
-})
+export const nodeSqlite = subject(openNodeSqlite)
 
 /** better-sqlite3. */
-export const betterSqlite3 = subject(async (path) => {
-  const name = 'better-sqlite3'
-  const { default: Sqlite } = await import(name) as { default: new (path: string) => Database }
-  return new Sqlite(path)
-})
+export const betterSqlite3 = subject(openBetterSqlite3)
 
 function subject(openDatabase: OpenDatabase): Subject {
   const open = async (job: Job, synchronous: 'NORMAL' | 'FULL'): Promise<Database> => {

@@ -81,7 +81,7 @@ export const clients: Readonly<Record<NonNullable<Job['client']>, Client>> = {
   platformatic: {
     here: true,
     produce: async ({ codec, ...assignment }) => {
-      const { Producer } = await import('@platformatic/kafka')
+      const { Producer } = await platformatic()
       const { bootstrap, topic } = assignment
       const compression = codec === undefined ? {} : { compression: codec }
       const producer = new Producer({ clientId: 'bench', bootstrapBrokers: [bootstrap], acks: -1, ...compression })
@@ -90,7 +90,7 @@ export const clients: Readonly<Record<NonNullable<Job['client']>, Client>> = {
       return rate
     },
     consume: async (assignment) => {
-      const { Consumer } = await import('@platformatic/kafka')
+      const { Consumer } = await platformatic()
       const { bootstrap, topic } = assignment
       const consumer = new Consumer({ clientId: 'bench', bootstrapBrokers: [bootstrap], groupId: `${topic}-readers` })
       const rate = await timedRecords(assignment, async (joined, take) => {
@@ -112,6 +112,24 @@ function perfTool(name: string, parameters: readonly string[]): Promise<string> 
       else reject(new Error(`${name}: ${stderr.trim().split('\n')[0] ?? error.message}`))
     })
   })
+}
+
+/** What is used of @platformatic/kafka. */
+interface Platformatic {
+  readonly Producer: new (options: object) => {
+    send(options: { messages: readonly { topic: string, value: Buffer }[] }): Promise<unknown>
+    close(): Promise<void>
+  }
+  readonly Consumer: new (options: object) => {
+    consume(options: object): Promise<{ on(event: 'data', listener: () => void): unknown }>
+    close(force: boolean): Promise<void>
+  }
+}
+
+/** The package, which the bench installs for itself: without it there are no types of it either. */
+function platformatic(): Promise<Platformatic> {
+  const name = '@platformatic/kafka'
+  return import(name) as Promise<Platformatic>
 }
 
 async function openKafkajs({ bootstrap, codec }: Assignment) {
