@@ -31,7 +31,8 @@ export type { DeadLetter, DeadLetterRange, ReplayOptions, ReplayReport } from '.
 export { exponential, type ExponentialOptions, type RetryDelay } from './topics/consume/retry.ts'
 export { Consumer, type ConsumerOptions } from './topics/consumer.ts'
 export type {
-  PortableConsumer, PortableConsumerOptions, PortableGroupConsumer, PortableGroupConsumerOptions, PortableGroups, PortableLog,
+  PortableConsumeOptions, PortableConsumer, PortableConsumerOptions, PortableConsumption, PortableGroupConsumer, PortableGroupConsumerOptions,
+  PortableGroups, PortableLog,
   PortablePartitioner, PortableProducer, PortableProducerOptions, PortableRecord, PortableSendRecord, PortableSendResult,
   PortableTopic, PortableTransaction, PortableTransactionOptions,
 } from './topics/contract.ts'

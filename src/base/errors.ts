@@ -75,6 +75,14 @@ export const errorTable = {
   // The wire
   LOG_PROTOCOL_ERROR: { retriable: false, meaning: 'a peer sent bytes that are no request of the Kafka protocol' },
   LOG_PORT_IN_USE: { retriable: true, meaning: 'another process listens on the port' },
+  // A cluster
+  LOG_CLIENT_MISSING: { retriable: false, meaning: 'the optional package that speaks to clusters is not installed' },
+  LOG_CLUSTER_UNAVAILABLE: { retriable: true, meaning: 'no broker that can do it answered in time' },
+  LOG_CLUSTER_REFUSED: { retriable: false, meaning: 'the cluster refused what it was asked for; `detail.error` is its word for why' },
+  LOG_CLUSTER_UNSUPPORTED: { retriable: false, meaning: 'the cluster cannot do what it was asked for' },
+  LOG_AUTHENTICATION_FAILED: { retriable: false, meaning: 'the cluster does not believe who the client says it is' },
+  LOG_NOT_AUTHORIZED: { retriable: false, meaning: 'the cluster does not let this client do it' },
+  LOG_SEND_UNKNOWN: { retriable: false, meaning: 'the answer to a send was lost: its records may be stored, or not' },
   // Tests
   LOG_WAIT_TIMED_OUT: { retriable: true, meaning: 'what a test waited for did not come in time' },
   LOG_CONTRACT_BROKEN: { retriable: false, meaning: 'clients produced records that break a contract of the test' },

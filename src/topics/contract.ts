@@ -6,6 +6,8 @@
  * test/types/ compiles every portable example against the local log and against a stub.
  */
 import { type HeadersInput } from '../log/record-input.ts'
+import type { Handler, LoopStats } from './consume/loop-options.ts'
+import type { ConsumeOptions } from './consume/options.ts'
 import { type TopicDefinition } from './define-topic.ts'
 import type { Committing } from './groups/commit-entries.ts'
 import type { Committed } from './groups/group-consumer.ts'
@@ -104,7 +106,23 @@ export interface PortableTopic<K, V> extends AsyncDisposable {
   producer(options?: PortableProducerOptions<K, V>): PortableProducer<K, V>
   consumer(options: PortableGroupConsumerOptions<number>): PortableGroupConsumer<K, V, number>
   consumer(options?: PortableConsumerOptions): PortableConsumer<K, V>
+  /** Gives records to a handler as a member of a group, tries again what fails and puts aside what cannot be handled, until it is stopped. */
+  consume(options: PortableConsumeOptions, handler: Handler<K, V>): PortableConsumption
   close(): Promise<void>
+}
+
+/** What a consumption may be told. */
+export type PortableConsumeOptions = Omit<ConsumeOptions, 'ref'>
+
+/** Records are being handled. */
+export interface PortableConsumption extends AsyncDisposable {
+  readonly topic: string
+  readonly group: string
+  /** Resolves when it has stopped; rejects with what ended it otherwise. */
+  readonly done: Promise<void>
+  /** Waits for what handlers have in hand, commits what they finished and leaves the group; what is not finished by then comes again. */
+  stop(options?: { readonly deadlineMs?: number }): Promise<void>
+  stats(): LoopStats
 }
 
 /** What a member of a group may be told. `P` names a partition: its number, or `{ topic, partition }`. */
