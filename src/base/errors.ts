@@ -58,7 +58,9 @@ export const errorTable = {
   LOG_COMMIT_OUT_OF_RANGE: { retriable: false, meaning: 'the offset to commit is below the first one kept or past the end' },
   // Events
   LOG_VERSION_CONFLICT: { retriable: false, meaning: 'the stream is not at the version that the append expects' },
-  LOG_EVENT_INVALID: { retriable: false, meaning: 'the schema of its type refuses the event, or its type cannot be stored' },
+  LOG_EVENT_INVALID: { retriable: false, meaning: 'the event cannot be stored as it is, or the schema of its type refuses it' },
+  LOG_STREAM_INVALID: { retriable: false, meaning: 'the text can be no id of a stream that is appended to' },
+  LOG_VERSION_INVALID: { retriable: false, meaning: 'a version that is expected or asked for can be none' },
   LOG_EVENT_ID_TAKEN: { retriable: false, meaning: 'the ids of the append were used before, for other events or not for all of them' },
   LOG_CAST_FAILED: { retriable: false, meaning: 'an event of an older or newer version cannot be brought to the wanted one' },
   LOG_KEY_MISSING: { retriable: false, meaning: 'the subject has no key to encrypt its data with' },

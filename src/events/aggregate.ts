@@ -6,7 +6,8 @@ import { isLogError } from '../base/errors.ts'
 import { checkFunction, checkInteger, checkObject, checkOptions, checkSignal, describe } from '../base/options.ts'
 import { unlessAborted } from '../topics/abort.ts'
 import { type AppendGroup, type StreamPlan } from './append-group.ts'
-import { checkStream, type LocalEventStore } from './event-store.ts'
+import { checkStream, checkVersion } from './event-input.ts'
+import { type LocalEventStore } from './event-store.ts'
 import { type SnapshotStore } from './snapshot-store.ts'
 import { type StoredEvent } from './stored-event.ts'
 import {
@@ -46,7 +47,7 @@ export class LocalAggregate<E extends EventShape, State, Command> implements Agg
     this.#store.life.check()
     checkStream(stream)
     checkOptions(options, ['to', 'signal'], 'load')
-    checkInteger(options.to, 'to', 0)
+    checkVersion(options.to, 'to', 0)
     checkSignal(options.signal)
     options.signal?.throwIfAborted()
     const { core } = this.#store

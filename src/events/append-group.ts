@@ -3,6 +3,7 @@
  * where the event before it lies. Nothing of the table changes before all of them count.
  */
 import { type Codec } from '../base/codec.ts'
+import { isLogError, LogError } from '../base/errors.ts'
 import { type RecordCodecs, type RecordInput } from '../log/record-input.ts'
 import { type RecordGroup } from '../log/record-group.ts'
 import { string } from '../topics/codecs.ts'
@@ -107,10 +108,21 @@ export function eventCodecs(codec: Codec<unknown>): RecordCodecs<string, Prepare
     key: string,
     value: {
       name: codec.name,
-      encode: (event, writer) => codec.encode(event.data, writer),
+      encode: (event, writer) => {
+        try {
+          codec.encode(event.data, writer)
+        } catch (error) {
+          throw isLogError(error) ? error : cannotHold(codec, event, error)
+        }
+      },
       decode: () => { throw new TypeError('events are read by the store') },
     },
   }
+}
+
+function cannotHold({ name }: Codec<unknown>, { type }: PreparedEvent, cause: unknown): LogError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new LogError('LOG_EVENT_INVALID', `the data of an event ${type} cannot be stored: ${reason}`, { field: 'data', type, codec: name }, cause)
 }
 
 /** The events of one append. */

@@ -4,7 +4,7 @@
  */
 import { type Codec } from '../base/codec.ts'
 import { LogError } from '../base/errors.ts'
-import { checkInteger, checkObject, checkOneOf, checkOptions, describe } from '../base/options.ts'
+import { checkInteger, checkObject, checkOptions, describe } from '../base/options.ts'
 import { checkTopicName } from '../format/names.ts'
 import { json } from '../topics/codecs.ts'
 import { checkedCodec } from '../topics/define-topic.ts'
@@ -115,10 +115,4 @@ function checkVersions(given: unknown, where: string): void {
     const step = upcast?.[from]
     if (typeof step !== 'function') throw new TypeError(`upcast of ${where} has a function for version ${from}, not ${describe(step)}`)
   }
-}
-
-/** Lets what an append may expect pass. */
-export function checkExpected(expected: unknown): void {
-  if (typeof expected === 'number') checkInteger(expected, 'expected', 0)
-  else checkOneOf(expected, 'expected', ['any', 'none', 'exists'])
 }

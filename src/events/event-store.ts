@@ -15,14 +15,17 @@ import { logOf } from '../topics/topic-core.ts'
 import { checkAggregate, LocalAggregate } from './aggregate.ts'
 import { AllStreams } from './all-events.ts'
 import { eventCodecs, PreparedEvent, type StreamPlan } from './append-group.ts'
-import { checkExpected, defineEvents, EventTypes } from './define-events.ts'
+import { defineEvents, EventTypes } from './define-events.ts'
+import {
+  checkDistinct, checkEvent, checkExpected, checkOrigin, checkOwnStream, checkSome, checkStream, checkVersion, invalid, metadataText,
+} from './event-input.ts'
 import { isShredding } from './forgotten.ts'
 import { DEFAULT_ID_WINDOW } from './id-window.ts'
 import { currentOrigin } from './origin.ts'
 import { SnapshotStore } from './snapshot-store.ts'
 import { type StoredEvent } from './stored-event.ts'
 import { StreamCore } from './stream-core.ts'
-import { MOST_ID_BYTES, type StreamHash } from './stream-table.ts'
+import { type StreamHash } from './stream-table.ts'
 import {
   type Aggregate, type AggregateOptions, type AllEvents, type AllOptions, type AppendOptions, type AppendResult, type EventMetadata,
   type EventShape, type EventsDefinition, type EventsOptions, type EventStore, type NewEvent, type Origin, type RecordedEvent,
@@ -39,9 +42,6 @@ export interface StoreOptions {
 
 const appendOptions = ['expected', 'correlation', 'causation', 'trace', 'metadata', 'signal'] as const
 const rangeOptions = ['from', 'to', 'limit', 'direction', 'signal'] as const
-const LONGEST_TYPE = 255
-/** Half of a surrogate pair, which is no character. */
-const LONE = /\p{Surrogate}/u
 
 /**
  * Opens the events of a category, and makes the category when there is none.
@@ -131,7 +131,8 @@ export class LocalEventStore<E extends EventShape = EventShape> implements Event
 
   /** @internal The appends, checked. */
   plans(appends: readonly StreamAppend<E>[], options?: Omit<AppendOptions, 'expected'>): StreamPlan[] {
-    if (!Array.isArray(appends) || appends.length === 0) throw new TypeError('appendStreams takes a list of { stream, events, expected }')
+    if (!Array.isArray(appends)) throw new TypeError('appendStreams takes a list of { stream, events, expected }')
+    checkSome(appends)
     const origin = this.origin(options)
     const plans = (appends as readonly StreamAppend<E>[]).map((one) => {
       checkOptions(one, ['stream', 'events', 'expected'], 'an append of appendStreams')
@@ -139,7 +140,7 @@ export class LocalEventStore<E extends EventShape = EventShape> implements Event
     })
     checkDistinct(plans.flatMap(({ events }) => events))
     if (new Set(plans.map(({ stream }) => stream)).size === plans.length) return plans
-    throw new TypeError('appendStreams names a stream once: append all its events there')
+    throw invalid('stream', 'appendStreams names a stream once: append all its events there')
   }
 
   /** @internal The codecs of its records. */
@@ -222,23 +223,18 @@ export class LocalEventStore<E extends EventShape = EventShape> implements Event
   ): StreamPlan {
     checkStream(stream)
     // Reactors believe what is in theirs.
-    if (stream.startsWith('$')) {
-      throw new LogError('LOG_EVENT_INVALID', `the stream ${JSON.stringify(stream)} begins with "$", as those of the store itself do`, { stream })
-    }
+    checkOwnStream(stream)
     if (expected !== undefined) checkExpected(expected)
     if (!Array.isArray(events)) return { stream, events: [this.#prepare(events as NewEvent<E>, origin, metadata)], expected: expected ?? 'any' }
-    if (events.length === 0) throw new TypeError('an append has at least one event')
+    checkSome(events)
     const prepared = (events as readonly NewEvent<E>[]).map((event) => this.#prepare(event, origin, metadata))
     checkDistinct(prepared)
     return { stream, events: prepared, expected: expected ?? 'any' }
   }
 
   #prepare(event: NewEvent<E>, origin: Origin | undefined, common: EventMetadata | undefined): PreparedEvent {
-    if (event === null || typeof event !== 'object') throw new TypeError(`an event is { type, data }, not ${describe(event)}`)
+    checkEvent(event)
     const { type, data, id, time, metadata } = event as NewEvent<EventShape>
-    checkType(type)
-    if (id !== undefined) checkText(id, 'the id of an event', LONGEST_TYPE)
-    if (time !== undefined) checkInteger(time, 'the time of an event', 0)
     const checked = this.types.checked(type, data)
     const schema = this.types.schemaOf(type)
     if (metadata === undefined && common === undefined) {
@@ -273,58 +269,11 @@ function definedOf(origin: { readonly [Name in keyof Origin]: string | undefined
   return Object.fromEntries(Object.entries(origin).filter(([, value]) => value !== undefined))
 }
 
-function checkOrigin({ correlation, causation, trace }: Origin): void {
-  for (const [name, value] of Object.entries({ correlation, causation, trace })) {
-    if (value !== undefined && typeof value !== 'string') throw new TypeError(`${name} is a string, not ${describe(value)}`)
-  }
-}
-
-function metadataText(own: Readonly<Record<string, unknown>>): string | undefined {
-  for (const name in own) if (own[name] !== undefined) return JSON.stringify(own)
-  return undefined
-}
-
-/** Refuses what is no id of a stream. */
-export function checkStream(stream: string): void {
-  checkText(stream, 'the id of a stream', MOST_ID_BYTES)
-}
-
-function checkText(text: string, what: string, most: number): void {
-  if (typeof text !== 'string') throw new TypeError(`${what} is a string, not ${describe(text)}`)
-  if (text === '') throw new TypeError(`${what} is not empty`)
-  // As many characters can be three times the bytes.
-  const bytes = text.length * 3 > most ? Buffer.byteLength(text) : 0
-  if (bytes > most) throw new RangeError(`${what} has at most ${most} bytes, not ${bytes}`)
-  if (!isAscii(text) && LONE.test(text)) throw new TypeError(`${what} is text, and this has half of a surrogate pair in it`)
-}
-
-function isAscii(text: string): boolean {
-  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false
-  return true
-}
-
-function checkType(type: unknown): void {
-  if (typeof type !== 'string') throw new TypeError(`the type of an event is a string, not ${describe(type)}`)
-  if (type.startsWith('$')) {
-    throw new LogError('LOG_EVENT_INVALID', `the event type ${JSON.stringify(type)} begins with "$", as those of the store itself do`, { type })
-  }
-  checkText(type, 'the type of an event', LONGEST_TYPE)
-}
-
-function checkDistinct(events: readonly PreparedEvent[]): void {
-  const ids = new Set<string>()
-  for (const { id } of events) {
-    if (id === undefined) continue
-    if (ids.has(id)) throw new LogError('LOG_EVENT_ID_TAKEN', `the id ${JSON.stringify(id)} is there twice in one append`, { id })
-    ids.add(id)
-  }
-}
-
 function checkedRange(range: StreamRange): { from: number; to: number; limit: number; backward: boolean } {
   checkOptions(range, rangeOptions, 'read')
   const { from = 1, to = Infinity, limit = Infinity, direction = 'forward' } = range
-  checkInteger(from, 'from', 1)
-  checkInteger(to, 'to', 0, Infinity)
+  checkVersion(from, 'from', 1)
+  checkVersion(to, 'to', 0)
   checkInteger(limit, 'limit', 0, Infinity)
   checkOneOf(direction, 'direction', ['forward', 'backward'])
   checkSignal(range.signal)

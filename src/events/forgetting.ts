@@ -4,13 +4,13 @@
  * given to other events. docs/events.md says what forgetting does not reach: views, snapshots of one's own, backups.
  */
 import { LogError } from '../base/errors.ts'
-import { checkFunction, checkInteger, checkObject, checkOptions, checkSignal } from '../base/options.ts'
+import { checkFunction, checkObject, checkOptions, checkSignal } from '../base/options.ts'
 import { compactNow } from '../topics/cleaning.ts'
 import { bytes, string } from '../topics/codecs.ts'
 import { type LogCore } from '../topics/log-core.ts'
 import { logOf } from '../topics/topic-core.ts'
 import { EventParser } from './event-format.ts'
-import { checkStream } from './event-store.ts'
+import { checkStream, checkVersion } from './event-input.ts'
 import { forgettingEvent } from './reactor.ts'
 import { partsOf, type StoreParts } from './store-parts.ts'
 import { snapshotTopic } from './snapshot-store.ts'
@@ -40,17 +40,20 @@ export interface StreamInfo {
  * Forgets the events of a stream below a version. They are not read any more when it resolves.
  *
  * @param before  up to one past the stream's version, which forgets all there are; at or below the first kept it does nothing
- * @throws RangeError when the stream has no such version; LogError `LOG_READ_ONLY`
+ * @throws LogError `LOG_VERSION_INVALID` when the stream has no such version; `LOG_STREAM_INVALID`, `LOG_READ_ONLY`
  */
 export async function truncateStream<E extends EventShape>(
   store: EventStore<E>, stream: string, { before }: { readonly before: number },
 ): Promise<void> {
   checkStream(stream)
-  checkInteger(before ?? null, 'before', 1)
+  checkVersion(before ?? null, 'before', 1)
   const { core } = partsOf(store)
   await core.settled()
   const head = store.head(stream)
-  if (before > head + 1) throw new RangeError(`stream ${JSON.stringify(stream)} has ${head} versions: before is at most ${head + 1}, not ${before}`)
+  if (before > head + 1) {
+    const message = `stream ${JSON.stringify(stream)} has ${head} versions: before is at most ${head + 1}, not ${before}`
+    throw new LogError('LOG_VERSION_INVALID', message, { stream, before, current: head })
+  }
   await forget(partsOf(store), stream, before, 'any')
 }
 
@@ -65,7 +68,7 @@ export async function deleteStream<E extends EventShape>(
 ): Promise<number> {
   checkStream(stream)
   checkOptions(options, ['expected'], 'deleteStream')
-  checkInteger(options.expected, 'expected', 0)
+  checkVersion(options.expected, 'expected', 0)
   const parts = partsOf(store)
   await parts.core.settled()
   const head = store.head(stream)

@@ -2,7 +2,7 @@
  * Events as lines of JSON, out of a store and into one: with their ids, versions and times, so that what comes in is what went out. Both can be
  * broken off and begun again: an export goes on at a position, an import passes over what is there already.
  */
-import { LogError } from '../base/errors.ts'
+import { isLogError, LogError } from '../base/errors.ts'
 import { checkBoolean, checkFunction, checkInteger, checkOptions, checkSignal, describe } from '../base/options.ts'
 import { partsOf } from './store-parts.ts'
 import { type EventMetadata, type EventShape, type EventStore, type NewEvent } from './types.ts'
@@ -158,7 +158,7 @@ class ImportRun<E extends EventShape> {
     const keeps = version !== undefined && this.#options.renumber !== true
     const expected = keeps ? version - 1 : 'any'
     const { duplicate } = await this.#store.append(stream, event as NewEvent<E>, { expected }).catch((error: unknown) => {
-      if (!(error instanceof TypeError || error instanceof RangeError)) throw error
+      if (!isLogError(error, 'LOG_EVENT_INVALID') && !isLogError(error, 'LOG_STREAM_INVALID')) throw error
       throw new LogError('LOG_DECODE_FAILED', `line ${number} is no event: ${error.message}`, { line: number }, error)
     })
     if (duplicate) this.#duplicates++

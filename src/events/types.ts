@@ -221,12 +221,14 @@ export interface EventStore<E extends EventShape = EventShape> {
   /**
    * Appends events to a stream, all or none, and resolves when they are durable.
    *
-   * @throws LogError `LOG_VERSION_CONFLICT` with `stream`, `expected`, `current` (the version) when the stream is not as expected
+   * @throws LogError `LOG_VERSION_CONFLICT` with `stream`, `expected`, `current` (the version) when the stream is not as expected;
+   *   `LOG_EVENT_INVALID`, `LOG_STREAM_INVALID`, `LOG_VERSION_INVALID`, `LOG_EVENT_ID_TAKEN` for what can be no append;
+   *   `LOG_RECORD_TOO_LARGE`, `LOG_BATCH_TOO_LARGE`; those of an append to a topic
    */
   append(stream: string, events: NewEvent<E> | readonly NewEvent<E>[], options?: AppendOptions): Promise<AppendResult>
   /** Appends to several streams, all or none: what one of them refuses, none gets. The results are in the order of the appends. */
   appendStreams(appends: readonly StreamAppend<E>[], options?: Omit<AppendOptions, 'expected'>): Promise<AppendResult[]>
-  /** Reads events of one stream. */
+  /** Reads events of one stream. Types that the definition does not name are events like any other. */
   read(stream: string, range?: StreamRange): Promise<StreamSlice<E>>
   /**
    * The version of a stream, with what is appended and not durable yet; 0 when it never had an event. Truncating or deleting a stream leaves

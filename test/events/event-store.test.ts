@@ -205,36 +205,6 @@ test('a schema refuses an event before it is appended', async () => {
   expect(store.head('a')).toBe(0)
 })
 
-test('what makes no sense is refused with a clear error', async () => {
-  const store = await carts(await memoryLog())
-  const wrong: readonly (readonly [() => unknown, string])[] = [
-    [() => store.append('', added('x')), 'TypeError'],
-    [() => store.append('x'.repeat(1025), added('x')), 'RangeError'],
-    [() => store.append('\ud800', added('x')), 'TypeError'],
-    [() => store.append('a', []), 'TypeError'],
-    [() => store.append('a', added('x'), { expected: -1 }), 'RangeError'],
-    [() => store.append('a', added('x'), { expected: 1.5 }), 'RangeError'],
-    [() => store.append('a', added('x'), { expected: 'never' as 'none' }), 'TypeError'],
-    [() => store.append('a', added('x'), { expcted: 1 } as object), 'TypeError'],
-    [() => store.append('a', { type: '', data: {} } as unknown as CartEvent), 'TypeError'],
-    [() => store.append('a', null as unknown as CartEvent), 'TypeError'],
-    [() => store.read('a', { from: 0 }), 'RangeError'],
-    [() => store.read('a', { limit: -1 }), 'RangeError'],
-    [() => store.appendStreams([]), 'TypeError'],
-    [() => store.appendStreams([{ stream: 'a', events: added('x') }, { stream: 'a', events: added('x') }]), 'TypeError'],
-    [() => store.all({ from: -1 }), 'RangeError'],
-    [() => defineEvents('__consumer_offsets'), 'TypeError'],
-  ]
-  for (const [work, name] of wrong) expect([String(work), (await failure(work)).name]).toEqual([String(work), name])
-  const large = { type: 'ItemAdded', data: { sku: 'x'.repeat(2_000_000), quantity: 1 } } as const
-  expect((await failure(() => store.append('a', large))).code).toBe('LOG_RECORD_TOO_LARGE')
-  const many = Array.from({ length: 5 }, () => ({ type: 'ItemAdded', data: { sku: 'x'.repeat(400_000), quantity: 1 } }) as const)
-  expect((await failure(() => store.append('a', many))).code).toBe('LOG_BATCH_TOO_LARGE')
-  expect((await failure(() => store.append('a', { type: '$own', data: {} } as unknown as CartEvent))).code).toBe('LOG_EVENT_INVALID')
-  expect(store.head('a')).toBe(0)
-  expect((await store.append('a', added('x'), { expected: 'none' })).position).toBe(0)
-})
-
 test('nobody else writes to the topic of a store, and everyone may read it', async () => {
   const log = await memoryLog()
   const store = await carts(log)

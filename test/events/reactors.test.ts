@@ -257,6 +257,6 @@ test('one that began at the end goes on from there after a restart, though it ha
 test('nobody else appends to the stream of a reactor', async () => {
   const orders = await store()
   const forged = { type: 'Placed' as const, data: { item: 'tea', position: 1000 } }
-  expect((await failure(() => orders.append(reactorStream('biller'), forged))).code).toBe('LOG_EVENT_INVALID')
-  expect((await failure(() => orders.appendStreams([{ stream: '$dead-letters-biller', events: forged }]))).code).toBe('LOG_EVENT_INVALID')
+  expect((await failure(() => orders.append(reactorStream('biller'), forged))).code).toBe('LOG_STREAM_INVALID')
+  expect((await failure(() => orders.appendStreams([{ stream: '$dead-letters-biller', events: forged }]))).code).toBe('LOG_STREAM_INVALID')
 })
