@@ -36,6 +36,7 @@ const packagePlaces: Readonly<Record<string, readonly string[]>> = {
   'lz4-napi': ['src/format/'],
   '@toondepauw/node-zstd': ['src/format/'],
   vitest: ['src/testing/vitest.ts'],
+  '@platformatic/kafka': ['src/cluster/client.ts'],
 }
 
 /** Where each module of Node that reaches outside the process may be imported. Modules that are not listed may be imported anywhere. */
