@@ -90,6 +90,9 @@ export const errorTable = {
   LOG_CONTRACT_BROKEN: { retriable: false, meaning: 'clients produced records that break a contract of the test' },
   LOG_STRICT: { retriable: false, meaning: 'clients did what strict mode does not let pass' },
   LOG_FAULT_UNFIRED: { retriable: false, meaning: 'faults that a test asked for never happened' },
+  LOG_IMPORT_INVALID: { retriable: false, meaning: 'a line or record to import is none, or does not fit behind what is there' },
+  LOG_REPLAY_DIFFERS: { retriable: false, meaning: 'a broker answered a recorded session in another way than the recording has it' },
+  LOG_SCHEDULE_FAILED: { retriable: false, meaning: 'a test failed under one of the schedules that were explored' },
   // The system
   LOG_IO: { retriable: false, meaning: 'the system failed to read or write; the cause says how' },
 } as const satisfies Record<string, { retriable: boolean; meaning: string }>
