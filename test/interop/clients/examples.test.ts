@@ -5,7 +5,7 @@ import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync } from 'n
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { type Outside, outsideProject, root } from '../../tools/outside.ts'
-import { goTest, jsFolder, mustRun, pythonPath } from './toolchains.ts'
+import { goTest, mustRun, pythonPath } from './toolchains.ts'
 
 const here = (path: string): string => join(root, 'test/interop/clients', path)
 const shown = {
@@ -38,7 +38,6 @@ test('docs/testing.md shows this file', () => {
 test('the test runner of Node', async () => {
   copyFileSync(shown.js, join(outside.folder, 'orders.test.mjs'))
   copyFileSync(kit, join(outside.folder, 'billing.test.mjs'))
-  symlinkSync(join(await jsFolder(), 'node_modules/kafkajs'), join(outside.folder, 'node_modules/kafkajs'), 'junction')
   const env = { KAFKAJS_NO_PARTITIONER_WARNING: '1' }
   expect(await mustRun(process.execPath, ['--test', 'orders.test.mjs', 'billing.test.mjs'], { cwd: outside.folder, env })).toMatch(/pass 2/)
 }, 300_000)
