@@ -10,6 +10,7 @@ import { writeFileAtomically } from '../../files/write-fully.ts'
 import { type Random } from '../../base/random.ts'
 import { readCatalog, type TopicEntry, writeCatalog } from '../../topics/catalog.ts'
 import { CommitLog, type MemoryLogOptions } from '../../topics/commit-log.ts'
+import { TRANSACTIONS_TOPIC } from '../../topics/internal-topics.ts'
 import { type LogCore } from '../../topics/log-core.ts'
 import { presentLogs } from '../../topics/topic-core.ts'
 import { evictAll } from './group-hands.ts'
@@ -44,6 +45,7 @@ export async function openImage(
   const log = await CommitLog.memory({ ...options, files })
   const { core } = log
   for (const { name } of core.topics) await core.existingTopic(name)
+  await settleTransactions(core, before)
   if (before !== undefined) await raiseEpochs(core, before)
   await evictAll(core)
   return { log, files }
@@ -63,6 +65,17 @@ async function continueFrom(before: LogCore, files: MemoryFileSystem, random: Ra
   }
   const larger = nextProducerId > (catalog.nextProducerId ?? 0n) ? { nextProducerId } : {}
   if (anew.length > 0 || 'nextProducerId' in larger) await writeCatalog(files, FOLDER, { ...catalog, ...larger, topics })
+}
+
+/**
+ * What was open in the picture is aborted, and producers that knew the log before go on: those with a transactional id have theirs still, and the
+ * numbers of their batches may be any, since what they sent meanwhile is gone.
+ */
+async function settleTransactions(core: LogCore, before: LogCore | undefined): Promise<void> {
+  const holders = before?.hasTransactions === true ? before.transactions.holders : []
+  if (holders.length > 0 || core.topics.some(({ name }) => name === TRANSACTIONS_TOPIC)) await core.transactions.adopt(holders)
+  if (before === undefined) return
+  for (const log of core.openTopics.flatMap(presentLogs)) log.expireProducers(Infinity)
 }
 
 /** What clients know of leaders is of the log before: they look anew. */

@@ -19,7 +19,7 @@ import { type BeginOptions, localName, LocalTransactions } from './local-transac
 import {
   type AddOffsetsRequest, type AddPartitionsRequest, type EndTransactionRequest, type InitProducerIdRequest, type ListTransactionsAnswer,
   type ListTransactionsRequest, type OfProducer, type PlaceResult, type ProducerAnswer, type ProducerDescription,
-  type TransactionalCommitAnswer, type TransactionalCommitRequest, type TransactionDescription,
+  type TransactionalCommitAnswer, type TransactionalCommitRequest, type TransactionalHolder, type TransactionDescription,
 } from './messages.ts'
 import { ProducerSlots } from './producer-slots.ts'
 import { StateLog } from './state-log.ts'
@@ -191,6 +191,30 @@ export class TransactionCoordinator {
       producerId, producerEpoch: epoch, lastSequence: batches.at(-1)?.lastSequence ?? -1, lastTimestamp, coordinatorEpoch,
       currentTransactionStartOffset: currentTxnFirstOffset,
     }))
+  }
+
+  /** Those who hold a transactional id, each as it goes on once what is under way has ended; of what was asked for since the log was opened. */
+  get holders(): readonly TransactionalHolder[] {
+    return Array.from(this.#entries.values()).filter(({ state }) => state.producerEpoch >= 0).map(({ id, state }) => {
+      const { producerId, producerEpoch } = producerOf(state)
+      return { transactionalId: id, producerId, producerEpoch, timeoutMs: state.timeoutMs }
+    })
+  }
+
+  /**
+   * Lets those go on who held a transactional id of the log whose place this one takes: each with its producer id and epoch, and with nothing
+   * open. What was left open here is aborted. Not stored: the next transaction of each is.
+   */
+  async adopt(holders: readonly TransactionalHolder[]): Promise<void> {
+    await this.#load()
+    const settled = [...this.#entries.values()].map((entry) => entry.run(async () => {}))
+    await Promise.all([...settled, ...holders.map(({ transactionalId, producerId, producerEpoch, timeoutMs }) => {
+      const entry = this.#entries.get(transactionalId) ?? new TransactionEntry(transactionalId, newTransactionState(producerId, timeoutMs, this.#now))
+      this.#entries.set(transactionalId, entry)
+      return entry.run(async () => {
+        if (!isUnderWay(entry.state.status)) entry.state = { ...newTransactionState(producerId, timeoutMs, this.#now), producerEpoch }
+      })
+    })])
   }
 
   /** Forgets the transactional ids that nobody has used for a week. */

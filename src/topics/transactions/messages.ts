@@ -24,6 +24,14 @@ export interface ProducerAnswer {
   readonly producerEpoch: number
 }
 
+/** Who holds a transactional id. */
+export interface TransactionalHolder {
+  readonly transactionalId: string
+  readonly producerId: bigint
+  readonly producerEpoch: number
+  readonly timeoutMs: number
+}
+
 /** Who asks, in every request of a transactional producer. */
 export interface OfProducer {
   readonly transactionalId: string
