@@ -37,3 +37,7 @@ export { type Decider, type ExpectedError, type Given, given, type Outcome, reco
 export { type ConformanceHooks, type ConformanceOutcome, runStoreConformance, storeConformance } from './store-conformance.ts'
 export type { ConformanceCase, ConformanceEvent, ConformanceExpected, ConformanceRecorded, StoreUnderTest } from './store-under-test.ts'
 export { type EmmettStoreShape, emmettStoreUnderTest, eventStoreUnderTest, type UnderTestOptions } from './stores-under-test.ts'
+export {
+  portableCases, portableConformance, type PortableConformanceHooks, runPortableConformance,
+} from './portable-conformance/portable-conformance.ts'
+export type { LogUnderTest, PortableCase, PortableCaseContext } from './portable-conformance/log-under-test.ts'
