@@ -8,7 +8,7 @@ export type Work =
   | 'append' | 'appendObjects' | 'sync' | 'fill' | 'scan' | 'random' | 'tail' | 'handOver' | 'consume' | 'open' | 'openKilled' | 'memory' | 'start'
   | 'consumeGroup' | 'rebalance' | 'openGroups' | 'compact' | 'transact'
   | 'testStart' | 'testProcess' | 'testFirst' | 'testReset' | 'testFork' | 'testDay' | 'testSuite'
-  | 'eventAppend' | 'eventLoad' | 'eventCommand' | 'eventRebuild' | 'eventOpen'
+  | 'eventAppend' | 'eventLoad' | 'eventCommand' | 'eventRebuild' | 'eventOpen' | 'eventOpenKilled'
   | 'wireClient' | 'wireReplay' | 'wireLatency' | 'wireStart' | 'wireListen' | 'wireMemory'
 
 /** One piece of work for one subject, in a process of its own. */
@@ -21,6 +21,8 @@ export interface Job {
   readonly records: number
   /** How many records the work `fill` put into the folder. */
   readonly filled?: number
+  /** How many events the work `fill` gives to each stream. */
+  readonly perStream?: number
   /** Bytes of a value. */
   readonly bytes: number
   /** Milliseconds of timed work. */

@@ -36,6 +36,9 @@ const TIMEOUT_MS = 10 * 60_000
 
 const OTHER_BUILD = ', other build'
 
+/** Folders of data that several trials read, once they are filled. */
+const filledFolders = new Set<string>()
+
 const options = readOptions()
 let child: ReturnType<typeof spawn> | undefined
 process.exitCode = await main()
@@ -72,7 +75,7 @@ async function runAll(chosen: readonly Trial[], data: string): Promise<number> {
       note(`${trial.name} is left out: it needs ${(needed / 2 ** 30).toFixed(1)} GiB of free disk`)
       continue
     }
-    const result = await runTrial(sized, join(data, trial.name))
+    const result = await runTrial(sized, join(data, trial.data ?? trial.name))
     results.push(result)
     if (!options.json) print(`${options.markdown ? markdownTrial(result) : describeTrial(result)}\n\n`)
   }
@@ -92,7 +95,7 @@ async function runTrial(whole: Trial, folder: string): Promise<TrialResult> {
     const figures = rounds[index]!
     if (typeof figures === 'string') return
     try {
-      const own = join(folder, String(index))
+      const own = join(folder, folderName(contestants[index]!))
       fs.mkdirSync(own, { recursive: true })
       const done = await work(contestants[index]!, own)
       if (done !== undefined) figures.push(done)
@@ -104,9 +107,11 @@ async function runTrial(whole: Trial, folder: string): Promise<TrialResult> {
   const { fill } = trial
   if (fill !== undefined) {
     for (const index of contestants.keys()) {
-      note(`${trial.name}: filling for ${contestants[index]!.name}`)
       await attempt(index, async (contestant, own) => {
+        if (filledFolders.has(own)) return undefined
+        note(`${trial.name}: filling for ${contestant.name}`)
         await runProcess(jobOf(trial, contestant, own, { work: 'fill', records: scaled(fill, fillShare(trial, contestant)) }))
+        if (trial.data !== undefined) filledFolders.add(own)
         return undefined
       })
     }
@@ -127,9 +132,14 @@ async function runTrial(whole: Trial, folder: string): Promise<TrialResult> {
     }
   }
   const result = concludeTrial(trial, rounds, [before, os.loadavg()[0]!])
-  fs.rmSync(folder, { recursive: true, force: true })
+  if (trial.data === undefined) fs.rmSync(folder, { recursive: true, force: true })
   if (options.profile) for (const contestant of contestants) showProfile(trial, contestant)
   return result
+}
+
+/** Of a contestant, for what it stores: by its name, since others may take part in another trial with the same data. */
+function folderName({ name }: Contestant): string {
+  return name.replace(/[^\w]+/g, '-')
 }
 
 function takesPart({ name }: Contestant): boolean {

@@ -17,24 +17,40 @@ if (!isNewEnough && (process.platform !== 'linux' || process.arch !== 'x64')) {
   fail(`the benchmarks run on Node ${OLDEST_MAJOR} or newer, this is ${process.versions.node}`)
 }
 installPeers()
+buildSqlite3()
 await buildSources()
 const node = isNewEnough ? process.execPath : join(bench, 'node_modules', 'node-24', 'bin', 'node')
 const child = spawnSync(node, [join(bench, 'run.ts'), ...process.argv.slice(2)], { cwd: root, stdio: 'inherit' })
 process.exit(child.status ?? 1)
 
-// No install script is run: every peer ships its binaries. Node itself is a development dependency there, left out when this one will do.
+// No install script is run: every peer ships its binaries, but for sqlite3, below Emmett's store. Node itself is a development dependency there,
+// left out when this one will do.
 function installPeers() {
   const lock = readFileSync(join(bench, 'package-lock.json'), 'utf8')
   const stamp = join(bench, 'node_modules', '.installed')
   const wanted = `${isNewEnough ? 'this Node' : 'Node 24'}\n${lock}`
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
   process.stderr.write('installing the peers into bench/node_modules …\n')
-  const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', ...(isNewEnough ? ['--omit=dev'] : [])]
-  const npm = process.env['npm_execpath']
-  const [command, before] = npm !== undefined && npm.endsWith('.js') ? [process.execPath, [npm]] : ['npm', []]
-  const { status, stderr, error } = spawnSync(command, [...before, ...args], { cwd: bench, encoding: 'utf8' })
+  const { status, stderr, error } = npm('ci', '--ignore-scripts', '--no-audit', '--no-fund', ...(isNewEnough ? ['--omit=dev'] : []))
   if (status !== 0) fail(`the peers cannot be installed: ${error?.message ?? stderr.trim()}`)
   writeFileSync(stamp, wanted)
+}
+
+// It is downloaded or, where that cannot be, compiled for some two minutes: not for tiny runs, which do without it.
+function buildSqlite3() {
+  const folder = join(bench, 'node_modules', 'sqlite3')
+  const stamp = join(folder, '.built')
+  if (process.argv.includes('--quick') || existsSync(stamp)) return
+  process.stderr.write('making the binary of sqlite3 …\n')
+  const { status } = npm('rebuild', 'sqlite3', '--no-audit', '--no-fund')
+  if (status !== 0) process.stderr.write('it cannot be made: Emmett SQLite will be missing\n')
+  writeFileSync(stamp, '')
+}
+
+function npm(...args) {
+  const path = process.env['npm_execpath']
+  const [command, before] = path !== undefined && path.endsWith('.js') ? [process.execPath, [path]] : ['npm', []]
+  return spawnSync(command, [...before, ...args], { cwd: bench, encoding: 'utf8' })
 }
 
 // What users run is bundled code, so that is measured: made as .ci/build.js makes dist/, but elsewhere, since others may be building dist/

@@ -52,6 +52,8 @@ export interface Trial {
   readonly job?: Partial<Job>
   /** Records written into a folder for each contestant before the rounds, not measured. */
   readonly fill?: number
+  /** Trials of the same name here read the same data: it is filled in once, and kept while the run lasts. */
+  readonly data?: string
   readonly rounds?: number
   /** Our part runs in a process of its own, which the trial's starts. */
   readonly broker?: true
@@ -289,37 +291,107 @@ const testTrials: readonly Trial[] = [
   },
 ]
 
-function storesOfEvents(how?: string): Contestant[] {
-  const rest = how === undefined ? {} : { how }
+const IN_STREAMS = 500_000
+const EVENTS_A_STREAM = 20
+const OS_SQLITE = 'events table, WAL, synchronous=NORMAL: not synced with a commit; blocks'
+const SYNC_SQLITE = 'events table, WAL, synchronous=FULL, group commit by hand: synced; blocks'
+const EMMETT_SQLITE = 'its default settings: synced with each commit; one after the other'
+
+/** Stores of events that append to as many streams, or to a share of them. Emmett's in memory keeps nothing. */
+function appendingStores(durability: 'os' | 'sync'): Contestant[] {
+  const synced = durability === 'sync'
+  const sqlite = synced ? SYNC_SQLITE : OS_SQLITE
+  const mine = synced ? 'durability sync: resolved after the fdatasync of its round' : 'durability os: written before it resolves'
+  const eventStorage = synced ? 'syncOnFlush: a tick is synced together; 1,000 streams; blocks' : 'default settings: not synced; 1,000 streams'
   return [
-    ours('eventStore', { subject: 'events', ...rest }),
-    peer('node:sqlite', 'events table, WAL, synchronous NORMAL', { subject: 'events in node:sqlite', blocks: true, ...rest }),
-    peer('better-sqlite3', 'events table, WAL, synchronous NORMAL', { subject: 'events in better-sqlite3', blocks: true, ...rest }),
+    ours(mine, { subject: 'events' }),
+    ...(synced ? [rawSends()] : []),
+    peer('node:sqlite', sqlite, { subject: 'events in node:sqlite', blocks: true }),
+    peer('better-sqlite3', sqlite, { subject: 'events in better-sqlite3', blocks: true }),
+    peer('event-storage', eventStorage, { subject: 'events in event-storage', share: 1 / 500, ...(synced && { blocks: true }) }),
+    ...(synced ? [] : [peer('Emmett', 'in memory, not stored at all; 30,000 streams', { subject: 'events in Emmett', share: 0.06 })]),
+    peer('Emmett SQLite', `${EMMETT_SQLITE}; 1,000 streams`, { subject: 'events in Emmett SQLite', share: 1 / 500 }),
   ]
 }
 
-function appendingEvents(inFlight: number, least: number): Trial {
+const SENDS = 'the log alone'
+
+/** What the same costs without a store of events. */
+function rawSends(): Contestant {
+  return { name: SENDS, kind: 'reference', subject: 'events', how: 'sends', means: 'topic.send of the same keys and data, durability sync' }
+}
+
+/** How the rows of a projection come about. */
+const REBUILT_BY: Readonly<Record<string, string>> = {
+  commitlog: 'project, caughtUp, flush: rows and position stored in the log',
+  'node:sqlite': 'read 10,000 at a time, rows in a Map, what changed stored with the position in a transaction; blocks',
+  'better-sqlite3': 'read 10,000 at a time, rows in a Map, what changed stored with the position in a transaction; blocks',
+  'event-storage': '20,000 events; read in order, rows in a Map, nothing stored; blocks',
+  'Emmett SQLite': '20,000 events; consumer with batches of 1,000 and a pause of 1 ms, an upsert an event',
+}
+
+/** Stores of events that hold 10 M of them, or a share. */
+function readingStores(): Contestant[] {
+  return [
+    ours('eventStore', { subject: 'events' }),
+    peer('node:sqlite', 'events table, WAL; blocks', { subject: 'events in node:sqlite', blocks: true }),
+    peer('better-sqlite3', 'events table, WAL; blocks', { subject: 'events in better-sqlite3', blocks: true }),
+    peer('event-storage', '20,000 events in 1,000 streams; blocks', { subject: 'events in event-storage', share: 1 / 500, blocks: true }),
+    peer('Emmett SQLite', 'its default settings; 20,000 events in 1,000 streams', { subject: 'events in Emmett SQLite', share: 1 / 500 }),
+  ]
+}
+
+function appendingEvents(inFlight: number, durability: 'os' | 'sync', goals: readonly Goal[]): Trial {
   return {
-    name: `events-append-${inFlight}`, what: `append an event of 250 B with an expected version, ${inFlight} in flight`,
-    conditions: `JSON, durability os, 500,000 streams that exist, uniform, ${WARM}, ${WASM}`, work: 'eventAppend', figure: 'perSecond',
-    unit: 'records/s', records: 4_000_000, bytes: 250, fill: 500_000, rounds: 3,
-    job: { inFlight, ms: 2000, warmUpMs: WARM_UP_MS, durability: 'os' }, contestants: storesOfEvents('heads'),
-    goals: [{ of: 'commitlog', least }, { of: 'commitlog', against: BEST_PEER, least: 7 }],
+    name: `events-append-${inFlight}${durability === 'sync' ? '-sync' : ''}`,
+    what: `append an event of 250 B with an expected version, ${inFlight} in flight, durability ${durability}`,
+    conditions: `JSON, 500,000 streams that exist, uniform, ${WARM}, ${WASM}`, work: 'eventAppend', figure: 'perSecond',
+    unit: 'records/s', records: 4_000_000, bytes: 250, fill: IN_STREAMS, rounds: 3,
+    job: { inFlight, ms: 2000, warmUpMs: WARM_UP_MS, durability }, contestants: appendingStores(durability), goals,
   }
 }
 
+/** What reads 10 M events in 500,000 streams. */
+const TEN_MILLION = {
+  data: 'events-10m', bytes: 250, fill: IN_STREAMS * EVENTS_A_STREAM, rounds: 3, diskGiB: 14,
+} as const
+
 function loadingEvents(how: 'hot' | 'random', least: number): Trial {
+  const means = 'in memory: 40,000 objects in 2,000 streams, nothing is decoded'
+  const inMemory: Contestant = { name: 'Emmett', kind: 'reference', subject: 'events in Emmett', means, share: 1 / 250 }
   return {
     name: `events-load-${how}`, what: `load 20 events of 250 B of a stream, ${how === 'hot' ? 'of 500 that are read again and again' : 'any'}`,
-    conditions: `JSON decoded, 2 M events in 100,000 streams, one turn after the other, in the page cache, ${WARM}, ${WASM}`,
-    work: 'eventLoad', figure: 'perSecond', unit: 'records/s', records: 1_000_000, bytes: 250, fill: 2_000_000, rounds: 3,
-    job: { inFlight: 1, ms: 2000, warmUpMs: WARM_UP_MS, how }, contestants: storesOfEvents(),
+    conditions: `JSON decoded, 10 M events in 500,000 streams, one turn after the other, in the page cache, ${WARM}, ${WASM}`,
+    work: 'eventLoad', figure: 'perSecond', unit: 'records/s', records: 4_000_000, ...TEN_MILLION,
+    job: { inFlight: 1, ms: 2000, warmUpMs: WARM_UP_MS, how, perStream: EVENTS_A_STREAM }, contestants: [...readingStores(), inMemory],
     goals: [{ of: 'commitlog', least }, { of: 'commitlog', against: BEST_PEER, least: 1 }],
   }
 }
 
+function openingEvents(how: 'clean' | 'killed', most: number): Trial {
+  return {
+    name: `events-open-${how}`,
+    what: `open a store of 500,000 streams after ${how === 'killed' ? 'SIGKILL in the middle of appends' : 'a clean close'}`,
+    conditions: '2 M events of 250 B; log and store, until the head of a stream is told; loaded before; in the page cache; ' +
+      'bytesAStream: heap and external memory above that of before, without the 20 bytes of its id',
+    work: how === 'killed' ? 'eventOpenKilled' : 'eventOpen', figure: 'ms', unit: 'ms', records: 1, bytes: 250, fill: 4 * IN_STREAMS, rounds: 5,
+    job: { perStream: 4, durability: 'os', ms: 300 }, contestants: [ours('eventStore', { subject: 'events', ...(how === 'killed' && { how }) })],
+    goals: [{ of: 'commitlog', most }, { of: 'commitlog', figure: 'bytesAStream', most: 80 }],
+  }
+}
+
 const eventTrials: readonly Trial[] = [
-  appendingEvents(1, 60_000), appendingEvents(64, 120_000), loadingEvents('hot', 30_000), loadingEvents('random', 12_000),
+  appendingEvents(1, 'os', [{ of: 'commitlog', least: 60_000 }, { of: 'commitlog', against: BEST_PEER, least: 7 }]),
+  appendingEvents(64, 'os', [{ of: 'commitlog', least: 120_000 }, { of: 'commitlog', against: BEST_PEER, least: 7 }]),
+  appendingEvents(64, 'sync', [{ of: 'commitlog', against: SENDS, least: 0.7 }]),
+  loadingEvents('hot', 30_000), loadingEvents('random', 12_000),
+  {
+    name: 'events-rebuild', what: 'rebuild a projection of 1,024 rows over all events of 250 B',
+    conditions: `10 M events, decoded, in the page cache, until the rows are stored, ${WASM}`,
+    work: 'eventRebuild', figure: 'perSecond', unit: 'records/s', records: 1, ...TEN_MILLION, job: { perStream: EVENTS_A_STREAM },
+    contestants: readingStores().map((one) => ({ ...one, means: REBUILT_BY[one.name]! })),
+    goals: [{ of: 'commitlog', least: 500_000 }, { of: 'commitlog', against: BEST_PEER, least: 1.2 }],
+  },
   {
     name: 'events-command', what: 'a command on an aggregate in memory',
     conditions: `1,000 streams, one event of 250 B each, 64 in flight, durability os, ${WARM}`,
@@ -327,18 +399,7 @@ const eventTrials: readonly Trial[] = [
     job: { inFlight: 64, ms: 2000, warmUpMs: WARM_UP_MS, durability: 'os' }, contestants: [ours('handle', { subject: 'events' })],
     goals: [{ of: 'commitlog', least: 100_000 }],
   },
-  {
-    name: 'events-rebuild', what: 'read 2 M events of 250 B, decoded', conditions: `all().batches(), in the page cache, ${WASM}`,
-    work: 'eventRebuild', figure: 'perSecond', unit: 'records/s', records: 2_000_000, bytes: 250, fill: 2_000_000, rounds: 3,
-    contestants: storesOfEvents(),
-    goals: [{ of: 'commitlog', least: 500_000 }, { of: 'commitlog', against: BEST_PEER, least: 1.2 }],
-  },
-  {
-    name: 'events-open', what: 'open a store of 500,000 streams after a clean close', conditions: 'log and store; in the page cache',
-    work: 'eventOpen', figure: 'ms', unit: 'ms', records: 1, bytes: 250, fill: 500_000, rounds: 3,
-    contestants: [ours('eventStore', { subject: 'events', how: 'heads' })],
-    goals: [{ of: 'commitlog', most: 500 }],
-  },
+  openingEvents('clean', 500), openingEvents('killed', 1000),
 ]
 
 /** All trials, in the order of the results. */
