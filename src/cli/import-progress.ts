@@ -49,7 +49,7 @@ export class ImportProgress {
 
   constructor(groups: GroupCoordinator, group: string) {
     this.group = group
-    for (const { topic, partition, offset, metadata } of groups.fetchOffsets(group)) {
+    for (const { topic, partition, offset, metadata } of groups.offsets.fetch(group)) {
       const kept = parseKept(metadata)
       const first = kept?.first ?? (offset > 0 ? UNKNOWN : undefined)
       const progress = { topic, partition, before: offset, kept, known: false, passed: 0, last: -1, first }

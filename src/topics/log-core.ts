@@ -292,7 +292,7 @@ export class LogCore {
 
   /** What groups have committed for a topic that is deleted is not for the next one of its name. */
   async forgetOffsets(topic: string): Promise<void> {
-    if (this.#catalog.topics.some(({ name }) => name === OFFSETS_TOPIC)) await (await this.groups()).topicDeleted(topic)
+    if (this.#catalog.topics.some(({ name }) => name === OFFSETS_TOPIC)) await (await this.groups()).offsets.removeTopic(topic)
   }
 
   /** Calls `listener` when topics or partitions came or went. Gives the function that ends it. */

@@ -127,7 +127,7 @@ test('who joins a group, or commits for it, while it is forgotten comes into a n
   const offsets = [{ topic: 't', partition: 0, offset: 1, leaderEpoch: -1 }]
   const committed = await forget(() => groups.commitOffsets({ groupId: 'g', memberId: '', generation: -1, version: 9, offsets }))
   expect(committed).toEqual([{ topic: 't', partition: 0, error: 'NONE' }])
-  expect(groups.committed('g', 't', 0)).toMatchObject({ offset: 1 })
+  expect(groups.offsets.get('g', 't', 0)).toMatchObject({ offset: 1 })
 })
 
 test('protocols that nobody offers any more are forgotten', () => {

@@ -367,7 +367,7 @@ function handlingOptions(order: 'key' | 'none' | 'partition'): ConsumeOptions {
 }
 
 function committedFor(groups: GroupCoordinator, group: string): number | undefined {
-  return groups.committed(group, 't', 0)?.offset
+  return groups.offsets.get(group, 't', 0)?.offset
 }
 
 function placeOf({ partition, offset }: { readonly partition: number; readonly offset: number }): string {

@@ -138,7 +138,7 @@ test('groups are at the offsets that Kafka\'s admin client reported', async () =
     interface State { readonly offsets: Readonly<Record<string, { readonly offset: number; readonly metadata: string }>> }
     const states = JSON.parse(fixture('offsets/state.json').toString()) as Readonly<Record<string, State>>
     for (const [group, { offsets }] of Object.entries(states)) {
-      const fetched = groups.fetchOffsets(group)
+      const fetched = groups.offsets.fetch(group)
       const found = Object.fromEntries(fetched.map(({ topic, partition, offset, metadata }) => [`${topic}-${partition}`, { offset, metadata }]))
       const told = Object.fromEntries(Object.entries(offsets).map(([place, { offset, metadata }]) => [place, { offset, metadata }]))
       expect({ group, found }).toEqual({ group, found: told })

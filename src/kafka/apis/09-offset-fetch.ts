@@ -4,7 +4,8 @@
  */
 import { kafkaErrors } from '../../format/kafka-errors.ts'
 import { array, boolean, type Decoded, type Encodable, int16, int32, int64, message, NO_UUID, string, uuid } from '../../format/schema.ts'
-import { type FetchedOffset, type GroupCoordinator } from '../../topics/groups/coordinator.ts'
+import { type FetchedOffset } from '../../topics/groups/committed-offsets.ts'
+import { type GroupCoordinator } from '../../topics/groups/coordinator.ts'
 import { defineApi, type RequestContext } from '../api.ts'
 import { byTopic } from '../by-topic.ts'
 import { groupRefusal } from '../coordination.ts'
@@ -122,7 +123,7 @@ function fetched(asked: Asked, requireStable: boolean, groups: GroupCoordinator,
 
 function fetchedAll(groupId: string, requireStable: boolean, groups: GroupCoordinator, context: RequestContext): Answer['topics'] {
   const { cluster, connection, version } = context
-  const seen = groups.fetchOffsets(groupId, undefined, requireStable)
+  const seen = groups.offsets.fetch(groupId, undefined, requireStable)
     .filter(({ topic }) => cluster.discreet.allows(connection, 'DESCRIBE', 'TOPIC', topic))
   const all = byTopic(seen.map((offset) => [offset.topic, ofPartition(offset)]))
   if (version < 10) return all
@@ -145,7 +146,7 @@ function fetchedOf(
       wrong.push(failedTopic(topic, kafkaErrors[error], context))
     } else {
       const places = topic.partitionIndexes.map((partition) => ({ topic: name, partition }))
-      good.push({ topic: named(topic, context), partitions: groups.fetchOffsets(groupId, places, requireStable).map(ofPartition) })
+      good.push({ topic: named(topic, context), partitions: groups.offsets.fetch(groupId, places, requireStable).map(ofPartition) })
     }
   }
   return [...good, ...wrong]

@@ -4,7 +4,7 @@
  */
 import { type KafkaErrorName, kafkaErrors } from '../../format/kafka-errors.ts'
 import { array, int16, int32, message, string } from '../../format/schema.ts'
-import { type TopicPartition } from '../../topics/groups/coordinator.ts'
+import { type TopicPartition } from '../../topics/groups/committed-offsets.ts'
 import { defineApi } from '../api.ts'
 import { byTopic, hasPartition } from '../by-topic.ts'
 import { groupRefusal } from '../coordination.ts'

@@ -103,7 +103,7 @@ export class GroupHands {
       const groups = await this.#world.core().groups()
       const group = this.#described(groups)
       const subscribed = group.members.flatMap(({ topics }) => topics)
-      const read = options.topics ?? [...subscribed, ...groups.committedOffsets(this.name).map(({ topic }) => topic)]
+      const read = options.topics ?? [...subscribed, ...groups.offsets.all(this.name).map(({ topic }) => topic)]
       if (read.length === 0) missing.push('it reads no topic')
       for (const name of new Set(read)) {
         const topic = this.#world.core().openTopics.find(({ entry }) => entry.name === name)

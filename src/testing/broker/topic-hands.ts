@@ -161,7 +161,7 @@ export class TopicHands {
   /** What a group has committed for each partition: the offset of the record that it goes on with. Undefined where it committed nothing. */
   async committed(group: string): Promise<readonly (number | undefined)[]> {
     const groups = await this.#world.core().groups()
-    return this.#logs.map(({ partition }) => groups.committed(group, this.name, partition)?.offset)
+    return this.#logs.map(({ partition }) => groups.offsets.get(group, this.name, partition)?.offset)
   }
 
   /** Records that a group has before it, of all partitions; control records do not count. */
@@ -255,7 +255,7 @@ export class TopicHands {
 
 /** Records that a group has before it in a partition. */
 export function lagOf(log: PartitionLog, groups: GroupCoordinator, group: string): number {
-  const committed = groups.validCommitted(group, log)?.offset ?? log.startOffset
+  const committed = groups.offsets.valid(group, log)?.offset ?? log.startOffset
   if (committed >= log.highWatermark) return 0
   let count = 0
   for (const { offset } of log.read(codecs, { from: Math.max(committed, log.startOffset) })) if (offset >= committed) count++

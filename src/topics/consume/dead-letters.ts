@@ -126,7 +126,7 @@ export class DeadLetters<K, V> {
   /** @internal How far a partition was replayed. */
   async progress(log: PartitionLog): Promise<{ readonly offset: number; readonly set: FinishedSet }> {
     const groups = await this.#parts.log.groups()
-    const committed = groups.committed(this.merger, this.topic, log.partition)
+    const committed = groups.offsets.get(this.merger, this.topic, log.partition)
     if (committed === undefined) return { offset: log.startOffset, set: new FinishedSet(log.startOffset) }
     const { offset, leaderEpoch, finished } = committed
     const kept = log.epochs.divergence({ epoch: leaderEpoch, offset }, log.nextOffset)

@@ -44,7 +44,7 @@ export class GroupMembership implements Membership {
   /** What is committed for a topic beside the source does not age as long as this is a member. */
   async keep(topic: string): Promise<void> {
     const groups = await this.#log.groups()
-    this.#unkeep ??= groups.keepOffsets(this.#options.group, topic)
+    this.#unkeep ??= groups.offsets.keep(this.#options.group, topic)
   }
 
   owns(place: Place): boolean {
@@ -78,7 +78,7 @@ export class GroupMembership implements Membership {
   /** What is stored, opened before; what was committed in a history that the log has left counts as far as that was the same. */
   async committed(place: Place): Promise<CommittedPlace | undefined> {
     const groups = await this.#log.groups()
-    const stored = groups.committed(this.#options.group, place.topic, place.partition)
+    const stored = groups.offsets.get(this.#options.group, place.topic, place.partition)
     const log = this.#log.openTopics.find(({ entry }) => entry.name === place.topic)?.logs[place.partition]
     if (stored === undefined || log === undefined) return undefined
     const { offset, leaderEpoch } = stored

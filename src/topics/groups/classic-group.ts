@@ -9,6 +9,8 @@
  */
 import { assert } from '../../base/assert.ts'
 import { type Clock } from '../../base/clock.ts'
+import { isLogError } from '../../base/errors.ts'
+import { decodeSubscription } from '../../format/consumer-protocol.ts'
 import { type GroupMetadata } from './group-records.ts'
 import { type KafkaErrorName } from '../../format/kafka-errors.ts'
 import { assignorOf } from './assignors.ts'
@@ -179,6 +181,20 @@ export class ClassicGroup {
     this.#syncEnd?.cancel()
     for (const deadline of this.members.pending.values()) deadline.cancel()
     for (const member of [...this.members.all()]) this.#forget(member, 'COORDINATOR_NOT_AVAILABLE')
+  }
+
+  /** The topics that its members read, if they are consumers. What one sent that is no subscription names none. */
+  subscribedTopics(): ReadonlySet<string> {
+    const topics = new Set<string>()
+    if (this.protocolType !== 'consumer') return topics
+    for (const { protocols } of this.members.all()) {
+      try {
+        for (const topic of decodeSubscription(protocols[0]!.metadata).topics) topics.add(topic)
+      } catch (error) {
+        if (!isLogError(error)) throw error
+      }
+    }
+    return topics
   }
 
   /** It goes on as a group of the newer protocol, with its members: whoever waits for something is to join again. */

@@ -3,7 +3,7 @@
  */
 import { checkInteger, describe } from '../../base/options.ts'
 import { type CommitEntry, type Place } from './member.ts'
-import { MAX_METADATA } from './coordinator.ts'
+import { MAX_METADATA } from './committed-offsets.ts'
 import { placeKey } from './offset-table.ts'
 
 /** A record, as far as its commit is concerned. */

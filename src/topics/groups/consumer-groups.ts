@@ -8,6 +8,7 @@ import { type KafkaErrorName } from '../../format/kafka-errors.ts'
 import { newUuid, uuidText } from '../../format/uuid.ts'
 import { type LogCore } from '../log-core.ts'
 import { type ClassicGroup, type GroupWorld } from './classic-group.ts'
+import { type Stored } from './committed-offsets.ts'
 import { ConsumerGroup, type ConsumerGroupSettings, type ConsumerGroupWorld, type TopicsView } from './consumer-group.ts'
 import { heartbeatClassic, joinClassic, leavingClassic, mustRejoin, saysWhatItOwns, syncClassic } from './consumer-group-classic.ts'
 import {
@@ -25,12 +26,6 @@ import { groupRecord, groupTombstone } from './group-records.ts'
 import { metadataHash } from './metadata-hash.ts'
 import { type OffsetsLogRecord } from './offsets-log.ts'
 import { serverAssignors } from './server-assignors.ts'
-
-/** What came of storing records. */
-export interface Stored {
-  readonly error: KafkaErrorName
-  readonly cause?: unknown
-}
 
 /** What these groups need of the coordinator. */
 export interface ConsumerGroupsHost {

@@ -187,7 +187,7 @@ export class GroupConsumer<K, V, P> {
     const place = this.#source.toPlace(partition)
     const groups = await this.#source.core.groups()
     await groups.refresh()
-    const found = await groups.validCommitted(this.group, place)
+    const found = await groups.offsets.valid(this.group, place)
     return found === undefined ? undefined : { offset: found.offset, metadata: found.metadata }
   }
 
@@ -280,7 +280,7 @@ export class GroupConsumer<K, V, P> {
       this.#ends = untilEnd ? this.#endsNow() : new Map()
       if (!this.#life.alive) return
       this.#unlisten = [
-        this.#life.onEnd(() => void this.#end().catch(() => {})), this.#groups.beforeRound(() => this.#commitInRound()),
+        this.#life.onEnd(() => void this.#end().catch(() => {})), this.#groups.offsets.beforeRound(() => this.#commitInRound()),
         core.onTopicsChanged(() => this.#leaveDeleted()),
       ]
       const { subscription } = this.#source

@@ -117,13 +117,13 @@ export class Groups {
     const described = await this.describe(group)
     const groups = await this.#groups()
     const owners = new Map(described.members.flatMap(({ memberId, partitions }) => partitions.map((place) => [keyOf(place), memberId])))
-    const places = [...described.members.flatMap(({ partitions }) => partitions), ...groups.committedOffsets(group)]
+    const places = [...described.members.flatMap(({ partitions }) => partitions), ...groups.offsets.all(group)]
     const lags: PartitionLag[] = []
     for (const { topic, partition } of inOrder(places)) {
       const log = (await this.#core.existingTopic(topic))?.logs[partition]
       if (log === undefined) continue
       log.lookAgain()
-      const stored = groups.committed(group, topic, partition)
+      const stored = groups.offsets.get(group, topic, partition)
       const committed = stored === undefined ? undefined : validCommit(log, stored).offset
       const end = log.highWatermark
       const lag = Math.max(0, end - (committed ?? log.startOffset))
@@ -172,7 +172,7 @@ export class Groups {
   }
 
   async #resets(groups: GroupCoordinator, group: string, { topic, partitions, to }: ResetOptions): Promise<PartitionReset[]> {
-    const topics = topic === undefined ? [...new Set(groups.committedOffsets(group).map((place) => place.topic))].sort() : [topic]
+    const topics = topic === undefined ? [...new Set(groups.offsets.all(group).map((place) => place.topic))].sort() : [topic]
     const resets: PartitionReset[] = []
     for (const name of topics) {
       const open = await this.#core.existingTopic(name)
@@ -181,7 +181,7 @@ export class Groups {
       for (const log of presentLogs(open).filter((one) => partitions?.includes(one.partition) !== false)) {
         const offset = typeof to === 'object' && 'offset' in to ? to.offset : resolveStart(log, to as StartPosition)
         checkCommit(log, offset)
-        resets.push({ topic: name, partition: log.partition, from: groups.committed(group, name, log.partition)?.offset, to: offset })
+        resets.push({ topic: name, partition: log.partition, from: groups.offsets.get(group, name, log.partition)?.offset, to: offset })
       }
     }
     return resets

@@ -157,7 +157,7 @@ export class GroupMember {
 
   /** What the group committed last, cut back to where it leaves the log's history; undefined for nothing. */
   committed(place: Place): CommittedOffset | undefined {
-    return this.#groups?.validCommitted(this.#options.groupId, place)
+    return this.#groups?.offsets.valid(this.#options.groupId, place)
   }
 
   /** Gives back everything, `revoked` first, and leaves. Never rejects for what the group thinks of it. */
@@ -269,10 +269,10 @@ export class GroupMember {
     }
     const added = [...places].filter(([key]) => !this.#owned.has(key)).map(([, place]) => place)
     if (added.length === 0) return
-    await Promise.race([this.#groups!.stable(this.groupId, added), this.#untilWoken()])
+    await Promise.race([this.#groups!.offsets.stable(this.groupId, added), this.#untilWoken()])
     if (this.#stopped || this.#memberId !== memberId) return
     // Asked to join again meanwhile, while an open transaction still decides where they begin: they are nobody's yet.
-    if (!this.#groups!.isStable(this.groupId, added)) return
+    if (!this.#groups!.offsets.isStable(this.groupId, added)) return
     for (const place of added) this.#owned.set(placeKey(place.topic, place.partition), place)
     await this.#events.assigned(added)
   }

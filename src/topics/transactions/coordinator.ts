@@ -122,7 +122,7 @@ export class TransactionCoordinator {
   async addOffsets(request: AddOffsetsRequest): Promise<{ readonly error: KafkaErrorName }> {
     return this.#answered({}, () => this.#ofProducer(request, async (entry) => {
       const groups = await this.#core.groups()
-      return { error: await this.#add(entry, [groups.offsetsPartition(request.groupId)], 1) }
+      return { error: await this.#add(entry, [groups.offsets.placeOf(request.groupId)], 1) }
     }))
   }
 
@@ -132,7 +132,7 @@ export class TransactionCoordinator {
     const all = (error: KafkaErrorName): TransactionalCommitAnswer => offsets.map(({ topic, partition }) => ({ topic, partition, error }))
     const answer = await this.#answered<{ readonly results?: TransactionalCommitAnswer }>({}, () => this.#ofProducer(request, async (entry) => {
       const groups = await this.#core.groups()
-      const place = groups.offsetsPartition(request.groupId)
+      const place = groups.offsets.placeOf(request.groupId)
       const error = version >= 2 ? await this.#add(entry, [place], version) : this.#mayAdd(entry)
       if (error !== 'NONE') return { error }
       if (notParts(entry.state, [place]).length > 0) return { error: 'INVALID_TXN_STATE' }

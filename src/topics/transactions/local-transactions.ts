@@ -114,7 +114,7 @@ export class LocalTransactions implements TransactionEnder {
 
   async commitOffsets(transaction: Transaction, request: CommitRequest): Promise<void> {
     const groups = await this.#core.groups()
-    const { topic, partition } = groups.offsetsPartition(request.groupId)
+    const { topic, partition } = groups.offsets.placeOf(request.groupId)
     transaction.groups = groups
     try {
       const results = await groups.appendTransactionalOffsets(transaction.slot.producerId, transaction.slot.epoch, request)
@@ -193,7 +193,7 @@ export class LocalTransactions implements TransactionEnder {
 
   #committed(transaction: Transaction): void {
     const { groups, slot, parts } = transaction
-    groups?.transactionEnded(slot.producerId, true)
+    groups?.offsets.transactionEnded(slot.producerId, true)
     if (parts.size > 0) slot.epoch++
     this.#ended(transaction, 'committed', true)
   }
@@ -224,7 +224,7 @@ export class LocalTransactions implements TransactionEnder {
     }
     // Nobody gets a turn in between: whoever reads sees all of it from here on.
     for (const [log] of parts) log.decideTransaction(transaction.slot.producerId)
-    transaction.groups?.transactionEnded(transaction.slot.producerId, true)
+    transaction.groups?.offsets.transactionEnded(transaction.slot.producerId, true)
     const stored = parts.map(([log]) => this.#core.markers.store(log, endOf(transaction, 'COMMIT')))
     this.#ended(transaction, 'committed', false)
     for (const [log] of parts) log.tellProgress()
@@ -247,7 +247,7 @@ export class LocalTransactions implements TransactionEnder {
 
   async #abort(transaction: Transaction): Promise<void> {
     while (transaction.underWay.size > 0) await Promise.allSettled(transaction.underWay)
-    transaction.groups?.transactionEnded(transaction.slot.producerId, false)
+    transaction.groups?.offsets.transactionEnded(transaction.slot.producerId, false)
     const logs = [...transaction.parts.keys()]
     const stored = await Promise.all(logs.map((log) => this.#core.markers.tryToStore(log, endOf(transaction, 'ABORT'))))
     const left = logs.filter((_, index) => !stored[index])
@@ -271,7 +271,7 @@ export class LocalTransactions implements TransactionEnder {
   /** Takes back a `PrepareCommit` of which it is not known whether it is stored, and then aborts. */
   async #takeBack(transaction: Transaction): Promise<void> {
     this.#ended(transaction, 'aborted', false)
-    transaction.groups?.transactionEnded(transaction.slot.producerId, false)
+    transaction.groups?.offsets.transactionEnded(transaction.slot.producerId, false)
     while (!(await this.#stored(transaction, 'PrepareAbort'))) {
       if (this.#closed) return
       await this.#core.markers.pause()

@@ -70,7 +70,7 @@ export class TransactionEnds {
   async #decide(logs: readonly PartitionLog[], { producerId, type }: TransactionEnd): Promise<void> {
     const groups = logs.some(({ topic }) => topic === OFFSETS_TOPIC) ? await this.#core.groups() : undefined
     if (type === 'COMMIT') for (const log of logs) log.decideTransaction(producerId)
-    groups?.transactionEnded(producerId, type === 'COMMIT')
+    groups?.offsets.transactionEnded(producerId, type === 'COMMIT')
     for (const log of logs) log.tellProgress()
   }
 

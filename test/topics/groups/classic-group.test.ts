@@ -188,7 +188,7 @@ test('offsets are committed by members of this generation, and by anybody while 
   expect(groups.describe('g')).toMatchObject({ state: 'Empty', generation: 2 })
   expect(await groups.deleteGroup('g')).toMatchObject({ error: 'NONE' })
   expect(await groups.deleteGroup('g')).toEqual({ error: 'GROUP_ID_NOT_FOUND' })
-  expect([groups.describe('g'), groups.fetchOffsets('g')]).toEqual([undefined, []])
+  expect([groups.describe('g'), groups.offsets.fetch('g')]).toEqual([undefined, []])
 })
 
 test('offsets of topics that members read cannot be deleted', async () => {
@@ -200,7 +200,7 @@ test('offsets of topics that members read cannot be deleted', async () => {
   expect(await groups.deleteOffsets('g', [{ topic: 't', partition: 0 }, { topic: 'u', partition: 0 }])).toMatchObject({
     error: 'NONE', partitions: [{ error: 'GROUP_SUBSCRIBED_TO_TOPIC' }, { error: 'NONE' }],
   })
-  expect(groups.fetchOffsets('g')).toMatchObject([{ topic: 't' }])
+  expect(groups.offsets.fetch('g')).toMatchObject([{ topic: 't' }])
   expect(await groups.deleteOffsets('none', [])).toMatchObject({ error: 'GROUP_ID_NOT_FOUND' })
 })
 

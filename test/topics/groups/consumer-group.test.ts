@@ -319,7 +319,7 @@ test('a group is deleted once nobody is in it, and its offsets are for topics th
   expect(at.groups.describe('g')).toMatchObject({ state: 'Empty', type: 'consumer' })
   expect(await at.groups.deleteGroup('g')).toMatchObject({ error: 'NONE' })
   expect(at.groups.list()).toEqual([])
-  expect(at.groups.fetchOffsets('g')).toEqual([])
+  expect(at.groups.offsets.fetch('g')).toEqual([])
 })
 
 test('a group goes on after a restart: members have their session time, epochs and partitions are what they were', async () => {
@@ -360,7 +360,7 @@ test('an empty group of either kind becomes one of the other, and keeps its offs
   expect(await one.beat()).toMatchObject({ error: 'GROUP_ID_NOT_FOUND', message: 'Group g is not a consumer group.' })
   const two = new Client(at, 'two')
   expect(await two.beat()).toMatchObject({ error: 'GROUP_ID_NOT_FOUND' })
-  expect(at.groups.fetchOffsets('g')).toMatchObject([{ topic: 't', offset: 2 }])
+  expect(at.groups.offsets.fetch('g')).toMatchObject([{ topic: 't', offset: 2 }])
 })
 
 test('what could not be stored is not answered, and is stored with what comes next', async () => {

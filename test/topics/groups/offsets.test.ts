@@ -20,7 +20,7 @@ import { openCore } from './harness.ts'
 const commit = (groupId: string, offset: number, more: Partial<CommitRequest['offsets'][number]> = {}): CommitRequest => (
   { groupId, memberId: '', generation: -1, offsets: [{ topic: 't', partition: 0, offset, leaderEpoch: 0, ...more }] }
 )
-const offsetOf = (groups: GroupCoordinator, group: string): number | undefined => groups.committed(group, 't', 0)?.offset
+const offsetOf = (groups: GroupCoordinator, group: string): number | undefined => groups.offsets.get(group, 't', 0)?.offset
 
 // A folder of Kafka's -------------------------------------------------------------------------------------------------------------------
 
@@ -42,7 +42,7 @@ for (const readOnly of [true, false]) {
   test(`groups of Kafka's are at the offsets that Kafka tells${readOnly ? ', also read-only' : ''}`, async () => {
     const groups = await (await kafkaFolder(readOnly)).groups()
     for (const [group, { offsets }] of Object.entries(state)) {
-      const told = Object.fromEntries(groups.fetchOffsets(group).map(({ topic, partition, offset, leaderEpoch, metadata }) => (
+      const told = Object.fromEntries(groups.offsets.fetch(group).map(({ topic, partition, offset, leaderEpoch, metadata }) => (
         [`${topic}-${partition}`, { offset, leaderEpoch: leaderEpoch < 0 ? null : leaderEpoch, metadata }]
       )))
       expect({ group, offsets: told }).toEqual({ group, offsets })
@@ -95,7 +95,7 @@ test('a group of the newer protocol goes on as a classic one at its offsets, and
   await core.close()
   const again = await (await openCore({ files: diskFileSystem, folder: core.folder, clock: systemClock })).groups()
   expect(again.describe('consumer-one')).toMatchObject({ type: 'classic', state: 'Empty', generation: 2 })
-  expect(again.fetchOffsets('consumer-one')).toHaveLength(3)
+  expect(again.offsets.fetch('consumer-one')).toHaveLength(3)
 })
 
 // Our own -------------------------------------------------------------------------------------------------------------------------------
@@ -113,7 +113,7 @@ test('commits of one turn are one batch, and are there when the folder is opened
   await core.close()
   const again = await (await openCore({ files })).groups()
   expect(offsetOf(again, 'g8')).toBe(58)
-  expect(again.committed('g7', 't', 0)).toMatchObject({ offset: 3, metadata: '', finished: Buffer.from('bits'), leaderEpoch: 0 })
+  expect(again.offsets.get('g7', 't', 0)).toMatchObject({ offset: 3, metadata: '', finished: Buffer.from('bits'), leaderEpoch: 0 })
 })
 
 test('metadata of more than 4096 characters is refused, all else of the request is taken', async () => {
@@ -124,8 +124,8 @@ test('metadata of more than 4096 characters is refused, all else of the request 
     ],
   })
   expect(results.map(({ error }) => error)).toEqual(['OFFSET_METADATA_TOO_LARGE', 'NONE'])
-  expect(groups.fetchOffsets('g')).toMatchObject([{ partition: 1, offset: 2 }])
-  expect(groups.fetchOffsets('g', [{ topic: 't', partition: 0 }])).toMatchObject([{ offset: -1, leaderEpoch: -1, error: 'NONE' }])
+  expect(groups.offsets.fetch('g')).toMatchObject([{ partition: 1, offset: 2 }])
+  expect(groups.offsets.fetch('g', [{ topic: 't', partition: 0 }])).toMatchObject([{ offset: -1, leaderEpoch: -1, error: 'NONE' }])
   // Nobody can join the group without a name, and yet it has offsets, as in Kafka.
   expect(await groups.commitOffsets(commit('', 1))).toMatchObject([{ error: 'NONE' }])
 })
@@ -135,17 +135,17 @@ test('a commit of a transaction counts once that is committed, and never when it
   const core = await openCore({ files })
   const groups = await core.groups()
   await groups.commitOffsets(commit('g', 1))
-  const place = groups.offsetsPartition('g')
+  const place = groups.offsets.placeOf('g')
   for (const [producerId, committed, expected] of [[5n, false, 1], [6n, true, 12]] as const) {
     await groups.appendTransactionalOffsets(producerId, 0, commit('g', 10 + Number(producerId) - 4))
-    expect(groups.fetchOffsets('g', [{ topic: 't', partition: 0 }], true)).toMatchObject([{ error: 'UNSTABLE_OFFSET_COMMIT' }])
+    expect(groups.offsets.fetch('g', [{ topic: 't', partition: 0 }], true)).toMatchObject([{ error: 'UNSTABLE_OFFSET_COMMIT' }])
     expect(offsetOf(groups, 'g')).toBe(1)
     const log = core.openTopics.find(({ entry }) => entry.name === place.topic)!.logs[place.partition]!
     const type = committed ? 'COMMIT' : 'ABORT'
     const marker = encodeEndTransactionMarker({ producerId, producerEpoch: 0, type, coordinatorEpoch: 0, timestamp: 0 })
     await log.durable(log.appendBatch(marker, 'coordinator').lastOffset)
-    groups.transactionEnded(producerId, committed)
-    expect(groups.fetchOffsets('g', [{ topic: 't', partition: 0 }], true)).toMatchObject([{ error: 'NONE', offset: expected }])
+    groups.offsets.transactionEnded(producerId, committed)
+    expect(groups.offsets.fetch('g', [{ topic: 't', partition: 0 }], true)).toMatchObject([{ error: 'NONE', offset: expected }])
   }
   await core.close()
   expect(offsetOf(await (await openCore({ files })).groups(), 'g')).toBe(12)
@@ -176,8 +176,8 @@ test('offsets of a topic that is gone are forgotten', async () => {
   const groups = await (await openCore()).groups()
   await groups.commitOffsets(commit('g', 1))
   await groups.commitOffsets({ groupId: 'g', memberId: '', generation: -1, offsets: [{ topic: 'u', partition: 0, offset: 2, leaderEpoch: -1 }] })
-  await groups.topicDeleted('t')
-  expect(groups.fetchOffsets('g')).toMatchObject([{ topic: 'u' }])
+  await groups.offsets.removeTopic('t')
+  expect(groups.offsets.fetch('g')).toMatchObject([{ topic: 'u' }])
 })
 
 test('the offsets of ten thousand groups are loaded in a fraction of a second', async () => {
@@ -193,7 +193,7 @@ test('the offsets of ten thousand groups are loaded in a fraction of a second', 
   const begin = performance.now()
   const loaded = await again.groups()
   const took = performance.now() - begin
-  expect(loaded.committed('group-9999', 'orders', 2)).toMatchObject({ offset: 9999 })
+  expect(loaded.offsets.get('group-9999', 'orders', 2)).toMatchObject({ offset: 9999 })
   expect(took).toBeLessThan(2000)
 })
 

@@ -46,7 +46,7 @@ const outputs = ({ output }: Opened): string[] => output.partitions.flatMap((par
 
 async function committed({ log }: Opened): Promise<number> {
   const groups = await log.core.groups()
-  return groups.fetchOffsets('pipeline').reduce((sum, { offset }) => sum + Math.max(0, offset), 0)
+  return groups.offsets.fetch('pipeline').reduce((sum, { offset }) => sum + Math.max(0, offset), 0)
 }
 
 const expected = Array.from({ length: INPUTS }, (_, index) => `done ${index}`).sort()
@@ -118,6 +118,6 @@ test('a transaction that fails leaves neither outputs nor offsets, and the next 
   await expect(one.log.transaction((tx) => tx.commitOffsets(one.input.consumer({ group: 'other' }) as never))).rejects.toThrow(TypeError)
   await one.log.transaction((tx) => tx.commitOffsets('by hand', [{ topic: 'input', partition: 0, offset: 1, metadata: 'm' }]))
   const groups = await one.log.core.groups()
-  expect(groups.fetchOffsets('by hand')).toMatchObject([{ topic: 'input', partition: 0, offset: 1, metadata: 'm' }])
+  expect(groups.offsets.fetch('by hand')).toMatchObject([{ topic: 'input', partition: 0, offset: 1, metadata: 'm' }])
   await one.log.close()
 })
