@@ -49,7 +49,7 @@ const builtinPlaces: Readonly<Record<string, readonly string[]>> = {
   'node:tls': ['src/kafka/', 'src/cluster/'],
   'node:dns': ['src/kafka/', 'src/cluster/'],
   'node:dgram': [],
-  'node:http': [],
+  'node:http': ['src/testing/sidecar/'],
   'node:https': [],
   'node:http2': [],
   'node:readline': ['src/cli/'],

@@ -11,6 +11,8 @@ export interface UntilOptions {
   readonly timeoutMs: number
   /** What was waited for, and what of it was missing. */
   readonly missing: () => string | Promise<string>
+  /** Ends the wait, with its reason. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Members of this process and the log itself change without a request. */
@@ -50,11 +52,12 @@ export class Changes {
   /**
    * What `look` gives, as soon as that is not undefined.
    *
-   * @throws LogError `LOG_WAIT_TIMED_OUT`; `LOG_CLOSED` when the broker is closed meanwhile
+   * @throws LogError `LOG_WAIT_TIMED_OUT`; `LOG_CLOSED` when the broker is closed meanwhile; the reason of `signal`
    */
-  async until<T>(look: () => T | undefined | Promise<T | undefined>, { timeoutMs, missing }: UntilOptions): Promise<T> {
+  async until<T>(look: () => T | undefined | Promise<T | undefined>, { timeoutMs, missing, signal }: UntilOptions): Promise<T> {
     const ends = realClock.monotonic() + timeoutMs
     for (;;) {
+      signal?.throwIfAborted()
       if (this.#closed) throw new LogError('LOG_CLOSED', 'the test broker was closed')
       const { count } = this
       const began = realClock.monotonic()

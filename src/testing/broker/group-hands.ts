@@ -9,7 +9,7 @@ import { type GroupDescription, IN_PROCESS_HOST, type MemberDescription } from '
 import { OFFSETS_TOPIC } from '../../topics/internal-topics.ts'
 import { type LogCore } from '../../topics/log-core.ts'
 import { durationMs } from '../clock/durations.ts'
-import { lagOf, type HandsWorld, type WaitFor } from './topic-hands.ts'
+import { lagOf, type HandsWorld, type WaitFor, waitNames } from './topic-hands.ts'
 
 /** When a group is ready. */
 export interface ReadyOptions extends WaitFor {
@@ -72,7 +72,7 @@ export class GroupHands {
    * @throws LogError `LOG_WAIT_TIMED_OUT`, with what was missing
    */
   async ready(options: ReadyOptions = {}): Promise<TestGroup> {
-    checkOptions(options, ['members', 'assigned', 'fetching', 'timeout'], 'ready')
+    checkOptions(options, ['members', 'assigned', 'fetching', ...waitNames], 'ready')
     const { members, assigned = 'all', fetching = true } = options
     checkInteger(members, 'members', 0)
     if (assigned !== 'all' && !Array.isArray(assigned)) throw new TypeError(`assigned is 'all' or a list of topics, not ${describe(assigned)}`)
@@ -88,7 +88,7 @@ export class GroupHands {
 
   /** Resolves when no rebalance is under way: every member knows what it has. */
   stable(options: WaitFor = {}): Promise<TestGroup> {
-    checkOptions(options, ['timeout'], 'stable')
+    checkOptions(options, waitNames, 'stable')
     return this.#until(options, async (missing) => {
       const group = await this.describe()
       if (group.state !== 'Stable' && group.state !== 'Empty') missing.push(`it is ${stateText(group)}`)
@@ -98,7 +98,7 @@ export class GroupHands {
 
   /** Resolves when the group has committed everything that there is, of the topics that it reads or, without members, has committed for. */
   caughtUp(options: WaitFor & { readonly topics?: readonly string[] } = {}): Promise<TestGroup> {
-    checkOptions(options, ['topics', 'timeout'], 'caughtUp')
+    checkOptions(options, ['topics', ...waitNames], 'caughtUp')
     return this.#until(options, async (missing) => {
       const groups = await this.#world.core().groups()
       const group = this.#described(groups)
@@ -119,7 +119,7 @@ export class GroupHands {
 
   /** Resolves when a rebalance that began after this call is over: call it before what causes it. */
   rebalanced(options: WaitFor & { readonly times?: number } = {}): Promise<TestGroup> {
-    checkOptions(options, ['times', 'timeout'], 'rebalanced')
+    checkOptions(options, ['times', ...waitNames], 'rebalanced')
     const { times = 1 } = options
     checkInteger(times, 'times', 1)
     let from: number | undefined
@@ -182,7 +182,7 @@ export class GroupHands {
     }
   }
 
-  #until<T>({ timeout }: WaitFor, look: (missing: string[]) => Promise<T | undefined>): Promise<T> {
+  #until<T>({ timeout, signal }: WaitFor, look: (missing: string[]) => Promise<T | undefined>): Promise<T> {
     const { changes, timeoutMs } = this.#world
     let lacking: readonly string[] = []
     return changes.until(async () => {
@@ -191,7 +191,7 @@ export class GroupHands {
       lacking = missing
       return found
     }, {
-      timeoutMs: timeout === undefined ? timeoutMs : durationMs(timeout, 'timeout'),
+      signal, timeoutMs: timeout === undefined ? timeoutMs : durationMs(timeout, 'timeout'),
       missing: () => `group "${this.name}": ${lacking.join('; ')}`,
     })
   }

@@ -300,8 +300,10 @@ export class TestBroker implements AsyncDisposable {
    *
    * @param missing  what is said when it did not come
    */
-  until<T>(look: () => T | undefined | Promise<T | undefined>, missing: string | (() => string), timeoutMs = this.#options.timeoutMs): Promise<T> {
-    return this.#changes.until(look, { timeoutMs, missing: typeof missing === 'string' ? () => missing : missing })
+  until<T>(
+    look: () => T | undefined | Promise<T | undefined>, missing: string | (() => string), timeoutMs = this.#options.timeoutMs, signal?: AbortSignal,
+  ): Promise<T> {
+    return this.#changes.until(look, { timeoutMs, missing: typeof missing === 'string' ? () => missing : missing, signal })
   }
 
   /**

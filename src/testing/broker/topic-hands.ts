@@ -62,7 +62,12 @@ export interface LookOptions {
 export interface WaitFor {
   /** Of real time. Default: that of the broker, 4 seconds. */
   readonly timeout?: Duration
+  /** Ends the wait, with its reason. */
+  readonly signal?: AbortSignal
 }
+
+/** Names of what waits may be told. */
+export const waitNames = ['timeout', 'signal']
 
 const codecs = { key: bytes, value: bytes }
 const recordNames = ['key', 'value', 'headers', 'timestamp', 'partition']
@@ -124,9 +129,8 @@ export class TopicHands {
 
   /** The next record that none of these calls gave yet: from the first one there is on, in the order of each partition. */
   next(options: WaitFor = {}): Promise<TestRecord> {
-    checkOptions(options, ['timeout'], 'next')
-    const { timeout } = options
-    return this.#until(() => this.#take(), timeout, () => `no other record came to topic "${this.name}"`)
+    checkOptions(options, waitNames, 'next')
+    return this.#until(() => this.#take(), options, () => `no other record came to topic "${this.name}"`)
   }
 
   /** The records that are there and that `next` has not given yet; none where there is no topic. */
@@ -138,8 +142,7 @@ export class TopicHands {
 
   /** The first record, of those that are there and those that come, that `test` says true of. */
   waitFor(test: (record: TestRecord) => boolean, options: WaitFor = {}): Promise<TestRecord> {
-    checkOptions(options, ['timeout'], 'waitFor')
-    const { timeout } = options
+    checkOptions(options, waitNames, 'waitFor')
     const seen = new Map<number, number>()
     let looked: LogCore | undefined
     let count = 0
@@ -155,7 +158,7 @@ export class TopicHands {
         }
       }
       return undefined
-    }, timeout, () => `none of ${count} records of topic "${this.name}" is the one that was waited for`)
+    }, options, () => `none of ${count} records of topic "${this.name}" is the one that was waited for`)
   }
 
   /** What a group has committed for each partition: the offset of the record that it goes on with. Undefined where it committed nothing. */
@@ -247,9 +250,9 @@ export class TopicHands {
     return undefined
   }
 
-  #until<T>(look: () => T | undefined, timeout: Duration | undefined, missing: () => string): Promise<T> {
+  #until<T>(look: () => T | undefined, { timeout, signal }: WaitFor, missing: () => string): Promise<T> {
     const { changes, timeoutMs } = this.#world
-    return changes.until(look, { timeoutMs: timeout === undefined ? timeoutMs : durationMs(timeout, 'timeout'), missing })
+    return changes.until(look, { timeoutMs: timeout === undefined ? timeoutMs : durationMs(timeout, 'timeout'), missing, signal })
   }
 }
 

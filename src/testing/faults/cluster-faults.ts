@@ -34,6 +34,11 @@ export class BrokerFaults {
     this.#listener = listener
   }
 
+  /** Whether it is up: not since {@link down}, until {@link up}. */
+  get isUp(): boolean {
+    return !this.#listener().cluster.leadership.isDown(this.nodeId)
+  }
+
   /**
    * It dies: its port refuses, its connections end, and other brokers lead and coordinate what it did, in a new epoch. Brokers that are down are
    * not in metadata.

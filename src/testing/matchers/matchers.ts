@@ -7,6 +7,7 @@ import { isLogError } from '../../base/errors.ts'
 import { checkInteger, checkObject, checkOptions, describe } from '../../base/options.ts'
 import { type TestBroker } from '../broker/test-broker.ts'
 import { type TestRecord } from '../broker/test-record.ts'
+import { waitNames } from '../broker/topic-hands.ts'
 import { type Duration, durationMs } from '../clock/durations.ts'
 import { type EntryFilter } from '../journal/journal.ts'
 import { type JournalEntry } from '../journal/entry.ts'
@@ -30,6 +31,8 @@ export interface MatcherResult {
 export interface MatcherOptions {
   /** Of real time. Default: that of the broker, 4 seconds. With `.not` nothing is waited for. */
   readonly timeout?: Duration
+  /** Ends the wait, with its reason. */
+  readonly signal?: AbortSignal
 }
 
 /** A matcher, with what it is called with behind the broker. */
@@ -53,7 +56,7 @@ async function toHaveProduced(
   const equals = equalsOf(this)
   const isIt = (record: TestRecord): boolean => differences(record, expected, equals).length === 0
   // What was looked at once is not looked at again, but in the end: a cut may have made room for others.
-  checkOptions(options, ['timeout'], 'toHaveProduced')
+  checkOptions(options, waitNames, 'toHaveProduced')
   const came = this?.isNot === true ? undefined : await orTimedOut(broker.topic(topic).waitFor(isIt, options))
   const found = came ?? recordsOf(broker, topic).find(isIt)
   return {
@@ -129,7 +132,7 @@ async function toBeCaughtUp(this: MatcherContext | void, broker: TestBroker, gro
   checkBroker(broker, 'toBeCaughtUp')
   const timeout = options.timeout ?? (this?.isNot === true ? 0 : undefined)
   try {
-    await broker.group(group).caughtUp(timeout === undefined ? {} : { timeout })
+    await broker.group(group).caughtUp({ ...options, ...(timeout !== undefined && { timeout }) })
     return { pass: true, message: () => `Group "${group}" has committed all that there is.\n${journalText(broker)}` }
   } catch (error) {
     if (!isLogError(error, 'LOG_WAIT_TIMED_OUT')) throw error
@@ -251,10 +254,10 @@ function equalsOf(context: MatcherContext | void): Equals {
 async function settled<T>(
   context: MatcherContext | void, broker: TestBroker, options: MatcherOptions, look: () => T | undefined | Promise<T | undefined>,
 ): Promise<T | undefined> {
-  checkOptions(options, ['timeout'], 'a matcher')
-  const { timeout } = options
+  checkOptions(options, waitNames, 'a matcher')
+  const { timeout, signal } = options
   const ms = timeout === undefined ? undefined : durationMs(timeout, 'timeout')
-  return context?.isNot === true ? look() : orTimedOut(broker.until(look, 'it did not come', ms))
+  return context?.isNot === true ? look() : orTimedOut(broker.until(look, 'it did not come', ms, signal))
 }
 
 /** What comes; undefined when it does not come in time. */
