@@ -27,12 +27,15 @@ export class AllStreams<E extends EventShape> implements AllEvents<E> {
   readonly #life: Life
   readonly #options: AllOptions
   readonly #from: number
+  readonly #forgetting: boolean
 
-  constructor(core: StreamCore, reading: EventReading, life: Life, options: AllOptions) {
+  /** @param forgetting  also what says that streams have forgotten something */
+  constructor(core: StreamCore, reading: EventReading, life: Life, options: AllOptions, forgetting = false) {
     this.#core = core
     this.#reading = reading
     this.#life = life
     this.#options = options
+    this.#forgetting = forgetting
     this.#from = resolveInRange(core.log, options.from ?? 'earliest', 'read_committed')
   }
 
@@ -48,7 +51,7 @@ export class AllStreams<E extends EventShape> implements AllEvents<E> {
 
   #feed(): EventFeed {
     this.#life.check()
-    return new EventFeed(this.#core, this.#reading, this.#life, this.#options, this.#from)
+    return new EventFeed(this.#core, this.#reading, this.#life, this.#options, { from: this.#from, forgetting: this.#forgetting })
   }
 }
 
@@ -59,16 +62,21 @@ class EventFeed {
   private readonly core: StreamCore
   private readonly reading: EventReading
   private readonly wanted: ReadonlySet<string> | undefined
+  private readonly forgetting: boolean
   private readonly parser = new EventParser()
   private events: StoredEvent[] = []
   private next = 0
 
-  constructor(core: StreamCore, reading: EventReading, parent: Life, { types, until, signal, ref = true }: AllOptions, from: number) {
+  constructor(
+    core: StreamCore, reading: EventReading, parent: Life, { types, until, signal, ref = true }: AllOptions,
+    { from, forgetting }: { readonly from: number; readonly forgetting: boolean },
+  ) {
     const life = new Life(`the reading of events "${core.name}"`, parent)
     const { clock } = core.logCore.env
     this.core = core
     this.reading = reading
     this.wanted = types === undefined ? undefined : new Set(types)
+    this.forgetting = forgetting
     this.records = new Reading([new Assigned<null, null>(core.log, from)], {
       codecs: untouched, isolation: 'read_committed', clock, life, signal, ref,
     })
@@ -109,14 +117,14 @@ class EventFeed {
     let size = 0
     for (const record of records) size += record.copyTo(NO_ROOM, 0)
     const buffer = Buffer.allocUnsafeSlow(size)
-    const { parser, wanted, reading, core: { types, index } } = this
+    const { parser, wanted, forgetting, reading, core: { types, index } } = this
     const events: StoredEvent[] = []
     let at = 0
     for (const record of records) {
       const end = at + record.copyTo(buffer, at)
-      if (parser.parse(buffer, at, end) && (parser.flags & FORGETS) === 0 && !index.isForgotten(buffer, parser)) {
+      if (parser.parse(buffer, at, end) && (forgetting || (parser.flags & FORGETS) === 0) && !index.isForgotten(buffer, parser)) {
         const type = types.at(buffer, parser.typeAt, parser.typeEnd)
-        const isWanted = wanted === undefined ? !type.startsWith('$') : wanted.has(type)
+        const isWanted = (parser.flags & FORGETS) !== 0 || (wanted === undefined ? !type.startsWith('$') : wanted.has(type))
         if (isWanted) events.push(new StoredEvent(reading, type, record.offset, buffer, parser))
       }
       at = end

@@ -195,7 +195,10 @@ export class AppendGroup implements RecordGroup<string, PreparedEvent> {
 
   added(index: number, at: number, size: number): void {
     const work = this.works[this.work]!
-    if (work.plan.events[this.within]!.keptFrom === 0) {
+    const { keptFrom } = work.plan.events[this.within]!
+    // A stream that is imported may begin behind what it has forgotten elsewhere.
+    if (keptFrom > 0) work.version = Math.max(work.version, keptFrom - 1)
+    else {
       work.version++
       work.offset = this.offset + index
       work.at = at

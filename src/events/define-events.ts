@@ -47,7 +47,7 @@ export class EventTypes<E extends EventShape> implements EventReading {
 
   constructor({ category, value, schemas, versions, settings }: EventsDefinition<E>) {
     this.category = category
-    this.codec = value ?? json()
+    this.codec = (value ?? json()) as Codec<unknown>
     this.schemas = Object.assign(Object.create(null), schemas)
     this.versions = Object.assign(Object.create(null), versions)
     this.plain = schemas === undefined

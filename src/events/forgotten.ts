@@ -37,6 +37,23 @@ export function isOwnData(data: unknown): boolean {
   return typeof data === 'object' && data !== null && own.has(data)
 }
 
+/** Where the encrypted part of data stands in its JSON. */
+export const ENVELOPE = 'cl-shredded'
+
+/** Data that was encrypted before, and comes as it was stored. */
+const sealed = new WeakSet<object>()
+
+/** @internal Marks data that has an encrypted part as it was stored; what has none is left as it is, to be encrypted. */
+export function markSealed(data: unknown): unknown {
+  if (typeof data === 'object' && data !== null && ENVELOPE in data) sealed.add(data)
+  return data
+}
+
+/** @internal Whether data was encrypted before. */
+export function isSealed(data: unknown): boolean {
+  return typeof data === 'object' && data !== null && sealed.has(data)
+}
+
 const shredding = new WeakSet<object>()
 
 /** @internal Marks a codec as one whose data is forgotten by destroying keys. */

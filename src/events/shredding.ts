@@ -8,7 +8,7 @@ import { type Codec } from '../base/codec.ts'
 import { LogError } from '../base/errors.ts'
 import { checkFunction, checkObject, checkOptions } from '../base/options.ts'
 import { json } from '../topics/codecs.ts'
-import { isForgotten, isOwnData, markForgotten, shreddingCodec } from './forgotten.ts'
+import { ENVELOPE, isForgotten, isOwnData, isSealed, markForgotten, shreddingCodec } from './forgotten.ts'
 import { type KeyStore, type SubjectKey } from './subject-keys.ts'
 
 /** What is encrypted, and for whom. */
@@ -20,8 +20,6 @@ export interface ShreddedOptions<Data> {
   readonly fields?: readonly string[]
 }
 
-/** Where the encrypted part stands in the JSON. */
-const ENVELOPE = 'cl-shredded'
 const NONCE_SIZE = 12
 const TAG_SIZE = 16
 
@@ -43,9 +41,17 @@ export function shredded<Data = unknown>(options: ShreddedOptions<Data>): Codec<
   const plain = json() as Codec<unknown>
   return shreddingCodec(Object.freeze({
     name: plain.name,
-    encode: (data: Data, writer: ByteWriter) => plain.encode(isForgotten(data) || isOwnData(data) ? data : sealed(data, options), writer),
+    encode: (data: Data, writer: ByteWriter) => plain.encode(asStored(data, options), writer),
     decode: (buffer: Buffer, start: number, end: number) => opened(plain.decode(buffer, start, end), options.keys) as Data,
   }))
+}
+
+function asStored<Data>(data: Data, options: ShreddedOptions<Data>): unknown {
+  if (isForgotten(data) || isOwnData(data)) return data
+  if (!isSealed(data)) return sealed(data, options)
+  // What nobody could read any more is not to get in.
+  opened(data, options.keys)
+  return data
 }
 
 function sealed<Data>(data: Data, { keys, subject: subjectOf, fields }: ShreddedOptions<Data>): unknown {

@@ -119,6 +119,11 @@ export class StoredEvent implements RecordedFields {
     return metadata
   }
 
+  /** The event's data as it is stored. */
+  get valueBytes(): Buffer {
+    return this.buffer.subarray(this.valueAt, this.valueEnd)
+  }
+
   /** Bytes that it takes. */
   get byteLength(): number {
     return this.restAt - this.keyAt

@@ -2,22 +2,35 @@
  * Events as lines of JSON, out of a store and into one: with their ids, versions and times, so that what comes in is what went out. Both can be
  * broken off and begun again: an export goes on at a position, an import passes over what is there already.
  */
-import { isLogError, LogError } from '../base/errors.ts'
-import { checkBoolean, checkFunction, checkInteger, checkOptions, checkSignal, describe } from '../base/options.ts'
-import { partsOf } from './store-parts.ts'
-import { type EventMetadata, type EventShape, type EventStore, type NewEvent } from './types.ts'
+import { isLogError, LogError, type LogErrorCode } from '../base/errors.ts'
+import { checkBoolean, checkFunction, checkInteger, checkOneOf, checkOptions, checkSignal, describe } from '../base/options.ts'
+import { AllStreams } from './all-events.ts'
+import { PreparedEvent, type StreamPlan } from './append-group.ts'
+import { type EventLine, FORGOTTEN_TYPE, forgottenLine, lineOf, parseLine, storedReading } from './event-lines.ts'
+import { checkEvent, checkOrigin, checkOwnStream, checkStream, metadataText } from './event-input.ts'
+import { isShredding, markSealed } from './forgotten.ts'
+import { forgettingEvent } from './reactor.ts'
+import { type StoredEvent } from './stored-event.ts'
+import { partsOf, type StoreParts } from './store-parts.ts'
+import { type AppendResult, type EventShape, type EventStore, type NewEvent } from './types.ts'
 
 /** What to export. */
 export interface ExportOptions<Type extends string = string> {
   /** The first position wanted: one past that of the last line that is there already. Default: the first. */
   readonly from?: number
+  /** Only events of these types: what comes of them is imported with `renumber`. Default: all. */
   readonly types?: readonly Type[]
+  /**
+   * `'stored'` (default): as it lies in the log, encrypted where it is and in the version of its type that was written, so that an import makes the
+   * same of it. `'read'`: as readers are given it, in today's version and **in the clear**, for people and other programs.
+   */
+  readonly data?: 'stored' | 'read'
   readonly signal?: AbortSignal
 }
 
 /** How to import. */
 export interface ImportOptions {
-  /** Gives events new versions, one after the other in their streams. Default false: an event that cannot get its version ends the import. */
+  /** Gives events new versions, one after the other in their streams, and forgets nothing. Default false: one that cannot get its version ends it. */
   readonly renumber?: boolean
   /** Called now and then, and at the end. */
   readonly onProgress?: (progress: ImportProgress) => void
@@ -26,7 +39,7 @@ export interface ImportOptions {
 
 /** How far an import is. */
 export interface ImportProgress {
-  /** Lines that were read. */
+  /** Lines that were read, empty ones not counted. */
   readonly lines: number
   /** Events that were stored. */
   readonly imported: number
@@ -34,42 +47,51 @@ export interface ImportProgress {
   readonly duplicates: number
 }
 
-/** A line as it is written and read. */
-interface EventLine {
-  /** Of the line, from 1. */
-  readonly number: number
-  readonly type: string
-  readonly data: unknown
-  readonly stream: string
-  readonly version?: number
-  readonly id?: string
-  readonly time?: number
-  readonly metadata?: EventMetadata
-}
-
 /** Appends under way at a time. */
 const IN_FLIGHT = 256
 const PROGRESS_EVERY = 1000
 
 /**
- * The events of a category as lines of JSON, each with its line feed, in global order up to the end as it is now. Data is what JSON makes of it.
+ * The events of a category as lines of JSON, each with its line feed, in global order up to the end as it is now; and where streams begin that
+ * have forgotten something. What the store keeps for itself, such as checkpoints of reactors, is not among them.
  */
 export async function* exportEvents<E extends EventShape>(
   store: EventStore<E>, options: ExportOptions<E['type']> = {},
 ): AsyncIterableIterator<{ readonly line: string; readonly position: number }> {
-  checkOptions(options, ['from', 'types', 'signal'], 'exportEvents')
+  checkOptions(options, ['from', 'types', 'data', 'signal'], 'exportEvents')
   checkInteger(options.from, 'from', 0)
-  const { from, types, signal } = options
-  const all = store.all({ from: from ?? 'earliest', until: 'end', ...(types !== undefined && { types }), ...(signal !== undefined && { signal }) })
-  for await (const event of all) yield { line: `${JSON.stringify(event)}\n`, position: event.position }
+  checkOneOf(options.data, 'data', ['stored', 'read'])
+  checkSignal(options.signal)
+  const { from = 'earliest', types, data = 'stored', signal } = options
+  if (types !== undefined && !Array.isArray(types)) throw new TypeError(`types is a list of types, not ${describe(types)}`)
+  const { core, store: { types: own, life } } = partsOf(store)
+  life.check()
+  const stored = data === 'stored'
+  const forgetting = types === undefined
+  const all = new AllStreams(core, stored ? storedReading(own.codec) : own, life, {
+    from, until: 'end', ...(types !== undefined && { types }), ...(signal !== undefined && { signal }),
+  }, forgetting)
+  for await (const event of all as unknown as AsyncIterable<StoredEvent>) {
+    const { type, stream, version, position } = event
+    if (type === FORGOTTEN_TYPE) {
+      if (!stream.startsWith('$')) yield { line: forgottenLine(stream, version, position), position }
+      continue
+    }
+    // Whoever goes on behind this line gets the event.
+    const begins = forgetting && version > 1 && core.index.kept.size > 0 && core.index.keptFrom(core.index.table.find(stream)) === version
+    if (begins) yield { line: forgottenLine(stream, version, position - 1), position: position - 1 }
+    yield { line: lineOf(event, stored), position }
+  }
 }
 
 /**
- * Imports events from lines, in their order. Each gets the id and the time of its line; one that has a version must get that version.
+ * Imports events from lines, in their order. Each gets the id and the time of its line; one that has a version must get that version. Lines of an
+ * export make what was exported, also of streams that have forgotten something, of data that is encrypted, and of older versions of types.
  *
  * What was imported before, from the same lines, is passed over: an import that was broken off is begun again from the first line.
  *
- * @throws LogError `LOG_DECODE_FAILED` for a line that is no event, `LOG_VERSION_CONFLICT` for one that cannot get its version
+ * @throws LogError `LOG_DECODE_FAILED` for a line that is no event, `LOG_VERSION_CONFLICT` for one that cannot get its version, and others of an
+ *   append, with the number of the `line` in `detail`
  */
 export async function importEvents<E extends EventShape>(
   store: EventStore<E>, lines: AsyncIterable<string> | Iterable<string>, options: ImportOptions = {},
@@ -78,52 +100,74 @@ export async function importEvents<E extends EventShape>(
   checkBoolean(options.renumber, 'renumber')
   checkFunction(options.onProgress, 'onProgress')
   checkSignal(options.signal)
-  partsOf(store)
-  const run = new ImportRun(store, options)
+  const run = new ImportRun(partsOf(store), options)
   for await (const line of lines) {
     options.signal?.throwIfAborted()
-    if (line.trim() !== '') await run.take(line)
+    await run.take(line)
   }
   await run.drain()
   return run.progress()
 }
 
 class ImportRun<E extends EventShape> {
-  readonly #store: EventStore<E>
+  readonly #parts: StoreParts<E>
   readonly #options: ImportOptions
   #waiting: { readonly line: EventLine; readonly done: Promise<unknown> }[] = []
   /** The ids of streams that were there before; undefined for one that was not. */
   readonly #before = new Map<string, Set<string> | undefined>()
+  #number = 0
   #lines = 0
   #imported = 0
   #duplicates = 0
 
-  constructor(store: EventStore<E>, options: ImportOptions) {
-    this.#store = store
+  constructor(parts: StoreParts<E>, options: ImportOptions) {
+    this.#parts = parts
     this.#options = options
   }
 
   async take(text: string): Promise<void> {
-    const line = lineOf(text, ++this.#lines)
-    if (await this.#isThere(line)) {
-      this.#duplicates++
-      return
-    }
+    this.#number++
+    if (text.trim() === '') return
+    this.#lines++
+    const { store } = this.#parts
+    const line = parseLine(text, this.#number, store.types.codec)
+    if (line.type === FORGOTTEN_TYPE) await this.#forget(line)
+    else if (await this.#isThere(line)) this.#duplicates++
     // What cannot get its version is not to have those behind it appended meanwhile.
-    if (this.#options.renumber !== true && line.version !== undefined && this.#store.head(line.stream) < line.version - 1) await this.#alone(line)
+    else if (this.#keeps(line) && headOf(store, line) < line.version! - 1) await this.#alone(line)
     else await this.#beside(line)
     if (this.#lines % PROGRESS_EVERY === 0) this.#options.onProgress?.(this.progress())
+  }
+
+  /** Whether an event is to get the version that its line says. */
+  #keeps({ version }: EventLine): boolean {
+    return version !== undefined && this.#options.renumber !== true
+  }
+
+  /** A stream begins behind what it has forgotten. */
+  async #forget(line: EventLine): Promise<void> {
+    if (this.#options.renumber === true) return
+    await this.drain()
+    const { core, store } = this.#parts
+    const { stream, number } = line
+    const head = headOf(store, line)
+    const version = line.version!
+    if (version <= core.index.keptFrom(core.index.table.find(stream)) || (head === 0 && version === 1)) return
+    const plan: StreamPlan = { stream, events: [forgettingEvent(version)], expected: head }
+    await core.append([plan], store.codecs, undefined).catch((error: unknown) => { throw ofLine(error, number) })
   }
 
   /**
    * Whether an event was imported before, of which the version does not tell: the store remembers the last ids only, so those of a stream that
    * was there before this import are read once.
    */
-  async #isThere({ stream, id, version }: EventLine): Promise<boolean> {
-    if (id === undefined || (version !== undefined && this.#options.renumber !== true)) return false
+  async #isThere(line: EventLine): Promise<boolean> {
+    const { stream, id } = line
+    if (id === undefined || this.#keeps(line)) return false
     let ids = this.#before.get(stream)
     if (ids === undefined && !this.#before.has(stream)) {
-      if (this.#store.head(stream) > 0) ids = new Set((await this.#store.read(stream)).events.map((event) => event.id))
+      const { store } = this.#parts
+      if (headOf(store, line) > 0) ids = new Set((await store.read(stream)).events.map((event) => event.id))
       this.#before.set(stream, ids)
     }
     return ids?.has(id) === true
@@ -135,10 +179,13 @@ class ImportRun<E extends EventShape> {
   }
 
   async #beside(line: EventLine): Promise<void> {
+    const { store } = this.#parts
+    const before = headOf(store, line)
     const done = this.#append(line)
     done.catch(() => {})
     this.#waiting.push({ line, done })
-    if (this.#waiting.length >= IN_FLIGHT) await this.drain()
+    // What does not count at once, since it may be known or has no room, is waited for: none of its stream is to come before it.
+    if (this.#waiting.length >= IN_FLIGHT || store.head(line.stream) === before) await this.drain()
   }
 
   /** Waits for what is under way. What ran into one that was there already is tried again, in its order. */
@@ -153,31 +200,51 @@ class ImportRun<E extends EventShape> {
     return { lines: this.#lines, imported: this.#imported, duplicates: this.#duplicates }
   }
 
-  async #append({ number, stream, type, data, version, id, time, metadata }: EventLine): Promise<void> {
-    const event = { type, data, ...(id !== undefined && { id }), ...(time !== undefined && { time }), ...(metadata !== undefined && { metadata }) }
-    const keeps = version !== undefined && this.#options.renumber !== true
-    const expected = keeps ? version - 1 : 'any'
-    const { duplicate } = await this.#store.append(stream, event as NewEvent<E>, { expected }).catch((error: unknown) => {
-      if (!isLogError(error, 'LOG_EVENT_INVALID') && !isLogError(error, 'LOG_STREAM_INVALID')) throw error
-      throw new LogError('LOG_DECODE_FAILED', `line ${number} is no event: ${error.message}`, { line: number }, error)
-    })
-    if (duplicate) this.#duplicates++
+  async #append(line: EventLine): Promise<void> {
+    const { core, store } = this.#parts
+    let results: AppendResult[]
+    try {
+      const plan = planOf(this.#parts, line, this.#keeps(line) ? line.version! - 1 : 'any')
+      results = await core.append([plan], store.codecs, undefined)
+    } catch (error) {
+      throw ofLine(error, line.number)
+    }
+    if (results[0]!.duplicate) this.#duplicates++
     else this.#imported++
   }
 }
 
-function lineOf(text: string, number: number): EventLine {
-  let line: Partial<EventLine> | null
+/** The append of a line: of data as it was stored, or of data that is looked at like any other. */
+function planOf<E extends EventShape>({ store }: StoreParts<E>, line: EventLine, expected: number | 'any'): StreamPlan {
+  const { stream, type, data, id, time, metadata, schema } = line
+  const event = { type, data, ...(id !== undefined && { id }), ...(time !== undefined && { time }), ...(metadata !== undefined && { metadata }) }
+  if (schema === undefined) return store.plan(stream, event as NewEvent<E>, expected, undefined, undefined)
+  checkStream(stream)
+  checkOwnStream(stream)
+  checkEvent(event)
+  const { correlation, causation, trace, ...own } = metadata ?? {}
+  checkOrigin({ correlation, causation, trace } as object)
+  const kept = isShredding(store.types.codec) ? markSealed(data) : data
+  return { stream, events: [new PreparedEvent(type, kept, id, time, schema, correlation, causation, trace, metadataText(own))], expected }
+}
+
+function headOf(store: { head(stream: string): number }, { stream, number }: EventLine): number {
   try {
-    line = JSON.parse(text) as Partial<EventLine> | null
+    return store.head(stream)
   } catch (error) {
-    throw new LogError('LOG_DECODE_FAILED', `line ${number} is no JSON: ${(error as Error).message}`, { line: number }, error)
+    throw ofLine(error, number)
   }
-  const { type, stream, version, id, time, metadata } = line ?? {}
-  const whole = typeof type === 'string' && typeof stream === 'string' &&
-    (version === undefined || (Number.isSafeInteger(version) && version >= 1)) &&
-    (id === undefined || typeof id === 'string') && (time === undefined || Number.isSafeInteger(time)) &&
-    (metadata === undefined || (typeof metadata === 'object' && metadata !== null))
-  if (whole) return { ...line, number } as EventLine
-  throw new LogError('LOG_DECODE_FAILED', `line ${number} is no event: ${describe(text.slice(0, 100))}`, { line: number })
+}
+
+const ofEvents: ReadonlySet<LogErrorCode> = new Set<LogErrorCode>([
+  'LOG_VERSION_CONFLICT', 'LOG_EVENT_ID_TAKEN', 'LOG_KEY_MISSING', 'LOG_RECORD_TOO_LARGE', 'LOG_BATCH_TOO_LARGE', 'LOG_DECODE_FAILED',
+])
+
+/** What is wrong with an event is told with the number of its line. */
+function ofLine(error: unknown, line: number): unknown {
+  if (!isLogError(error) || error.detail['line'] !== undefined) return error
+  if (error.code === 'LOG_EVENT_INVALID' || error.code === 'LOG_STREAM_INVALID') {
+    return new LogError('LOG_DECODE_FAILED', `line ${line} is no event: ${error.message}`, { ...error.detail, line }, error)
+  }
+  return ofEvents.has(error.code) ? new LogError(error.code, `line ${line}: ${error.message}`, { ...error.detail, line }, error) : error
 }

@@ -155,8 +155,8 @@ export interface TypeVersions {
 
 /** What {@link defineEvents} takes. */
 export interface EventsOptions<E extends EventShape> {
-  /** What data is written by. Default JSON, that plain Kafka consumers can read. */
-  readonly value?: Codec<unknown>
+  /** What data is written by, of all types. Default JSON, that plain Kafka consumers can read. */
+  readonly value?: Codec<E['data']>
   /** By type: data is checked by it before it is appended, and stored as the schema gives it. */
   readonly schemas?: { readonly [Type in E['type']]?: StandardSchema }
   readonly versions?: { readonly [Type in E['type']]?: TypeVersions }

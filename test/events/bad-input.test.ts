@@ -162,7 +162,7 @@ test('data that a newer program wrote, and data that is damaged, says so', async
   const store = await eventStore<Noted>(log, { category: 'note' })
   const { events: [first] } = await store.read('a')
   expect(await failure(() => first!.data)).toMatchObject({ code: 'LOG_CAST_FAILED', detail: { schema: 3 } })
-  const liar: Codec<unknown> = { name: 'json', encode: (_, writer) => string.encode('{', writer), decode: () => null }
+  const liar: Codec<Noted['data']> = { name: 'json', encode: (_, writer) => string.encode('{', writer), decode: () => ({ text: '' }) }
   const lies = await eventStore<Noted>(log, { category: 'lie', value: liar })
   await lies.append('a', noted('x'))
   const { events: [damaged] } = await (await eventStore<Noted>(log, { category: 'lie' })).read('a')
@@ -194,7 +194,7 @@ test('a projection that throws stops there, reports, goes on after a fix, and lo
 
 test('data of somebody whose key is missing or gone is not stored, and what was stored reads as forgotten', async () => {
   const keys = memoryKeys()
-  const value = shredded({ keys, subject: (data) => (data as Noted['data']).text })
+  const value = shredded<Noted['data']>({ keys, subject: ({ text }) => text })
   const store = await eventStore<Noted>(await memoryLog(), { category: 'note', value })
   expect(await failure(() => store.append('a', noted('ada')))).toMatchObject({ code: 'LOG_KEY_MISSING', detail: { subject: 'ada' } })
   await keys.create('ada')

@@ -148,7 +148,7 @@ test('the checkpoint of a reactor is about nobody, where data is encrypted for s
   const keys = memoryKeys()
   await keys.create('tea')
   const value = shredded<{ readonly item: string }>({ keys, subject: (data) => data.item.toLowerCase() })
-  const orders = await eventStore<OrderEvent>(await memoryLog(), { category: 'order', value: value as never })
+  const orders = await eventStore<OrderEvent>(await memoryLog(), { category: 'order', value })
   const seen: unknown[] = []
   const watcher = await react(orders, { name: 'watcher', handle: (event) => { seen.push(event.data) } })
   await place(orders, 'a')

@@ -9,6 +9,7 @@ import { afterwards, diskLog, freshFolder, memoryLog } from '../topics/harness.t
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
+type Met = { readonly type: 'T'; readonly data: Person }
 interface Person { readonly id?: string; readonly name: string; readonly city?: string }
 
 const subject = (data: Person): string | undefined => data.id
@@ -136,7 +137,7 @@ test('wherever a crash comes in the way of a key that is destroyed, its bytes ar
 })
 
 test('a store of shredded data keeps no snapshots in the clear', async () => {
-  const store = await eventStore(await memoryLog(), defineEvents('person', { value: shredded<Person>({ keys: memoryKeys(), subject }) as never }))
+  const store = await eventStore(await memoryLog(), defineEvents<Met>('person', { value: shredded<Person>({ keys: memoryKeys(), subject }) }))
   const fold = { initial: () => 0, evolve: (count: number) => count + 1 }
   expect(() => store.aggregate({ ...fold, snapshot: { every: 10 } })).toThrow('in the clear')
   expect(await store.aggregate(fold).load('ada')).toEqual({ state: 0, version: 0 })
@@ -146,7 +147,7 @@ test('data cannot pass for what was encrypted', async () => {
   const log = await memoryLog()
   const value = shredded<Person>({ keys: memoryKeys(), subject })
   const people = await log.topic(defineTopic('people', { key: string, value }))
-  const plain = await eventStore(log, defineEvents('person', { value: value as never }))
+  const plain = await eventStore(log, defineEvents<Met>('person', { value }))
   for (const forged of [5, ['nobody', 'x', 'y'], null]) {
     const data = { 'cl-shredded': forged, name: 'x' }
     await expect(plain.append('a', { type: 'T', data })).rejects.toMatchObject({ code: 'LOG_EVENT_INVALID' })
@@ -154,7 +155,7 @@ test('data cannot pass for what was encrypted', async () => {
   await people.close()
   const other = await eventStore(log, defineEvents('other'))
   for (const forged of [5, ['a'], ['a', 'b'], ['a', 'b', 5], {}]) await other.append('a', { type: 'T', data: { 'cl-shredded': forged } })
-  const shred = await eventStore(log, defineEvents('other', { value: value as never }))
+  const shred = await eventStore(log, defineEvents<Met>('other', { value }))
   const { events } = await shred.read('a')
   for (const event of events) expect(() => event.data).toThrow(expect.objectContaining({ code: 'LOG_DECODE_FAILED' }))
 })
