@@ -44,7 +44,7 @@ export function dispatch(frame: Uint8Array, api: AnyApi | undefined, origin: Ori
   const reader = new RequestReader(frame)
   const start = readRequestStart(reader)
   if (api === undefined) return reader.fail(`there is no API with the number ${start.apiKey}`)
-  if (!api.request.supports(start.version)) return unsupported(api, start, reader)
+  if (!api.request.supports(start.version)) return unsupported(api, start, reader, origin, frame)
   const admitted = admission(api, connection, cluster)
   if (admitted === 'close') return undefined
   const flexible = api.request.isFlexible(start.version)
@@ -66,8 +66,18 @@ function outOfPlace(exchange: Exchange): AnswerBytes {
 }
 
 /** A client that asks for versions in one that is not served is told which are, in the form that every client reads. */
-function unsupported(api: AnyApi, { version, correlationId }: RequestStart, reader: RequestReader): AnswerBytes {
-  if (api.key !== API_VERSIONS_KEY) return reader.fail(`${api.name} has no version ${version}`)
+function unsupported(
+  api: AnyApi, { version, correlationId }: RequestStart, reader: RequestReader, { cluster, broker, connection }: Origin, frame: Uint8Array,
+): AnswerBytes {
+  const bytes = api.key === API_VERSIONS_KEY ? versionsAnswer(api, correlationId) : undefined
+  if (cluster.interceptor?.unserved !== undefined) {
+    const { clientId } = requestHeader.at(1).decode(reader)              // every header begins as the first one does
+    cluster.interceptor.unserved({ api, version, correlationId, frame, broker, connection, clientId: clientId ?? '' }, bytes)
+  }
+  return bytes ?? reader.fail(`${api.name} has no version ${version}`)
+}
+
+function versionsAnswer(api: AnyApi, correlationId: number): AnswerBytes {
   const writer = new ResponseWriter()
   writeResponseHeader(writer, api.key, false, correlationId)
   apiVersions.response.at(0).encode(unsupportedVersionAnswer(api), writer)

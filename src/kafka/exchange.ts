@@ -19,10 +19,20 @@ export interface Exchange {
   response: Readonly<Record<string, unknown>> | typeof NO_ANSWER | undefined
 }
 
+/** A request in a version of its API that is not served: nothing of it but its header was read. */
+export interface UnservedRequest extends Pick<RequestContext, 'broker' | 'clientId' | 'connection' | 'version'> {
+  readonly api: AnyApi
+  readonly correlationId: number
+  /** As that of an {@link Exchange}. */
+  readonly frame: Uint8Array
+}
+
 /** Sees every request before it is handled and after, and may change its answer. What it throws ends the connection. */
 export interface Interceptor {
   before?(exchange: Exchange): void | Promise<void>
   after?(exchange: Exchange): void | Promise<void>
   /** The bytes of the answer, its length in front; undefined when there is none. What it gives is sent. */
   encoded?(exchange: Exchange, bytes: AnswerBytes): AnswerBytes | Promise<AnswerBytes>
+  /** A request came in a version that is not served. It is told so in `bytes`, or its connection ends where there are none. */
+  unserved?(request: UnservedRequest, bytes: AnswerBytes): void
 }

@@ -58,6 +58,10 @@ export function interceptorOf({ journal, faults, fetches, changes, others, waiti
         changes.tell()
       }
     },
+    unserved(request, bytes) {
+      journal.unserved(request, bytes)
+      changes.tell()
+    },
   }
 
   async function inOrder(connection: number, work: () => void | Promise<void>): Promise<void> {

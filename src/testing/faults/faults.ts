@@ -6,6 +6,7 @@ import { type Clock } from '../../base/clock.ts'
 import { LogError } from '../../base/errors.ts'
 import { checkObject } from '../../base/options.ts'
 import { type Random } from '../../base/random.ts'
+import { type ApiName } from '../../kafka/api-names.ts'
 import { type AnswerBytes, type Exchange } from '../../kafka/exchange.ts'
 import { type FetchWatch } from '../broker/fetch-watch.ts'
 import { type JournalEntry } from '../journal/entry.ts'
@@ -15,7 +16,7 @@ import { BrokerFaults, CoordinatorFaults, type ListenerOf, nodeIdsOf, PartitionF
 import { Fault, type FaultCall } from './fault.ts'
 import { type MessagePlace, placesIn } from './places.ts'
 import { runScenario } from './scenario.ts'
-import { type FaultSpec, type FaultTarget } from './spec.ts'
+import { type FaultSpec, type FaultTarget, faultText } from './spec.ts'
 import { MetadataThen } from './stale-metadata.ts'
 import { Strike } from './strike.ts'
 
@@ -35,6 +36,8 @@ export class Faults {
   readonly #stale = new Map<Fault, MetadataThen>()
   readonly #strikes = new WeakMap<Exchange, Strike>()
   #all: Fault[] = []
+  /** What was begun with {@link on}, and says nothing of what is to happen yet: in words. */
+  #begun = new Set<{ readonly text: string }>()
   /** Ends scenarios that run. */
   #scenarios = new AbortController()
 
@@ -48,11 +51,15 @@ export class Faults {
    *
    * @throws TypeError for an API that there is not, and for what no request of it can be about; RangeError for a broker that there is not
    */
-  on(api: string | readonly string[], target: FaultTarget = {}): FaultBuilder {
-    const builder = new FaultBuilder({ api, target }, (spec) => this.add(spec))
+  on(api: ApiName | '*' | readonly ApiName[], target: FaultTarget = {}): FaultBuilder {
     // What cannot be is told here, and not when something is asked of it.
     void new Fault({ api, target, actions: [] }, this.#faultParts)
-    return builder
+    const begun = { text: faultText({ api, target, actions: [] }) }
+    this.#begun.add(begun)
+    return new FaultBuilder({ api, target }, (spec) => {
+      this.#begun.delete(begun)
+      return this.add(spec)
+    })
   }
 
   /** Faults of all requests of a client, by its client id. */
@@ -101,6 +108,7 @@ export class Faults {
   /** A fault from its description. */
   add(spec: FaultSpec): Fault {
     checkObject(spec ?? null, 'a fault is an object')
+    if (spec.actions.length === 0) throw new TypeError('a fault does something: its list of actions is empty')
     const fault = new Fault(spec, this.#faultParts)
     if (fault.isOn('Metadata')) this.#stale.set(fault, new MetadataThen(this.#parts.listener().cluster))
     this.#all.push(fault)
@@ -128,20 +136,27 @@ export class Faults {
     this.#scenarios = new AbortController()
     for (const fault of this.#all) fault.cancel()
     this.#all = []
+    this.#begun.clear()
     this.#stale.clear()
   }
 
   /**
-   * Throws for faults that never happened: a test that passes without them says nothing.
+   * Throws for faults that never happened, and for those that were begun and never said what is to happen: a test that passes without them says
+   * nothing.
    *
    * @throws LogError `LOG_FAULT_UNFIRED`
    */
   check(): void {
     const { unfired } = this
-    if (unfired.length === 0) return
-    const list = unfired.map((fault) => `\n  ${fault.toString()} (${reasonOf(fault)})`)
-    const message = `${unfired.length === 1 ? 'a fault never happened' : `${unfired.length} faults never happened`}:${list.join('')}`
-    throw new LogError('LOG_FAULT_UNFIRED', message, { faults: unfired.map(String) })
+    const begun = Array.from(this.#begun, ({ text }) => text)
+    const count = unfired.length + begun.length
+    if (count === 0) return
+    const list = [
+      ...unfired.map((fault) => `\n  ${fault.toString()} (${reasonOf(fault)})`),
+      ...begun.map((text) => `\n  ${text} (its last word is missing, which says what happens: .error(…), .delay(…) …)`),
+    ]
+    const message = `${count === 1 ? 'a fault never happened' : `${count} faults never happened`}:${list.join('')}`
+    throw new LogError('LOG_FAULT_UNFIRED', message, { faults: [...unfired.map(String), ...begun] })
   }
 
   /** @internal A request is begun. */

@@ -3,6 +3,9 @@
  */
 import { checkInteger, checkNumber, checkOneOf, checkOptions, closest, describe } from '../../base/options.ts'
 import { type KafkaErrorName, kafkaErrors } from '../../format/kafka-errors.ts'
+import { type Fields, isField } from '../../format/schema.ts'
+import { type AnyApi } from '../../kafka/api.ts'
+import { apis as served } from '../../kafka/apis.ts'
 import { type Duration, durationMs } from '../clock/durations.ts'
 import { type Decoding } from '../journal/entry.ts'
 import { checkApiName } from '../journal/journal.ts'
@@ -112,6 +115,7 @@ export function checkBroker(nodeId: number, nodeIds: readonly number[]): void {
 /** Throws TypeError and RangeError for times and chances that cannot be. */
 export function checkTriggers({ times, onCalls, every, probability }: FaultSpec): void {
   checkInteger(times, 'times', 1)
+  if (onCalls?.length === 0) throw new TypeError('onCall takes the numbers of calls, from 1 on')
   for (const call of onCalls ?? []) checkInteger(call ?? null, 'the number of a call', 1)
   checkInteger(every, 'every', 1)
   checkNumber(probability, 'probability', 0, 1)
@@ -135,6 +139,35 @@ export function checkUse(action: FaultAction, apis: ReadonlySet<string> | undefi
   if (action.type === 'corrupt' && action.what === 'crc' && apis !== undefined && !apis.has('Fetch')) {
     throw new TypeError(`only answers to Fetch have records with a checksum: a wrong crc cannot be on ${[...apis].join(', ')}`)
   }
+  const needed = neededFields[action.type]
+  const without = needed === undefined ? undefined : [...apis ?? []].find((name) => !hasField(responseOf(name), needed.field))
+  if (without !== undefined) throw new TypeError(`answers to ${without} have no ${needed!.what}`)
+}
+
+/** What an answer has to have for an action to be of any use. */
+const neededFields: Partial<Record<FaultAction['type'], { readonly field: string; readonly what: string }>> = {
+  throttle: { field: 'throttleTimeMs', what: 'throttle time' },
+  'shift-epoch': { field: 'leaderEpoch', what: 'leader epochs' },
+}
+
+/** Whether an answer in some version can show what an action does. */
+export function canShow({ type }: FaultAction, { response }: AnyApi, version: number): boolean {
+  const needed = neededFields[type]
+  return needed === undefined || hasField(response.fields, needed.field, version)
+}
+
+function responseOf(name: string): Fields {
+  return served.find((api) => api.name === name)!.response.fields as Fields
+}
+
+/** Whether a message, or a row of one of its lists, has a field: in some version, or in any. */
+function hasField(fields: Fields, wanted: string, version?: number): boolean {
+  return Object.entries(fields).some(([name, { options: { since = 0, until = Infinity }, shape }]) => {
+    if (version !== undefined && (version < since || version > until)) return false
+    if (name === wanted) return true
+    if (shape.kind === 'struct') return hasField(shape.fields, wanted, version)
+    return shape.kind === 'array' && !isField(shape.element) && hasField(shape.element, wanted, version)
+  })
 }
 
 /** A length of time for a fault. */
@@ -157,7 +190,7 @@ export function faultText({ api, target = {}, name, actions, times, onCalls, eve
     every === undefined ? '' : `every ${every}`, probability === undefined ? '' : `with probability ${probability}`,
   ]
   const what = actions.map(actionText).join(' and ')
-  return [[api].flat().join(', '), ...about, ...often.filter((text) => text !== ''), `→ ${what}`].join(' ')
+  return [[api].flat().join(', '), ...about, ...often.filter((text) => text !== ''), what === '' ? '' : `→ ${what}`].join(' ').trimEnd()
 }
 
 /** What it does, in words. */

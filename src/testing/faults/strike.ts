@@ -12,7 +12,7 @@ import { type FetchedPlace } from '../broker/fetch-watch.ts'
 import { type Decoding, type JournalEntry } from '../journal/entry.ts'
 import { type Fault } from './fault.ts'
 import { keepPlaces, mergePlaces, type PlaceFilter } from './places.ts'
-import { actionText, type FaultAction, type FaultMoment } from './spec.ts'
+import { actionText, canShow, type FaultAction, type FaultMoment } from './spec.ts'
 import { type MetadataThen } from './stale-metadata.ts'
 import { corrupted, sendInPieces, withWrongChecksum } from './wire-faults.ts'
 
@@ -135,6 +135,7 @@ export class Strike {
 
   #change(fault: Fault, action: FaultAction): void {
     const response = this.#exchange.response as Decoding
+    if (!canShow(action, this.#exchange.api, this.#exchange.context.version)) return fault.missed()
     if (action.type === 'throttle') this.#exchange.response = { ...response, throttleTimeMs: action.ms }
     else if (action.type === 'answer') this.#exchange.response = fault.ask(() => action.change(response, this.#exchange.request), response)
     else if (action.type === 'stale-metadata') this.#exchange.response = this.#stale.get(fault)!.answer(response)

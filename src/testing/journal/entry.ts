@@ -6,6 +6,7 @@ import { ByteReader } from '../../base/bytes.ts'
 import { isLogError } from '../../base/errors.ts'
 import { type Inspect, INSPECT, inspected } from '../../base/inspect.ts'
 import { type AnyApi } from '../../kafka/api.ts'
+import { type ApiName } from '../../kafka/api-names.ts'
 import { requestHeader, responseHeader } from '../../kafka/headers.ts'
 import { RequestReader } from '../../kafka/request-reader.ts'
 
@@ -33,6 +34,9 @@ export interface EntryParts {
   readonly since: number
   /** Without its length. */
   readonly frame: Uint8Array
+  readonly served: boolean
+  /** Place in the order of all that the journal has. */
+  readonly asked: number
 }
 
 const API_VERSIONS = 18
@@ -44,7 +48,7 @@ export class JournalEntry {
   /** Counts requests from 1 on, in the order in which they were begun. */
   readonly number: number
   /** Kafka's name: `Produce`. */
-  readonly api: string
+  readonly api: ApiName
   readonly key: number
   readonly version: number
   readonly correlationId: number
@@ -61,8 +65,14 @@ export class JournalEntry {
   readonly since: number
   /** Ms until it was answered; undefined when it was not, or not yet. */
   durationMs: number | undefined
+  /** @internal Places in the order of all that the journal has: of the request, and of its answer. */
+  readonly order: { readonly asked: number; answered: number }
   /** What faults did to it, in words. */
   readonly faults: string[] = []
+  /** What contracts found wrong with its records, in words. */
+  readonly violations: string[] = []
+  /** Whether the broker serves this version of the API; if not, it was not read, and is empty. */
+  readonly served: boolean
   /** The bytes of the request, without its length. */
   readonly requestFrame: Uint8Array
   /** The bytes that were sent, their length in front; undefined when nothing was sent. */
@@ -72,10 +82,11 @@ export class JournalEntry {
   #response: Decoding | undefined
 
   /** @internal */
-  constructor({ number, api, version, correlationId, connection, broker, clientId, software, at, since, frame }: EntryParts) {
+  constructor(parts: EntryParts) {
+    const { number, api, version, correlationId, connection, broker, clientId, software, at, since, frame, served, asked } = parts
     this.#api = api
     this.number = number
-    this.api = api.name
+    this.api = api.name as ApiName
     this.key = api.key
     this.version = version
     this.correlationId = correlationId
@@ -86,6 +97,8 @@ export class JournalEntry {
     this.at = at
     this.since = since
     this.requestFrame = frame
+    this.served = served
+    this.order = { asked, answered: asked }
   }
 
   /** The decoded request. */
@@ -111,8 +124,9 @@ export class JournalEntry {
 
   /** The entry with request and answer decoded, for printing and for files. */
   toJSON(): Record<string, unknown> {
-    const { number, since, connection, broker, clientId, api, version, correlationId, request, response, durationMs, faults } = this
-    return { number, since, connection, broker, clientId, api, version, correlationId, request, response, durationMs, faults }
+    const { number, since, connection, broker, clientId, api, version, served, correlationId, request, response, durationMs } = this
+    const { faults, violations } = this
+    return { number, since, connection, broker, clientId, api, version, served, correlationId, request, response, durationMs, faults, violations }
   }
 
   /** @internal */
@@ -121,6 +135,7 @@ export class JournalEntry {
   }
 
   #decodedRequest(): Decoding {
+    if (!this.served) return {}
     const reader = new RequestReader(this.requestFrame)
     requestHeader.at(this.#api.request.isFlexible(this.version) ? 2 : 1).decode(reader)
     return this.#api.request.at(this.version).decode(reader) as Decoding
@@ -129,9 +144,11 @@ export class JournalEntry {
   #decodedResponse(frame: Uint8Array): Decoding | undefined {
     try {
       const reader = new ByteReader(frame, LENGTH_BYTES, frame.length, 'LOG_PROTOCOL_ERROR', `the answer to ${this.api} ${this.version}`)
-      const flexible = this.#api.response.isFlexible(this.version) && this.key !== API_VERSIONS
+      // Who asks for versions in one that is not served is answered in the first.
+      const version = this.served ? this.version : 0
+      const flexible = this.#api.response.isFlexible(version) && this.key !== API_VERSIONS
       responseHeader.at(flexible ? 1 : 0).decode(reader)
-      return this.#api.response.at(this.version).decode(reader) as Decoding
+      return this.#api.response.at(version).decode(reader) as Decoding
     } catch (error) {
       if (isLogError(error, 'LOG_PROTOCOL_ERROR')) return undefined
       throw error

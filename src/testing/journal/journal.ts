@@ -5,7 +5,7 @@
 import { closest } from '../../base/options.ts'
 import { type Clock } from '../../base/clock.ts'
 import { apis } from '../../kafka/apis.ts'
-import { type AnswerBytes, type Exchange } from '../../kafka/exchange.ts'
+import { type AnswerBytes, type Exchange, type UnservedRequest } from '../../kafka/exchange.ts'
 import { type ListenerEvent } from '../../kafka/events.ts'
 import { JournalEntry } from './entry.ts'
 import { pcapOf } from './pcap.ts'
@@ -27,6 +27,8 @@ export interface ConnectionNote {
   readonly since: number
   /** Why it went, where it did not go by itself. */
   readonly reason: string | undefined
+  /** @internal Place in the order of all that the journal has. */
+  readonly order: number
 }
 
 /** Which requests are looked for. */
@@ -53,6 +55,7 @@ export class Journal {
   #notes: ConnectionNote[] = []
   #bytes = 0
   #number = 0
+  #order = 0
   #began: number
 
   /** @internal */
@@ -100,6 +103,7 @@ export class Journal {
     this.#byExchange = new WeakMap()              // answers to requests of before are not of this journal
     this.#bytes = 0
     this.#number = 0
+    this.#order = 0
     this.dropped = 0
     this.#began = this.#clock.monotonic()
   }
@@ -107,16 +111,20 @@ export class Journal {
   /** @internal A request is begun. */
   begin(exchange: Exchange): JournalEntry {
     const { api, correlationId, frame, context: { version, clientId, connection, broker } } = exchange
-    const { software } = connection
-    const entry = new JournalEntry({
-      number: ++this.#number, api, version, correlationId, connection: connection.id, broker: broker.nodeId, clientId, frame,
-      software: software === undefined ? '' : `${software.name} ${software.version}`, at: this.#clock.now(), since: this.#since,
-    })
+    const entry = this.#add({ api, correlationId, frame, version, clientId, connection, broker, served: true })
     this.#byExchange.set(exchange, entry)
-    this.#entries.push(entry)
-    this.#bytes += entry.requestBytes
-    this.#makeRoom()
     return entry
+  }
+
+  /** @internal A request in a version that is not served, with what it was told. */
+  unserved(request: UnservedRequest, bytes: AnswerBytes): void {
+    const entry = this.#add({ ...request, served: false })
+    if (bytes === undefined) return
+    entry.durationMs = 0
+    entry.order.answered = ++this.#order
+    entry.responseFrame = Buffer.concat(bytes)
+    this.#bytes += entry.responseBytes
+    this.#makeRoom()
   }
 
   /** @internal What is sent as the answer. The bytes are copied: those of records lie in memory of the log. */
@@ -124,6 +132,7 @@ export class Journal {
     const entry = this.#byExchange.get(exchange)
     if (entry === undefined) return
     entry.durationMs = this.#since - entry.since
+    entry.order.answered = ++this.#order
     // One that was forgotten meanwhile takes no room any more.
     if (bytes === undefined || entry.number < (this.#entries[0]?.number ?? Infinity)) return
     entry.responseFrame = Buffer.concat(bytes)
@@ -140,8 +149,21 @@ export class Journal {
   note(event: ListenerEvent): void {
     if (event.type !== 'connected' && event.type !== 'disconnected') return
     const reason = event.type === 'disconnected' ? event.reason : undefined
-    this.#notes.push({ kind: event.type, connection: event.connection, since: this.#since, reason })
+    this.#notes.push({ kind: event.type, connection: event.connection, since: this.#since, reason, order: ++this.#order })
     if (this.#notes.length > this.#limits.maxEntries) this.#notes.shift()
+  }
+
+  #add({ connection, broker, ...parts }: UnservedRequest & { readonly served: boolean }): JournalEntry {
+    const { software } = connection
+    const entry = new JournalEntry({
+      ...parts, number: ++this.#number, connection: connection.id, broker: broker.nodeId,
+      software: software === undefined ? '' : `${software.name} ${software.version}`, at: this.#clock.now(), since: this.#since,
+      asked: ++this.#order,
+    })
+    this.#entries.push(entry)
+    this.#bytes += entry.requestBytes
+    this.#makeRoom()
+    return entry
   }
 
   get #since(): number {

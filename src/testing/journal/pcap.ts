@@ -26,6 +26,8 @@ interface Conversation {
 }
 
 interface Message {
+  /** Of all that the journal has: time may stand. */
+  readonly order: number
   readonly since: number
   readonly entry: JournalEntry
   readonly fromClient: boolean
@@ -34,7 +36,7 @@ interface Message {
 
 /** The capture file. `began` is the wall time at which the journal began, in ms. */
 export function pcapOf(entries: readonly JournalEntry[], began: number): Buffer {
-  const messages = entries.flatMap((entry) => messagesOf(entry)).sort((one, other) => one.since - other.since)
+  const messages = entries.flatMap((entry) => messagesOf(entry)).sort((one, other) => one.order - other.order)
   const conversations = new Map<number, Conversation>()
   const packets: Buffer[] = [fileHeader()]
   for (const { since, entry, fromClient, bytes } of messages) {
@@ -53,12 +55,12 @@ export function pcapOf(entries: readonly JournalEntry[], began: number): Buffer 
 }
 
 function messagesOf(entry: JournalEntry): Message[] {
-  const { since, durationMs, requestFrame, responseFrame } = entry
+  const { since, durationMs, order, requestFrame, responseFrame } = entry
   const length = Buffer.alloc(4)
   length.writeInt32BE(requestFrame.length)
-  const request = { since, entry, fromClient: true, bytes: Buffer.concat([length, requestFrame]) }
+  const request = { order: order.asked, since, entry, fromClient: true, bytes: Buffer.concat([length, requestFrame]) }
   if (durationMs === undefined || responseFrame === undefined) return [request]
-  return [request, { since: since + durationMs, entry, fromClient: false, bytes: responseFrame }]
+  return [request, { order: order.answered, since: since + durationMs, entry, fromClient: false, bytes: responseFrame }]
 }
 
 function conversationOf({ connection, broker }: JournalEntry): Conversation {

@@ -12,6 +12,8 @@ export interface TimelineOptions {
 }
 
 interface Line {
+  /** Of all that the journal has: time may stand. */
+  readonly order: number
   readonly since: number
   readonly text: string
 }
@@ -26,10 +28,12 @@ export function timelineOf(entries: readonly JournalEntry[], notes: readonly Con
   const who = (connection: number): string => `${names.get(connection) || 'client'}#${connection}`
   const width = Math.max(0, ...Array.from(names.keys(), (connection) => who(connection).length))
   const lines: Line[] = [
-    ...notes.map((note) => ({ since: note.since, text: connectionLine(note, who(note.connection).padEnd(width)) })),
+    ...notes.map((note) => (
+      { order: note.order, since: note.since, text: connectionLine(note, who(note.connection).padEnd(width)) }
+    )),
     ...entries.flatMap((entry) => linesOf(entry, who(entry.connection).padEnd(width))),
   ]
-  lines.sort((one, other) => one.since - other.since)
+  lines.sort((one, other) => one.order - other.order)
   const shown = last === undefined ? lines : lines.slice(-last)
   return shown.map(({ since, text }) => `${timeText(since)}  ${text}\n`).join('')
 }
@@ -39,14 +43,15 @@ function connectionLine({ kind, reason }: ConnectionNote, who: string): string {
 }
 
 function linesOf(entry: JournalEntry, who: string): Line[] {
-  const { since, durationMs, broker, api, version, faults } = entry
-  const what = `${api} v${version}`
-  const asked = { since, text: `${who} ──▶ ${broker} ${what}${placesOf(entry.request)}` }
-  const fault = faults.length === 0 ? '' : `  [${faults.join('; ')}]`
-  if (durationMs === undefined) return fault === '' ? [asked] : [asked, { since, text: `${who} ╳── ${broker} ${what} not answered${fault}` }]
+  const { order, since, durationMs, broker, api, version, served, faults, violations } = entry
+  const what = `${api} v${version}${served ? '' : ', which is not served'}`
+  const asked = { order: order.asked, since, text: `${who} ──▶ ${broker} ${what}${placesOf(entry.request)}` }
+  const notes = [...faults, ...violations.slice(0, MOST_NAMES), ...(violations.length > MOST_NAMES ? [`${violations.length} violations`] : [])]
+  const fault = notes.length === 0 ? '' : `  [${notes.join('; ')}]`
+  if (durationMs === undefined) return fault === '' ? [asked] : [asked, { order: order.answered, since, text: `${who} ╳── ${broker} ${what} not answered${fault}` }]
   const answer = entry.responseFrame === undefined ? 'not answered' : errorsOf(entry.response)
   const arrow = entry.responseFrame === undefined ? '╳──' : '◀──'
-  return [asked, { since: since + durationMs, text: `${who} ${arrow} ${broker} ${what} ${answer}${fault}` }]
+  return [asked, { order: order.answered, since: since + durationMs, text: `${who} ${arrow} ${broker} ${what} ${answer}${fault}` }]
 }
 
 function timeText(ms: number): string {

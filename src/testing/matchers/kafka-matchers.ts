@@ -1,6 +1,7 @@
 /*
  * The matchers as a test writes them: what `expect(kafka)` has once they are added to it. `R` is what the runner's matchers give.
  */
+import { type ApiName } from '../../kafka/api-names.ts'
 import { type TestRecord } from '../broker/test-record.ts'
 import { type RecordExpectation } from './expectation.ts'
 import { type CommittedExpectation, type MatcherOptions, type RecordPart, type RequestExpectation } from './matchers.ts'
@@ -24,7 +25,7 @@ export interface KafkaMatchers<R = unknown> {
   /** No two records of the topic are the same in what `by` gives of them. Default: key, value and headers. Looks once. */
   toHaveNoDuplicates(topic: string, by?: RecordPart): Promise<R>
   /** A client sent a request of this API, or does within the time: `'OffsetCommit'`. */
-  toHaveReceivedRequest(api: string, which?: RequestExpectation, options?: MatcherOptions): Promise<R>
+  toHaveReceivedRequest(api: ApiName, which?: RequestExpectation, options?: MatcherOptions): Promise<R>
   /** A transaction that wrote to the topic, or to any topic, was aborted. */
   toHaveAbortedTransaction(topic?: string, options?: MatcherOptions): Promise<R>
 }

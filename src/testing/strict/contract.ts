@@ -4,7 +4,7 @@
  */
 import { type Codec } from '../../base/codec.ts'
 import { LogError } from '../../base/errors.ts'
-import { checkObject, checkOneOf, checkOptions, describe } from '../../base/options.ts'
+import { checkObject, checkOneOf, checkOptions, closest, describe } from '../../base/options.ts'
 import { kafkaErrors } from '../../format/kafka-errors.ts'
 import { type Exchange } from '../../kafka/exchange.ts'
 import { checkSchema, issueText, type SchemaResult, type StandardSchema } from '../../topics/standard-schema.ts'
@@ -52,6 +52,15 @@ export interface ContractViolation {
   readonly reason: string
 }
 
+/** What a contract has to know of its broker. */
+export interface ContractWorld {
+  /** The topics that there are, of which its topic is to be one; undefined where it need not. */
+  readonly topics: (() => readonly string[]) | undefined
+  /** Says what is wrong, in the journal. */
+  note(exchange: Exchange, violation: string): void
+  end(contract: Contract): void
+}
+
 const PRODUCE = 0
 /** Violations that an error lists. */
 const MOST_LINES = 10
@@ -62,12 +71,14 @@ export class Contract {
   readonly topic: string
   /** What broke it so far, whether it was refused or not. */
   readonly violations: ContractViolation[] = []
+  /** Records that it looked at. */
+  checked = 0
   readonly #options: ContractOptions
   readonly #refused = new WeakMap<Exchange, Decoding>()
-  readonly #end: () => void
+  readonly #world: ContractWorld
 
   /** @internal */
-  constructor(topic: string, options: ContractOptions, end: () => void) {
+  constructor(topic: string, options: ContractOptions, world: ContractWorld) {
     checkOptions(options, optionNames, 'a contract')
     checkObject(options.codec, 'codec is an object')
     checkOneOf(options.mode, 'mode', ['reject', 'report'])
@@ -79,21 +90,22 @@ export class Contract {
     if (typeof topic !== 'string') throw new TypeError(`a contract is for a topic by its name, not ${describe(topic)}`)
     this.topic = topic
     this.#options = options
-    this.#end = end
+    this.#world = world
   }
 
   /** Records are no longer checked. */
   end(): void {
-    this.#end()
+    this.#world.end(this)
   }
 
   /**
-   * Throws for records that broke it and were stored.
+   * Throws for records that broke it and were stored, and for a topic that there is not: a contract that was never asked says nothing.
    *
    * @throws LogError `LOG_CONTRACT_BROKEN`
    */
   check(): void {
     const { length } = this.violations
+    if (this.checked === 0) this.#checkTopic()
     if (this.#options.mode !== 'report' || length === 0) return
     const lines = this.violations.map(({ partition, index, clientId, reason }) => (
       `\n  ${this.topic}-${partition}, record ${index} of a batch of "${clientId}": ${reason}`
@@ -103,6 +115,15 @@ export class Contract {
     throw new LogError('LOG_CONTRACT_BROKEN', message, { topic: this.topic, violations: length })
   }
 
+  #checkTopic(): void {
+    const topics = this.#world.topics?.()
+    if (topics === undefined || topics.includes(this.topic)) return
+    const meant = closest(this.topic, topics)
+    const hint = meant === undefined ? '' : `; did you mean "${meant}"?`
+    const message = `the contract of topic "${this.topic}" was never asked: there is no such topic${hint}`
+    throw new LogError('LOG_CONTRACT_BROKEN', message, { topic: this.topic, violations: 0 })
+  }
+
   /** @internal */
   async before(exchange: Exchange): Promise<void> {
     if (exchange.api.key !== PRODUCE) return
@@ -110,8 +131,10 @@ export class Contract {
     for (const { topic, partition, records } of producedParts(exchange)) {
       if (topic !== this.topic) continue
       for (const [index, record] of records.entries()) {
+        this.checked++
         const reason = await this.#wrong(record)
         if (reason === undefined) continue
+        this.#world.note(exchange, `contract of ${topic}-${partition}, record ${index}: ${reason}`)
         const violation = { topic, partition, index, clientId: exchange.context.clientId, reason }
         this.violations.push(violation)
         broken.set(partition, [...broken.get(partition) ?? [], violation])

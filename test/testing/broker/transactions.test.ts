@@ -10,7 +10,9 @@ import { type TestBroker } from '../../../src/testing/index.ts'
 import { client, startBroker } from './harness.ts'
 
 async function transactionalProducer(kafka: TestBroker): Promise<Producer> {
-  const app = new Kafka({ clientId: 'app', brokers: kafka.bootstrap.split(','), logLevel: logLevel.NOTHING, retry: { initialRetryTime: 10, retries: 3 } })
+  const app = new Kafka({
+    clientId: 'app', brokers: kafka.bootstrap.split(','), logLevel: logLevel.NOTHING, retry: { initialRetryTime: 10, retries: 3 },
+  })
   const producer = app.producer({
     transactionalId: 'tx', maxInFlightRequests: 1, idempotent: true, createPartitioner: Partitioners.DefaultPartitioner,
   })
@@ -25,7 +27,7 @@ async function sendInTransaction(producer: Producer, values: readonly string[]):
   await transaction.commit()
 }
 
-const texts = (kafka: TestBroker): string[] => kafka.topic('orders').records().map((record) => record.text())
+const texts = (kafka: TestBroker): (string | null)[] => kafka.topic('orders').records().map((record) => record.text())
 
 test('a transactional producer of kafkajs goes on over resets and restores', async () => {
   const kafka = await startBroker({ topics: { orders: 1 } })

@@ -3,6 +3,8 @@
  */
 import { expect, test } from 'vitest'
 import { kafkaErrors } from '../../../src/format/kafka-errors.ts'
+import { apiNames } from '../../../src/kafka/api-names.ts'
+import { apis } from '../../../src/kafka/apis.ts'
 import { produce } from '../../../src/kafka/apis/00-produce.ts'
 import { fetch } from '../../../src/kafka/apis/01-fetch.ts'
 import { listOffsets } from '../../../src/kafka/apis/02-list-offsets.ts'
@@ -335,9 +337,37 @@ test('a fault that never happened fails the end of the test, unless it is option
   await expect(kafka.close()).rejects.toSatisfy((error) => isLogError(error, 'LOG_FAULT_UNFIRED'))
 })
 
+test('a fault without its last word fails the end of the test, since nothing of it can happen', async () => {
+  const kafka = await startBroker({ topics: { t: 1 } })
+  kafka.faults.on('Produce', { topic: 't' }).once()
+  const onFetch = kafka.faults.on('Fetch')
+  onFetch.onCall(1).delay(1).optional()
+  onFetch.onCall(2).delay(1).optional()
+  await expect(kafka.reset()).rejects.toThrow('a fault never happened:\n  Produce topic t (its last word is missing')
+  await kafka.reset()
+  expect(() => kafka.faults.add({ api: 'Fetch', actions: [] })).toThrow('its list of actions is empty')
+  expect(() => kafka.faults.on('Fetch').onCall().silence()).toThrow('onCall takes the numbers of calls')
+})
+
+test('what an answer has no field for cannot be asked for, and does not count as happened', async () => {
+  const kafka = await startBroker({ topics: { t: 1 } })
+  expect(() => kafka.faults.on('SaslHandshake').throttle(5)).toThrow('answers to SaslHandshake have no throttle time')
+  expect(() => kafka.faults.on(['Metadata', 'Heartbeat']).shiftEpochs(1)).toThrow('answers to Heartbeat have no leader epochs')
+  const throttle = kafka.faults.on('Metadata').once().throttle(5)
+  const raw = await client(kafka)
+  await raw.request(metadata, 1, { topics: [{ name: 't' }] })
+  expect(throttle.fired).toBe(0)
+  expect((await raw.request(metadata, 9, { topics: [{ name: 't' }] })).throttleTimeMs).toBe(5)
+  expect(throttle.fired).toBe(1)
+})
+
+test('APIs have the names that programs may say', () => {
+  expect(apis.map(({ name }) => name)).toEqual(apiNames)
+})
+
 test('faults that cannot be are refused at once', async () => {
   const kafka = await startBroker()
-  expect(() => kafka.faults.on('Produse')).toThrow('there is no API "Produse": did you mean "Produce"?')
+  expect(() => kafka.faults.on('Produse' as 'Produce')).toThrow('there is no API "Produse": did you mean "Produce"?')
   expect(() => kafka.faults.on('Heartbeat', { topic: 't' })).toThrow('requests of Heartbeat name no topics')
   expect(() => kafka.faults.on('Produce', { partition: 1 })).toThrow('name the topic too')
   expect(() => kafka.faults.on('Produce', { broker: 7 })).toThrow('there is no broker 7')

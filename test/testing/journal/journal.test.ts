@@ -37,13 +37,27 @@ test('the timeline has a line for each request, answer and connection', async ()
   await kafka.until(() => (kafka.connections === 0 ? true : undefined), 'it is connected still')
   expect(kafka.journal.timeline()).toBe([
     '   0.000s  raw#1 ───   connected',
-    '   0.000s  raw#1 ─╳─   disconnected: a fault of the test closed it',
     '   0.000s  raw#1 ──▶ 1 Produce v9 t-0',
     '   0.000s  raw#1 ◀── 1 Produce v9 NOT_LEADER_OR_FOLLOWER  [NOT_LEADER_OR_FOLLOWER]',
     '   0.000s  raw#1 ──▶ 1 Metadata v9 t',
-    '   0.000s  raw#1 ╳── 1 Metadata v9 not answered  [close]', '',
+    '   0.000s  raw#1 ╳── 1 Metadata v9 not answered  [close]',
+    '   0.000s  raw#1 ─╳─   disconnected: a fault of the test closed it', '',
   ].join('\n'))
   expect(kafka.journal.timeline({ last: 1 }).split('\n')).toHaveLength(2)
+})
+
+test('requests in versions that are not served are kept with what they were told, unread', async () => {
+  const kafka = await startBroker({ emulate: '2.0' })
+  const raw = await client(kafka)
+  expect((await raw.exchange(apiVersions, 3, { clientSoftwareName: 'raw', clientSoftwareVersion: '1' })).readInt16BE(8)).toBe(35)
+  await raw.request(metadata, 12, { topics: [] }).catch(() => {})
+  const [versions, topics] = kafka.journal.entries
+  expect(versions).toMatchObject({ api: 'ApiVersions', version: 3, served: false, clientId: 'raw', request: {}, response: { errorCode: 35 } })
+  expect(topics).toMatchObject({ api: 'Metadata', version: 12, served: false, request: {}, response: undefined })
+  expect(kafka.journal.timeline().replaceAll(/^ +[\d.]+s {2}/gm, '').split('\n').slice(1, 4)).toEqual([
+    'raw#1 ──▶ 1 ApiVersions v3, which is not served', 'raw#1 ◀── 1 ApiVersions v3, which is not served UNSUPPORTED_VERSION',
+    'raw#1 ──▶ 1 Metadata v12, which is not served',
+  ])
 })
 
 test('answers to requests that were forgotten meanwhile take no room', async () => {

@@ -79,6 +79,35 @@ test('one that only reports stores the record, and fails the test in the end', a
   await kafka.close()
 })
 
+test('the reason is in the journal, whatever the client makes of it', async () => {
+  const kafka = await startBroker({ topics: { orders: 1 } })
+  kafka.contract('orders', { value: orderSchema })
+  await send(kafka, 'orders', { 0: ['{}'] })
+  expect(kafka.journal.timeline()).toContain('INVALID_RECORD  [contract of orders-0, record 0: its value: total: is no number]')
+})
+
+test('a contract of a test ends with its reset, and those that a broker was started with stay', async () => {
+  const kafka = await startBroker({ topics: { orders: 1, others: 1 }, contracts: { orders: { value: orderSchema } } })
+  kafka.contract('others', { value: orderSchema })
+  const codes = async (): Promise<readonly number[]> => {
+    const answers = [await send(kafka, 'orders', { 0: ['{}'] }), await send(kafka, 'others', { 0: ['{}'] })]
+    return answers.map((answer) => answer.get(0)!.errorCode)
+  }
+  expect(await codes()).toEqual([INVALID_RECORD, INVALID_RECORD])
+  await kafka.reset()
+  expect(await codes()).toEqual([INVALID_RECORD, 0])
+  await expect(startTestBroker({ contracts: { orders: {} } })).rejects.toThrow('a contract says something of keys or values')
+})
+
+test('a contract of a topic that never was fails the test in the end', async () => {
+  const kafka = await startBroker({ topics: { orders: 1 } })
+  kafka.contract('order', { value: orderSchema })
+  await expect(kafka.reset()).rejects.toThrow('the contract of topic "order" was never asked: there is no such topic; did you mean "orders"?')
+  await kafka.reset()
+  kafka.contract('orders', { value: orderSchema })
+  await kafka.close()
+})
+
 test('a contract that cannot be is refused at once', async () => {
   const kafka = await startBroker({ topics: { orders: 1 } })
   expect(() => kafka.contract('orders', {})).toThrow('says something of keys or values')
