@@ -10,9 +10,6 @@ import { type Screen, type Terminal } from './screen.ts'
 /** A mistake in how the command was called. */
 export class UsageError extends Error {}
 
-/** What the command was given to work on cannot be worked on. */
-export class InputError extends Error {}
-
 /** An option of a subcommand. */
 export interface Option {
   /** Stands for the value in the help; undefined for an option that is only there or not. */
@@ -31,6 +28,8 @@ export interface Command {
   readonly summary: string
   /** Names of the arguments, in their order. */
   readonly positionals: readonly string[]
+  /** How many of them have to be there, the first ones. Default: all. */
+  readonly needs?: number
   readonly options: Readonly<Record<string, Option>>
   /** More for its own help. */
   readonly notes?: readonly string[]
@@ -61,6 +60,11 @@ export class Call {
 
   argument(name: string): string {
     return this.#positionals.get(name)!
+  }
+
+  /** An argument that need not be there. */
+  given(name: string): string | undefined {
+    return this.#positionals.get(name)
   }
 
   flag(name: string): boolean {
@@ -122,7 +126,7 @@ export function parseCall(command: Command, words: readonly string[], screen: Sc
   for (const token of tokens) if (token.kind === 'option') checkOption(token, options)
   if (values['help'] === true) return undefined
   checkPositionals(command, positionals)
-  const named = new Map(command.positionals.map((name, index) => [name, positionals[index]!]))
+  const named = new Map(positionals.map((value, index) => [command.positionals[index]!, value]))
   return new Call({ screen, terminal, values: values as Values, positionals: named })
 }
 
@@ -167,17 +171,17 @@ function checkOption({ name, rawName, value, inlineValue }: Given, options: Read
 }
 
 function checkPositionals(command: Command, given: readonly string[]): void {
-  const { positionals } = command
+  const { positionals, needs = positionals.length } = command
   if (given.length > positionals.length) throw new UsageError(`unexpected argument "${given[positionals.length]}"`)
-  const missing = positionals[given.length]
+  const missing = positionals.slice(0, needs)[given.length]
   if (missing !== undefined) throw new UsageError(`<${missing}> is missing: ${synopsis(command)}`)
   const empty = positionals.find((_, index) => given[index] === '')
   if (empty !== undefined) throw new UsageError(`<${empty}> is empty`)
 }
 
 /** `commitlog dump <folder>`. */
-function synopsis({ name, positionals }: Command): string {
-  return ['commitlog', name, ...positionals.map((argument) => `<${argument}>`)].join(' ')
+function synopsis({ name, positionals, needs = positionals.length }: Command): string {
+  return ['commitlog', name, ...positionals.map((argument, index) => (index < needs ? `<${argument}>` : `[${argument}]`))].join(' ')
 }
 
 function sentence(text: string): string {

@@ -3,13 +3,15 @@
  * consumer does, a batch at a time. An export to a file that was interrupted goes on behind the last whole line that it wrote.
  */
 import { isLogError } from '../base/errors.ts'
+import { InputError } from '../base/input-error.ts'
 import { type LogRecord } from '../log/record.ts'
 import { type CommitLog, type TopicInfo } from '../topics/commit-log.ts'
 import { type Partition } from '../topics/partition.ts'
-import { type Call, type Command, InputError, UsageError } from './command.ts'
+import { type Call, type Command, UsageError } from './command.ts'
 import { rangeOf } from './dump-batches.ts'
 import { LineFile } from './export-file.ts'
-import { formLine, type LineRecord, parseFormLine, type RecordForm, recordForms } from './record-forms.ts'
+import { type LineRecord, parseFormLine, type RecordForm, recordForms } from '../topics/lines/parse-line.ts'
+import { formLine } from './record-forms.ts'
 import { chosenPartitions, chosenTopics, openPlain, plainRecord, type PlainTopic, unknownPartition, withLog } from './records.ts'
 import { count, counted, jsonLine, size } from './text.ts'
 import { sourceField } from './topic-source.ts'

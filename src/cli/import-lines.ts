@@ -4,6 +4,7 @@
  */
 import { type Readable } from 'node:stream'
 import { isLogError, LogError } from '../base/errors.ts'
+import { InputError } from '../base/input-error.ts'
 import { checkTopicName } from '../format/names.ts'
 import { bytes as bytesCodec } from '../topics/codecs.ts'
 import { type CommitLog, type TopicInfo } from '../topics/commit-log.ts'
@@ -13,13 +14,13 @@ import { isInternalTopic } from '../topics/internal-topics.ts'
 import { kafkaSettingName, settingText } from '../topics/kafka-settings.ts'
 import { type TopicSettings } from '../topics/settings.ts'
 import { type GroupOffset } from '../topics/transactions/transaction.ts'
-import { type Call, InputError } from './command.ts'
+import { type Call } from './command.ts'
 import { ImportProgress } from './import-progress.ts'
-import { lineChunks } from './lines.ts'
-import { type LineRecord, parseFormLine } from './record-forms.ts'
+import { lineChunks } from '../topics/lines/line-chunks.ts'
+import { type LineRecord, parseFormLine } from '../topics/lines/parse-line.ts'
 import { openPlain, type PlainTopic } from './records.ts'
 import { count, counted, jsonLine, size } from './text.ts'
-import { type TopicSource } from './topic-source.ts'
+import { type TopicSource } from '../topics/lines/topic-source.ts'
 
 /** Keeps how far an import of lines is that do not say which log they are of. */
 const GROUP = `commitlog-import`

@@ -3,12 +3,12 @@
  * what the first and the last record were that stand for it, so that lines which are passed over are known to be those that were stored, and
  * not those of another log that happen to have the same offsets.
  */
+import { InputError } from '../base/input-error.ts'
 import { xxh3 } from '../base/xxh3.ts'
 import { type GroupCoordinator } from '../topics/groups/coordinator.ts'
 import { type GroupOffset } from '../topics/transactions/transaction.ts'
-import { InputError } from './command.ts'
-import { type LineRecord } from './record-forms.ts'
-import { type TopicSource } from './topic-source.ts'
+import { type LineRecord } from '../topics/lines/parse-line.ts'
+import { type TopicSource } from '../topics/lines/topic-source.ts'
 
 /** A record that was stored: its offset in the lines, and a hash of all that is stored of it. */
 type Mark = readonly [offset: number, hash: string]

@@ -6,10 +6,10 @@
  *   2  the command, an option or the folder is wrong
  *   130  ended by the user
  */
-import { readFileSync } from 'node:fs'
 import { isLogError, type LogError } from '../base/errors.ts'
+import { InputError } from '../base/input-error.ts'
 import { backup } from './backup.ts'
-import { type Command, columns, commandHelp, InputError, parseCall, suggestion, UsageError } from './command.ts'
+import { type Command, columns, commandHelp, parseCall, suggestion, UsageError } from './command.ts'
 import { compact } from './compact.ts'
 import { dlq } from './dlq.ts'
 import { dump } from './dump.ts'
@@ -17,6 +17,7 @@ import { events } from './events.ts'
 import { exportRecords } from './export.ts'
 import { groups } from './groups.ts'
 import { importRecords } from './import.ts'
+import { packageVersion } from './package-version.ts'
 import { produce } from './produce.ts'
 import { repair } from './repair.ts'
 import { restore } from './restore.ts'
@@ -55,7 +56,7 @@ async function run(words: readonly string[], screen: Screen, terminal: Terminal)
     screen.say(help())
     return 2
   }
-  if (name === '--version' || name === '-v') return printed(screen, version())
+  if (name === '--version' || name === '-v') return printed(screen, packageVersion())
   if (name === '--help' || name === '-h') return printed(screen, help())
   if (name === 'help') return printed(screen, rest[0] === undefined ? help() : commandHelp(find(rest[0])))
   const command = find(name)
@@ -114,9 +115,4 @@ function help(): string {
     ...columns([['commitlog <command> --help', 'what a command takes'], ['commitlog --version', 'the version']]), '',
     'Every command takes --json. Exit codes: 0 done, 1 damage or failure, 2 a wrong command, option or folder.',
   ].join('\n')
-}
-
-function version(): string {
-  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-  return manifest.version
 }

@@ -4,14 +4,15 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { isLogError, LogError } from '../base/errors.ts'
+import { InputError } from '../base/input-error.ts'
 import { checkTopicName } from '../format/names.ts'
 import { durabilities } from '../log/config.ts'
 import { builtInCodec } from '../topics/codecs.ts'
 import { CommitLog, type LogOptions } from '../topics/commit-log.ts'
 import { type Producer, type SendRecord } from '../topics/producer.ts'
 import { type Topic } from '../topics/topic.ts'
-import { type Call, type Command, InputError, UsageError } from './command.ts'
-import { lineChunks } from './lines.ts'
+import { type Call, type Command, UsageError } from './command.ts'
+import { lineChunks } from '../topics/lines/line-chunks.ts'
 import { type CodecNames } from './record-line.ts'
 import { count, counted, jsonLine } from './text.ts'
 

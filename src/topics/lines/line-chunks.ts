@@ -2,7 +2,7 @@
  * Lines of a stream of bytes, a chunk at a time: what has arrived is handed on at once, so that a slow stream is not held back.
  */
 import { type Readable } from 'node:stream'
-import { InputError } from './command.ts'
+import { InputError } from '../../base/input-error.ts'
 
 const NEWLINE = 0x0a
 const RETURN = 0x0d
