@@ -7,8 +7,8 @@ import { type MemoryLogOptions } from '../../topics/commit-log.ts'
 import { type TopicSettings } from '../../topics/settings.ts'
 import { type ClockMode, clockModes } from '../clock/test-clock.ts'
 import { type Duration, durationMs } from '../clock/durations.ts'
+import { type ImportSource } from '../import/import-source.ts'
 import { type JournalOptions } from '../journal/journal.ts'
-import { type ContractOptions } from '../strict/contract.ts'
 import { type StrictOptions } from '../strict/strict-mode.ts'
 
 /** A topic that a test broker begins with. */
@@ -34,6 +34,11 @@ export interface TestBrokerOptions {
   readonly brokers?: number
   /** Topics that are there from the beginning, and after every reset. */
   readonly topics?: TestTopics
+  /**
+   * What it begins with, and goes back to with every reset: the folder of a Kafka broker that does not run, or of a log of commitlog, which is only
+   * read; or a file of records as lines, or the lines or records themselves, as {@link TestBroker.import} takes them. Default: nothing.
+   */
+  readonly from?: ImportSource
   /** Make a topic that a client asks for when there is none. Default true. */
   readonly autoCreateTopics?: boolean
   /** Partitions of a topic whose maker does not say. Default 1. */
@@ -74,8 +79,6 @@ export interface TestBrokerOptions {
   readonly failOnUnfiredFaults?: boolean
   /** Whether what a cluster punishes later fails the test: all rules, or all but some. Default false. See docs/testing.md. */
   readonly strict?: boolean | StrictOptions
-  /** What the records of topics have to be, in every test: as {@link TestBroker.contract}, and for good. */
-  readonly contracts?: Readonly<Record<string, ContractOptions>>
 }
 
 /** The options as they hold. */
@@ -90,8 +93,8 @@ export interface ResolvedTestOptions extends TestBrokerOptions {
 }
 
 const names = [
-  'brokers', 'topics', 'autoCreateTopics', 'numPartitions', 'topicDefaults', 'emulate', 'security', 'log', 'dir', 'transport', 'host', 'port',
-  'clock', 'now', 'seed', 'timeout', 'journal', 'failOnUnfiredFaults', 'strict', 'contracts',
+  'brokers', 'topics', 'from', 'autoCreateTopics', 'numPartitions', 'topicDefaults', 'emulate', 'security', 'log', 'dir', 'transport', 'host', 'port',
+  'clock', 'now', 'seed', 'timeout', 'journal', 'failOnUnfiredFaults', 'strict',
 ]
 const topicNames = ['partitions', 'replicas', 'config']
 const DEFAULT_TIMEOUT_MS = 4000
@@ -104,7 +107,6 @@ export function resolvedTestOptions(given: TestBrokerOptions, draw: () => number
   checkInteger(brokers, 'brokers', 1, 100)
   checkObject(topics, 'topics is an object of topics by name')
   for (const [name, topic] of Object.entries(topics ?? {})) checkTopic(name, topic)
-  checkObject(given.contracts, 'contracts is an object of contracts by topic')
   checkOneOf(clock, 'clock', clockModes)
   checkNumber(now, 'now', 0, 8.64e15)
   checkInteger(seed, 'seed', 0, MAX_SEED)

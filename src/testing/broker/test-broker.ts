@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../../base/clock.ts'
 import { LogError } from '../../base/errors.ts'
 import { type Random, seededRandom, systemRandom } from '../../base/random.ts'
 import { checkOneOf, checkOptions, describe } from '../../base/options.ts'
+import { diskFileSystem } from '../../files/disk.ts'
 import { MemoryFileSystem } from '../../files/memory.ts'
 import { uuidText } from '../../format/uuid.ts'
 import { keepConfigs } from '../../kafka/configs/kept-configs.ts'
@@ -18,6 +19,9 @@ import { CommitLog, type MemoryLogOptions } from '../../topics/commit-log.ts'
 import { TestClock } from '../clock/test-clock.ts'
 import { VirtualClock } from '../clock/virtual-clock.ts'
 import { Faults } from '../faults/faults.ts'
+import { folderImage } from '../import/folder-image.ts'
+import { checkImportOptions, ImportRecords, type ImportedRecords, type ImportOptions } from '../import/import-records.ts'
+import { importFrom, type ImportSource } from '../import/import-source.ts'
 import { Journal } from '../journal/journal.ts'
 import { Contract, type ContractOptions } from '../strict/contract.ts'
 import { StrictMode } from '../strict/strict-mode.ts'
@@ -120,12 +124,15 @@ export class TestBroker implements AsyncDisposable {
     const changes = new Changes()
     const random = seededRandom(options.seed)
     const clock = clockOf(options, changes)
-    const { log, files } = await openedLog(options, { clock, random }, image)
+    const begin = image ?? await imageFrom(options, { clock, random })
+    const { log, files } = await openedLog(options, { clock, random }, begin)
     const broker = new TestBroker(options, { log, files, clock, random, changes })
     try {
       await broker.#listen(apis)
-      broker.#beginContracts()
-      if (image === undefined) for (const [name, topic] of Object.entries(options.topics)) await broker.#beginTopic(name, checkTopic(name, topic))
+      if (image === undefined) {
+        for (const [name, topic] of Object.entries(options.topics)) await broker.#beginTopic(name, checkTopic(name, topic))
+        if (options.from !== undefined && begin === undefined) await broker.import(options.from)
+      }
       if (files !== undefined) broker.#base = new Checkpoint(await imageOf(log.core, files))
     } catch (error) {
       await broker.#opened?.close()
@@ -196,6 +203,23 @@ export class TestBroker implements AsyncDisposable {
   }
 
   /**
+   * Puts records into topics as they were elsewhere: from a file of lines by its path, or from lines or records in an iterable. A line is in the form
+   * of `commitlog export` and `dump --json`, in that of `kcat -J`, or plain: `{ "topic": "orders", "key": "o-1", "value": { "total": 12 } }`, values
+   * as `append` takes them. Offsets and timestamps stay, with the gaps; topics that are missing are made, and keep their records for ever.
+   *
+   * @throws LogError `LOG_IMPORT_INVALID` with the line that is wrong, `LOG_NOT_FOUND`; TypeError for a folder, which is for `from`
+   * @example await kafka.import('fixtures/orders.ndjson', { topic: 'orders' })
+   */
+  async import(source: ImportSource, options: ImportOptions = {}): Promise<ImportedRecords> {
+    checkImportOptions(options)
+    this.#checkOpen()
+    const makeTopic = (name: string, partitions: number): Promise<void> => this.#makeTopic(name, { partitions, config: { 'retention.ms': -1 } })
+    const imported = await importFrom(diskFileSystem, source, new ImportRecords({ core: this.#log.core, makeTopic }, options))
+    this.#changes.tell()
+    return imported
+  }
+
+  /**
    * A moment to go back to: topics, records, committed offsets, transactions, what administrators set. Shares what does not change with the broker,
    * so it costs as much as there are files. Not the time, nor faults and the journal.
    *
@@ -231,7 +255,6 @@ export class TestBroker implements AsyncDisposable {
       this.faults.clear()
       this.strict?.clear()
       for (const contract of this.#contracts) contract.end()
-      this.#beginContracts()
       for (const { nodeId } of this.#listener.brokers) await this.#listener.startBroker(nodeId)
       this.#listener.cluster.leadership.clear()
       await this.#restore(this.#base!, options)
@@ -248,7 +271,7 @@ export class TestBroker implements AsyncDisposable {
     checkOptions(options, ['from', 'seed'], 'fork')
     const { image } = options.from ?? await this.checkpoint()
     this.#checkOpen()
-    const { port: _, ...others } = this.#options
+    const { port: _, from: __, ...others } = this.#options
     // Where time is moved, the other one goes on from here: records of this one are not of its future.
     const now = this.clock.mode === 'real' ? {} : { now: this.clock.now() }
     return TestBroker.start({ ...givenOptions(others), ...now, seed: options.seed ?? this.seed }, image)
@@ -284,11 +307,17 @@ export class TestBroker implements AsyncDisposable {
 
   /**
    * What records of a topic have to be, from now on, whoever produces them over the wire. With `mode: 'report'` a record that breaks it fails the
-   * test when the broker is closed or reset. It is of this test, as faults are: a reset ends it. Those of `startTestBroker({ contracts })` stay.
+   * test when the broker is closed or reset.
    */
   contract(topic: string, options: ContractOptions): Contract {
     this.#checkOpen()
-    return this.#addContract(topic, options, () => this.#log.core.topics.map(({ name }) => name))
+    const contract: Contract = new Contract(topic, options, () => {
+      this.#contracts.delete(contract)
+      end()
+    })
+    const end = this.intercept(contract)
+    this.#contracts.add(contract)
+    return contract
   }
 
   /**
@@ -314,25 +343,6 @@ export class TestBroker implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  #addContract(topic: string, options: ContractOptions, topics?: () => readonly string[]): Contract {
-    const contract = new Contract(topic, options, {
-      topics,
-      note: (exchange, violation) => void this.journal.entryOf(exchange)?.violations.push(violation),
-      end: () => {
-        this.#contracts.delete(contract)
-        this.#interceptors.delete(contract)
-      },
-    })
-    this.#contracts.add(contract)
-    this.#interceptors.add(contract)
-    return contract
-  }
-
-  /** Those that hold for every test, whether it has to do with their topics or not. */
-  #beginContracts(): void {
-    for (const [topic, options] of Object.entries(this.#options.contracts ?? {})) this.#addContract(topic, options)
   }
 
   async #close(): Promise<void> {
@@ -367,10 +377,11 @@ export class TestBroker implements AsyncDisposable {
 
   /** A topic that is to be there from the beginning: in a folder it may be there from the time before. */
   async #beginTopic(name: string, topic: TestTopicOptions): Promise<void> {
-    const known = this.#options.dir === undefined ? undefined : this.#log.core.topics.find((one) => one.name === name)
+    const known = this.#log.core.topics.find((one) => one.name === name)
     if (known === undefined) return this.#makeTopic(name, topic)
     if (topic.partitions === undefined || topic.partitions === known.partitions) return
-    throw new TypeError(`topic "${name}" is in ${this.#options.dir} already, with ${known.partitions} partitions and not ${topic.partitions}`)
+    const folder = this.#options.dir ?? String(this.#options.from)
+    throw new TypeError(`topic "${name}" is in ${folder} already, with ${known.partitions} partitions and not ${topic.partitions}`)
   }
 
   async #makeTopic(name: string, { partitions, replicas, config = {} }: TestTopicOptions): Promise<void> {
@@ -470,6 +481,15 @@ function clockOf({ clock, now }: ResolvedTestOptions, changes: Changes): Clock {
   }, { now: now ?? systemClock.now(), steady: clock === 'virtual' })
 }
 
+/** The folder that a broker begins with, in memory; undefined when it begins with none. */
+async function imageFrom(
+  { from, dir }: ResolvedTestOptions, parts: { readonly clock: Clock; readonly random: Random },
+): Promise<MemoryFileSystem | undefined> {
+  if (typeof from !== 'string' || diskFileSystem.statSync(from)?.kind !== 'folder') return undefined
+  if (dir !== undefined) throw new TypeError(`a broker that begins with the folder ${from} is in memory: dir cannot keep it`)
+  return folderImage(diskFileSystem, from, parts)
+}
+
 async function openedLog(
   options: ResolvedTestOptions, { clock, random }: { readonly clock: Clock; readonly random: Random }, image: MemoryFileSystem | undefined,
 ): Promise<{ readonly log: CommitLog; readonly files: MemoryFileSystem | undefined }> {
@@ -490,7 +510,7 @@ function logOptions({ log }: ResolvedTestOptions, clock: Clock, random: Random):
 }
 
 /** The options of a broker without what was made of them. */
-function givenOptions({ timeoutMs, ...options }: Omit<ResolvedTestOptions, 'port'>): TestBrokerOptions {
+function givenOptions({ timeoutMs, ...options }: Omit<ResolvedTestOptions, 'port' | 'from'>): TestBrokerOptions {
   return { ...options, timeout: timeoutMs }
 }
 
