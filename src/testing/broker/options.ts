@@ -9,6 +9,7 @@ import { type ClockMode, clockModes } from '../clock/test-clock.ts'
 import { type Duration, durationMs } from '../clock/durations.ts'
 import { type ImportSource } from '../import/import-source.ts'
 import { type JournalOptions } from '../journal/journal.ts'
+import { type ContractOptions } from '../strict/contract.ts'
 import { type StrictOptions } from '../strict/strict-mode.ts'
 
 /** A topic that a test broker begins with. */
@@ -79,6 +80,8 @@ export interface TestBrokerOptions {
   readonly failOnUnfiredFaults?: boolean
   /** Whether what a cluster punishes later fails the test: all rules, or all but some. Default false. See docs/testing.md. */
   readonly strict?: boolean | StrictOptions
+  /** What the records of topics have to be, in every test: as {@link TestBroker.contract}, and for good. */
+  readonly contracts?: Readonly<Record<string, ContractOptions>>
 }
 
 /** The options as they hold. */
@@ -94,7 +97,7 @@ export interface ResolvedTestOptions extends TestBrokerOptions {
 
 const names = [
   'brokers', 'topics', 'from', 'autoCreateTopics', 'numPartitions', 'topicDefaults', 'emulate', 'security', 'log', 'dir', 'transport', 'host', 'port',
-  'clock', 'now', 'seed', 'timeout', 'journal', 'failOnUnfiredFaults', 'strict',
+  'clock', 'now', 'seed', 'timeout', 'journal', 'failOnUnfiredFaults', 'strict', 'contracts',
 ]
 const topicNames = ['partitions', 'replicas', 'config']
 const DEFAULT_TIMEOUT_MS = 4000
@@ -107,6 +110,7 @@ export function resolvedTestOptions(given: TestBrokerOptions, draw: () => number
   checkInteger(brokers, 'brokers', 1, 100)
   checkObject(topics, 'topics is an object of topics by name')
   for (const [name, topic] of Object.entries(topics ?? {})) checkTopic(name, topic)
+  checkObject(given.contracts, 'contracts is an object of contracts by topic')
   checkOneOf(clock, 'clock', clockModes)
   checkNumber(now, 'now', 0, 8.64e15)
   checkInteger(seed, 'seed', 0, MAX_SEED)

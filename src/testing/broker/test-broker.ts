@@ -129,6 +129,7 @@ export class TestBroker implements AsyncDisposable {
     const broker = new TestBroker(options, { log, files, clock, random, changes })
     try {
       await broker.#listen(apis)
+      broker.#beginContracts()
       if (image === undefined) {
         for (const [name, topic] of Object.entries(options.topics)) await broker.#beginTopic(name, checkTopic(name, topic))
         if (options.from !== undefined && begin === undefined) await broker.import(options.from)
@@ -255,6 +256,7 @@ export class TestBroker implements AsyncDisposable {
       this.faults.clear()
       this.strict?.clear()
       for (const contract of this.#contracts) contract.end()
+      this.#beginContracts()
       for (const { nodeId } of this.#listener.brokers) await this.#listener.startBroker(nodeId)
       this.#listener.cluster.leadership.clear()
       await this.#restore(this.#base!, options)
@@ -307,17 +309,11 @@ export class TestBroker implements AsyncDisposable {
 
   /**
    * What records of a topic have to be, from now on, whoever produces them over the wire. With `mode: 'report'` a record that breaks it fails the
-   * test when the broker is closed or reset.
+   * test when the broker is closed or reset. It is of this test, as faults are: a reset ends it. Those of `startTestBroker({ contracts })` stay.
    */
   contract(topic: string, options: ContractOptions): Contract {
     this.#checkOpen()
-    const contract: Contract = new Contract(topic, options, () => {
-      this.#contracts.delete(contract)
-      end()
-    })
-    const end = this.intercept(contract)
-    this.#contracts.add(contract)
-    return contract
+    return this.#addContract(topic, options, () => this.#log.core.topics.map(({ name }) => name))
   }
 
   /**
@@ -343,6 +339,25 @@ export class TestBroker implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  #addContract(topic: string, options: ContractOptions, topics?: () => readonly string[]): Contract {
+    const contract = new Contract(topic, options, {
+      topics,
+      note: (exchange, violation) => void this.journal.entryOf(exchange)?.violations.push(violation),
+      end: () => {
+        this.#contracts.delete(contract)
+        this.#interceptors.delete(contract)
+      },
+    })
+    this.#contracts.add(contract)
+    this.#interceptors.add(contract)
+    return contract
+  }
+
+  /** Those that hold for every test, whether it has to do with their topics or not. */
+  #beginContracts(): void {
+    for (const [topic, options] of Object.entries(this.#options.contracts ?? {})) this.#addContract(topic, options)
   }
 
   async #close(): Promise<void> {
