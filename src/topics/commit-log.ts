@@ -510,7 +510,8 @@ function checkedOptions(options: LogOptions, known: readonly string[], where: st
 
 /** A definition as `defineTopic` makes it, from this copy of the package or another. */
 function checkedDefinition<K, V>(given: TopicDefinition<K, V>): TopicDefinition<K, V> {
-  if (typeof given !== 'object' || given === null || typeof given.name !== 'string' || typeof given.settings !== 'object') {
+  const isDefinition = typeof given === 'object' && given !== null && typeof given.name === 'string' && typeof given.settings === 'object'
+  if (!isDefinition || given.key === undefined || given.value === undefined) {
     throw new TypeError(`topic takes a name or what defineTopic gives, not ${describe(given)}`)
   }
   checkedCodec(given.key, `the key codec of topic "${given.name}"`)

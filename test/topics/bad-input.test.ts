@@ -60,6 +60,7 @@ test('a call with a wrong argument is a TypeError or RangeError in words, and th
     [() => CommitLog.memory(null as never), /the options for CommitLog.memory are an object, not null/],
     [() => log.topic(wrong), /topic takes a name or what defineTopic gives, not undefined/],
     [() => log.topic({} as never), /topic takes a name or what defineTopic gives, not an object/],
+    [() => log.topic({ name: 't', settings: {} } as never), /topic takes a name or what defineTopic gives, not an object/],
     [() => log.topic(''), /a topic needs a name/],
     [() => log.topic('..'), /"\.\." is not a topic name/],
     [() => log.topic('a/b'), /"a\/b" is not a topic name/],
