@@ -9,10 +9,12 @@ import { eventStore, type LocalEventStore } from '../events/event-store.ts'
 import { listStreams } from '../events/forgetting.ts'
 import { projectionTables } from '../events/projections.ts'
 import { exportEvents, importEvents } from '../events/transfer.ts'
-import { type EventShape } from '../events/types.ts'
+import { storedReading } from '../events/event-lines.ts'
+import { type StoredEvent } from '../events/stored-event.ts'
 import { checkpointOf, CHECKPOINT_KEY, type TableName, tableTopic, type ViewCheckpoint, ViewTable } from '../events/view-table.ts'
 import { builtInCodec } from '../topics/codecs.ts'
 import { CommitLog } from '../topics/commit-log.ts'
+import { archive, archiveOptions, checkArchive } from './archive-events.ts'
 import { type Call, type Command, suggestion, UsageError } from './command.ts'
 import { LineFile } from './export-file.ts'
 import { lineChunks } from '../topics/lines/line-chunks.ts'
@@ -22,12 +24,14 @@ import { clipped, count, counted, jsonLine, printable, size, time } from './text
 
 const MOST_DATA = 120
 
-const actions = ['streams', 'stream', 'projections', 'rebuild', 'export', `import`] as const
+const actions = ['streams', 'stream', 'projections', 'rebuild', 'export', `import`, 'archive'] as const
+/** They change something. */
+const changing: readonly (string | undefined)[] = ['rebuild', `import`, 'archive']
 
 /** The subcommand. */
 export const events: Command = {
   name: 'events',
-  summary: 'the events of event stores: categories, streams, projections and how far they are; imports and exports',
+  summary: 'the events of event stores: categories, streams, projections and how far they are; imports, exports, archives',
   positionals: ['folder'],
   options: {
     category: { value: 'NAME', help: 'the category; needed when the log has several' },
@@ -37,6 +41,7 @@ export const events: Command = {
     rebuild: { value: 'NAME', help: 'have a projection built anew, beside its rows, when it runs again' },
     export: { value: 'FILE', help: 'write the events as lines of JSON; "-" for stdout; goes on with a file that is there' },
     import: { value: 'FILE', help: 'store the events of such a file, "-" for stdin; what is there already is passed over' },
+    ...archiveOptions,
     from: { value: 'N', help: 'with --export: begin at this position; with --stream: at this version' },
     limit: { value: 'N', help: 'with --streams and --stream: at most so many' },
     wait: { value: 'SECONDS', help: 'how long to wait while another process holds the folder' },
@@ -45,11 +50,13 @@ export const events: Command = {
     const asked = actions.filter((name) => call.flag(name) || call.text(name) !== undefined)
     if (asked.length > 1) throw new UsageError(`--${asked[0]} and --${asked[1]} exclude each other`)
     for (const name of ['from', 'limit'] as const) checkGoesWith(call, name, asked[0])
+    checkArchive(call)
     const [action] = asked
     const folder = call.argument('folder')
-    if (action !== 'rebuild' && action !== `import`) return withLog(folder, (log) => look(call, log, action))
+    if (!changing.includes(action)) return withLog(folder, (log) => look(call, log, action))
     const log = await CommitLog.open(folder, { create: false, waitMs: (call.number('wait') ?? 0) * 1000, signal: call.terminal.signal })
     try {
+      if (action === 'archive') return await archive(call, await openStore(log, categoryOf(call, log)))
       return await (action === 'rebuild' ? askForRebuild(call, log) : importLines(call, log))
     } finally {
       await log.close()
@@ -108,8 +115,10 @@ async function showStream(call: Call, store: LocalEventStore): Promise<number> {
   const stream = call.text('stream')!
   if (stream === '') throw new UsageError('--stream is empty')
   const [from, limit] = [call.number('from', 1), call.number('limit')]
-  const { events: list, version, exists } = await store.read(stream, { ...(from !== undefined && { from }), ...(limit !== undefined && { limit }) })
+  const { events: read, version, exists } = await store.read(stream, { ...(from !== undefined && { from }), ...(limit !== undefined && { limit }) })
   if (version === 0) throw new UsageError(`there is no stream ${JSON.stringify(stream)} in category "${store.category}"`)
+  // Nobody here knows the versions of types, or the keys: data is shown as it is stored.
+  const list = (read as unknown as readonly StoredEvent[]).map((event) => event.again(storedReading(store.types.codec)))
   if (call.json) {
     for (const event of list) await call.screen.print(jsonLine(event))
     return 0
@@ -121,7 +130,7 @@ async function showStream(call: Call, store: LocalEventStore): Promise<number> {
   return 0
 }
 
-function dataText({ data }: EventShape): string {
+function dataText({ data }: { readonly data: unknown }): string {
   return jsonLine(data) ?? String(data)
 }
 

@@ -4,7 +4,7 @@
  * given to other events. docs/events.md says what forgetting does not reach: views, snapshots of one's own, backups.
  */
 import { LogError } from '../base/errors.ts'
-import { checkFunction, checkObject, checkOptions, checkSignal } from '../base/options.ts'
+import { checkOptions, checkSignal } from '../base/options.ts'
 import { compactNow } from '../topics/cleaning.ts'
 import { bytes, string } from '../topics/codecs.ts'
 import { type LogCore } from '../topics/log-core.ts'
@@ -14,7 +14,7 @@ import { checkStream, checkVersion } from './event-input.ts'
 import { forgettingEvent } from './reactor.ts'
 import { partsOf, type StoreParts } from './store-parts.ts'
 import { snapshotTopic } from './snapshot-store.ts'
-import { type EventShape, type EventStore, type RecordedEvent } from './types.ts'
+import { type EventShape, type EventStore } from './types.ts'
 
 /** What freeing the room of forgotten events did. */
 export interface FreedReport {
@@ -123,52 +123,6 @@ export async function* listStreams<E extends EventShape>(store: EventStore<E>): 
   }
 }
 
-/** How streams are archived. */
-export interface ArchiveOptions<E extends EventShape> {
-  /** Ids, or which of all streams. */
-  readonly streams: Iterable<string> | ((stream: StreamInfo) => boolean)
-  /** Takes the events of a stream, in their order. */
-  readonly write: (events: readonly RecordedEvent<E>[]) => unknown
-  /** Called when all are written: the streams are deleted when what it returns has resolved. */
-  readonly finish?: () => unknown
-  readonly signal?: AbortSignal
-}
-
-/**
- * Hands the events of streams to an archive and deletes the streams, each at the version that was archived; one to which somebody appended
- * meanwhile is kept.
- *
- * @returns the streams that were archived and deleted, and those that were kept
- */
-export async function archiveStreams<E extends EventShape>(
-  store: EventStore<E>, options: ArchiveOptions<E>,
-): Promise<{ readonly archived: readonly string[]; readonly kept: readonly string[] }> {
-  checkObject(options ?? null, 'archiveStreams takes { streams, write }')
-  checkOptions(options, ['streams', 'write', 'finish', 'signal'], 'archiveStreams')
-  checkFunction(options.write ?? null, 'write')
-  checkFunction(options.finish, 'finish')
-  checkSignal(options.signal)
-  const versions = new Map<string, number>()
-  for await (const stream of chosen(store, options.streams)) {
-    options.signal?.throwIfAborted()
-    const { events, version, exists } = await store.read(stream)
-    if (!exists) continue
-    await options.write(events)
-    versions.set(stream, version)
-  }
-  await options.finish?.()
-  const archived: string[] = []
-  const kept: string[] = []
-  for (const [stream, version] of versions) {
-    if (store.head(stream) !== version) kept.push(stream)
-    else {
-      await deleteStream(store, stream, { expected: version })
-      archived.push(stream)
-    }
-  }
-  return { archived, kept }
-}
-
 /** Snapshots of what was forgotten are not used any more: they go too. */
 async function forgetSnapshots(log: LogCore, category: string, isForgotten: (stream: string) => boolean): Promise<void> {
   const name = snapshotTopic(category)
@@ -189,11 +143,6 @@ async function forgetSnapshots(log: LogCore, category: string, isForgotten: (str
 
 function parts(key: string): string[] {
   return [...key.matchAll(/\//g)].map(({ index }) => key.slice(index + 1))
-}
-
-async function* chosen<E extends EventShape>(store: EventStore<E>, streams: ArchiveOptions<E>['streams']): AsyncIterable<string> {
-  if (typeof streams !== 'function') return yield* streams
-  for await (const info of listStreams(store)) if (info.exists && streams(info)) yield info.stream
 }
 
 async function forget<E extends EventShape>(

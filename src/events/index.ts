@@ -1,12 +1,14 @@
 /*
  * The door `commitlog/events`: streams of events with expected versions, on the log.
  */
+export {
+  type Archived, type ArchivedFile, type ArchiveFileOptions, type ArchiveOptions, type ArchiveProgress, archiveStreams, archiveToFile,
+  type ChosenStreams,
+} from './archive.ts'
 export { defineEvents } from './define-events.ts'
 export { eventStore, type LocalEventStore, type StoreOptions } from './event-store.ts'
 export type { Follower, FollowerProgress, RetryOptions } from './follower.ts'
-export {
-  archiveStreams, type ArchiveOptions, deleteStream, freeForgotten, type FreedReport, listStreams, type StreamInfo, truncateStream,
-} from './forgetting.ts'
+export { deleteStream, freeForgotten, type FreedReport, listStreams, type StreamInfo, truncateStream } from './forgetting.ts'
 export { type Forgotten, forgottenSubject, isForgotten } from './forgotten.ts'
 export { currentOrigin, originOf, withOrigin } from './origin.ts'
 export { projectInto, type ProjectIntoOptions } from './project-into.ts'

@@ -92,6 +92,36 @@ test('events are exported, further ones too, and imported once', async () => {
   expect(await events('--import', file)).toMatchObject({ code: 1, err: expect.stringContaining('line 1 is no JSON') as string })
 })
 
+test('streams are archived to a file and deleted, and the file is imported elsewhere', async () => {
+  await filled()
+  const file = join(root, 'old.ndjson.gz')
+  expect((await events('--archive', file, '--id', 'a')).out).toBe(`2 events: ${file}; 1 stream deleted\n`)
+  expect((await events('--streams')).out).toMatch(/\na +2 +deleted\nb +2 +1\n$/)
+  expect((await events('--archive', file, '--id', 'b')).out).toBe(`2 events: ${file} (the file was there: its streams); 1 stream deleted\n`)
+  const plain = join(root, 'old.ndjson')
+  expect((await events('--archive', plain, '--before', '2020-01-01')).out).toBe(`0 events: ${plain}; 0 streams deleted\n`)
+  const { out } = await events('--archive', join(root, 'rest.ndjson'), '--before', '2100-01-01', '--json')
+  expect(JSON.parse(out)).toMatchObject({ category: 'note', archived: ['b'], kept: [], events: 2, resumed: false })
+  data = join(root, 'copy')
+  await (await CommitLog.open(data)).close()
+  expect((await events('--category', 'note', '--import', join(root, 'rest.ndjson'))).out).toBe('2 events stored\n')
+  expect((await events('--streams')).out).toMatch(/\nb +2 +1\n$/)
+  for (const words of [['--archive', 'x'], ['--archive', 'x', '--id', 'a', '--before', '2020'], ['--before', '2020'], ['--id', 'a'],
+    ['--archive', 'x', '--before', 'long ago']]) {
+    expect(await events(...words)).toMatchObject({ code: 2, err: expect.stringContaining('--') as string })
+  }
+})
+
+test('events of several versions of their type are shown, exported and imported as they are stored', async () => {
+  const log = await CommitLog.open(data)
+  const upcast = { 1: (given: object) => given }
+  const notes = await eventStore<Noted>(log, { category: 'note', versions: { Noted: { version: 2, upcast } } })
+  await notes.append('a', { type: 'Noted', data: { text: 'two' } })
+  await log.close()
+  expect((await events('--stream', 'a')).out).toContain('{"text":"two"}')
+  expect(JSON.parse((await events('--export', '-')).out)).toMatchObject({ data: { text: 'two' }, schema: 2 })
+})
+
 test('what makes no sense is refused', async () => {
   await (await CommitLog.open(data)).close()
   expect((await events()).out).toBe('no events\n')

@@ -5,7 +5,7 @@ import { CHECKPOINT_FILE } from '../../src/events/checkpoint.ts'
 import { defineEvents } from '../../src/events/define-events.ts'
 import { eventStore, type LocalEventStore } from '../../src/events/event-store.ts'
 import { type Aggregate } from '../../src/events/types.ts'
-import { archiveStreams, deleteStream, freeForgotten, listStreams, truncateStream } from '../../src/events/forgetting.ts'
+import { deleteStream, freeForgotten, listStreams, truncateStream } from '../../src/events/forgetting.ts'
 import { react, reactorStream } from '../../src/events/reactor.ts'
 import { type CommitLog, type LogOptions } from '../../src/index.ts'
 import { collect, diskLog, failure, freshFolder, memoryLog } from '../topics/harness.ts'
@@ -157,20 +157,6 @@ test('streams are listed with what is kept of them, and not those of the store i
     { stream: 's-0', version: 2, exists: true, from: 1 }, { stream: 's-1', version: 2, exists: false, from: 3 },
     { stream: 's-2', version: 2, exists: true, from: 2 },
   ])
-})
-
-test('streams are archived and deleted, each at the version that was written', async () => {
-  const notes = await store()
-  await filled(notes, 3, 2)
-  const lines: string[] = []
-  const done = await archiveStreams(notes, {
-    streams: ({ stream }) => stream !== 's-0',
-    write: (events) => { lines.push(...events.map((event) => `${event.stream} ${event.version}`)) },
-    finish: async () => { await notes.append('s-2', note('meanwhile')) },
-  })
-  expect(done).toEqual({ archived: ['s-1'], kept: ['s-2'] })
-  expect(lines).toEqual(['s-1 1', 's-1 2', 's-2 1', 's-2 2'])
-  expect([notes.exists('s-1'), notes.exists('s-2')]).toEqual([false, true])
 })
 
 function bytesOf(folder: string): Buffer[] {

@@ -147,7 +147,7 @@ test('of two reactors of one name, one is stopped', async () => {
 test('the checkpoint of a reactor is about nobody, where data is encrypted for somebody', async () => {
   const keys = memoryKeys()
   await keys.create('tea')
-  const value = shredded<{ readonly item: string }>({ keys, subject: (data) => data.item.toLowerCase() })
+  const value = shredded<OrderEvent['data']>({ keys, subject: (data) => ('item' in data ? data.item.toLowerCase() : undefined) })
   const orders = await eventStore<OrderEvent>(await memoryLog(), { category: 'order', value })
   const seen: unknown[] = []
   const watcher = await react(orders, { name: 'watcher', handle: (event) => { seen.push(event.data) } })
