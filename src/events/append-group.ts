@@ -8,6 +8,7 @@ import { type RecordCodecs, type RecordInput } from '../log/record-input.ts'
 import { type RecordGroup } from '../log/record-group.ts'
 import { string } from '../topics/codecs.ts'
 import { type EventHeaders, OWN_ID, FORGETS, UNKNOWN } from './event-format.ts'
+import { type EventPlace } from './segment-index.ts'
 import { type StoredEvent } from './stored-event.ts'
 import { type Expected } from './types.ts'
 
@@ -49,6 +50,8 @@ export interface StreamPlan {
   readonly expected: Expected
 }
 
+const NO_PLACES: readonly EventPlace[] = []
+
 /** A stream as it is while its events are added. */
 export class StreamWork {
   readonly plan: StreamPlan
@@ -65,6 +68,8 @@ export class StreamWork {
   at: number
   size: number
   position: number
+  /** Of its events those that have a place of their own (stream-places.ts). */
+  places: readonly EventPlace[] = NO_PLACES
   /** Its last event's record offset, and whether the stream existed before. */
   readonly existed: boolean
 
@@ -88,6 +93,13 @@ export class StreamWork {
     this.position = this.oldPosition
     this.at = this.oldAt
     this.size = this.oldSize
+    this.places = NO_PLACES
+  }
+
+  /** Its last event has a place. */
+  addPlace(): void {
+    const { version, offset, position, at, size } = this
+    this.places = [...this.places, { version, offset, position, at, size }]
   }
 }
 
@@ -96,6 +108,8 @@ export interface GroupHost {
   readonly headers: EventHeaders
   /** Places in files are known: batches are not compressed. */
   readonly places: boolean
+  /** Events whose versions are multiples of this are found without going back from the head of their stream. */
+  readonly placedVersions: number
   now(): number
   /** Draws 16 bytes for an id: they are in `headers.uuids` at the place that it gives. */
   drawId(): number
@@ -204,6 +218,7 @@ export class AppendGroup implements RecordGroup<string, PreparedEvent> {
       work.at = at
       work.size = this.host.places ? size : 0
       work.position = UNKNOWN
+      if (work.version % this.host.placedVersions === 0) work.addPlace()
     }
     if (this.bytes !== undefined) this.bytes[index] = this.host.headers.copyRecord(size)
     if (++this.within < work.plan.events.length) return

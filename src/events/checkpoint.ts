@@ -28,6 +28,8 @@ interface Contents {
   readonly keyed: boolean
   readonly sizes: readonly number[]
   readonly kept: readonly (readonly [number, number])[]
+  /** Where the segment that was written begins, and from where on the last part has its places. */
+  readonly growing?: readonly [number, number]
 }
 
 /** The checkpoint of one index. */
@@ -92,10 +94,12 @@ export class CheckpointFile {
     const { count, key0, key1, parts } = index.table.dump()
     const { hashes, offsets } = index.ids.dump()
     const ids = [new Uint8Array(hashes.buffer), new Uint8Array(offsets.buffer)]
-    const all = [...parts, ...ids]
+    const growing = index.places.dump(index.indexed)
+    const all = [...parts, ...ids, ...(growing === undefined ? [] : [new Uint8Array(growing.words.buffer)])]
     const contents: Contents = {
       little: LITTLE, epoch: this.#log.leaderEpoch, offset: index.indexed, count, keys: [key0, key1], keyed: true,
       sizes: all.map(({ length }) => length), kept: [...index.kept],
+      ...(growing !== undefined && { growing: [growing.baseOffset, growing.from] }),
     }
     const text = Buffer.from(JSON.stringify(contents))
     const size = Buffer.alloc(4)
@@ -105,13 +109,14 @@ export class CheckpointFile {
 
   #take(payload: Buffer): void {
     const textEnd = 4 + payload.readUInt32BE(0)
-    const { little, epoch, offset, count, keys, keyed, sizes, kept } = JSON.parse(payload.toString('utf8', 4, textEnd)) as Contents
+    const { little, epoch, offset, count, keys, keyed, sizes, kept, growing } = JSON.parse(payload.toString('utf8', 4, textEnd)) as Contents
     const log = this.#log
     if (little !== LITTLE || keyed !== true) return
     if (offset > log.highWatermark || log.epochs.divergence({ epoch, offset }, log.nextOffset) < offset) return
     const parts: Buffer[] = []
     let at = textEnd
     for (const size of sizes) parts.push(payload.subarray(at, at += size))
+    const places = growing === undefined ? undefined : parts.pop()!
     const [hashes, offsets] = parts.splice(-2)
     const index = this.#index
     if (at !== payload.length || !index.table.load({ count, key0: keys[0], key1: keys[1], parts })) return
@@ -120,6 +125,8 @@ export class CheckpointFile {
     for (let number = 0; number < ids; number++) index.ids.add(hashes!.readUInt32LE(number * 4), offsets!.readDoubleLE(number * 8))
     for (const [slot, version] of kept) index.kept.set(slot, version)
     index.indexed = offset
+    if (growing === undefined) index.places.clear(offset)
+    else index.places.load({ baseOffset: growing[0], from: growing[1], words: new Float64Array(Uint8Array.from(places!).buffer) })
     this.#stored = offset
   }
 }

@@ -61,12 +61,12 @@ export async function eventStore<E extends EventShape>(
 ): Promise<LocalEventStore<E>> {
   checkObject(given ?? null, 'eventStore takes what defineEvents gives, or { category }')
   const { category, ...others } = given
-  return openStore(log, defineEvents<E>(category, others as EventsOptions<E>), options, undefined)
+  return openStore(log, defineEvents<E>(category, others as EventsOptions<E>), options)
 }
 
-/** As `eventStore`, with a hash of the caller's for the table of streams: for tests. */
+/** As `eventStore`; for tests with a hash of the caller's for the table of streams, and with places of events nearer to each other. */
 export async function openStore<E extends EventShape>(
-  log: CommitLog, definition: EventsDefinition<E>, options: StoreOptions, hash: StreamHash | undefined,
+  log: CommitLog, definition: EventsDefinition<E>, options: StoreOptions, hash?: StreamHash, placedVersions?: number,
 ): Promise<LocalEventStore<E>> {
   const { category } = definition
   checkOptions(options, ['create', 'idWindow'], `eventStore "${category}"`)
@@ -79,7 +79,9 @@ export async function openStore<E extends EventShape>(
     newKey: string.name, newValue: types.codec.name, events: true,
   })
   await log.core.admin.settle(topic)
-  const core = await StreamCore.open(log.core, topic, logOf(topic, 0), { idWindow: options.idWindow ?? DEFAULT_ID_WINDOW, hash })
+  const core = await StreamCore.open(log.core, topic, logOf(topic, 0), {
+    idWindow: options.idWindow ?? DEFAULT_ID_WINDOW, hash, placedVersions,
+  })
   return new LocalEventStore(core, types, log.life)
 }
 

@@ -18,7 +18,9 @@ import { CheckpointFile } from './checkpoint.ts'
 import { EventHeaders, EventParser, FORGETS, UNKNOWN } from './event-format.ts'
 import { type EventReading, StoredEvent, TypeNames } from './stored-event.ts'
 import { StreamCache } from './stream-cache.ts'
+import { type EventPlace } from './segment-index.ts'
 import { StreamIndex } from './stream-index.ts'
+import { StreamPlaces } from './stream-places.ts'
 import { type StreamHash, type StreamHead } from './stream-table.ts'
 import { type AppendResult } from './types.ts'
 
@@ -36,6 +38,8 @@ export interface CoreSettings {
   readonly idWindow: number
   /** For tests: the hash of the table of streams. */
   readonly hash: StreamHash | undefined
+  /** For tests: which events have a place, see `StreamPlaces`. */
+  readonly placedVersions: number | undefined
 }
 
 /** Which part of a stream is read. */
@@ -86,13 +90,16 @@ export class StreamCore implements GroupHost {
     this.random = random
     this.headers.uuids = new Uint8Array(DRAWN)
     const key = new Uint32Array(random.bytes(8).slice().buffer)
-    this.index = new StreamIndex(log, [key[0]!, key[1]!], settings)
+    const { env: { files }, readOnly } = logCore
+    const folder = logCore.partitionFolder(topic.entry.name, 0)
+    const places = new StreamPlaces({ log, files, folder, clock, readOnly, every: settings.placedVersions })
+    this.index = new StreamIndex(log, places, [key[0]!, key[1]!], settings)
     this.cache = new StreamCache(Math.min(16 * 1024 * 1024, windows.budget / 4))
     this.index.onLost = (offset) => {
       this.cache.clear()
       for (const observer of this.observers) observer.lost(offset)
     }
-    this.checkpoint = new CheckpointFile(logCore.env.files, logCore.partitionFolder(topic.entry.name, 0), this.index, log)
+    this.checkpoint = new CheckpointFile(files, folder, this.index, log)
   }
 
   /** Opens the streams of a topic; the second time in a process gives those of the first. */
@@ -118,9 +125,11 @@ export class StreamCore implements GroupHost {
       this.index.bytesSinceCheckpoint = 0
       this.clock.defer(() => void this.writeCheckpoint())
     }
+    const { places } = this.index
     this.logCore.beforeClose(async () => {
       this.forgetListener()
       await this.writeCheckpoint(true)
+      await places.settled()
     })
   }
 
@@ -134,6 +143,10 @@ export class StreamCore implements GroupHost {
   get places(): boolean {
     const { compressionType } = this.topic.config
     return compressionType === 'producer' || compressionType === 'uncompressed'
+  }
+
+  get placedVersions(): number {
+    return this.index.places.every
   }
 
   now(): number {
@@ -425,20 +438,37 @@ export class StreamCore implements GroupHost {
       else high = low + part.limit - 1
     }
     if (high < low) return []
-    const events = this.cache.find(slot, head.offset, low, high, reading) ?? (await this.walk(slot, head, low, high, reading))
+    const events = this.cache.find(slot, head.offset, low, high, reading) ?? (await this.readParts(slot, head, low, high, reading))
     if (part.backward) events.reverse()
     return events
   }
 
-  /** Goes back from the head of a stream, and gives the events from `low` to `high`, ascending. */
-  private async walk(slot: number, head: StreamHead, low: number, high: number, reading: EventReading): Promise<StoredEvent[]> {
+  private async readParts(slot: number, head: StreamHead, low: number, high: number, reading: EventReading): Promise<StoredEvent[]> {
+    const events = await this.walk(slot, (await this.nearest(slot, head, high)) ?? head, low, high, reading)
+    if (high === head.version) this.cache.keep(slot, head.offset, events)
+    return events
+  }
+
+  /** An event of a stream at or a little behind a version, from which it is nearer than from the head. */
+  private async nearest(slot: number, head: StreamHead, version: number): Promise<EventPlace | undefined> {
+    const { table, places } = this.index
+    const placed = Math.ceil(version / places.every) * places.every
+    if (head.version - placed < places.every) return undefined
+    const place = await places.find(table, slot, placed)
+    if (place === undefined || table !== this.index.table) return undefined
+    this.reads.begin()
+    return this.reach(slot, place.version, place.offset, place.position, place.at, place.size) === undefined ? undefined : place
+  }
+
+  /** Goes back from an event of a stream, and gives those from `low` to `high`, ascending. */
+  private async walk(slot: number, start: EventPlace, low: number, high: number, reading: EventReading): Promise<StoredEvent[]> {
     const { parser, reads } = this
-    const cached = this.cache.below(slot, head.version)
+    const cached = this.cache.below(slot, start.version)
     reads.begin()
     const events: StoredEvent[] = new Array(high - low + 1)
-    let { offset, position, at, size } = head
+    let { offset, position, at, size } = start
     let left = EVENTS_PER_TURN
-    for (let version = head.version; version >= low; version--) {
+    for (let version = start.version; version >= low; version--) {
       if (cached !== undefined && version === cached.version && offset === cached.offset && cached.from <= low) {
         for (let known = Math.min(version, high); known >= low; known--) events[known - low] = cached.at(known).again(reading)
         break
@@ -457,23 +487,27 @@ export class StreamCore implements GroupHost {
       await this.turn()
       reads.begin()
     }
-    if (high === head.version) this.cache.keep(slot, head.offset, events)
     return events
   }
 
   /** Brings an event of a stream into memory, with the parser set to it. */
   private bring(slot: number, version: number, offset: number, position: number, at: number, size: number): Buffer {
+    const bytes = this.reach(slot, version, offset, position, at, size)
+    if (bytes !== undefined) return bytes
+    const stream = this.index.table.idOf(slot)
+    const message = `event ${version} of stream ${JSON.stringify(stream)} of "${this.name}" is not at offset ${offset}, where the log says it is`
+    throw new LogError('LOG_CORRUPT', message, { stream, version, offset, topic: this.name, partition: 0 })
+  }
+
+  /** As `bring`; undefined when it is not there. */
+  private reach(slot: number, version: number, offset: number, position: number, at: number, size: number): Buffer | undefined {
     const { parser, log, reads } = this
-    const { table } = this.index
     if (size > 0 && (position !== UNKNOWN || offset >= log.tail.baseOffset) && reads.find(offset, position, at, size)) {
       const { buffer } = reads
       if (parser.parseSized(buffer, reads.at, reads.at + size) && this.isEvent(slot, version, buffer)) return buffer
     }
     const bytes = readByOffset(log, offset)
-    if (bytes !== undefined && parser.parse(bytes, 0, bytes.length) && this.isEvent(slot, version, bytes)) return bytes
-    const stream = table.idOf(slot)
-    const message = `event ${version} of stream ${JSON.stringify(stream)} of "${this.name}" is not at offset ${offset}, where the log says it is`
-    throw new LogError('LOG_CORRUPT', message, { stream, version, offset, topic: this.name, partition: 0 })
+    return bytes !== undefined && parser.parse(bytes, 0, bytes.length) && this.isEvent(slot, version, bytes) ? bytes : undefined
   }
 
   private isEvent(slot: number, version: number, buffer: Buffer): boolean {

@@ -4,16 +4,16 @@
  *
  * An append counts for those behind it at once: the table holds what is appended, stored or not. What is lost later is undone backwards.
  */
-import { type BatchHeader, RECORDS_AT } from '../format/batch.ts'
-import { decompress } from '../format/compression.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
 import { walkBatches } from '../log/point-reads.ts'
 import { type AppendWatcher } from '../log/record-group.ts'
 import { type TailBatch } from '../log/tail.ts'
 import { readUtf8 } from '../topics/utf8.ts'
 import { type AppendGroup, type StreamWork } from './append-group.ts'
+import { type RecordVisit, visitRecords } from './batch-records.ts'
 import { EventParser, FORGETS, OWN_ID, UNKNOWN } from './event-format.ts'
 import { IdWindow } from './id-window.ts'
+import { type StreamPlaces } from './stream-places.ts'
 import { type StreamHash, StreamTable } from './stream-table.ts'
 
 /** So much is appended between two checkpoints, and so many times what one takes: both bound what an open after a crash has to look at. */
@@ -33,6 +33,8 @@ interface Undo {
 export class StreamIndex implements AppendWatcher {
   table: StreamTable
   ids: IdWindow
+  /** Where events in the middle of long streams lie. */
+  readonly places: StreamPlaces
   /** First version kept, of streams that have forgotten some. */
   readonly kept = new Map<number, number>()
   /** Everything below it is in the table. */
@@ -56,8 +58,12 @@ export class StreamIndex implements AppendWatcher {
   #writtenFrom = 0
   readonly #parser = new EventParser()
 
-  constructor(log: PartitionLog, key: readonly [number, number], options: { readonly idWindow: number; readonly hash: StreamHash | undefined }) {
+  constructor(
+    log: PartitionLog, places: StreamPlaces, key: readonly [number, number],
+    options: { readonly idWindow: number; readonly hash: StreamHash | undefined },
+  ) {
     this.#log = log
+    this.places = places
     this.#key = key
     this.#hash = options.hash
     this.table = new StreamTable(key[0], key[1], this.#hash)
@@ -84,6 +90,7 @@ export class StreamIndex implements AppendWatcher {
     this.table = new StreamTable(this.#key[0], this.#key[1], this.#hash)
     this.ids = new IdWindow(this.ids.limit, this.#key, this.#hash)
     this.kept.clear()
+    this.places.clear(0)
     this.indexed = 0
     this.#undo = []
     this.#undoFrom = 0
@@ -93,7 +100,16 @@ export class StreamIndex implements AppendWatcher {
   /** Takes in what is in the log and not in the table, up to what is acknowledged when it ends. */
   async catchUp(turn: () => Promise<void>): Promise<void> {
     const from = Math.max(this.indexed, this.#log.startOffset)
-    this.indexed = await walkBatches(this.#log, from, (header, buffer, at, position) => this.#takeIn(header, buffer, at, position, from), turn)
+    let place = 0
+    const visit: RecordVisit = (buffer, bodyAt, end, offset, at, size) => {
+      if (offset >= from) this.#takeEvent(buffer, bodyAt, end, offset, size === 0 ? UNKNOWN : place, at, size)
+    }
+    this.indexed = await walkBatches(this.#log, from, (header, buffer, at, position, { baseOffset }) => {
+      this.bytesSinceCheckpoint += header.size
+      this.places.reached(baseOffset, this.table)
+      place = position
+      visitRecords(header, buffer, at, visit)
+    }, turn)
     this.acknowledgedEnd = this.indexed
   }
 
@@ -117,14 +133,16 @@ export class StreamIndex implements AppendWatcher {
 
   // What becomes of appends (AppendWatcher)
 
-  written(batch: TailBatch): void {
+  written(batch: TailBatch, segmentBase: number): void {
     const { lastOffset, position } = batch
-    const { table } = this
+    const { table, places } = this
     this.bytesSinceCheckpoint += batch.size
+    places.reached(segmentBase, table)
     for (; this.#writtenFrom < this.#undo.length; this.#writtenFrom++) {
       const { work, lastOffset: last } = this.#undo[this.#writtenFrom]!
       if (last > lastOffset) return
       work.position = position
+      if (work.places.length > 0) this.#addPlaces(work, position)
       if (table.offsets[work.slot] === work.offset) table.positions[work.slot] = position
     }
   }
@@ -148,6 +166,7 @@ export class StreamIndex implements AppendWatcher {
       some = true
     }
     this.#writtenFrom = Math.min(this.#writtenFrom, this.#undo.length)
+    this.places.lost(offset)
     if (some) this.onLost?.(offset)
   }
 
@@ -179,26 +198,11 @@ export class StreamIndex implements AppendWatcher {
     else this.kept.set(slot, keptFrom)
   }
 
-  /** The events of a batch that was found in the log. */
-  #takeIn(header: BatchHeader, buffer: Buffer, at: number, position: number, from: number): void {
-    if (header.control) return
-    this.bytesSinceCheckpoint += header.size
-    const packed = header.compression !== 'none'
-    const records = packed ? decompress(header.compression, buffer.subarray(at + RECORDS_AT, at + header.size)) : buffer
-    const end = packed ? records.length : at + header.size
-    let next = packed ? 0 : at + RECORDS_AT
-    for (let index = 0; index < header.recordCount && next < end; index++) {
-      const start = next
-      const bodyAt = behindVarint(records, start)
-      next = bodyAt + signedVarint(records, start)
-      if (next > end || next <= bodyAt) return
-      const offset = header.baseOffset + offsetDelta(records, bodyAt)
-      if (offset < from) continue
-      if (packed) this.#takeEvent(records, bodyAt, next, offset, UNKNOWN, 0, 0)
-      else this.#takeEvent(records, bodyAt, next, offset, position, start - at, next - start)
-    }
+  #addPlaces({ slot, places }: StreamWork, position: number): void {
+    for (const place of places) this.places.add(slot, { ...place, position: place.size === 0 ? UNKNOWN : position })
   }
 
+  /** An event that was found in the log. */
   #takeEvent(buffer: Buffer, at: number, end: number, offset: number, position: number, atInBatch: number, size: number): void {
     const parser = this.#parser
     if (!parser.parse(buffer, at, end)) return
@@ -210,26 +214,7 @@ export class StreamIndex implements AppendWatcher {
       return
     }
     this.table.set(slot, parser.version, offset, position, atInBatch, size)
+    if (parser.version % this.places.every === 0) this.places.add(slot, { version: parser.version, offset, position, at: atInBatch, size })
     if ((parser.flags & OWN_ID) === 0) this.ids.add(this.ids.hash(readUtf8(buffer, parser.idAt, parser.idEnd)), offset)
   }
-}
-
-function signedVarint(buffer: Buffer, at: number): number {
-  let byte = buffer[at++]!
-  let bits = byte & 0x7f
-  for (let shift = 7; byte >= 0x80 && shift < 35; shift += 7) {
-    byte = buffer[at++]!
-    bits |= (byte & 0x7f) << shift
-  }
-  return (bits >>> 1) ^ -(bits & 1)
-}
-
-function behindVarint(buffer: Buffer, at: number): number {
-  while (buffer[at++]! >= 0x80);
-  return at
-}
-
-/** Of a record that begins at `at` with its attributes. */
-function offsetDelta(buffer: Buffer, at: number): number {
-  return signedVarint(buffer, behindVarint(buffer, at + 1))
 }

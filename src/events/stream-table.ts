@@ -128,6 +128,11 @@ export class StreamTable {
     return this.arena.toString('utf8', slot === 0 ? 0 : this.ends[slot - 1]!, this.ends[slot]!)
   }
 
+  /** The bytes of the id of a stream: a view. */
+  idBytesOf(slot: number): Buffer {
+    return this.arena.subarray(slot === 0 ? 0 : this.ends[slot - 1]!, this.ends[slot]!)
+  }
+
   head(slot: number): StreamHead {
     return {
       version: this.versions[slot]!, offset: this.offsets[slot]!, position: this.positions[slot]!, at: this.ats[slot]!, size: this.sizes[slot]!,

@@ -215,6 +215,11 @@ export class PartitionLog implements RawSource {
     return this.#segments.all.length
   }
 
+  /** Oldest first; the last one is appended to, the others are sealed. */
+  get segments(): readonly Segment[] {
+    return this.#segments.all
+  }
+
   /**
    * Appends a record and gives its offset at once.
    *

@@ -133,14 +133,16 @@ export function readByOffset(log: PartitionLog, offset: number): Buffer | undefi
 export type BatchVisit = (header: BatchHeader, buffer: Buffer, at: number, position: number, segment: Segment) => void
 
 /**
- * Calls `visit` for each whole batch that ends at or past `from` and begins below the watermark, as they are stored; gives where it ended. It
- * goes through files and lets the event loop turn now and then; what is appended meanwhile is visited too.
+ * Calls `visit` for each whole batch that ends at or past `from` and begins below `to` and the watermark, as they are stored; gives where it
+ * ended. It goes through files and lets the event loop turn now and then; what is appended meanwhile is visited too.
  */
-export async function walkBatches(log: PartitionLog, from: number, visit: BatchVisit, turn: () => Promise<void>): Promise<number> {
+export async function walkBatches(
+  log: PartitionLog, from: number, visit: BatchVisit, turn: () => Promise<void>, to = Infinity,
+): Promise<number> {
   let next = from
   let position = -1
   let segment: Segment | undefined
-  while (next < log.highWatermark) {
+  while (next < Math.min(to, log.highWatermark)) {
     const found: Segment | undefined = segment?.gone === false ? segment : log.segmentAt(next)
     if (found === undefined) break
     if (found !== segment) {
@@ -148,19 +150,19 @@ export async function walkBatches(log: PartitionLog, from: number, visit: BatchV
       position = -1
     }
     const start = position >= 0 ? position : log.scanPosition(found, next)
-    const end = walkPiece(found, start, log, next, visit)
+    const end = walkPiece(found, start, next, Math.min(to, log.highWatermark), visit)
     if (end.damage !== undefined && log.state === 'open' && !found.growing) throw corrupt(found, end.position, end.damage)
     next = Math.max(next, end.next)
     if (end.position === start || end.position >= found.size) {
       const after = log.segmentAfter(found)
       // Behind the last file there may be offsets that nothing was stored under.
-      if (after === undefined) break
+      if (after === undefined || after.baseOffset >= to) break
       segment = after
       position = 0
     } else position = end.position
     await turn()
   }
-  return Math.max(next, log.highWatermark)
+  return Math.max(next, Math.min(to, log.highWatermark))
 }
 
 /** What one turn of a walk came to. */
@@ -170,9 +172,8 @@ interface WalkedPiece {
   readonly damage: string | undefined
 }
 
-function walkPiece(segment: Segment, start: number, log: PartitionLog, from: number, visit: BatchVisit): WalkedPiece {
+function walkPiece(segment: Segment, start: number, from: number, end: number, visit: BatchVisit): WalkedPiece {
   let next = from
-  const end = log.highWatermark
   const options = { from: start, to: segment.size, checkCrc: true, minOffset: segment.baseOffset }
   const { position, reason } = guarded(`reading ${segment.path}`, () => scanBatches(segment.reader(), options, (header, position, buffer, at) => {
     if (header.baseOffset >= end) return false

@@ -18,6 +18,7 @@ type TokenEvent = { readonly type: 'A' | 'B' | 'C'; readonly data: { readonly to
 
 const ROOT = '/log'
 const STREAMS = 5
+const PLACED_VERSIONS = 4
 
 /** One append to one or several streams, and what became of it. */
 interface Attempt {
@@ -62,7 +63,7 @@ export class StoreLife {
     const log = await CommitLog.open(ROOT, { files: disk, random: seededRandom(disk.seed), minFreeBytes: 0 })
     const definition = defineEvents<TokenEvent>('t', { settings: this.settings })
     try {
-      return { log, store: await openStore(log, definition, { idWindow: 50 }, this.collide ? () => 3 : halfSipHash) }
+      return { log, store: await openStore(log, definition, { idWindow: 50 }, this.collide ? () => 3 : halfSipHash, PLACED_VERSIONS) }
     } catch (error) {
       await log.close().catch(() => {})
       throw error
@@ -265,6 +266,19 @@ export class StoreLife {
       if (got !== should) fail(`stream ${stream} reads ${got}, the log has ${should}`)
       const same = version === wanted.length && exists === wanted.length > 0 && store.head(stream) === version
       if (!same) fail(`${stream} is at ${version}, of ${wanted.length}`)
+      await this.checkPlaces(store, stream, wanted, fail)
+    }
+  }
+
+  /** The index of the middle of streams knows its events, whatever became of its files. */
+  private async checkPlaces(
+    store: LocalEventStore<TokenEvent>, stream: string, events: readonly RecordedEvent<TokenEvent>[], fail: (what: string) => never,
+  ): Promise<void> {
+    const { index: { table, places } } = store.core
+    for (const { version, position } of events) {
+      if (version % PLACED_VERSIONS !== 0) continue
+      const place = await places.find(table, table.find(stream), version)
+      if (place?.offset !== position) fail(`event ${version} of ${stream} is at ${position}, and its place says ${JSON.stringify(place)}`)
     }
   }
 
