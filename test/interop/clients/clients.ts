@@ -3,7 +3,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
-import { goProgram, javaClassPath, jsFolder, newerNode, pythonPath, type Ran, run, rustProgram } from './toolchains.ts'
+import { goProgram, javaClassPath, javaOptions, jsFolder, newerNode, pythonPath, type Ran, run, rustProgram } from './toolchains.ts'
 import { type Difference, type Scenario, scenarios } from './transcript.ts'
 
 /** A client of some language. */
@@ -16,7 +16,6 @@ export interface Client {
 
 const python = fileURLToPath(new URL('python', import.meta.url))
 const noServerSideGroups: Difference = { scenario: 'consumer-group', reason: 'it does not know the newer group protocol' }
-const java = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
 /** All of them, the quickest first. */
 export const clients: readonly Client[] = [
@@ -52,7 +51,7 @@ export const clients: readonly Client[] = [
   {
     name: 'Java',
     differences: [],
-    prepare: async (jars) => ['java', ...java, '-cp', await javaClassPath(jars), 'Scenarios'],
+    prepare: async (jars) => ['java', ...javaOptions, '-cp', await javaClassPath(jars), 'Scenarios'],
   },
   {
     name: 'franz-go',

@@ -15,7 +15,7 @@ import { CommitLog, string } from '../../../src/index.ts'
 import { durabilities } from '../../../src/log/config.ts'
 import { type Compiled, compiled } from '../compiled.ts'
 import { freePorts } from '../probe.ts'
-import { javaClassPath, jsFolder } from './toolchains.ts'
+import { javaClassPath, javaOptions, jsFolder } from './toolchains.ts'
 
 const KILLS = 10
 const PARTITIONS = 3
@@ -105,7 +105,7 @@ function serve(port: number, durability: string): Served {
 }
 
 async function startClients(bootstrap: string, told: Told): Promise<ChildProcess[]> {
-  const java = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dlog4j2.level=OFF', '-cp', await javaClassPath(inject('jars'), 'Kills')]
+  const java = [...javaOptions, '-Dlog4j2.level=OFF', '-cp', await javaClassPath(inject('jars'), 'Kills')]
   const env = { ...process.env, KAFKAJS_NO_PARTITIONER_WARNING: '1', NODE_OPTIONS: '' }
   return [
     [process.execPath, join(await jsFolder(), 'kills.mjs'), bootstrap],

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { Broker } from '../broker.ts'
 import { Probe } from '../probe.ts'
 import { clients, runClient, scenariosOf } from './clients.ts'
-import { javaClassPath, mustRun } from './toolchains.ts'
+import { javaClassPath, javaOptions, mustRun } from './toolchains.ts'
 import { expectedSteps, saidSteps } from './transcript.ts'
 
 let folder: string
@@ -34,7 +34,7 @@ const patient = clients.filter(({ name }) => name !== '@platformatic/kafka')
 for (const client of patient) {
   test(client.name, async () => {
     const command = await client.prepare(inject('jars'))
-    const clean = await mustRun('java', ['-cp', await javaClassPath(inject('jars')), 'Scenarios', broker.bootstrap, 'clean'])
+    const clean = await mustRun('java', [...javaOptions, '-cp', await javaClassPath(inject('jars')), 'Scenarios', broker.bootstrap, 'clean'])
     expect(clean).not.toContain('failed')
     const { stdout, stderr } = await runClient(command, broker.bootstrap, client)
     for (const scenario of scenariosOf(client)) {

@@ -88,6 +88,11 @@ export async function rustProgram(): Promise<string> {
   return join(folder, 'scenarios')
 }
 
+/** How Java runs our programs: what a client complains of goes to the standard error, and not among what the program says. */
+export const javaOptions: readonly string[] = [
+  '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', `-Dlog4j2.configurationFile=${join(here, 'java/log4j2.properties')}`,
+]
+
 /** A Java program, compiled: the class path that has it and Kafka's jars. */
 export async function javaClassPath(jars: string, name = 'Scenarios'): Promise<string> {
   const source = join(here, 'java', `${name}.java`)

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { CommitLog, string } from '../../../src/index.ts'
 import { type KafkaListener, listen } from '../../../src/kafka/index.ts'
-import { mustRun, needKcat } from './toolchains.ts'
+import { javaOptions, mustRun, needKcat } from './toolchains.ts'
 import { codecsOf } from './stored.ts'
 
 let folder: string
@@ -79,7 +79,7 @@ describe('kcat', () => {
 
 describe('the tools of Kafka', () => {
   const tool = (name: string, parameters: readonly string[], input?: string): Promise<string> => {
-    const java = ['-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Dlog4j2.level=OFF', '-cp', join(inject('jars'), '*')]
+    const java = [...javaOptions, '-Dlog4j2.level=OFF', '-cp', join(inject('jars'), '*')]
     return mustRun('java', [...java, `org.apache.kafka.tools.${name}`, '--bootstrap-server', listener.bootstrap, ...parameters],
       { ...(input !== undefined && { input }) })
   }
