@@ -13,8 +13,14 @@ import { type CommitLog } from '../topics/commit-log.ts'
 import { emmettCheckpoints } from './checkpoints.ts'
 import { MessageFeed } from './consumer.ts'
 import {
-  type EmmettCheckpoints, type EmmettConsumer, type EmmettEvent, type EmmettEventStore, type EmmettExpected, type EmmettProcessor,
-  type EmmettProjection, type EmmettReadOptions, type EmmettRecorded,
+  coreOf, type EmmettPackage, type EmmettShape, emmettShapes, installedEmmett, type Instruments, instrumentsOf, isPackage43, type Scope, shapeOf,
+} from './emmett-package.ts'
+import { messageConsumer } from './message-consumer.ts'
+import { checkpointOf, EventSource } from './message-source.ts'
+import { emmettJson } from './serialization.ts'
+import {
+  type EmmettAppendOptions, type EmmettCheckpoints, type EmmettConsumer, type EmmettConsumerOptions, type EmmettEvent, type EmmettEventStore,
+  type EmmettExpected, type EmmettProjection, type EmmettReadOptions, type EmmettRecorded,
 } from './types.ts'
 
 /** How a store for Emmett is opened. */
@@ -28,11 +34,21 @@ export interface EmmettStoreOptions {
   readonly hooks?: { readonly onAfterCommit?: ((events: never[]) => unknown) | undefined }
   /** What data is written by. Default MessagePack, which keeps dates and bigints, as Emmett's stores in memory do. */
   readonly value?: Codec<unknown>
-  /** Emmett's own `ExpectedVersionConflictError`, for who asks with `instanceof`. Default: an error that `isExpectedVersionConflictError` knows. */
+  /** Instead of `value`: JSON by the serializer of Emmett 0.43, with its options `{ serializer }` or `{ options: { parseDates, … } }`. */
+  readonly serialization?: object
+  /** How 0.43 watches what the store does: its `observability`, with `tracer`, `meter` and `logger`. */
+  readonly observability?: object
+  /** Emmett's package, `import * as emmett from '@event-driven-io/emmett'`. Default: the installed one, not found out of a bundle. */
+  readonly emmett?: EmmettPackage
+  /** What conflicts are. Default: the package's `ExpectedVersionConflictError`; without a package an error that its functions know. */
   readonly ConflictError?: new (current: bigint, expected: never) => Error
-  /** `'0.43'` gives global positions as Emmett 0.43 has them: 19 digits, and again as `checkpoint`. Default `'0.42'`: bigints. */
-  readonly shape?: '0.42' | '0.43'
+  /** Which version's positions it gives: bigints, or in 0.43 text of 19 digits, and again as `checkpoint`. Default: the package's. */
+  readonly shape?: EmmettShape
 }
+
+const optionNames = [
+  'category', 'projections', 'projectionContext', 'hooks', 'value', 'serialization', 'observability', 'emmett', 'ConflictError', 'shape',
+] as const satisfies readonly (keyof EmmettStoreOptions)[]
 
 /** A version conflict as Emmett knows it. */
 export class EmmettVersionConflict extends Error {
@@ -47,35 +63,74 @@ export class EmmettVersionConflict extends Error {
   }
 }
 
-/** Opens an event store for Emmett: hand it to `CommandHandler`, `DeciderCommandHandler` and the others. */
-export async function emmettEventStore(log: CommitLog, options: EmmettStoreOptions = {}): Promise<EmmettEventStore> {
-  checkOptions(options, ['category', 'projections', 'projectionContext', 'hooks', 'value', 'ConflictError', 'shape'], 'emmettEventStore')
-  checkOneOf(options.shape, 'shape', ['0.42', '0.43'])
-  const { category = 'emmett', value = msgpack() } = options
-  return new LocalEmmettStore(log, await eventStore(log, { category, value }), options)
+/**
+ * Opens an event store for Emmett: hand it to `CommandHandler`, `DeciderCommandHandler` and the others.
+ *
+ * It has the shape of the Emmett that is installed, 0.42 or 0.43. The types of 0.43 are those of
+ * `emmettEventStore<typeof import('@event-driven-io/emmett')>(log)`, or of the option `emmett`.
+ */
+export async function emmettEventStore<Package extends EmmettPackage = EmmettPackage>(
+  log: CommitLog, options: EmmettStoreOptions & { readonly emmett?: Package } = {},
+): Promise<EmmettEventStore<Package>> {
+  checkOptions(options, optionNames, 'emmettEventStore')
+  checkOneOf(options.shape, 'shape', emmettShapes)
+  const { category = 'emmett', emmett = await installedEmmett(), serialization } = options
+  if (serialization !== undefined && options.value !== undefined) throw new TypeError('value and serialization: data is written by one of them')
+  const value = serialization === undefined ? options.value ?? msgpack() : emmettJson(emmett, serialization)
+  const store = new LocalEmmettStore(log, await eventStore(log, { category, value }), emmett, options)
+  await store.init()
+  return store as EmmettEventStore<EmmettPackage> as EmmettEventStore<Package>
 }
 
-class LocalEmmettStore implements EmmettEventStore {
+interface StreamRead<E extends EmmettEvent> {
+  currentStreamVersion: bigint
+  events: EmmettRecorded<E>[]
+  streamExists: boolean
+}
+interface Appended {
+  nextExpectedStreamVersion: bigint
+  createdNewStream: boolean
+  lastEventGlobalPosition: bigint
+}
+
+class LocalEmmettStore implements Omit<EmmettEventStore, 'consumer'> {
   readonly #log: CommitLog
   readonly #store: LocalEventStore
+  readonly #emmett: EmmettPackage | undefined
+  readonly #shape: EmmettShape
   readonly #options: EmmettStoreOptions
+  readonly #instruments: Instruments
   readonly #inline: readonly EmmettProjection[]
+  readonly #context: Readonly<Record<string, unknown>>
   #projecting: Promise<unknown> = Promise.resolve()
   /** Set where a projection is handed events. */
   readonly #projected = new AsyncLocalStorage<true>()
 
-  constructor(log: CommitLog, store: LocalEventStore, options: EmmettStoreOptions) {
+  constructor(log: CommitLog, store: LocalEventStore, emmett: EmmettPackage | undefined, options: EmmettStoreOptions) {
     this.#log = log
     this.#store = store
+    this.#emmett = emmett
+    this.#shape = options.shape ?? shapeOf(emmett)
     this.#options = options
+    this.#instruments = instrumentsOf(emmett, options.observability)
     this.#inline = (options.projections ?? []).filter(({ type }) => type === 'inline').map(({ projection }) => projection)
+    this.#context = { eventStore: this, ...options.projectionContext }
   }
 
-  async readStream<E extends EmmettEvent, Stored extends EmmettEvent = E>(streamName: string, options: EmmettReadOptions<E, Stored> = {}): Promise<{
-    currentStreamVersion: bigint
-    events: EmmettRecorded<E>[]
-    streamExists: boolean
-  }> {
+  /** Inline projections are told that they begin. */
+  async init(): Promise<void> {
+    for (const { init, version = 1 } of this.#inline) {
+      await init?.({ version, status: 'active', registrationType: 'inline', context: this.#context } as never)
+    }
+  }
+
+  readStream<E extends EmmettEvent, Stored extends EmmettEvent = E>(
+    streamName: string, options: EmmettReadOptions<E, Stored> = {},
+  ): Promise<StreamRead<E>> {
+    return this.#instruments.instrumentRead(streamName, () => this.#read(streamName, options), options.observability)
+  }
+
+  async #read<E extends EmmettEvent, Stored extends EmmettEvent>(streamName: string, options: EmmettReadOptions<E, Stored>): Promise<StreamRead<E>> {
     const { from, to, maxCount, expectedStreamVersion, schema } = options
     const { version, exists, events } = await this.#store.read(streamName, {
       ...(from !== undefined && { from: Math.max(1, Number(from)) }), ...(to !== undefined && { to: Number(to) }),
@@ -87,29 +142,37 @@ class LocalEmmettStore implements EmmettEventStore {
     return { currentStreamVersion: BigInt(version), events: recorded as unknown as EmmettRecorded<E>[], streamExists: exists }
   }
 
-  async aggregateStream<State, E extends EmmettEvent, Stored extends EmmettEvent = E>(streamName: string, { evolve, initialState, read }: {
+  aggregateStream<State, E extends EmmettEvent, Stored extends EmmettEvent = E>(streamName: string, options: {
     evolve: (state: State, event: never) => State
     initialState: () => State
     read?: EmmettReadOptions<E, Stored>
+    observability?: unknown
   }): Promise<{ currentStreamVersion: bigint; state: State; streamExists: boolean }> {
-    const { currentStreamVersion, events, streamExists } = await this.readStream<E, Stored>(streamName, read)
-    const state = events.reduce(evolve as (state: State, event: EmmettRecorded<E>) => State, initialState())
-    const bounded = read?.from !== undefined || read?.to !== undefined || read?.maxCount !== undefined
-    const last = events.at(-1)?.metadata.streamPosition
-    return { currentStreamVersion: bounded ? (last ?? 0n) : currentStreamVersion, state, streamExists }
+    const { evolve, initialState, read, observability } = options
+    return this.#instruments.instrumentAggregate(streamName, async () => {
+      const { currentStreamVersion, events, streamExists } = await this.#read<E, Stored>(streamName, read ?? {})
+      const state = events.reduce(evolve as (state: State, event: EmmettRecorded<E>) => State, initialState())
+      const bounded = read?.from !== undefined || read?.to !== undefined || read?.maxCount !== undefined
+      const last = events.at(-1)?.metadata.streamPosition
+      return { currentStreamVersion: bounded ? (last ?? 0n) : currentStreamVersion, state, streamExists }
+    }, observability)
   }
 
-  async appendToStream<E extends EmmettEvent, Stored extends EmmettEvent = E>(streamName: string, events: E[], options: {
-    readonly expectedStreamVersion?: EmmettExpected & { readonly __brand?: 'StreamVersion' }
-    readonly schema?: { versioning?: { downcast?: (event: E) => Stored } }
-  } = {}): Promise<{ nextExpectedStreamVersion: bigint; createdNewStream: boolean; lastEventGlobalPosition: bigint }> {
-    const { expectedStreamVersion, schema } = options
-    if (events.length === 0) return this.#appendNothing(streamName, expectedStreamVersion)
+  appendToStream<E extends EmmettEvent, Stored extends EmmettEvent = E>(
+    streamName: string, events: E[], options: EmmettAppendOptions<E, Stored> = {},
+  ): Promise<Appended> {
+    if (events.length === 0) return this.#appendNothing(streamName, options.expectedStreamVersion)
+    return this.#instruments.instrumentAppend(streamName, events, (scope) => this.#append(streamName, events, options, scope), options.observability)
+  }
+
+  async #append<E extends EmmettEvent, Stored extends EmmettEvent>(
+    streamName: string, events: E[], { expectedStreamVersion, schema }: EmmettAppendOptions<E, Stored>, scope: Scope,
+  ): Promise<Appended> {
     const downcast = schema?.versioning?.downcast as ((event: EmmettEvent) => EmmettEvent) | undefined
-    const stored = events.map((event) => newEvent(downcast === undefined ? event : downcast(event)))
+    const stored = events.map((event) => newEvent(downcast === undefined ? event : downcast(event), scope))
     try {
       const result = await this.#store.append(streamName, stored, { expected: expectedOf(expectedStreamVersion) })
-      await this.#committed(streamName, events, result.version)
+      await this.#committed(streamName, events, result.version, scope)
       return {
         nextExpectedStreamVersion: BigInt(result.version), createdNewStream: result.created,
         lastEventGlobalPosition: this.position(result.position),
@@ -124,15 +187,23 @@ class LocalEmmettStore implements EmmettEventStore {
     return (await this.#store.read(streamName, { limit: 0 })).exists
   }
 
-  consumer(
-    { processors, consumerId = 'commitlog' }: { readonly processors: readonly EmmettProcessor[]; readonly consumerId?: string },
-  ): EmmettConsumer {
-    const { projectionContext } = this.#options
-    return new MessageFeed(this.#store, processors, consumerId, { eventStore: this, ...projectionContext }, (event) => this.recorded(event))
+  consumer(options: EmmettConsumerOptions = {}): EmmettConsumer {
+    const recorded = (event: RecordedEvent<EventShape>): EmmettRecorded => this.recorded(event)
+    if (this.#shape === '0.42') {
+      const { processors = [], consumerId = 'commitlog' } = options
+      return new MessageFeed(this.#store, processors, consumerId, this.#context, recorded)
+    }
+    if (!isPackage43(this.#emmett)) throw new TypeError('consumers of 0.43 are made by Emmett\'s package: give it as the option emmett')
+    const core = coreOf(this.#emmett)
+    return messageConsumer({
+      core, source: new EventSource(this.#store, recorded, core.MessageSourceCaughtUp), checkpoints: () => this.checkpoints(),
+      // Workflows append by way of what is called a connection there.
+      context: { connection: { messageStore: this }, ...this.#context }, observability: this.#options.observability,
+    }, options) as EmmettConsumer
   }
 
   checkpoints(): Promise<EmmettCheckpoints> {
-    return emmettCheckpoints(this.#log, this.#store.category)
+    return emmettCheckpoints(this.#log, this.#store.category, this.#shape)
   }
 
   async close(): Promise<void> {
@@ -149,20 +220,18 @@ class LocalEmmettStore implements EmmettEventStore {
       metadata: {
         ...(correlation !== undefined && { correlationId: correlation }), ...(causation !== undefined && { causationId: causation }), ...own,
         streamName: stream, messageId: id, streamPosition: BigInt(version), globalPosition,
-        ...(this.#options.shape === '0.43' && { checkpoint: globalPosition }),
+        ...(this.#shape === '0.43' && { checkpoint: globalPosition }),
       },
     } as unknown as EmmettRecorded
   }
 
   /** A global position in the shape that is asked for. */
   position(position: number): bigint {
-    return (this.#options.shape === '0.43' ? String(position).padStart(19, '0') : BigInt(position)) as bigint
+    return (this.#shape === '0.43' ? checkpointOf(position) : BigInt(position)) as bigint
   }
 
   /** An append of nothing tells how the stream is, as if it were one. */
-  async #appendNothing(
-    streamName: string, expected: EmmettExpected | undefined,
-  ): Promise<{ nextExpectedStreamVersion: bigint; createdNewStream: boolean; lastEventGlobalPosition: bigint }> {
+  async #appendNothing(streamName: string, expected: EmmettExpected | undefined): Promise<Appended> {
     const { version, exists, events } = await this.#store.read(streamName, { direction: 'backward', limit: 1 })
     this.#check(expected, version, exists)
     return {
@@ -171,12 +240,12 @@ class LocalEmmettStore implements EmmettEventStore {
   }
 
   /** Projections and hooks, in the order of the appends. */
-  async #committed(streamName: string, events: readonly EmmettEvent[], version: number): Promise<void> {
-    const { projectionContext, hooks } = this.#options
+  async #committed(streamName: string, events: readonly EmmettEvent[], version: number, scope: Scope): Promise<void> {
+    const { hooks } = this.#options
     if (this.#inline.length === 0 && hooks?.onAfterCommit === undefined) return
     // Taken in line before anything is awaited, so that projections get appends in the order in which they were stored.
     const reading = async (): Promise<EmmettRecorded[]> => this.#recordedAs(streamName, events, version)
-    const recorded = this.#inline.length > 0 ? await this.#project(reading, projectionContext) : await reading()
+    const recorded = this.#inline.length > 0 ? await this.#project(streamName, reading, scope) : await reading()
     try {
       await hooks?.onAfterCommit?.(recorded as never[])
     } catch {
@@ -193,12 +262,15 @@ class LocalEmmettStore implements EmmettEventStore {
     })
   }
 
-  async #project(reading: () => Promise<EmmettRecorded[]>, context: EmmettStoreOptions['projectionContext']): Promise<EmmettRecorded[]> {
+  async #project(streamName: string, reading: () => Promise<EmmettRecorded[]>, scope: Scope): Promise<EmmettRecorded[]> {
     const handing = (): Promise<EmmettRecorded[]> => this.#projected.run(true, async () => {
       const events = await reading()
       for (const { canHandle, handle } of this.#inline) {
         const wanted = events.filter(({ type }) => canHandle.includes(type))
-        if (wanted.length > 0) await handle(wanted as never[], { eventStore: this, ...context } as never)
+        if (wanted.length === 0) continue
+        await this.#instruments.instrumentInlineProjection(streamName, scope, async (observabilityScope) => (
+          handle(wanted as never[], { ...this.#context, observabilityScope } as never)
+        ))
       }
       return events
     })
@@ -216,7 +288,7 @@ class LocalEmmettStore implements EmmettEventStore {
   }
 
   #conflict(current: number, expected: EmmettExpected): Error {
-    const { ConflictError } = this.#options
+    const { ConflictError = this.#emmett?.ExpectedVersionConflictError } = this.#options
     return ConflictError === undefined ? new EmmettVersionConflict(BigInt(current), expected) : new ConflictError(BigInt(current), expected as never)
   }
 }
@@ -230,9 +302,10 @@ function expectedOf(expected: EmmettExpected | undefined): Expected {
   throw new TypeError(`expectedStreamVersion is a bigint or one of Emmett's words, not ${describe(expected)}`)
 }
 
-function newEvent({ type, data, metadata }: EmmettEvent): NewEvent<EventShape> {
-  if (metadata === undefined || metadata === null) return { type, data }
-  const { correlationId, causationId, ...own } = metadata
+/** What the scope knows of where an event comes from is added to what the event says itself. */
+function newEvent({ type, data, metadata }: EmmettEvent, { context }: Scope): NewEvent<EventShape> {
+  if (Object.keys(context).length === 0 && (metadata === undefined || metadata === null)) return { type, data }
+  const { correlationId, causationId, ...own } = { ...context, ...metadata }
   // Metadata is JSON: what is a bigint in it is read as text.
   const plain = JSON.parse(JSON.stringify(own, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))) as Record<string, unknown>
   return {

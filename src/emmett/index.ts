@@ -2,7 +2,9 @@
  * The door `commitlog/emmett`: an event store for Emmett, whose package is needed by who uses it and not by this.
  */
 export { emmettEventStore, type EmmettStoreOptions, EmmettVersionConflict } from './emmett-store.ts'
+export type { EmmettPackage, EmmettShape } from './emmett-package.ts'
 export type {
-  EmmettAppendOptions, EmmettCheckpoints, EmmettConsumer, EmmettEvent, EmmettEventStore, EmmettExpected, EmmettMetadata, EmmettProcessor,
-  EmmettProjection, EmmettReadOptions, EmmettRecorded, OwnMetadata, WithMetadata,
+  EmmettAppendOptions, EmmettCheckpoint, EmmettCheckpoints, EmmettConsumer, EmmettConsumerOptions, EmmettConsumers, EmmettEvent, EmmettEventStore,
+  EmmettExpected, EmmettFactory, EmmettMessageConsumer, EmmettMetadata, EmmettPosition, EmmettProcessor, EmmettProjection, EmmettReadOptions,
+  EmmettRecorded, EmmettWaitOptions, OwnMetadata, WithMetadata,
 } from './types.ts'

@@ -3,11 +3,13 @@
  */
 import { expect, test } from 'vitest'
 import { emmettEventStore, type EmmettStoreOptions } from '../../src/emmett/emmett-store.ts'
-import { type EmmettEvent, type EmmettEventStore, type EmmettProcessor } from '../../src/emmett/types.ts'
+import { type EmmettPackage43 } from '../../src/emmett/emmett-package.ts'
+import { type EmmettCheckpoints, type EmmettEvent, type EmmettEventStore, type EmmettProcessor } from '../../src/emmett/types.ts'
 import { storeConformance } from '../../src/testing/store-conformance.ts'
 import { type StoreUnderTest } from '../../src/testing/store-under-test.ts'
 import { emmettStoreUnderTest, eventStoreUnderTest } from '../../src/testing/stores-under-test.ts'
 import { eventStore } from '../../src/events/event-store.ts'
+import { json } from '../../src/topics/codecs.ts'
 import { diskLog, failure, freshFolder, memoryLog } from '../topics/harness.ts'
 
 const event = (type: string, data: Record<string, unknown> = {}): EmmettEvent => ({ type, data })
@@ -139,6 +141,113 @@ test('global positions may be in the shape of 0.43', async () => {
   await carts.appendToStream('s', [event('A')])
   const { events: [read] } = await carts.readStream('s')
   expect(read!.metadata).toMatchObject({ globalPosition: '0000000000000000000', checkpoint: '0000000000000000000' })
+})
+
+/** Emmett 0.43 by its shape, without its work: consumers are what they were made of, operations run in a scope that names where they come from. */
+interface Setup {
+  readonly source: {
+    read(options: { readonly from: unknown; readonly signal: AbortSignal }): AsyncIterable<{ readonly type: string; readonly metadata: Metadata43 }>
+    readLastMessageCheckpoint(): Promise<string | null>
+  }
+  readonly until: unknown
+  readonly reactorFactory: (options: object) => { readonly checkpoints: EmmettCheckpoints }
+  readonly projectorFactory: (options: object) => { readonly hooks: { onInit(context: object): Promise<void> } }
+}
+interface Metadata43 {
+  readonly checkpoint: string
+  readonly correlationId?: string
+}
+const scope = { context: { correlationId: 'flow', traceId: 't' } }
+const emmett43: EmmettPackage43 = {
+  bigIntProcessorCheckpoint: String, MessageSourceCaughtUp: (checkpoint: string) => ({ type: 'caught up', metadata: { checkpoint } }),
+  consumer: (setup) => setup, reactor: (options) => options, projector: (options) => options, workflowProcessor: (options) => options,
+  JSONSerializer: { from: () => ({ serialize: JSON.stringify, deserialize: (text: string) => ({ ...JSON.parse(text) as object, parsed: true }) }) },
+  mergeObservability: () => undefined, eventStoreObservability: () => undefined,
+  eventStoreCollector: () => ({
+    instrumentRead: (_: string, run: (given: object) => unknown) => run(scope),
+    instrumentAggregate: (_: string, run: (given: object) => unknown) => run(scope),
+    instrumentAppend: (_: string, _events: unknown, run: (given: object) => unknown) => run(scope),
+    instrumentInlineProjection: (_: string, _scope: object, run: (given: object) => unknown) => run(scope),
+  }),
+}
+const setupOf = (carts: EmmettEventStore<EmmettPackage43>, options?: object): Setup => carts.consumer(options) as unknown as Setup
+const store43 = async (options: EmmettStoreOptions = {}): Promise<EmmettEventStore<EmmettPackage43>> => (
+  emmettEventStore(await memoryLog(), { ...options, emmett: emmett43 })
+)
+
+test('the package says which version it is: positions are text in 0.43, and events say which flow they belong to', async () => {
+  const carts = await store43()
+  const { lastEventGlobalPosition } = await carts.appendToStream('s', [event('A'), { ...event('B'), metadata: { correlationId: 'own' } }])
+  expect(lastEventGlobalPosition).toBe('0000000000000000001')
+  const { events } = await carts.readStream('s')
+  expect(events.map(({ metadata }) => metadata)).toMatchObject([
+    { checkpoint: '0000000000000000000', correlationId: 'flow', traceId: 't' }, { checkpoint: '0000000000000000001', correlationId: 'own' },
+  ])
+  expect(await failure(async () => (await store({ shape: '0.43' })).consumer({ processors: [] }))).toBeInstanceOf(TypeError)
+})
+
+test('a source of messages gives what is stored, a word that this is all, and what comes, until it is aborted', async () => {
+  const carts = await store43()
+  const { source } = setupOf(carts)
+  expect(await source.readLastMessageCheckpoint()).toBe(null)
+  const stop = new AbortController()
+  const seen: string[] = []
+  const reading = (async () => {
+    const messages = source.read({ from: 'BEGINNING', signal: stop.signal })
+    for await (const { type, metadata } of messages) seen.push(`${type} ${Number(metadata.checkpoint)}`)
+  })()
+  await expect.poll(() => seen).toEqual(['caught up 0'])
+  await carts.appendToStream('s', [event('A'), event('B')])
+  await expect.poll(() => seen).toEqual(['caught up 0', 'A 0', 'B 1', 'caught up 1'])
+  expect(await source.readLastMessageCheckpoint()).toBe('0000000000000000001')
+  stop.abort()
+  await reading
+  const first = async (from: unknown): Promise<string | undefined> => {
+    for await (const { type } of source.read({ from, signal: new AbortController().signal })) return type
+    return undefined
+  }
+  expect(await first({ lastCheckpoint: '0000000000000000000' })).toBe('B')
+  expect(await first('END')).toBe('caught up')
+})
+
+test('processors of 0.43 keep checkpoints in the log, and a projection that is built anew sets its back', async () => {
+  const carts = await store43()
+  const { checkpoints } = setupOf(carts).reactorFactory({ processorId: 'p' })
+  const at = (position: number, lastCheckpoint: string | null): never => (
+    { message: { metadata: { globalPosition: String(position) } }, processorId: 'p', version: 1, lastCheckpoint } as never
+  )
+  const five = '0000000000000000005'
+  expect(await checkpoints.read({ processorId: 'p' }, undefined as never)).toEqual({ lastCheckpoint: null })
+  expect(await checkpoints.store(at(5, null), undefined as never)).toEqual({ success: true, newCheckpoint: five })
+  expect(await checkpoints.read({ processorId: 'p', partition: 'emt:default' }, undefined as never)).toEqual({ lastCheckpoint: five })
+  expect(await checkpoints.store(at(5, five), undefined as never)).toEqual({ success: false, reason: 'IGNORED' })
+  expect(await checkpoints.store(at(3, null), undefined as never)).toEqual({ success: false, reason: 'CURRENT_AHEAD' })
+  expect(await checkpoints.store(at(7, null), undefined as never)).toEqual({ success: false, reason: 'MISMATCH' })
+  expect(await checkpoints.store(at(2, five), undefined as never)).toEqual({ success: true, newCheckpoint: '0000000000000000002' })
+  const own = {} as EmmettCheckpoints
+  expect(setupOf(carts).reactorFactory({ checkpoints: own }).checkpoints).toBe(own)
+  expect(setupOf(carts, { stopWhen: { noMessagesLeft: true } }).until).toEqual({ noMessagesLeft: true })
+})
+
+test('projections are told to begin, inline ones when the store opens', async () => {
+  const begun: unknown[] = []
+  const projection = { canHandle: ['A'], handle: () => {}, init: ({ registrationType, version }: Record<string, unknown>) => {
+    begun.push(registrationType, version)
+  } }
+  const carts = await store43({ projections: [{ type: 'inline', projection }] })
+  expect(begun).toEqual(['inline', 1])
+  const order: string[] = []
+  const onInit = async (): Promise<void> => void order.push(`hook behind ${begun.length}`)
+  await setupOf(carts).projectorFactory({ projection: { ...projection, version: 2 }, hooks: { onInit } }).hooks.onInit({})
+  expect([begun.slice(2), order]).toEqual([['async', 2], ['hook behind 4']])
+})
+
+test('data is serialized as 0.43 does it when that is asked for', async () => {
+  const carts = await store43({ serialization: { options: { parseDates: true } } })
+  await carts.appendToStream('s', [event('A', { n: 1 })])
+  expect((await carts.readStream('s', { serialization: {} })).events[0]!.data).toEqual({ n: 1, parsed: true })
+  expect(await failure(() => store43({ serialization: {}, value: json() }))).toBeInstanceOf(TypeError)
+  expect(await failure(() => store({ serialization: {} }))).toBeInstanceOf(TypeError)
 })
 
 test('inline projections have appends of several streams in their order, though a stream goes on meanwhile', async () => {

@@ -35,6 +35,7 @@ const packagePlaces: Readonly<Record<string, readonly string[]>> = {
   snappy: ['src/format/'],
   'lz4-napi': ['src/format/'],
   '@toondepauw/node-zstd': ['src/format/'],
+  '@event-driven-io/emmett': ['src/emmett/emmett-package.ts'],
   vitest: ['src/testing/vitest.ts'],
   '@platformatic/kafka': ['src/cluster/client.ts'],
 }

@@ -1,0 +1,95 @@
+/*
+ * Emmett's own package, which who uses this has installed: found at run time, and never needed to build. Only this file imports it. What is
+ * used of it is declared here by its shape; 0.43 is known by what it exports and 0.42 does not.
+ */
+import { type EmmettProcessor } from './types.ts'
+
+/** Emmett's package, as much of it as a store uses: `import * as emmett from '@event-driven-io/emmett'` fits. */
+export interface EmmettPackage {
+  readonly ExpectedVersionConflictError?: new (current: bigint, expected: never) => Error
+}
+
+/** What 0.43 has beyond: its consumers, processors, serializer and observability are used as they are. */
+export interface EmmettPackage43 extends EmmettPackage {
+  readonly bigIntProcessorCheckpoint: (value: bigint) => string
+  readonly MessageSourceCaughtUp: (checkpoint: never) => unknown
+  readonly consumer: (setup: never) => unknown
+  readonly reactor: (options: never) => unknown
+  readonly projector: (options: never) => unknown
+  readonly workflowProcessor: (options: never) => unknown
+  readonly JSONSerializer: { readonly from: (options?: never) => unknown }
+  readonly eventStoreObservability: (options: never) => unknown
+  readonly eventStoreCollector: (observability: never) => unknown
+  readonly mergeObservability: (parent: never, own: never) => unknown
+}
+
+/** The versions of Emmett that differ for a store. */
+export const emmettShapes = ['0.42', '0.43'] as const
+/** One of them. */
+export type EmmettShape = (typeof emmettShapes)[number]
+
+/** The installed package; undefined when there is none, or when it cannot be loaded, which who imports it sees himself. */
+export async function installedEmmett(): Promise<EmmettPackage | undefined> {
+  try {
+    return await import('@event-driven-io/emmett') as EmmettPackage
+  } catch {
+    return undefined
+  }
+}
+
+/** Which version a package is. */
+export function shapeOf(emmett: EmmettPackage | undefined): EmmettShape {
+  return isPackage43(emmett) ? '0.43' : '0.42'
+}
+
+/** Whether a package is of 0.43 or later. */
+export function isPackage43(emmett: EmmettPackage | undefined): emmett is EmmettPackage43 {
+  return typeof (emmett as Partial<EmmettPackage43> | undefined)?.bigIntProcessorCheckpoint === 'function'
+}
+
+/** 0.43's functions with the types that they are called by here. */
+export interface EmmettCore {
+  readonly MessageSourceCaughtUp: (checkpoint: string) => unknown
+  readonly consumer: (setup: object) => unknown
+  readonly reactor: (options: object) => EmmettProcessor
+  readonly projector: (options: object) => EmmettProcessor
+  readonly workflowProcessor: (options: object) => EmmettProcessor
+  readonly JSONSerializer: { from(options: object): { serialize(value: unknown): string; deserialize(text: string): unknown } }
+  readonly eventStoreObservability: (options: object) => unknown
+  readonly eventStoreCollector: (observability: unknown) => Instruments
+  readonly mergeObservability: (parent: unknown, own: unknown) => unknown
+}
+
+/** What goes on around an operation: 0.43 hands it to processors and projections, and makes the ids that connect messages. */
+export interface Scope {
+  readonly context: Readonly<Record<string, unknown>>
+}
+
+/** What watches the operations of a store: 0.43's spans, counters and logs, or nothing. */
+export interface Instruments {
+  instrumentRead<T>(stream: string, run: (scope: Scope) => Promise<T>, options?: unknown): Promise<T>
+  instrumentAggregate<T>(stream: string, run: (scope: Scope) => Promise<T>, options?: unknown): Promise<T>
+  instrumentAppend<T>(stream: string, events: readonly unknown[], run: (scope: Scope) => Promise<T>, options?: unknown): Promise<T>
+  instrumentInlineProjection<T>(stream: string, scope: Scope, run: (scope: Scope) => Promise<T>): Promise<T>
+}
+
+/** What 0.43 has of these. */
+export function coreOf(emmett: EmmettPackage43): EmmettCore {
+  return emmett as unknown as EmmettCore
+}
+
+const nowhere: Scope = { context: {} }
+
+const unwatched: Instruments = {
+  instrumentRead: (_, run) => run(nowhere),
+  instrumentAggregate: (_, run) => run(nowhere),
+  instrumentAppend: (_, _events, run) => run(nowhere),
+  instrumentInlineProjection: (_, scope, run) => run(scope),
+}
+
+/** What watches a store: 0.43's own, by its options of observability, or nothing. */
+export function instrumentsOf(emmett: EmmettPackage | undefined, observability: unknown): Instruments {
+  if (!isPackage43(emmett)) return unwatched
+  const core = coreOf(emmett)
+  return core.eventStoreCollector(core.eventStoreObservability({ observability }))
+}
