@@ -17,6 +17,7 @@ import { events } from './events.ts'
 import { exportRecords } from './export.ts'
 import { groups } from './groups.ts'
 import { importRecords } from './import.ts'
+import { mirror } from './mirror.ts'
 import { packageVersion } from './package-version.ts'
 import { produce } from './produce.ts'
 import { repair } from './repair.ts'
@@ -28,7 +29,7 @@ import { topics } from './topics.ts'
 import { verify } from './verify.ts'
 
 const commands: readonly Command[] = [
-  topics, groups, dump, verify, repair, tail, produce, exportRecords, importRecords, compact, dlq, events, serve, backup, restore,
+  topics, groups, dump, verify, repair, tail, produce, exportRecords, importRecords, compact, dlq, events, serve, backup, restore, mirror,
 ]
 
 const INTERRUPTED = 130

@@ -342,7 +342,8 @@ class Member {
 
   async #until(condition: () => boolean): Promise<void> {
     while (!condition()) {
-      await Promise.race([new Promise<void>((resolve) => { this.#wake = resolve }), this.#loop!.then(() => Promise.reject(new Error('the loop ended')))])
+      const changed = new Promise<void>((resolve) => { this.#wake = resolve })
+      await Promise.race([changed, this.#loop!.then(() => Promise.reject(new Error('the loop ended')))])
     }
   }
 

@@ -61,7 +61,9 @@ export const managedCases: readonly PortableCase[] = [
     name: 'what cannot be handled goes to the dead letters, with its key, headers and why, and others go on',
     run: async (context) => {
       const [topic, group] = [await textTopic(context), context.name('group')]
-      await topic.send([{ value: 'good' }, { key: 'k', value: 'poison', headers: { h: 'x' } }, { value: 'better' }].map((record) => ({ ...record, partition: 0 })))
+      await topic.send([
+        { value: 'good', partition: 0 }, { key: 'k', value: 'poison', headers: { h: 'x' }, partition: 0 }, { value: 'better', partition: 0 },
+      ])
       const seen: string[] = []
       const all = countdown(2)
       const running = topic.consume({ group, retry: { attempts: 2, delay: 1 } }, ({ value }) => {

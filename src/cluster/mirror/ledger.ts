@@ -1,0 +1,191 @@
+/*
+ * What a mirror keeps on its target: which records it stored where, and which commits of groups it carried over. It is a topic of the target,
+ * compacted, and every entry is stored in the transaction of what it tells of; so what the ledger says is what is there, whatever happened.
+ *
+ *   key    ["run", topic, partition, source offset of the first]     value   { by, runs: [[source, step, target, step, count], …] }
+ *   key    ["group", group, topic, partition]                        value   { by, source, target }
+ *
+ * Nobody else writes to it, so a transaction of this mirror finds the ledger's end where it left it. When it does not, another mirror of the
+ * same id was at work: then the transaction is aborted, and whoever was there first goes on.
+ */
+import { LogError } from '../../base/errors.ts'
+import { json, string } from '../../topics/codecs.ts'
+import { type PortableLog, type PortableSendRecord, type PortableTopic, type PortableTransaction } from '../../topics/contract.ts'
+import { defineTopic } from '../../topics/define-topic.ts'
+import { joined, OffsetMap, type Run } from './offset-map.ts'
+import { endsOf, LEDGER_PREFIX } from './side.ts'
+
+/** What is stored under a key. */
+export interface LedgerEntry {
+  /** Which run of the mirror wrote it. */
+  readonly by: string
+  readonly runs?: readonly Run[]
+  readonly source?: number
+  readonly target?: number
+}
+
+/** A commit that was carried over. */
+export interface Carried {
+  readonly source: number
+  readonly target: number
+}
+
+/** An entry to store. */
+export type LedgerRecord = PortableSendRecord<string, LedgerEntry>
+
+/** A marker stands behind the records of each transaction. */
+const MARKER = 1
+
+/** What one mirror keeps. */
+export class Ledger {
+  readonly #log: PortableLog
+  readonly #topic: PortableTopic<string, LedgerEntry>
+  readonly #by: string
+  readonly #maps = new Map<string, OffsetMap>()
+  readonly #groups = new Map<string, Carried>()
+  /** Keys of the last entry of a partition, as long as that is one run which may grow. */
+  readonly #growing = new Map<string, string>()
+  /** Offset that the next entry gets, as far as this mirror knows. */
+  #end: number | undefined
+  /** What is stored with the next transaction that commits. */
+  #stored: { readonly apply: () => void; readonly end: number } | undefined
+
+  private constructor(log: PortableLog, topic: PortableTopic<string, LedgerEntry>, by: string) {
+    this.#log = log
+    this.#topic = topic
+    this.#by = by
+  }
+
+  /** The name of the topic. */
+  static topicOf(id: string): string {
+    return `${LEDGER_PREFIX}${id}`
+  }
+
+  /** Opens the ledger of a mirror, and makes it when there is none. `by` is this run's own name. */
+  static async open(log: PortableLog, id: string, by: string): Promise<Ledger> {
+    const definition = defineTopic(Ledger.topicOf(id), { partitions: 1, key: string, value: json<LedgerEntry>(), cleanupPolicy: 'compact' })
+    return new Ledger(log, await log.topic(definition), by)
+  }
+
+  /** Reads a ledger without a mirror; undefined when there is none. */
+  static async look(log: PortableLog, id: string): Promise<Ledger | undefined> {
+    const name = Ledger.topicOf(id)
+    if (!(await log.topics()).some((topic) => topic.name === name)) return undefined
+    const ledger = new Ledger(log, await log.topic(defineTopic(name, { key: string, value: json<LedgerEntry>() }), { create: false }), '')
+    await ledger.#read(Infinity)
+    return ledger
+  }
+
+  /** What was mirrored of a partition. */
+  mapOf(topic: string, partition: number): OffsetMap {
+    const place = placeOf(topic, partition)
+    let map = this.#maps.get(place)
+    if (map === undefined) this.#maps.set(place, (map = new OffsetMap()))
+    return map
+  }
+
+  /** Whether anything of a topic was mirrored. */
+  knows(topic: string): boolean {
+    return [...this.#maps].some(([place, { last }]) => last !== undefined && place.slice(0, place.lastIndexOf('/')) === topic)
+  }
+
+  /** What was carried over last for a group. */
+  carried(group: string, topic: string, partition: number): Carried | undefined {
+    return this.#groups.get(JSON.stringify(['group', group, topic, partition]))
+  }
+
+  /**
+   * Makes sure that no transaction of this mirror is open, of this run or another, and reads what is there.
+   *
+   * @throws LogError `LOG_PRODUCER_FENCED` when another run has written meanwhile
+   */
+  async load(transactionalId: string): Promise<void> {
+    await (await this.#log.beginTransaction({ transactionalId })).abort()
+    await this.#read(this.#end ?? Infinity)
+  }
+
+  /** The entries for records that a transaction stored. */
+  runEntry(topic: string, partition: number, runs: readonly Run[]): LedgerRecord {
+    const place = placeOf(topic, partition)
+    const [first, ...more] = runs as readonly [Run, ...Run[]]
+    const growing = this.#growing.get(place)
+    const longer = growing === undefined || more.length > 0 ? undefined : joined(this.mapOf(topic, partition).last!, first)
+    const key = longer === undefined ? JSON.stringify(['run', topic, partition, first[0]]) : growing!
+    return { key, value: { by: this.#by, runs: longer === undefined ? runs : [longer] } }
+  }
+
+  /** The entry for a commit that a transaction carries over. */
+  groupEntry(group: string, topic: string, partition: number, { source, target }: Carried): LedgerRecord {
+    return { key: JSON.stringify(['group', group, topic, partition]), value: { by: this.#by, source, target } }
+  }
+
+  /**
+   * Stores entries with a transaction. They count here once `committed` is called, behind the commit.
+   *
+   * @throws LogError `LOG_PRODUCER_FENCED` when somebody else wrote to the ledger: then the transaction must not be committed
+   */
+  async store(transaction: PortableTransaction, entries: readonly LedgerRecord[]): Promise<void> {
+    const results = await transaction.send(this.#topic, entries)
+    const { offset } = results[0]!
+    if (offset !== this.#end) throw this.#fenced(`it goes on at ${offset}, and this mirror left it at ${this.#end}`)
+    this.#stored = { end: results.at(-1)!.offset + 1 + MARKER, apply: () => { for (const { key, value } of entries) this.#apply(key!, value!) } }
+  }
+
+  /** The transaction with the entries was committed. */
+  committed(): void {
+    this.#stored?.apply()
+    this.#end = this.#stored?.end ?? this.#end
+    this.#stored = undefined
+  }
+
+  /** Reads all entries; from the offset `own` on there may be none but our own. */
+  async #read(own: number): Promise<void> {
+    this.#stored = undefined
+    this.#maps.clear()
+    this.#groups.clear()
+    this.#growing.clear()
+    // Before the entries: who writes meanwhile is noticed by the first transaction.
+    this.#end = (await endsOf(this.#topic)).get(0)!.end
+    const consumer = this.#topic.consumer({ until: 'end' })
+    try {
+      for await (const { key, value, offset } of consumer) {
+        if (key === null || value === null) continue
+        if (offset >= own && value.by !== this.#by) throw this.#fenced(`another run of the mirror, ${value.by}, goes on with it`, value.by)
+        this.#apply(key, value)
+      }
+    } finally {
+      await consumer.close()
+    }
+  }
+
+  #fenced(what: string, by?: string): LogError {
+    return new LogError('LOG_PRODUCER_FENCED', `the ledger ${this.#topic.name} of the mirror: ${what}`, { topic: this.#topic.name, by })
+  }
+
+  #apply(key: string, { runs, source, target }: LedgerEntry): void {
+    const [kind, name, partition] = JSON.parse(key) as [string, string, number]
+    if (kind === 'group') this.#groups.set(key, { source: source!, target: target! })
+    if (kind !== 'run' || runs === undefined) return
+    const place = placeOf(name, partition)
+    const map = this.mapOf(name, partition)
+    // An entry that has grown holds what it held before too.
+    for (const run of runs) if (run[0] + run[1] * (run[4] - 1) >= map.nextSource) map.add(rest(run, map.nextSource))
+    if (runs.length === 1) this.#growing.set(place, key)
+    else this.#growing.delete(place)
+  }
+}
+
+/** What a run has from an offset of the source on. */
+function rest([source, sourceStep, target, targetStep, count]: Run, from: number): Run {
+  const gone = Math.max(0, Math.ceil((from - source) / sourceStep))
+  return [source + gone * sourceStep, sourceStep, target + gone * targetStep, targetStep, count - gone]
+}
+
+function placeOf(topic: string, partition: number): string {
+  return `${topic}/${partition}`
+}
+
+/** The name of a mirror's transactions on its target. */
+export function transactionalIdOf(id: string): string {
+  return `${LEDGER_PREFIX}${id}`
+}

@@ -1,0 +1,427 @@
+/*
+ * A mirror: the records of topics of one log, stored in topics of another one as they are, in their partitions and their order, as long as it
+ * runs. One transaction on the target takes what has come meanwhile, up to a limit, together with what the ledger says of it; so a record is
+ * there once, whatever happens to the mirror, the source or the target. Readers run ahead of it, bounded by the bytes that wait.
+ *
+ * What fails and may be tried again is: everything in hand is let go, the ledger is read anew, and reading goes on where it ends.
+ */
+import { type Clock, systemClock } from '../../base/clock.ts'
+import { isLogError } from '../../base/errors.ts'
+import { systemRandom } from '../../base/random.ts'
+import { type PortableConsumer, type PortableLog, type PortableSendRecord } from '../../topics/contract.ts'
+import { type SourceTopic, sourceTopics } from './side.ts'
+import { GroupCarrier, type GroupStatus } from './group-carrier.ts'
+import { Ledger, type LedgerRecord, transactionalIdOf } from './ledger.ts'
+import { MirroredTopic, type PartitionProgress, type PlainRecord } from './mirrored-topic.ts'
+import { runsOf } from './offset-map.ts'
+import { checkMirrorOptions, type CheckedMirrorOptions, type MirrorOptions } from './options.ts'
+
+/** Where a mirror is in its life. */
+export type MirrorState = 'running' | 'waiting' | 'stopped' | 'failed'
+
+/** How far a mirror is. */
+export interface MirrorStatus {
+  /** `waiting` after a failure that is tried again. */
+  readonly state: MirrorState
+  /** Records and their bytes that this run has mirrored. */
+  readonly records: number
+  readonly bytes: number
+  /** Offsets of the source that are not mirrored yet, of all topics. */
+  readonly lag: number
+  readonly topics: readonly { readonly topic: string; readonly partitions: readonly PartitionProgress[] }[]
+  readonly groups: readonly GroupStatus[]
+  /** What failed last. */
+  readonly lastError: unknown
+}
+
+const FIRST_RETRY_MS = 100
+const LONGEST_RETRY_MS = 10_000
+/** Memory that a record takes beside its bytes. */
+const RECORD_BYTES = 64
+
+/** A record to send, with where it was read. It is decoded when it is read, for what it came from may be gone later. */
+interface Read extends PortableSendRecord<Uint8Array, Uint8Array> {
+  readonly offset: number
+  readonly partition: number
+  readonly headers: PlainRecord['headers']
+}
+
+/** Records of one partition that wait. */
+interface Waiting {
+  readonly topic: MirroredTopic
+  readonly records: readonly Read[]
+  readonly bytes: number
+}
+
+/** Ends of the partitions of topics. */
+type Ends = ReadonlyMap<MirroredTopic, ReadonlyMap<number, number>>
+
+/** A reader of one topic. */
+interface Reader {
+  readonly consumer: PortableConsumer<Uint8Array, Uint8Array>
+  readonly ended: Promise<void>
+}
+
+/**
+ * Mirrors topics of one log to another one, and carries over what groups commit. Resolves when it runs: topics are made, and what stands in
+ * the way is thrown.
+ *
+ * @throws LogError `LOG_MIRROR_ITSELF`, `LOG_MIRROR_TARGET`, `LOG_TOPIC_MISMATCH`, `LOG_NOT_FOUND`, and those of both logs
+ * @see docs/cluster.md
+ */
+export async function mirror(source: PortableLog, target: PortableLog, options: MirrorOptions): Promise<Mirroring> {
+  const checked = checkMirrorOptions(source, target, options)
+  checked.signal?.throwIfAborted()
+  // Before anything is made on the target.
+  const topics = await sourceTopics(source, checked.topics)
+  const by = Buffer.from(systemRandom.bytes(9)).toString('base64url')
+  const ledger = await Ledger.open(target, checked.id, by)
+  const mirroring = new Mirroring({ source, target, ledger, options: checked, clock: systemClock })
+  await mirroring.begin(topics)
+  return mirroring
+}
+
+/** A mirror that runs. */
+export class Mirroring {
+  /** Resolves when it has stopped; rejects with what ended it otherwise. */
+  readonly done: Promise<void>
+  readonly #source: PortableLog
+  readonly #target: PortableLog
+  readonly #ledger: Ledger
+  readonly #options: CheckedMirrorOptions
+  readonly #clock: Clock
+  readonly #carrier: GroupCarrier
+  readonly #transactionalId: string
+  readonly #topics = new Map<string, MirroredTopic>()
+  readonly #readers = new Map<string, Reader>()
+  #waiting: Waiting[] = []
+  #waitingBytes = 0
+  #state: MirrorState = 'running'
+  #stopping = false
+  #failure: { readonly error: unknown } | undefined
+  #lastError: unknown
+  #records = 0
+  #bytes = 0
+  #lookAt = 0
+  readonly #callers = new Set<{ readonly ends: Ends; readonly resolve: () => void }>()
+  /** There is something to do that was not looked at yet. */
+  #nudged = false
+  #wake: () => void = () => {}
+  #room: () => void = () => {}
+  #finish!: () => void
+  #fail!: (error: unknown) => void
+
+  /** @internal */
+  constructor(parts: {
+    readonly source: PortableLog
+    readonly target: PortableLog
+    readonly ledger: Ledger
+    readonly options: CheckedMirrorOptions
+    readonly clock: Clock
+  }) {
+    this.#source = parts.source
+    this.#target = parts.target
+    this.#ledger = parts.ledger
+    this.#options = parts.options
+    this.#clock = parts.clock
+    this.#transactionalId = transactionalIdOf(parts.options.id)
+    this.#carrier = new GroupCarrier({ ...parts, transactionalId: this.#transactionalId })
+    this.done = new Promise((resolve, reject) => {
+      this.#finish = resolve
+      this.#fail = reject
+    })
+  }
+
+  /** @internal */
+  async begin(topics: readonly SourceTopic[]): Promise<void> {
+    await this.#ledger.load(this.#transactionalId)
+    for (const topic of topics) await this.#open(topic)
+    const { signal, untilEnd } = this.#options
+    const stop = (): void => void this.stop()
+    signal?.addEventListener('abort', stop)
+    void this.#run().then(this.#finish, this.#fail).finally(() => signal?.removeEventListener('abort', stop))
+    if (signal?.aborted === true) stop()
+    if (untilEnd) void this.caughtUp().then(stop, () => {})
+  }
+
+  /** How far it is, by both logs. */
+  async status(): Promise<MirrorStatus> {
+    const topics: { readonly topic: string; readonly partitions: readonly PartitionProgress[] }[] = []
+    for (const topic of this.#topics.values()) topics.push({ topic: topic.name, partitions: await topic.progress() })
+    const lag = topics.flatMap(({ partitions }) => partitions).reduce((sum, partition) => sum + partition.lag, 0)
+    return {
+      state: this.#state, records: this.#records, bytes: this.#bytes, lag, topics, groups: await this.#carrier.status(this.#topics),
+      lastError: this.#lastError,
+    }
+  }
+
+  /**
+   * Resolves when everything is on the target, and counts, that the source holds now, and what the groups have committed is carried over:
+   * when nobody writes to the source and consumes from it any more, producers and consumers can go on at the target.
+   *
+   * @throws what ended the mirror
+   */
+  async caughtUp(): Promise<void> {
+    const ends = new Map<MirroredTopic, Map<number, number>>()
+    for (const topic of this.#topics.values()) {
+      ends.set(topic, new Map([...await topic.ends()].map(([partition, { end }]) => [partition, end])))
+    }
+    const reached = new Promise<void>((resolve) => this.#callers.add({ ends, resolve }))
+    this.#nudge()
+    await Promise.race([reached, this.done])
+  }
+
+  /** Finishes what is in hand, and stops. What is not mirrored by then is with the next run. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    this.#nudge()
+    await this.done
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+
+  // The loop
+
+  async #run(): Promise<void> {
+    let delayMs = FIRST_RETRY_MS
+    let begun = false
+    try {
+      while (!this.#stopping) {
+        try {
+          if (!begun) await this.#restart()
+          begun = true
+          this.#state = 'running'
+          await this.#step()
+          delayMs = FIRST_RETRY_MS
+        } catch (error) {
+          // The source was closed.
+          if (this.#stopping && isLogError(error, 'LOG_CLOSED')) break
+          this.#lastError = error
+          if (!worthAnotherTry(error)) throw error
+          begun = false
+          this.#state = 'waiting'
+          this.#options.onEvent({ type: 'retry', error, delayMs })
+          await this.#endReaders()
+          this.#nudged = this.#stopping
+          await this.#sleep(delayMs)
+          delayMs = Math.min(delayMs * 2, LONGEST_RETRY_MS)
+        }
+      }
+      this.#state = 'stopped'
+    } catch (error) {
+      this.#state = 'failed'
+      throw error
+    } finally {
+      await this.#endReaders()
+    }
+  }
+
+  /** Stores what waits, looks after groups when it is time, or waits for something to do. */
+  async #step(): Promise<void> {
+    this.#nudged = false
+    if (this.#failure !== undefined) throw this.#failure.error
+    if (this.#clock.monotonic() >= this.#lookAt) await this.#look()
+    if (this.#waiting.length > 0) return this.#transfer(this.#take())
+    if (this.#callers.size > 0 && await this.#tellCallers()) return
+    await this.#sleep(Math.max(1, this.#lookAt - this.#clock.monotonic()))
+  }
+
+  /** Waits, but no longer than until there is something to do. */
+  async #sleep(ms: number): Promise<void> {
+    if (this.#nudged) return
+    await new Promise<void>((resolve) => {
+      const timer = this.#clock.setTimer(resolve, ms)
+      this.#wake = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+    this.#wake = () => {}
+  }
+
+  #nudge(): void {
+    this.#nudged = true
+    this.#wake()
+  }
+
+  /** Begins to read where the ledger ends. */
+  async #restart(): Promise<void> {
+    await this.#ledger.load(this.#transactionalId)
+    for (const topic of this.#topics.values()) this.#beginReader(topic)
+  }
+
+  async #transfer(batches: readonly Waiting[]): Promise<void> {
+    const byTopic = new Map<MirroredTopic, Read[]>()
+    for (const { topic, records } of batches) {
+      const list = byTopic.get(topic)
+      if (list === undefined) byTopic.set(topic, [...records])
+      else for (const record of records) list.push(record)
+    }
+    const transaction = await this.#target.beginTransaction({ transactionalId: this.#transactionalId })
+    try {
+      const entries = await Promise.all([...byTopic].map(async ([topic, records]) => {
+        const results = await transaction.send(topic.target, records)
+        return this.#entriesOf(topic, records, results)
+      }))
+      await this.#ledger.store(transaction, entries.flat())
+      await transaction.commit()
+    } catch (error) {
+      await transaction.abort().catch(() => {})
+      throw error
+    }
+    this.#ledger.committed()
+    this.#count(batches)
+  }
+
+  #entriesOf(topic: MirroredTopic, records: readonly Read[], results: readonly { readonly offset: number }[]): LedgerRecord[] {
+    const pairs = new Map<number, [source: number, target: number][]>()
+    for (const [index, { partition, offset }] of records.entries()) {
+      const list = pairs.get(partition)
+      if (list === undefined) pairs.set(partition, [[offset, results[index]!.offset]])
+      else list.push([offset, results[index]!.offset])
+    }
+    return [...pairs].map(([partition, list]) => this.#ledger.runEntry(topic.name, partition, runsOf(list)))
+  }
+
+  #count(batches: readonly Waiting[]): void {
+    let [records, bytes] = [0, 0]
+    for (const batch of batches) {
+      records += batch.records.length
+      bytes += batch.bytes - batch.records.length * RECORD_BYTES
+    }
+    this.#records += records
+    this.#bytes += bytes
+    this.#options.onEvent({ type: 'mirrored', records, bytes })
+  }
+
+  /** Whether somebody was told that all is mirrored that he waits for. */
+  async #tellCallers(): Promise<boolean> {
+    let told = false
+    for (const caller of [...this.#callers]) {
+      if (!await isMirrored(caller.ends)) continue
+      if (!await this.#carrier.carry(this.#topics)) continue
+      this.#callers.delete(caller)
+      caller.resolve()
+      told = true
+    }
+    return told
+  }
+
+  // Groups, and topics that come later
+
+  async #look(): Promise<void> {
+    this.#lookAt = this.#clock.monotonic() + this.#options.groupIntervalMs
+    const grown = (topic: SourceTopic): boolean => this.#topics.get(topic.name)?.partitions.length !== topic.partitions
+    for (const topic of (await sourceTopics(this.#source, this.#options.topics)).filter(grown)) {
+      await this.#endReader(topic.name)
+      this.#waiting = this.#waiting.filter((waiting) => waiting.topic.name !== topic.name)
+      this.#beginReader(await this.#open(topic))
+    }
+    await this.#carrier.carry(this.#topics)
+  }
+
+  async #open(topic: SourceTopic): Promise<MirroredTopic> {
+    const opened = await MirroredTopic.open(this.#source, this.#target, topic, { ledger: this.#ledger, existing: this.#options.existing })
+    this.#topics.set(topic.name, opened)
+    return opened
+  }
+
+  // Readers
+
+  #beginReader(topic: MirroredTopic): void {
+    const consumer = topic.read()
+    const reader: Reader = { consumer, ended: this.#read(topic, consumer) }
+    this.#readers.set(topic.name, reader)
+  }
+
+  async #read(topic: MirroredTopic, consumer: PortableConsumer<Uint8Array, Uint8Array>): Promise<void> {
+    const current = (): boolean => this.#readers.get(topic.name)?.consumer === consumer
+    try {
+      for await (const batch of consumer.batches()) {
+        if (!current()) return
+        const records = batch.map(readOf)
+        const bytes = records.reduce((sum, record) => sum + sizeOf(record), 0)
+        this.#waiting.push({ topic, records, bytes })
+        this.#waitingBytes += bytes
+        this.#nudge()
+        while (this.#waitingBytes > this.#options.transactionBytes && current()) await new Promise<void>((resolve) => this.#whenRoom(resolve))
+      }
+      // Its log was closed.
+      if (current()) this.#stopping = true
+    } catch (error) {
+      if (current()) this.#failure = { error }
+    }
+    this.#nudge()
+  }
+
+  #whenRoom(resolve: () => void): void {
+    const others = this.#room
+    this.#room = () => {
+      others()
+      resolve()
+    }
+  }
+
+  #take(): readonly Waiting[] {
+    const taken: Waiting[] = []
+    let bytes = 0
+    while (this.#waiting.length > taken.length) {
+      const next = this.#waiting[taken.length]!
+      if (bytes > 0 && bytes + next.bytes > this.#options.transactionBytes) break
+      bytes += next.bytes
+      taken.push(next)
+    }
+    this.#waiting = this.#waiting.slice(taken.length)
+    this.#waitingBytes -= bytes
+    this.#giveRoom()
+    return taken
+  }
+
+  #giveRoom(): void {
+    const room = this.#room
+    this.#room = () => {}
+    room()
+  }
+
+  async #endReader(name: string): Promise<void> {
+    const reader = this.#readers.get(name)
+    this.#readers.delete(name)
+    this.#giveRoom()
+    await reader?.consumer.close()
+    await reader?.ended
+  }
+
+  async #endReaders(): Promise<void> {
+    await Promise.all([...this.#readers.keys()].map((name) => this.#endReader(name)))
+    this.#waiting = []
+    this.#waitingBytes = 0
+    this.#failure = undefined
+  }
+}
+
+/** Whether everything below these ends is mirrored. */
+async function isMirrored(ends: Ends): Promise<boolean> {
+  for (const [topic, partitions] of ends) {
+    for (const [partition, end] of partitions) if (!await topic.isMirroredTo(partition, end)) return false
+  }
+  return true
+}
+
+/** What is not known the ledger knows: whether a send was stored, and who goes on when two runs of a mirror have met. */
+function worthAnotherTry(error: unknown): boolean {
+  if (!isLogError(error)) return false
+  if (error.code === 'LOG_PRODUCER_FENCED') return error.detail['by'] === undefined
+  return error.retriable || error.code === 'LOG_SEND_UNKNOWN'
+}
+
+function readOf({ key, value, headers, timestamp, partition, offset }: PlainRecord): Read {
+  return { key, value, headers, timestamp, partition, offset }
+}
+
+function sizeOf({ key, value, headers }: Read): number {
+  let bytes = RECORD_BYTES + (key?.length ?? 0) + (value?.length ?? 0)
+  for (const [name, header] of headers) bytes += name.length + (header?.length ?? 0)
+  return bytes
+}

@@ -1,0 +1,344 @@
+import { expect, test } from 'vitest'
+import { LogError } from '../../src/base/errors.ts'
+import { mirror, type Mirroring } from '../../src/cluster/mirror/mirror.ts'
+import { type MirrorOptions } from '../../src/cluster/mirror/options.ts'
+import { eventStore } from '../../src/events/event-store.ts'
+import { bytes, json, string } from '../../src/topics/codecs.ts'
+import { CommitLog } from '../../src/topics/commit-log.ts'
+import { type PortableLog, type PortableRecord, type PortableTopic } from '../../src/topics/contract.ts'
+import { defineTopic } from '../../src/topics/define-topic.ts'
+import { afterwards, collect, diskLog, failure, freshFolder, memoryLog } from '../topics/harness.ts'
+
+const Words = defineTopic('words', { partitions: 3, value: string })
+
+/** A mirror that is stopped after the test. */
+async function mirrored(source: PortableLog, target: PortableLog, options: Partial<MirrorOptions> = {}): Promise<Mirroring> {
+  const mirroring = await mirror(source, target, { topics: [/./], groupIntervalMs: 20, ...options })
+  mirroring.done.catch(() => {})
+  afterwards(() => mirroring.stop().catch(() => {}))
+  return mirroring
+}
+
+/** Mirrors what there is, and no more. */
+async function mirrorOnce(source: PortableLog, target: PortableLog, options: Partial<MirrorOptions> = {}): Promise<void> {
+  await (await mirrored(source, target, { until: 'end', ...options })).done
+}
+
+/** Everything of a record but its offset. */
+function contents({ partition, timestamp, key, value, headers }: PortableRecord<unknown, unknown>): unknown {
+  const shown = headers.map(([name, header]) => [name, header === null ? null : Buffer.from(header).toString()])
+  return { partition, timestamp, key, value, headers: shown }
+}
+
+async function contentsOf<K, V>(topic: PortableTopic<K, V>): Promise<unknown[]> {
+  const records = await collect(topic.consumer({ until: 'end' }))
+  return records.sort((a, b) => a.partition - b.partition || a.offset - b.offset).map(contents)
+}
+
+/** A log whose commits fail as they are told: before they are done, or, when the message says so, behind that. */
+function failing(log: CommitLog, failures: (LogError | undefined)[]): PortableLog {
+  return new Proxy(log, {
+    get(_, name) {
+      if (name !== 'beginTransaction') {
+        const value: unknown = Reflect.get(log, name, log)
+        return typeof value === 'function' ? value.bind(log) : value
+      }
+      return async (options: { readonly transactionalId?: string }) => {
+        const transaction = await log.beginTransaction(options)
+        const commit = transaction.commit.bind(transaction)
+        transaction.commit = async () => {
+          const error = failures.shift()
+          if (error?.message === 'before') throw error
+          await commit()
+          if (error !== undefined) throw error
+        }
+        return transaction
+      }
+    },
+  })
+}
+
+const numbers = (count: number, from = 0): string[] => Array.from({ length: count }, (_, index) => `n${from + index}`)
+
+test('records arrive with key, value, headers, timestamp and partition, in their order', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const words = await source.topic(Words)
+  await words.send([
+    { key: 'a', value: 'one', headers: [['h', 'x'], ['h', null], ['', 'y']], timestamp: 5 }, { key: null, value: null, timestamp: -1 },
+    { value: '', partition: 2 }, ...numbers(500).map((value) => ({ key: value, value })),
+  ])
+  await mirrorOnce(source, target)
+  const copy = await target.topic(Words)
+  expect(await contentsOf(copy)).toEqual(await contentsOf(words))
+  expect(copy.settings).toMatchObject({ retentionMs: Infinity, messageTimestampType: 'CreateTime' })
+})
+
+test('a mirror goes on as its source grows, and takes topics that patterns match later', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const words = await source.topic(Words)
+  const mirroring = await mirrored(source, target)
+  await words.send(numbers(10).map((value) => ({ key: value, value })))
+  await mirroring.caughtUp()
+  expect(await contentsOf(await target.topic(Words))).toEqual(await contentsOf(words))
+  const later = await source.topic(defineTopic('later', { value: string }))
+  await later.send({ value: 'x' })
+  while (!(await target.topics()).some(({ name }) => name === 'later')) await new Promise(setImmediate)
+  await mirroring.caughtUp()
+  expect(await contentsOf(await target.topic(defineTopic('later', { value: string })))).toEqual(await contentsOf(later))
+})
+
+test('a mirror that is stopped anywhere and begun again stores every record once', async () => {
+  const folder = freshFolder()
+  const [source, target] = [await memoryLog(), await diskLog(folder)]
+  const words = await source.topic(Words)
+  for (const round of [0, 1, 2, 3, 4]) {
+    const mirroring = await mirrored(source, target, { transactionBytes: 500 })
+    const sending = words.send(numbers(200, round * 200).map((value) => ({ key: value, value })))
+    if (round % 2 === 0) await mirroring.caughtUp()
+    await mirroring.stop()
+    await sending
+  }
+  await mirrorOnce(source, target)
+  expect(await contentsOf(await target.topic(Words))).toEqual(await contentsOf(words))
+})
+
+test('what a transaction of the source aborted is not mirrored, and offsets are translated over what stands between', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const words = await source.topic(Words)
+  for (const value of numbers(20)) {
+    const transaction = await source.beginTransaction()
+    await transaction.send(words, { value, partition: 0 })
+    await (Number(value.slice(1)) % 3 === 0 ? transaction.abort() : transaction.commit())
+  }
+  const read = await collect(words.consumer({ group: 'readers' }), 6)
+  await mirrorOnce(source, target, { groups: ['readers'], transactionBytes: 100 })
+  const copy = await target.topic(Words)
+  const rest = await collect(copy.consumer({ group: 'readers', until: 'end' }))
+  const kept = numbers(20).filter((value) => Number(value.slice(1)) % 3 !== 0)
+  expect([...read.slice(0, 5), ...rest].map(({ value }) => value)).toEqual(kept)
+})
+
+test('a service moves while its producers and its group run on, and every record is handled once', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const handled: string[] = []
+  const mirroring = await mirrored(source, target, { groups: ['workers'] })
+  let sent = 0
+  const produce = async (log: PortableLog, until: () => boolean): Promise<void> => {
+    const words = await log.topic(Words)
+    while (!until()) await words.send(numbers(7, (sent += 7) - 7).map((value) => ({ key: value, value })))
+  }
+  const work = async (log: PortableLog, signal: AbortSignal): Promise<void> => {
+    const words = await log.topic(Words)
+    const running = words.consume({ group: 'workers', concurrency: 4, order: 'key', signal }, ({ value }) => void handled.push(value!))
+    await running.done
+  }
+  const [first, second] = [new AbortController(), new AbortController()]
+  let phase = 'source'
+  const before = Promise.all([produce(source, () => phase !== 'source'), work(source, first.signal)])
+  while (handled.length < 300) await new Promise(setImmediate)
+  phase = 'moving'
+  first.abort()
+  await before
+  await mirroring.caughtUp()
+  await mirroring.stop()
+  const after = Promise.all([produce(target, () => sent >= 1400), work(target, second.signal)])
+  while (handled.length < 1400) await new Promise(setImmediate)
+  second.abort()
+  await after
+  expect(handled.length).toBe(sent)
+  expect([...handled].sort()).toEqual(numbers(sent).sort())
+})
+
+test('a group that lives on the target is left alone', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const words = await source.topic(Words)
+  await words.send(numbers(20).map((value) => ({ value, partition: 0 })))
+  await collect(words.consumer({ group: 'g' }), 6)
+  const moved: string[] = []
+  const mirroring = await mirrored(source, target, {
+    groups: [/^g$/], onEvent: (event) => { if (event.type === 'group-moved') moved.push(event.group) },
+  })
+  await mirroring.caughtUp()
+  const copy = await target.topic(Words)
+  expect((await collect(copy.consumer({ group: 'g' }), 5)).map(({ value }) => value)).toEqual(numbers(5, 5))
+  await collect(words.consumer({ group: 'g' }), 3)
+  await mirroring.caughtUp()
+  expect((await collect(copy.consumer({ group: 'g', until: 'end' }))).map(({ value }) => value)).toEqual(numbers(11, 9))
+  expect(moved).toEqual(['g'])
+  expect((await mirroring.status()).groups).toContainEqual({ group: 'g', topic: 'words', partition: 0, source: 5, target: 5, moved: true })
+})
+
+test('commits keep their metadata, and a group that has read everything has nothing left on the target', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const words = await source.topic(Words)
+  await words.send(numbers(9).map((value, index) => ({ value, partition: index % 3 })))
+  const consumer = words.consumer({ group: 'g', autoCommit: false, until: 'end' })
+  for await (const record of consumer) await consumer.commit(record, { metadata: `after ${record.value}` })
+  await mirrorOnce(source, target, { groups: ['g', 'nobody'] })
+  const copy = await target.topic(Words)
+  expect(await copy.consumer({ group: 'g' }).committed(1)).toEqual({ offset: 3, metadata: 'after n7' })
+  expect(await collect(copy.consumer({ group: 'g', until: 'end' }))).toEqual([])
+})
+
+test('events keep their stream headers, and their category can be read from the target', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const store = await eventStore(source, { category: 'account' })
+  await store.append('a-1', [{ type: 'Opened', data: { owner: 'ada' } }, { type: 'Paid', data: { amount: 5 } }], { expected: 'none' })
+  const mirroring = await mirrored(source, target)
+  await store.append('a-1', [{ type: 'Paid', data: { amount: 6 } }], { expected: 2 })
+  await mirroring.caughtUp()
+  const [name] = (await source.topics()).map((topic) => topic.name)
+  const [plain, copy] = [await source.plainTopic(name!), await target.topic(defineTopic(name!, { value: json() }))]
+  const records = await collect(copy.consumer({ until: 'end' }))
+  expect(records.map(({ key, value }) => [key, value])).toEqual([['a-1', { owner: 'ada' }], ['a-1', { amount: 5 }], ['a-1', { amount: 6 }]])
+  const headers = (list: readonly PortableRecord<unknown, unknown>[]): unknown => list.map((record) => [...record.headers])
+  expect(headers(records)).toEqual(headers(await collect(plain.consumer({ until: 'end' }))))
+})
+
+test('two runs of a mirror at a time: one goes on, the other is told, and every record is there once', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const words = await source.topic(Words)
+  await words.send(numbers(100).map((value) => ({ key: value, value })))
+  const first = await mirrored(source, target, { transactionBytes: 300 })
+  const second = await mirrored(source, target, { transactionBytes: 300 })
+  const one = Promise.race([failure(() => first.done), failure(() => second.done)])
+  for (const from of [100, 200, 300, 400]) await words.send(numbers(100, from).map((value) => ({ key: value, value })))
+  expect((await one).code).toBe('LOG_PRODUCER_FENCED')
+  await Promise.race([first.caughtUp(), second.caughtUp()].map((caught) => caught.catch(() => new Promise(() => {}))))
+  expect(await contentsOf(await target.topic(Words))).toEqual(await contentsOf(words))
+})
+
+test('a target that fails now and then, before or behind a commit, is tried again, and every record is there once', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const words = await source.topic(Words)
+  const failures = [
+    new LogError('LOG_CLUSTER_UNAVAILABLE', 'before'), undefined, new LogError('LOG_SEND_UNKNOWN', 'behind'), undefined, undefined,
+    new LogError('LOG_TXN_ABORTED', 'before'), new LogError('LOG_SEND_UNKNOWN', 'behind'),
+  ]
+  const retried: unknown[] = []
+  const mirroring = await mirrored(source, failing(target, failures), {
+    id: 'failing', transactionBytes: 2000, onEvent: (event) => { if (event.type === 'retry') retried.push((event.error as Error).message) },
+  })
+  for (const round of [0, 1, 2, 3]) {
+    await words.send(numbers(50, round * 50).map((value) => ({ key: value, value })))
+    await mirroring.caughtUp()
+  }
+  expect(retried).toEqual(['before', 'behind', 'before', 'behind'])
+  expect(await contentsOf(await target.topic(Words))).toEqual(await contentsOf(words))
+})
+
+test('status tells positions, ends and what is behind', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const words = await source.topic(Words)
+  await words.send(numbers(30).map((value, index) => ({ value, partition: index % 3 })))
+  const mirroring = await mirrored(source, target)
+  await mirroring.caughtUp()
+  const { state, records, lag, topics } = await mirroring.status()
+  expect({ state, records, lag }).toEqual({ state: 'running', records: 30, lag: 0 })
+  expect(topics).toEqual([{ topic: 'words', partitions: [0, 1, 2].map((partition) => ({ partition, position: 10, end: 10, lag: 0 })) }])
+  await mirroring.stop()
+  expect((await mirroring.status()).state).toBe('stopped')
+})
+
+test('partitions that the source gets later are the target\'s too', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const words = await source.topic(Words)
+  await words.send({ value: 'x', partition: 0 })
+  const mirroring = await mirrored(source, target)
+  await mirroring.caughtUp()
+  await words.addPartitions(2)
+  await words.send({ value: 'y', partition: 4 })
+  while ((await target.topics()).find(({ name }) => name === 'words')?.partitions !== 5) await new Promise(setImmediate)
+  await mirroring.caughtUp()
+  expect(await contentsOf(await target.topic(defineTopic('words', { value: string })))).toEqual(await contentsOf(words))
+})
+
+test('a folder that another process writes can be mirrored read-only', async () => {
+  const folder = freshFolder()
+  const [writer, target] = [await diskLog(folder), await memoryLog()]
+  const words = await writer.topic(Words)
+  await words.send(numbers(10).map((value) => ({ key: value, value })))
+  await collect(words.consumer({ group: 'g', until: 'end' }))
+  await writer.close()
+  const reader = await diskLog(folder, { readOnly: true })
+  await mirrorOnce(reader, target, { groups: ['g'] })
+  expect(await collect((await target.topic(Words)).consumer({ group: 'g', until: 'end' }))).toEqual([])
+  expect((await contentsOf(await target.topic(Words))).length).toBe(10)
+})
+
+for (const { what, prepare, code } of [
+  {
+    what: 'a target with other partitions', code: 'LOG_TOPIC_MISMATCH',
+    prepare: async (target: CommitLog) => void await target.topic(defineTopic('words', { partitions: 2, value: string })),
+  },
+  {
+    what: 'a target that has records of others', code: 'LOG_MIRROR_TARGET',
+    prepare: async (target: CommitLog) => void await (await target.topic(Words)).send({ value: 'theirs' }),
+  },
+]) {
+  test(`${what} is ${code}, and nothing is stored`, async () => {
+    const [source, target] = [await memoryLog(), await memoryLog()]
+    await (await source.topic(Words)).send({ value: 'ours' })
+    await prepare(target)
+    const before = await contentsOf(await target.topic(defineTopic('words', { value: string })))
+    expect((await failure(() => mirrored(source, target))).code).toBe(code)
+    expect(await contentsOf(await target.topic(defineTopic('words', { value: string })))).toEqual(before)
+  })
+}
+
+test('with existing: append records are mirrored behind those of others, and groups begin behind them', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const words = await source.topic(Words)
+  await words.send([{ value: 'ours', partition: 0 }, { value: 'too', partition: 0 }])
+  const consumer = words.consumer({ group: 'g' })
+  for (const partition of [0, 1]) await consumer.commit({ partition, offset: 0 })
+  const copy = await target.topic(Words)
+  await copy.send([{ value: 'theirs', partition: 0 }, { value: 'theirs', partition: 1 }])
+  await mirrorOnce(source, target, { existing: 'append', groups: ['g'] })
+  expect((await contentsOf(copy)).map((record) => (record as { value: unknown }).value)).toEqual(['theirs', 'ours', 'too', 'theirs'])
+  expect((await collect(copy.consumer({ group: 'g', until: 'end' }))).map(({ value }) => value)).toEqual(['ours', 'too'])
+})
+
+test('a mirror onto itself is LOG_MIRROR_ITSELF, also by another handle', async () => {
+  const folder = freshFolder()
+  const [log, same] = [await diskLog(folder), await diskLog(folder)]
+  expect((await failure(() => mirrored(log, log))).code).toBe('LOG_MIRROR_ITSELF')
+  expect((await failure(() => mirrored(log, same))).code).toBe('LOG_MIRROR_ITSELF')
+})
+
+test('a topic that is not there is LOG_NOT_FOUND, and nothing is made', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  expect((await failure(() => mirrored(source, target, { topics: ['none'] }))).code).toBe('LOG_NOT_FOUND')
+  expect(await target.topics()).toEqual([])
+})
+
+test('a source that no longer has what was to be mirrored next is LOG_OFFSET_OUT_OF_RANGE', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const words = await source.topic(Words)
+  await words.send(numbers(5).map((value) => ({ value, partition: 0 })))
+  await mirrorOnce(source, target)
+  await words.send(numbers(5).map((value) => ({ value, partition: 0 })))
+  await words.deleteRecords({ 0: 8 })
+  expect((await failure(() => mirrorOnce(source, target))).code).toBe('LOG_OFFSET_OUT_OF_RANGE')
+})
+
+test('options that make no sense are refused by name', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const refused = async (options: object): Promise<string> => (await failure(() => mirror(source, target, options as MirrorOptions))).message
+  expect(await refused({ topics: [] })).toContain('topics')
+  expect(await refused({ topics: [/./], group: ['g'] })).toContain('did you mean "groups"')
+  expect(await refused({ topics: [/./], groups: ['g', 5] })).toContain('groups')
+  expect(await refused({ topics: [/./], id: 'a/b' })).toContain('id of a mirror')
+  expect(await refused({ topics: [/./], existing: 'overwrite' })).toContain('existing')
+  expect((await failure(() => mirror(source, {} as PortableLog, { topics: [/./] }))).message).toContain('target')
+})
+
+test('a signal stops a mirror', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  await source.topic(defineTopic('raw', { key: bytes, value: bytes }))
+  const controller = new AbortController()
+  const mirroring = await mirrored(source, target, { signal: controller.signal })
+  controller.abort()
+  await mirroring.done
+  expect((await mirroring.status()).state).toBe('stopped')
+})
