@@ -195,6 +195,11 @@ export class KafkaListener implements AsyncDisposable {
     return this.#connections.size
   }
 
+  /** @internal Its ends of them. */
+  get streams(): Iterable<Duplex> {
+    return Array.from(this.#connections, ({ stream }) => stream)
+  }
+
   /**
    * Serves a peer at the other end of a stream, as if it had connected to a broker: for transports other than TCP.
    *

@@ -24,8 +24,8 @@ const LONG_LOOK_MS = 5
 export class Changes {
   /** Grows with everything that happens. */
   count = 0
-  /** Whether clients come by sockets of the system. */
-  remote: () => boolean = () => false
+  /** Whether bytes may be on their way through sockets of the system. */
+  inFlight: () => boolean = () => false
   #waiting = new Set<() => void>()
   #closed = false
 

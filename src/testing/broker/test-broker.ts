@@ -14,6 +14,7 @@ import { settingsOf } from '../../kafka/configs/topic-settings.ts'
 import { wrongTopicConfigs } from '../../kafka/configs/check-configs.ts'
 import { type Interceptor } from '../../kafka/exchange.ts'
 import { type BrokerInfo, type KafkaListener, openListener } from '../../kafka/listen.ts'
+import { LocalSockets } from '../../kafka/local-sockets.ts'
 import { type ClientSocket, MemorySocket, refusedConnection, type SocketRequest } from '../../kafka/memory-socket.ts'
 import { CommitLog, type MemoryLogOptions } from '../../topics/commit-log.ts'
 import { TestClock } from '../clock/test-clock.ts'
@@ -92,6 +93,8 @@ export class TestBroker implements AsyncDisposable {
   #files: MemoryFileSystem | undefined
   #log: CommitLog
   #opened: KafkaListener | undefined
+  /** What this process connects, where time may have to wait for it. */
+  #sockets: LocalSockets | undefined
   #base: Checkpoint | undefined
   #waiting = 0
   #turn: Promise<unknown> = Promise.resolve()
@@ -137,6 +140,7 @@ export class TestBroker implements AsyncDisposable {
       if (files !== undefined) broker.#base = new Checkpoint(await imageOf(log.core, files))
     } catch (error) {
       await broker.#opened?.close()
+      broker.#sockets?.close()
       await log.close()
       throw error
     }
@@ -365,6 +369,7 @@ export class TestBroker implements AsyncDisposable {
     this.faults.clear()
     await this.#turn.catch(() => {})
     await this.#listener.close()
+    this.#sockets?.close()
     this.#changes.close()
     await this.#log.close()
     await Promise.all(this.#closingLogs)
@@ -387,7 +392,10 @@ export class TestBroker implements AsyncDisposable {
         if (event.type === 'disconnected') this.#fetches.forget(event.connection)
       },
     }, { interceptor, unbound: transport === 'memory', ...(apis !== undefined && { apis }) })
-    this.#changes.remote = () => transport === 'tcp' && this.#listener.connections > 0
+    if (this.clock.mode === 'real' || transport === 'memory') return
+    const sockets = (this.#sockets = new LocalSockets())
+    const ports = new Set(this.#listener.brokers.map((broker) => broker.port))
+    this.#changes.inFlight = () => !sockets.haveArrived(ports, this.#listener.streams)
   }
 
   /** A topic that is to be there from the beginning: in a folder it may be there from the time before. */
@@ -490,8 +498,8 @@ function clockOf({ clock, now }: ResolvedTestOptions, changes: Changes): Clock {
     get count() {
       return changes.count
     },
-    get remote() {
-      return changes.remote()
+    get inFlight() {
+      return changes.inFlight()
     },
   }, { now: now ?? systemClock.now(), steady: clock === 'virtual' })
 }

@@ -10,13 +10,15 @@ import { type FakeTimers, fakeTimers, nextFakeTimerMs, runFakeJobs } from './fak
 export interface Activity {
   /** Counts whatever happens at the broker: another number, and somebody is at work. */
   readonly count: number
-  /** Clients come by sockets of the system, whose bytes take real time to arrive. */
-  readonly remote: boolean
+  /** Bytes may be on their way through sockets of the system, which takes real time. */
+  readonly inFlight: boolean
 }
 
 /** Turns of the event loop in which nothing may happen before everything is taken to be done. */
 const QUIET_TURNS = 2
-/** Real ms of it where bytes travel through sockets. */
+/** Turns in which bytes arrive that do not leave this process. */
+const NEAR_TURNS = 10
+/** Real ms in which others do. */
 const QUIET_REMOTE_MS = 2
 /** A timer that fires so late tells of a stall. */
 const LATE_MS = 100
@@ -128,8 +130,9 @@ export class VirtualClock implements Clock {
     const began = realClock.monotonic()
     for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
       const { count } = this.#activity
-      if (this.#activity.remote && quiet === QUIET_TURNS - 1) await realTurn(QUIET_REMOTE_MS)
       await realTurn(0)
+      for (let turn = 0; this.#activity.inFlight && turn < NEAR_TURNS; turn++) await realTurn(0)
+      if (this.#activity.inFlight && quiet === QUIET_TURNS - 1) await realTurn(QUIET_REMOTE_MS)
       if (runFakeJobs() || this.#activity.count !== count || this.#deferred > 0) quiet = -1
       if (realClock.monotonic() - began > LONGEST_SETTLE_MS) return
     }
@@ -140,7 +143,7 @@ export class VirtualClock implements Clock {
     const { count } = this.#activity
     this.#step(ms)
     await realTurn(0)
-    const unseen = this.#activity.remote && fakeTimers() !== undefined
+    const unseen = fakeTimers() !== undefined && this.#activity.inFlight
     if (runFakeJobs() || this.#activity.count !== count || this.#deferred > 0 || unseen) await this.settle()
   }
 

@@ -48,7 +48,9 @@ function linesOf(entry: JournalEntry, who: string): Line[] {
   const asked = { order: order.asked, since, text: `${who} ──▶ ${broker} ${what}${placesOf(entry.request)}` }
   const notes = [...faults, ...violations.slice(0, MOST_NAMES), ...(violations.length > MOST_NAMES ? [`${violations.length} violations`] : [])]
   const fault = notes.length === 0 ? '' : `  [${notes.join('; ')}]`
-  if (durationMs === undefined) return fault === '' ? [asked] : [asked, { order: order.answered, since, text: `${who} ╳── ${broker} ${what} not answered${fault}` }]
+  if (durationMs === undefined) {
+    return fault === '' ? [asked] : [asked, { order: order.answered, since, text: `${who} ╳── ${broker} ${what} not answered${fault}` }]
+  }
   const answer = entry.responseFrame === undefined ? 'not answered' : errorsOf(entry.response)
   const arrow = entry.responseFrame === undefined ? '╳──' : '◀──'
   return [asked, { order: order.answered, since: since + durationMs, text: `${who} ${arrow} ${broker} ${what} ${answer}${fault}` }]

@@ -1,6 +1,7 @@
 /*
  * Time of a test broker: deadlines of the broker follow it, it moves with fake timers, and it skips what nobody wants to wait for.
  */
+import { Kafka, logLevel } from 'kafkajs'
 import { afterEach, expect, test, vi } from 'vitest'
 import { fetch } from '../../../src/kafka/apis/01-fetch.ts'
 import { initProducerId } from '../../../src/kafka/apis/22-init-producer-id.ts'
@@ -99,6 +100,29 @@ test('fake timers move in step with the broker', async () => {
   expect(order).toEqual(['client 1500', 'broker'])
   expect(Date.now()).toBe(kafka.clock.now())
   await kafka.close()
+})
+
+test('a client in the same process lives through minutes over TCP, since nobody waits for bytes that have arrived', async () => {
+  vi.useFakeTimers()
+  const kafka = await startBroker({ topics: { orders: 1 }, clock: 'virtual' })
+  const app = new Kafka({ clientId: 'app', brokers: [kafka.bootstrap], logLevel: logLevel.NOTHING })
+  const consumer = app.consumer({ groupId: 'billing', sessionTimeout: 10_000, heartbeatInterval: 2000 })
+  const seen: string[] = []
+  await kafka.clock.runUntil((async () => {
+    await consumer.connect()
+    await consumer.subscribe({ topics: ['orders'] })
+    await consumer.run({ eachMessage: async ({ message }) => void seen.push(String(message.value)) })
+    await kafka.group('billing').ready()
+  })())
+  const began = kafka.clock.now()
+  await kafka.clock.advance('1m')
+  kafka.topic('orders').append({ value: 'behind' })
+  await kafka.clock.runUntil(kafka.group('billing').caughtUp())
+  expect(seen).toEqual(['behind'])
+  expect(kafka.clock.now() - began).toBeLessThan(70_000)
+  expect(kafka.journal.of('Heartbeat').length).toBeGreaterThan(10)
+  expect((await kafka.group('billing').describe()).generation).toBe(1)
+  await kafka.clock.runUntil(consumer.disconnect())
 })
 
 test('time skips to what clients wait for, and their sessions do not end by it', async () => {
