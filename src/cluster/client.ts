@@ -1,12 +1,24 @@
 /*
  * The one place that knows the client's package, which is an optional peer: it opens connections, secures them, and encodes what is asked of
- * brokers. Why this one, and what of it is used: docs/design/.
+ * brokers. Records it never sees: batches go to it and come from it as bytes. Why this package: docs/design/0013-cluster-client.md.
  */
 import type * as Package from '@platformatic/kafka'
 import { LogError } from '../base/errors.ts'
+import { type BrokerAddress, type CheckedConnectOptions, type ClusterSasl } from './options.ts'
 
 /** The client's package. */
 export type ClientPackage = typeof Package
+
+/** A connection to one broker. */
+export type BrokerConnection = Package.Connection
+
+/** Connections, at most one to each broker. */
+export type BrokerConnections = Package.ConnectionPool
+
+/** A request in one version. */
+export interface RequestApi<Args extends unknown[], Answer> {
+  async(connection: BrokerConnection, ...args: Args): Promise<Answer>
+}
 
 const PACKAGE = '@platformatic/kafka'
 
@@ -18,8 +30,90 @@ let loaded: Promise<ClientPackage> | undefined
  * @throws LogError `LOG_CLIENT_MISSING`
  */
 export function loadClient(): Promise<ClientPackage> {
-  return (loaded ??= (import(PACKAGE) as Promise<ClientPackage>).catch((error: unknown) => {
+  return (loaded ??= import('@platformatic/kafka').catch((error: unknown) => {
     loaded = undefined
     throw new LogError('LOG_CLIENT_MISSING', `commitlog/cluster needs ${PACKAGE}: npm install ${PACKAGE}`, { package: PACKAGE }, error)
   }))
+}
+
+/** New connections, made as they are asked for. `inFlight` requests may be under way on each. */
+export function openConnections(
+  { ConnectionPool }: ClientPackage, { clientId, security }: CheckedConnectOptions,
+  times: { readonly requestTimeoutMs: number; readonly inFlight: number },
+): BrokerConnections {
+  const { tls, sasl } = security
+  const pool = new ConnectionPool(clientId, {
+    requestTimeout: times.requestTimeoutMs, connectTimeout: Math.min(times.requestTimeoutMs, 10_000), maxInflights: times.inFlight,
+    ...(tls !== undefined && tls !== false && { tls: tls === true ? {} : tls, tlsServerName: true }),
+    ...(sasl !== undefined && { sasl: saslOf(sasl) }),
+  })
+  // Errors are told to whoever asked: a connection that nobody asks anything of at the moment must not end the process with its own.
+  pool.on('connecting', ({ connection }) => { connection.on('error', () => {}) })
+  return pool
+}
+
+function saslOf(sasl: ClusterSasl): Package.SASLOptions {
+  const mechanism = sasl.mechanism.toUpperCase() as Package.SASLOptions['mechanism']
+  return sasl.mechanism === 'oauthbearer' ? { mechanism, token: sasl.token } : { mechanism, username: sasl.username, password: sasl.password }
+}
+
+/** A request whose bytes are made and read here, not by the package. */
+export interface RawRequest<Answer> {
+  readonly key: number
+  readonly version: number
+  /** The body, behind the header. */
+  readonly body: Buffer
+  /** Reads the body of the answer; the bytes are the reader's own. */
+  readonly read: (bytes: Buffer) => Answer
+}
+
+/** Sends such a request, of a version with tagged fields. */
+export function askRaw<Answer>({ Writer }: ClientPackage, connection: BrokerConnection, request: RawRequest<Answer>): Promise<Answer> {
+  const { key, version, body, read } = request
+  return new Promise((resolve, reject) => {
+    connection.send<Answer>(
+      key, version, () => Writer.create().append(body),
+      (_id, _key, _version, reader) => read(reader.buffer.slice(reader.position, reader.buffer.length)),
+      true, true, (error, answer) => (error ? reject(error) : resolve(answer as Answer)),
+    )
+  })
+}
+
+/** What an error of the package is about. */
+export type ClientFailure =
+  /** A broker answered; the answer has error numbers. */
+  | { readonly type: 'answer'; readonly answer: unknown }
+  /** The broker does not believe who asks. */
+  | { readonly type: 'authentication' }
+  /** No connection could be made: nothing was asked. */
+  | { readonly type: 'unreachable' }
+  /** The connection went, or the time was up, with the question on its way. */
+  | { readonly type: 'cut' }
+  | { readonly type: 'unsupported' }
+
+/** What errors of the package have, and those that they were caused by. */
+interface PackageError {
+  readonly code?: string
+  readonly response?: unknown
+  readonly cause?: unknown
+}
+
+/** Reads an error of the package. `connected`: there was a connection to ask on. */
+export function failureOf(error: unknown, connected: boolean): ClientFailure {
+  for (let at = error as PackageError | null | undefined; at !== undefined && at !== null; at = at.cause as PackageError | undefined) {
+    if (at.response !== undefined) return { type: 'answer', answer: at.response }
+    if (at.code === 'PLT_KFK_AUTHENTICATION') return { type: 'authentication' }
+    if (at.code === 'PLT_KFK_UNSUPPORTED_API' || at.code === 'PLT_KFK_UNSUPPORTED') return { type: 'unsupported' }
+    if (typeof at.code === 'string' && isCertificateError(at.code)) return { type: 'authentication' }
+  }
+  return { type: connected ? 'cut' : 'unreachable' }
+}
+
+function isCertificateError(code: string): boolean {
+  return code.startsWith('ERR_TLS_') || code.startsWith('CERT_') || code.includes('SELF_SIGNED') || code === 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'
+}
+
+/** Text for events and errors. */
+export function addressText({ host, port }: BrokerAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

@@ -1,9 +1,18 @@
 /*
  * Opens a connection to a cluster.
  */
-import { loadClient } from './client.ts'
+import { LogError } from '../base/errors.ts'
+import { unlessAborted } from '../topics/abort.ts'
+import { addressText, loadClient } from './client.ts'
+import { Cluster } from './cluster.ts'
+import { OpenClusterLog } from './cluster-log.ts'
+import { Connected } from './connected.ts'
+import { isPassing } from './errors.ts'
 import { checkConnectOptions, type ConnectOptions } from './options.ts'
 import { type ClusterLog } from './types.ts'
+
+/** As long as somebody who connects waits for the first broker, unless `timeoutMs` is less. */
+const CONNECT_MS = 30_000
 
 /**
  * Connects to a cluster, which is a log from then on.
@@ -14,6 +23,14 @@ import { type ClusterLog } from './types.ts'
 export async function connect(options: ConnectOptions): Promise<ClusterLog> {
   const checked = checkConnectOptions(options)
   checked.signal?.throwIfAborted()
-  const client = await loadClient()
-  throw new TypeError(`not connected: ${typeof client} ${checked.clientId}`)
+  const cluster = new Cluster(await loadClient(), checked)
+  try {
+    await unlessAborted(cluster.retrying(() => cluster.refresh([]), checked.signal, Math.min(checked.timeoutMs, CONNECT_MS)), checked.signal)
+    return new OpenClusterLog(new Connected(cluster))
+  } catch (error) {
+    await cluster.close()
+    if (!isPassing(error)) throw error
+    const brokers = checked.brokers.map(addressText)
+    throw new LogError('LOG_CLUSTER_UNAVAILABLE', `none of the brokers ${brokers.join(', ')} answers`, { brokers }, error)
+  }
 }

@@ -50,7 +50,7 @@ export interface ConnectOptions {
   readonly compression?: CompressionName
   /** Bytes of a batch, above which another one begins. Default 1 MiB, at most what the topic takes. */
   readonly batchSize?: number
-  /** Bytes of records that wait to be sent, above which `send` waits. Default 32 MiB. */
+  /** Bytes of records that are not acknowledged yet, above which `send` rejects with `LOG_BUFFER_FULL`. Default 256 MiB. */
   readonly bufferBytes?: number
   /** Bytes of one answer to a consumer, of all partitions of a broker. Default 8 MiB. */
   readonly fetchBytes?: number
@@ -103,7 +103,7 @@ export function checkConnectOptions(options: ConnectOptions): CheckedConnectOpti
   checkOptions(options, names, 'connect')
   const { security = {}, clientId = 'commitlog', replication, onEvent, signal, compression = 'none', clock = systemClock } = options
   const { requestTimeoutMs = 30_000, timeoutMs = 120_000, sessionTimeoutMs = 45_000, random = systemRandom } = options
-  const { batchSize = MIB, bufferBytes = 32 * MIB, fetchBytes = 8 * MIB } = options
+  const { batchSize = MIB, bufferBytes = 256 * MIB, fetchBytes = 8 * MIB } = options
   checkText(clientId, 'clientId')
   const { transactionalIdPrefix = `${clientId}-${random.int(2 ** 31).toString(36)}${random.int(2 ** 31).toString(36)}` } = options
   checkText(transactionalIdPrefix, 'transactionalIdPrefix')

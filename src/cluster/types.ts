@@ -25,11 +25,9 @@ export interface ClusterStats {
   readonly brokers: readonly { readonly id: number; readonly address: string; readonly connected: boolean }[]
   /** Topics that were opened. */
   readonly topics: readonly { readonly name: string; readonly partitions: number }[]
-  /** Bytes of records that are not acknowledged yet, and above how many `send` waits. */
+  /** Bytes of records that are not acknowledged yet, and above how many `send` rejects with `LOG_BUFFER_FULL`. */
   readonly bufferedBytes: number
   readonly bufferBytes: number
-  /** Sends that wait for room. */
-  readonly waitingSends: number
 }
 
 /** A cluster. */

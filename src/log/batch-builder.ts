@@ -38,8 +38,13 @@ export interface SealOptions {
   readonly compression: CompressionName
   /** The log's own time of the append, when that is what the topic wants; undefined keeps the records' times. */
   readonly appendTime: number | undefined
-  /** Whose batch it is, in a transaction; undefined for one without a producer id. */
-  readonly producer?: { readonly producerId: bigint; readonly producerEpoch: number; readonly baseSequence: number } | undefined
+  /** Whose batch it is, in a transaction unless it says otherwise; undefined for one without a producer id. */
+  readonly producer?: {
+    readonly producerId: bigint
+    readonly producerEpoch: number
+    readonly baseSequence: number
+    readonly transactional?: boolean
+  } | undefined
 }
 
 /** Builds one batch after another in chunks of memory. */
@@ -135,7 +140,7 @@ export class BatchBuilder extends ByteWriter {
     const maxTimestamp = options.appendTime ?? this.#maxTimestamp
     const { producer } = options
     const attributes = compressionNames.indexOf(compression) | (options.appendTime === undefined ? 0 : LOG_APPEND_TIME_BIT) |
-      (producer === undefined ? 0 : TRANSACTIONAL_BIT)
+      (producer === undefined || producer.transactional === false ? 0 : TRANSACTIONAL_BIT)
     setInt64(buffer, at + BASE_OFFSET_AT, options.baseOffset)
     setInt32(buffer, at + LENGTH_AT, this.at - at - LENGTH_COVERS_FROM)
     setInt32(buffer, at + LEADER_EPOCH_AT, options.leaderEpoch)

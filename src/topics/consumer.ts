@@ -165,7 +165,8 @@ export class Consumer<K, V> implements PortableConsumer<K, V> {
   }
 }
 
-function checkConsumerOptions(options: ConsumerOptions, where: string): void {
+/** Throws a TypeError or RangeError for what a consumer cannot be told. */
+export function checkConsumerOptions(options: ConsumerOptions, where: string): void {
   // With a group it would not be here; "groupId" is told what it is called.
   checkOptions(options, ['from', 'partitions', 'isolation', 'until', 'signal', 'ref', 'group'], where)
   if ('group' in options) throw new TypeError(`group of ${where} is a name, not ${describe(options.group)}`)

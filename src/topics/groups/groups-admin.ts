@@ -233,7 +233,8 @@ function keyOf({ topic, partition }: Place): string {
   return `${topic}/${partition}`
 }
 
-function checkReset(options: ResetOptions): void {
+/** Throws a TypeError or RangeError for what `resetOffsets` cannot be told. */
+export function checkReset(options: ResetOptions): void {
   if (options === undefined) throw new TypeError('resetOffsets takes { to }: where the group is to go on')
   checkOptions(options, ['topic', 'partitions', 'to', 'dryRun'], 'resetOffsets')
   const { topic, partitions, to, dryRun } = options

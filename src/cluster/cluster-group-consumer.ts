@@ -1,0 +1,24 @@
+/*
+ * A member of a group of a cluster: the same loop and the same commits as in this process, which ends its connections with it.
+ */
+import { GroupConsumer, type GroupSource } from '../topics/groups/group-consumer.ts'
+import { type CheckedGroupOptions } from '../topics/groups/group-options.ts'
+import { type ReaderCore } from './reader-core.ts'
+
+/** Reads as a member of a group. */
+export class ClusterGroupConsumer<K, V, P> extends GroupConsumer<K, V, P> {
+  readonly #reader: ReaderCore
+
+  constructor(source: GroupSource<K, V, P>, options: CheckedGroupOptions<P>, reader: ReaderCore) {
+    super(source, options)
+    this.#reader = reader
+  }
+
+  override async close(): Promise<void> {
+    try {
+      await super.close()
+    } finally {
+      await this.#reader.close()
+    }
+  }
+}

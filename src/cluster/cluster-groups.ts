@@ -1,0 +1,169 @@
+/*
+ * Looking at groups of a cluster and setting them back.
+ */
+import { isLogError, LogError } from '../base/errors.ts'
+import { type KafkaErrorName } from '../format/kafka-errors.ts'
+import { decodeAssignment } from '../format/consumer-protocol.ts'
+import { type PortableGroups } from '../topics/contract.ts'
+import { type GroupState } from '../topics/groups/group-messages.ts'
+import {
+  checkReset, type GroupDetails, type GroupInfo, type GroupMemberDetails, type PartitionLag, type PartitionReset, type ResetOptions,
+} from '../topics/groups/groups-admin.ts'
+import { checkName } from '../topics/groups/group-options.ts'
+import { type Connected } from './connected.ts'
+import { endsOf, offsetsAt, type PlaceName } from './ends.ts'
+import { checkAnswer, clusterGroupError, nameOf } from './errors.ts'
+import { RemoteGroups } from './remote-groups.ts'
+import { type Ends } from './remote-partition.ts'
+
+/** The groups of a cluster. */
+export class ClusterGroups implements PortableGroups {
+  readonly #connected: Connected
+
+  constructor(connected: Connected) {
+    this.#connected = connected
+  }
+
+  async list(): Promise<readonly GroupInfo[]> {
+    const { cluster } = this.#connected
+    const { listGroupsV4 } = cluster.client
+    this.#connected.life.check()
+    const groups = await cluster.retrying(async () => {
+      await cluster.refresh([])
+      const answers = await Promise.all(cluster.brokers.map(async (broker) => {
+        const answer = await cluster.main.ask(broker, listGroupsV4.api, [] as never, [] as never)
+        checkAnswer(answer.errorCode, 'the groups of the cluster')
+        return answer.groups
+      }))
+      return answers.flat()
+    })
+    return groups.map(({ groupId, groupState, protocolType }): GroupInfo => (
+      { group: groupId ?? '', state: groupState as GroupState, type: 'classic', protocolType }
+    )).sort((a, b) => (a.group < b.group ? -1 : 1))
+  }
+
+  async describe(group: string): Promise<GroupDetails> {
+    checkName(group ?? null, 'group')
+    const found = await this.#describe(group)
+    // A group that there never was is described as dead.
+    if (found.state === 'Dead') throw clusterGroupError('GROUP_ID_NOT_FOUND', group)
+    return found
+  }
+
+  async #describe(group: string): Promise<GroupDetails> {
+    const { cluster } = this.#connected
+    const { describeGroupsV5 } = cluster.client
+    this.#connected.life.check()
+    const found = await cluster.coordinated('group', group, async (broker) => (
+      (await cluster.main.ask(broker, describeGroupsV5.api, [group], false)).groups[0]!
+    ), ({ errorCode }) => errorCode)
+    const name = nameOf(found.errorCode)
+    if (name !== 'NONE' && name !== 'GROUP_ID_NOT_FOUND') throw clusterGroupError(name, group)
+    const state = (name === 'NONE' ? found.groupState : 'Dead') as GroupState
+    const members = found.members.map((member): GroupMemberDetails => ({
+      memberId: member.memberId, instanceId: member.groupInstanceId ?? undefined, clientId: member.clientId, host: member.clientHost,
+      partitions: found.protocolType === 'consumer' ? placesIn(member.memberAssignment) : [],
+    }))
+    return { group, state, type: 'classic', protocolType: found.protocolType, assignor: found.protocolData, generation: -1, members }
+  }
+
+  async lag(group: string): Promise<readonly PartitionLag[]> {
+    const { members } = await this.describe(group)
+    const committed = await this.#connected.groupOffsets.committed(group)
+    const owners = new Map(members.flatMap(({ memberId, partitions }) => partitions.map((place) => [keyOf(place), memberId])))
+    const offsets = new Map(committed.map((one) => [keyOf(one), one.offset]))
+    const places = await this.#there(inOrder([...members.flatMap(({ partitions }) => partitions), ...committed]))
+    const ends = await endsOf(this.#connected.cluster, places)
+    return places.map(({ topic, partition }, index): PartitionLag => {
+      const { startOffset, highWatermark: end } = ends[index]!
+      const offset = offsets.get(keyOf({ topic, partition }))
+      const kept = offset === undefined ? undefined : Math.max(offset, startOffset)
+      const memberId = owners.get(keyOf({ topic, partition }))
+      return { topic, partition, committed: kept, end, lag: Math.max(0, end - (kept ?? startOffset)), memberId }
+    })
+  }
+
+  async delete(group: string): Promise<void> {
+    const { cluster } = this.#connected
+    const { deleteGroupsV2 } = cluster.client
+    checkName(group ?? null, 'group')
+    this.#connected.life.check()
+    const { errorCode } = await cluster.coordinated('group', group, async (broker) => (
+      (await cluster.main.ask(broker, deleteGroupsV2.api, [group])).results[0]!
+    ), (answer) => answer.errorCode)
+    if (errorCode !== 0) throw clusterGroupError(nameOf(errorCode), group)
+  }
+
+  async resetOffsets(group: string, options: ResetOptions): Promise<readonly PartitionReset[]> {
+    checkName(group ?? null, 'group')
+    checkReset(options)
+    const { state } = await this.#describe(group)
+    if (state === 'Dead' && options.topic === undefined) throw clusterGroupError('GROUP_ID_NOT_FOUND', group)
+    if (state !== 'Dead' && state !== 'Empty') throw clusterGroupError('NON_EMPTY_GROUP', group)
+    const resets = await this.#resets(group, options)
+    if (options.dryRun === true || resets.length === 0) return resets
+    const groups = new RemoteGroups(this.#connected.cluster, group, this.#connected.groupOffsets)
+    const offsets = resets.map(({ topic, partition, to }) => ({ topic, partition, offset: to, leaderEpoch: -1 }))
+    const refused = (await groups.commitOffsets({ groupId: group, memberId: '', generation: -1, offsets })).find(({ error }) => error !== 'NONE')
+    if (refused === undefined) return resets
+    const busy: readonly KafkaErrorName[] = ['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION']
+    throw busy.includes(refused.error) ? clusterGroupError('NON_EMPTY_GROUP', group) : refused.cause
+  }
+
+  async #resets(group: string, { topic, partitions, to }: ResetOptions): Promise<PartitionReset[]> {
+    const { cluster } = this.#connected
+    const committed = await this.#connected.groupOffsets.committed(group)
+    const names = topic === undefined ? [...new Set(committed.map((place) => place.topic))].sort() : [topic]
+    await cluster.retrying(() => cluster.refresh(names))
+    const places = names.flatMap((name) => {
+      const count = cluster.topic(name)?.leaders.length
+      if (count === undefined) throw new LogError('LOG_NOT_FOUND', `there is no topic "${name}" in the cluster`, { topic: name })
+      for (const number of partitions ?? []) if (number >= count) throw new RangeError(`there is no partition ${number} of ${name}`)
+      return Array.from({ length: count }, (_, partition) => ({ topic: name, partition })).filter(({ partition }) => (
+        partitions?.includes(partition) !== false
+      ))
+    })
+    const ends = await endsOf(cluster, places)
+    const found = typeof to === 'object' && 'timestamp' in to ? await offsetsAt(cluster, places, to.timestamp, 'read_committed') : []
+    const before = new Map(committed.map((one) => [keyOf(one), one.offset]))
+    return places.map((place, index) => ({ ...place, from: before.get(keyOf(place)), to: targetOf(place, to, ends[index]!, found[index]) }))
+  }
+
+  /** Those whose topics are there still. */
+  async #there(places: readonly PlaceName[]): Promise<PlaceName[]> {
+    const { cluster } = this.#connected
+    await cluster.retrying(() => cluster.refresh([...new Set(places.map(({ topic }) => topic))]))
+    return places.filter(({ topic, partition }) => (cluster.topic(topic)?.leaders.length ?? 0) > partition)
+  }
+}
+
+function targetOf({ topic, partition }: PlaceName, to: ResetOptions['to'], ends: Ends, found: number | undefined): number {
+  const { startOffset: start, highWatermark: end, lastStableOffset } = ends
+  if (to === 'earliest') return start
+  if (to === 'latest') return lastStableOffset
+  if ('timestamp' in to) return found ?? lastStableOffset
+  if (to.offset >= start && to.offset <= end) return to.offset
+  const message = `offset ${to.offset} cannot be committed for ${topic}-${partition}: it has ${start} to ${end}`
+  throw new LogError('LOG_COMMIT_OUT_OF_RANGE', message, { topic, partition, offset: to.offset, start, end })
+}
+
+/** Groups whose members say what nobody understands are described without. */
+function placesIn(assignment: Buffer): PlaceName[] {
+  try {
+    return inOrder(decodeAssignment(assignment).assignedPartitions.flatMap(({ topic, partitions }) => (
+      partitions.map((partition) => ({ topic, partition }))
+    )))
+  } catch (error) {
+    if (isLogError(error, 'LOG_DECODE_FAILED')) return []
+    throw error
+  }
+}
+
+function inOrder(places: readonly PlaceName[]): PlaceName[] {
+  const byKey = new Map(places.map(({ topic, partition }) => [keyOf({ topic, partition }), { topic, partition }]))
+  return [...byKey.values()].sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
+}
+
+function keyOf({ topic, partition }: PlaceName): string {
+  return `${topic}/${partition}`
+}

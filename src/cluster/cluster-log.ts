@@ -1,0 +1,143 @@
+/*
+ * The root object: a connection to a cluster, as a log.
+ */
+import { checkBoolean, checkFunction, checkObject } from '../base/options.ts'
+import type { PortableTransactionOptions } from '../topics/contract.ts'
+import { defineTopic, type TopicDefinition } from '../topics/define-topic.ts'
+import { GroupConsumer } from '../topics/groups/group-consumer.ts'
+import { checkedGroupOptions } from '../topics/groups/group-options.ts'
+import {
+  type AnyDefinition, checkSubscribed, type KeyOf, type LogConsumerOptions, type SubscribedTopic, topicsSource, type ValueOf,
+} from '../topics/groups/group-sources.ts'
+import { type Place } from '../topics/groups/member.ts'
+import { Life } from '../topics/life.ts'
+import { Topic } from '../topics/topic.ts'
+import { checkedTransactionOptions, defaultTransactionOptions } from '../topics/transactions/options.ts'
+import { addressText } from './client.ts'
+import { ClusterGroupConsumer } from './cluster-group-consumer.ts'
+import { ClusterGroups } from './cluster-groups.ts'
+import { OpenClusterTopic } from './cluster-topic.ts'
+import { type Connected } from './connected.ts'
+import { ReaderCore } from './reader-core.ts'
+import { type TopicState } from './cluster.ts'
+import { ensureTopic, type TopicConfig } from './topic-state.ts'
+import { type ClusterTransaction } from './transaction.ts'
+import { type ClusterLog, type ClusterStats, type ClusterTopic } from './types.ts'
+
+/** A cluster that is connected. */
+export class OpenClusterLog implements ClusterLog {
+  readonly groups: ClusterGroups
+  readonly #connected: Connected
+  readonly #opened = new Map<string, number>()
+  readonly #warned = new Set<string>()
+  #closing: Promise<void> | undefined
+
+  constructor(connected: Connected) {
+    this.#connected = connected
+    this.groups = new ClusterGroups(connected)
+  }
+
+  get clusterId(): string {
+    return this.#connected.cluster.clusterId
+  }
+
+  async topic<K, V>(definition: TopicDefinition<K, V>, options: { readonly create?: boolean } = {}): Promise<ClusterTopic<K, V>> {
+    this.#connected.life.check()
+    checkObject(options, 'the options for a topic are an object')
+    checkBoolean(options.create, 'create')
+    const { name, partitionCount, maxMessageBytes } = await this.#ensure(definition, options.create ?? true)
+    const { key, value } = definition
+    const target = { name, partitionCount, maxMessageBytes, codecs: { key, value } }
+    return new OpenClusterTopic(this.#connected, target, new Life(`topic "${name}"`, this.#connected.life))
+  }
+
+  async #ensure(
+    definition: Pick<TopicDefinition<never, never>, 'name' | 'partitions' | 'settings'>, create: boolean,
+  ): Promise<{ readonly name: string; readonly partitionCount: number; readonly maxMessageBytes: number }> {
+    const { state, config } = await ensureTopic(this.#connected.cluster, definition, create)
+    this.#connected.life.check()
+    this.#warn(state, config)
+    this.#opened.set(state.name, state.leaders.length)
+    return { name: state.name, partitionCount: state.leaders.length, maxMessageBytes: config.maxMessageBytes }
+  }
+
+  /** Told once for each topic. */
+  #warn({ name: topic, replication }: TopicState, { minInsyncReplicas }: TopicConfig): void {
+    if ((replication > 1 && minInsyncReplicas > 1) || this.#warned.has(topic)) return
+    this.#warned.add(topic)
+    this.#connected.cluster.emit({ type: 'durability-warning', topic, replication, minInsyncReplicas })
+  }
+
+  async topics(): Promise<readonly { readonly name: string; readonly partitions: number }[]> {
+    const { cluster, life } = this.#connected
+    life.check()
+    await cluster.retrying(() => cluster.refresh())
+    const visible = cluster.topics.filter(({ internal }) => !internal)
+    return visible.map(({ name, leaders }) => ({ name, partitions: leaders.length })).sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  consumer<const T extends readonly SubscribedTopic[]>(
+    options: Omit<LogConsumerOptions<T>, 'ref'>,
+  ): GroupConsumer<KeyOf<T[number]>, ValueOf<T[number]>, Place> {
+    this.#connected.life.check()
+    const checked = checkedGroupOptions<Place>(options, 'a consumer of several topics', ['topics'])
+    checkSubscribed(options.topics)
+    type K = KeyOf<T[number]>
+    type V = ValueOf<T[number]>
+    const { isolation, group, signal } = checked
+    const reader = new ReaderCore(this.#connected, { isolation, group, signal, from: options.from ?? 'earliest' })
+    const open = async (topic: AnyDefinition | string, create: boolean): Promise<Topic<K, V>> => {
+      const definition = (typeof topic === 'string' ? defineTopic(topic) : topic) as unknown as TopicDefinition<K, V>
+      const { name, partitionCount, maxMessageBytes } = await this.#ensure(definition, create)
+      const core = reader.open(name, partitionCount, maxMessageBytes)
+      await reader.learnEnds()
+      const life = new Life(`topic "${name}"`, this.#connected.life)
+      return new Topic<K, V>(reader.partsOf(core, { key: definition.key, value: definition.value }, life))
+    }
+    const { life } = this.#connected
+    const source = topicsSource<K, V>({ core: reader.asLog, life, open }, options.topics, group)
+    const prepare = async (): Promise<void> => {
+      await source.prepare()
+      await reader.lookForTopics()
+      await reader.learnEnds()
+    }
+    return new ClusterGroupConsumer<K, V, Place>({ ...source, prepare }, checked, reader)
+  }
+
+  async transaction<T>(work: (transaction: ClusterTransaction) => Promise<T> | T, options?: PortableTransactionOptions): Promise<T> {
+    checkFunction(work ?? null, 'what is done in a transaction')
+    const transaction = await this.beginTransaction(options)
+    let result: T
+    try {
+      result = await work(transaction)
+    } catch (error) {
+      if (transaction.status === 'open') await transaction.abort()
+      throw error
+    }
+    if (transaction.status !== 'aborted' && transaction.status !== 'committed') await transaction.commit()
+    return result
+  }
+
+  async beginTransaction(options?: PortableTransactionOptions): Promise<ClusterTransaction> {
+    this.#connected.life.check()
+    return this.#connected.begin(options === undefined ? defaultTransactionOptions : checkedTransactionOptions(options))
+  }
+
+  stats(): ClusterStats {
+    const { cluster, sender, options } = this.#connected
+    return {
+      clusterId: cluster.clusterId,
+      brokers: cluster.brokers.map((broker) => ({ id: broker.id, address: addressText(broker), connected: cluster.isConnected(broker) })),
+      topics: [...this.#opened].map(([name, partitions]) => ({ name, partitions })),
+      bufferedBytes: sender.bytes, bufferBytes: options.bufferBytes,
+    }
+  }
+
+  close(): Promise<void> {
+    return (this.#closing ??= this.#connected.close())
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}

@@ -1,0 +1,45 @@
+/*
+ * What groups of a cluster have committed: OffsetFetch, asked of their coordinators.
+ */
+import { type Cluster } from './cluster.ts'
+import { clusterGroupError, nameOf } from './errors.ts'
+import { type PlaceName } from './ends.ts'
+
+/** An offset that a group committed. */
+export interface GroupOffset extends PlaceName {
+  readonly offset: number
+  readonly leaderEpoch: number
+  readonly metadata: string
+}
+
+/** Tells what groups have committed. */
+export class GroupOffsets {
+  readonly #cluster: Cluster
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster
+  }
+
+  /** All that a group has committed, in the order of topics and partitions; waits for open transactions that commit for it. */
+  async committed(group: string, signal?: AbortSignal): Promise<GroupOffset[]> {
+    const cluster = this.#cluster
+    const { offsetFetchV8 } = cluster.client
+    // Null is all of them.
+    const asked = [{ groupId: group, topics: null }] as unknown as Parameters<typeof offsetFetchV8.api.async>[1]
+    const topics = await cluster.coordinated('group', group, async (broker) => {
+      const answer = await cluster.main.ask(broker, offsetFetchV8.api, asked, true)
+      const found = answer.groups[0]!
+      for (const { partitions } of found.topics) {
+        for (const { errorCode } of partitions) if (errorCode !== 0) throw clusterGroupError(nameOf(errorCode), group)
+      }
+      return found
+    }, ({ errorCode }) => errorCode, signal).then((found) => {
+      const name = nameOf(found.errorCode)
+      if (name !== 'NONE' && name !== 'GROUP_ID_NOT_FOUND') throw clusterGroupError(name, group)
+      return found.topics
+    })
+    return topics.flatMap(({ name: topic, partitions }) => partitions.filter(({ committedOffset }) => committedOffset >= 0n).map((one) => ({
+      topic, partition: one.partitionIndex, offset: Number(one.committedOffset), leaderEpoch: one.committedLeaderEpoch, metadata: one.metadata ?? '',
+    }))).sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
+  }
+}

@@ -1,0 +1,106 @@
+/*
+ * The two requests that carry records, Produce and Fetch: read and written here, so that batches stay the bytes that they are. One version
+ * of each, which Kafka has had since 2.8 and 2.7, and has still. Spec: Kafka's protocol.
+ */
+import { ByteReader } from '../base/bytes.ts'
+import { array, bigint64, type Decoded, type Encodable, int16, int32, int64, int8, message, records, string } from '../format/schema.ts'
+import { type RawRequest } from './client.ts'
+
+const PRODUCE_KEY = 0
+const PRODUCE_VERSION = 9
+const FETCH_KEY = 1
+const FETCH_VERSION = 12
+
+const produceRequest = message('ProduceRequest', { versions: [9, 9], flexible: 9 }, {
+  transactionalId: string({ nullable: 9, default: null }),
+  acks: int16(),
+  timeoutMs: int32(),
+  topics: array({ name: string(), partitions: array({ index: int32(), records: records() }) }),
+})
+
+const produceResponse = message('ProduceResponse', { versions: [9, 9], flexible: 9 }, {
+  responses: array({
+    name: string(),
+    partitions: array({
+      index: int32(),
+      errorCode: int16(),
+      baseOffset: int64(),
+      logAppendTimeMs: int64(),
+      logStartOffset: int64(),
+      recordErrors: array({ batchIndex: int32(), message: string({ nullable: 9, default: null }) }),
+      errorMessage: string({ nullable: 9, default: null }),
+    }),
+  }),
+  throttleTimeMs: int32(),
+})
+
+const fetchRequest = message('FetchRequest', { versions: [12, 12], flexible: 12 }, {
+  replicaId: int32({ default: -1 }),
+  maxWaitMs: int32(),
+  minBytes: int32(),
+  maxBytes: int32(),
+  isolationLevel: int8(),
+  sessionId: int32({ default: 0 }),
+  sessionEpoch: int32({ default: -1 }),
+  topics: array({
+    topic: string(),
+    partitions: array({
+      partition: int32(),
+      currentLeaderEpoch: int32({ default: -1 }),
+      fetchOffset: int64(),
+      lastFetchedEpoch: int32({ default: -1 }),
+      logStartOffset: int64({ default: -1 }),
+      partitionMaxBytes: int32(),
+    }),
+  }),
+  forgottenTopics: array({ topic: string(), partitions: array(int32()) }, { default: [] }),
+  rackId: string({ default: '' }),
+})
+
+const fetchResponse = message('FetchResponse', { versions: [12, 12], flexible: 12 }, {
+  throttleTimeMs: int32(),
+  errorCode: int16(),
+  sessionId: int32(),
+  responses: array({
+    topic: string(),
+    partitions: array({
+      partitionIndex: int32(),
+      errorCode: int16(),
+      highWatermark: int64(),
+      lastStableOffset: int64(),
+      logStartOffset: int64(),
+      abortedTransactions: array({ producerId: bigint64(), firstOffset: int64() }, { nullable: 12, default: null }),
+      preferredReadReplica: int32(),
+      records: records(),
+    }),
+  }),
+})
+
+/** What a broker answers to Produce. */
+export type ProduceAnswer = Decoded<typeof produceResponse>
+
+/** What a broker answers to Fetch. */
+export type FetchAnswer = Decoded<typeof fetchResponse>
+
+/** What a broker answers for one partition. */
+export type FetchedPartition = FetchAnswer['responses'][number]['partitions'][number]
+
+/** Asks a broker to store batches, with as many copies as count. */
+export function produce(asked: Encodable<typeof produceRequest>): RawRequest<ProduceAnswer> {
+  return {
+    key: PRODUCE_KEY, version: PRODUCE_VERSION, body: produceRequest.encode(PRODUCE_VERSION, asked),
+    read: (bytes) => produceResponse.at(PRODUCE_VERSION).decode(readerOf(bytes, 'the answer to a send')),
+  }
+}
+
+/** Asks a broker for batches. */
+export function fetchRecords(asked: Encodable<typeof fetchRequest>): RawRequest<FetchAnswer> {
+  return {
+    key: FETCH_KEY, version: FETCH_VERSION, body: fetchRequest.encode(FETCH_VERSION, asked),
+    read: (bytes) => fetchResponse.at(FETCH_VERSION).decode(readerOf(bytes, 'the answer to a fetch')),
+  }
+}
+
+function readerOf(bytes: Buffer, what: string): ByteReader {
+  return new ByteReader(bytes, 0, bytes.length, 'LOG_PROTOCOL_ERROR', what)
+}

@@ -1,0 +1,41 @@
+/*
+ * Who sends: a producer id with its epoch, by which a cluster knows batches that it has already, and of a transaction which it is of.
+ */
+import { type Cluster } from './cluster.ts'
+import { checkAnswer, nameOf } from './errors.ts'
+
+/** A producer, as brokers know it. */
+export interface ProducerIdentity {
+  readonly producerId: bigint
+  readonly producerEpoch: number
+}
+
+/** A new producer without transactions. */
+export function freshIdentity(cluster: Cluster): Promise<ProducerIdentity> {
+  const { initProducerIdV4 } = cluster.client
+  return cluster.retrying(async () => {
+    const answer = await cluster.any((broker) => cluster.main.ask(broker, initProducerIdV4.api, null, 0, -1n, -1))
+    checkAnswer(answer.errorCode, 'a producer id')
+    return { producerId: answer.producerId, producerEpoch: answer.producerEpoch }
+  })
+}
+
+/**
+ * The producer of a transactional id: whoever had it before is fenced, and what was open of it is aborted.
+ *
+ * @throws LogError `LOG_CLUSTER_UNSUPPORTED` by a cluster without transactions
+ */
+export async function transactionalIdentity(cluster: Cluster, id: string, timeoutMs: number): Promise<ProducerIdentity> {
+  const { initProducerIdV4 } = cluster.client
+  const { producerId, producerEpoch } = await cluster.coordinated('transaction', id, async (broker) => {
+    const answer = await cluster.main.ask(broker, initProducerIdV4.api, id, timeoutMs, -1n, -1)
+    checkAnswer(answer.errorCode, `transactional id "${id}"`, { transactionalId: id })
+    return answer
+  }, ({ errorCode }) => errorCode)
+  return { producerId, producerEpoch }
+}
+
+/** Numbers of errors that a transaction's producer does not survive. */
+export function isFenced(code: number): boolean {
+  return ['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING'].includes(nameOf(code))
+}

@@ -1,0 +1,188 @@
+/*
+ * A cluster in the place of a log, for one consumer: what the consumers of topics/ ask of a log in this process is answered from the cluster.
+ * So a group's loop, its commits, retries and dead letters are the same code for both. Each consumer has its own: its partitions, what was
+ * fetched for them, and its membership.
+ */
+import { type Clock } from '../base/clock.ts'
+import { defaultLogConfig } from '../log/config.ts'
+import { type Isolation } from '../log/partition-log.ts'
+import { type RecordCodecs } from '../log/record-input.ts'
+import { BufferBudget } from '../log/buffer-budget.ts'
+import { type CommitRequest } from '../topics/groups/group-messages.ts'
+import { type Life } from '../topics/life.ts'
+import { type LogCore, type TopicRequest } from '../topics/log-core.ts'
+import { SendQueue } from '../topics/send-queue.ts'
+import { type StartPosition } from '../topics/start-position.ts'
+import { type Topic } from '../topics/topic.ts'
+import { type TopicCore, type TopicParts } from '../topics/topic-core.ts'
+import { type Connected } from './connected.ts'
+import { endsOf, offsetsAt } from './ends.ts'
+import { Fetcher } from './fetcher.ts'
+import { RemoteGroups } from './remote-groups.ts'
+import { type RemotePartition } from './remote-partition.ts'
+import { ensureTopic } from './topic-state.ts'
+
+/** What consumers ask of their log, beside `env`, `transactions` and `admin`. */
+type ConsumedLog = Pick<LogCore, 'folder' | 'readOnly' | 'topics' | 'openTopics' | 'onTopicsChanged' | 'reload' | 'openTopic' | 'groups'>
+
+/** Ms between two looks for topics that a pattern may match. */
+const TOPICS_INTERVAL_MS = 30_000
+
+/** A topic as one consumer reads it. */
+interface ReaderTopic {
+  readonly core: TopicCore
+  readonly partitions: RemotePartition[]
+}
+
+/** What a consumer is told. */
+export interface ReaderOptions {
+  readonly isolation: Isolation
+  /** Undefined for a consumer that is no member of one. */
+  readonly group: string | undefined
+  /** Where partitions begin of which nothing is committed. */
+  readonly from: StartPosition
+  readonly signal: AbortSignal | undefined
+}
+
+/** A cluster as the log of one consumer. */
+export class ReaderCore implements ConsumedLog {
+  readonly folder: string
+  readonly readOnly = false
+  readonly env: { readonly clock: Clock }
+  readonly #connected: Connected
+  readonly #options: ReaderOptions
+  readonly #fetcher: Fetcher
+  readonly #topics = new Map<string, ReaderTopic>()
+  readonly #groups: RemoteGroups | undefined
+  #looking: { cancel(): void } | undefined
+
+  constructor(connected: Connected, options: ReaderOptions) {
+    const { cluster } = connected
+    this.#connected = connected
+    this.#options = options
+    this.folder = `cluster ${cluster.clusterId}`
+    this.env = { clock: cluster.options.clock }
+    this.#fetcher = new Fetcher({ cluster, isolation: options.isolation })
+    connected.readers.add(this)
+    if (options.group === undefined) return
+    this.#groups = new RemoteGroups(cluster, options.group, connected.groupOffsets)
+    this.#groups.offsets.onBegin = () => this.learnEnds()
+    this.#groups.offsets.onStored = ({ topic, partition }, offset) => this.#topics.get(topic)?.partitions[partition]?.forget(offset)
+  }
+
+  /** Itself, as what consumers take it for: of a log in this process they use no more than what is here. */
+  get asLog(): LogCore {
+    return this as unknown as LogCore
+  }
+
+  get topics(): LogCore['topics'] {
+    return this.#connected.cluster.topics.map(({ name, leaders }) => entryOf(name, leaders.length))
+  }
+
+  get openTopics(): readonly TopicCore[] {
+    return [...this.#topics.values()].map(({ core }) => core)
+  }
+
+  onTopicsChanged(listener: () => void): () => void {
+    return this.#connected.cluster.onTopicsChanged(listener)
+  }
+
+  reload(): void {}
+
+  async groups(): ReturnType<LogCore['groups']> {
+    return this.#groups as unknown as Awaited<ReturnType<LogCore['groups']>>
+  }
+
+  /** Looks for topics, now and again from time to time: for who reads by patterns. */
+  async lookForTopics(): Promise<void> {
+    const { cluster } = this.#connected
+    const { clock } = this.env
+    await cluster.retrying(() => cluster.refresh(), this.#options.signal)
+    const later = (): void => {
+      this.#looking = clock.setTimer(() => void cluster.refresh().catch(() => {}).finally(later), TOPICS_INTERVAL_MS, { ref: false })
+    }
+    if (this.#looking === undefined) later()
+  }
+
+  /** A topic beside the one that is read: dead letters, or records that wait, which are read again when their time has come. */
+  async openTopic({ name, create, partitions, settings }: TopicRequest): Promise<TopicCore> {
+    const { state, config } = await ensureTopic(this.#connected.cluster, { name, partitions, settings }, create)
+    const core = this.open(name, state.leaders.length, config.maxMessageBytes)
+    for (const remote of this.#topics.get(name)!.partitions) remote.keeps = true
+    await this.#learn(this.#topics.get(name)!.partitions)
+    return core
+  }
+
+  /** A topic to read; its ends are not known before `learnEnds`. */
+  open(name: string, count: number, maxMessageBytes: number): TopicCore {
+    const known = this.#topics.get(name)
+    const core = known?.core ?? { entry: entryOf(name, count), config: { ...defaultLogConfig, maxMessageBytes }, logs: [] }
+    const partitions = known?.partitions ?? []
+    for (let number = partitions.length; number < count; number++) {
+      const remote = this.#fetcher.partition(name, number)
+      partitions.push(remote)
+      core.logs.push(remote.asLog)
+    }
+    if (known === undefined) this.#topics.set(name, { core, partitions })
+    return core
+  }
+
+  /** The partitions of a topic that is open, by number. */
+  partitionsOf(name: string): readonly RemotePartition[] {
+    return this.#topics.get(name)?.partitions ?? []
+  }
+
+  /** Learns the ends of all that is open: before a loop asks for them. */
+  async learnEnds(): Promise<void> {
+    await this.#learn([...this.#topics.values()].flatMap(({ partitions }) => partitions))
+  }
+
+  /** Learns where a time is in partitions. */
+  async learnTimestamp(remotes: readonly RemotePartition[], timestamp: number): Promise<void> {
+    const { isolation, signal } = this.#options
+    const offsets = await offsetsAt(this.#connected.cluster, remotes, timestamp, isolation, signal)
+    remotes.forEach((remote, index) => remote.learnTimestamp(timestamp, isolation, offsets[index]))
+  }
+
+  async #learn(remotes: readonly RemotePartition[]): Promise<void> {
+    const { signal, from } = this.#options
+    if (remotes.length === 0) return
+    const ends = await endsOf(this.#connected.cluster, remotes, signal)
+    remotes.forEach((remote, index) => remote.learn(ends[index]!))
+    if (typeof from === 'object') await this.learnTimestamp(remotes, from.timestamp)
+  }
+
+  /** A topic with its codecs, as consumers take it. */
+  partsOf<K, V>(core: TopicCore, codecs: RecordCodecs<K, V>, life: Life): TopicParts<K, V> {
+    const { clock, random, bufferBytes } = this.#connected.options
+    return { core, log: this.asLog, codecs, life, clock, random, sends: new SendQueue(new BufferBudget(bufferBytes)), folder: this.folder }
+  }
+
+  /** As far as records are put aside together with a commit: transactions of the cluster. */
+  get transactions(): LogCore['transactions'] {
+    const begin = async (): Promise<unknown> => {
+      const transaction = await this.#connected.begin({ transactionalId: undefined, timeoutMs: Infinity })
+      return {
+        send: ({ parts }: Topic<Uint8Array, Uint8Array>, record: never) => transaction.sendTo({
+          name: parts.core.entry.name, partitionCount: parts.core.logs.length, codecs: parts.codecs,
+          maxMessageBytes: parts.core.config.maxMessageBytes,
+        }, record),
+        commitRequest: (request: CommitRequest) => transaction.commitRequest(request),
+        commit: () => transaction.commit(),
+        abort: () => transaction.abort(),
+      }
+    }
+    return { begin } as unknown as LogCore['transactions']
+  }
+
+  async close(): Promise<void> {
+    this.#connected.readers.delete(this)
+    this.#looking?.cancel()
+    await Promise.all([this.#fetcher.close(), this.#groups?.close()])
+  }
+}
+
+/** What a catalog would tell of a topic. */
+function entryOf(name: string, partitions: number): TopicCore['entry'] {
+  return { name, partitions, settings: {}, key: 'bytes', value: 'bytes' } as unknown as TopicCore['entry']
+}

@@ -1,0 +1,353 @@
+/*
+ * Sends batches to the leaders of partitions: one at a time to each partition, while the records that come meanwhile gather for the next.
+ * So batches grow with the load, their order is kept, and a batch whose answer was lost is sent again as the same batch, which the broker
+ * knows by its producer id and sequence. What cannot be stored within `timeoutMs` is given up; one of which nobody knows whether it was stored
+ * is told as such, and the next batches come from a new producer.
+ */
+import { LogError } from '../base/errors.ts'
+import { BatchBuilder } from '../log/batch-builder.ts'
+import { type RecordCodecs, type RecordInput } from '../log/record-input.ts'
+import { WindowCache } from '../log/windows.ts'
+import { type Broker, type Cluster, type Line } from './cluster.ts'
+import { clusterError, isPassing, nameOf, wasCut } from './errors.ts'
+import { produce, type ProduceAnswer } from './messages.ts'
+import { type ProducerIdentity } from './producer-identity.ts'
+import { pause, waitMs } from './retry.ts'
+import { SendBatch } from './send-batch.ts'
+
+const SEQUENCES = 2 ** 31
+
+/** How a sender sends. */
+export interface SenderOptions {
+  readonly cluster: Cluster
+  readonly line: Line
+  readonly transactionalId: string | undefined
+  /** Whose the batches are; asked again when a batch was given up of which nobody knows. */
+  readonly identify: () => Promise<ProducerIdentity>
+  /** Called before batches go to a partition: a transaction must name its partitions. */
+  readonly enter: ((topic: string, partition: number) => Promise<void> | undefined) | undefined
+}
+
+/** Where a record goes: a partition, and the bytes that a batch of it may have. */
+export interface SendPlace {
+  readonly topic: string
+  readonly partition: number
+  readonly limit: number
+}
+
+/** A record in its batch. */
+export interface Placed {
+  readonly batch: SendBatch
+  readonly index: number
+}
+
+/** What goes to one partition. */
+class Lane {
+  readonly topic: string
+  readonly partition: number
+  readonly builder: BatchBuilder
+  readonly limit: number
+  /** Being filled. */
+  open: SendBatch | undefined
+  /** Full, or in a hurry; the first may be on its way. */
+  readonly ready: SendBatch[] = []
+  busy = false
+  identity: ProducerIdentity | undefined
+  sequence = 0
+
+  constructor(topic: string, partition: number, windows: WindowCache, { limit, batchSize }: { readonly limit: number; readonly batchSize: number }) {
+    this.topic = topic
+    this.partition = partition
+    this.limit = limit
+    this.builder = new BatchBuilder(windows, Math.min(batchSize, limit))
+  }
+}
+
+/** Sends batches, all of one producer. */
+export class Sender {
+  /** Bytes of batches that have not ended. */
+  bytes = 0
+  readonly #options: SenderOptions
+  readonly #windows = new WindowCache(0)
+  readonly #lanes = new Map<string, Lane>()
+  readonly #dirty = new Set<Lane>()
+  #identity: Promise<ProducerIdentity> | undefined
+  #scheduled = false
+  #closed: unknown
+  #idle: (() => void)[] = []
+  #underWay = 0
+
+  constructor(options: SenderOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Encodes a record into the batch that goes next to its partition.
+   *
+   * @throws LogError `LOG_BUFFER_FULL`, `LOG_RECORD_TOO_LARGE`; what the codecs throw
+   */
+  add<K, V>(place: SendPlace, codecs: RecordCodecs<K, V>, record: RecordInput<K, V>): Placed {
+    if (this.#closed !== undefined) throw this.#closed
+    const { bufferBytes } = this.#options.cluster.options
+    if (this.bytes > bufferBytes) {
+      throw new LogError('LOG_BUFFER_FULL', `${this.bytes} bytes wait for the cluster already`, { bytes: this.bytes, bufferBytes })
+    }
+    const lane = this.#lane(place)
+    const { builder } = lane
+    const { count, size, nextAt } = builder
+    const { key = null, value, headers, timestamp } = record
+    builder.add(codecs, key, value, headers, timestamp ?? this.#options.cluster.options.clock.now())
+    if (builder.size > lane.limit) {
+      if (count === 0) {
+        const bytes = builder.size
+        builder.discard()
+        const message = `a record of ${bytes} bytes does not fit into the ${lane.limit} that topic "${lane.topic}" takes`
+        throw new LogError('LOG_RECORD_TOO_LARGE', message, { topic: lane.topic, bytes, limit: lane.limit })
+      }
+      builder.removeFrom(count, nextAt)
+      this.#seal(lane)
+      return this.add(place, codecs, record)
+    }
+    this.bytes += builder.size - size
+    const batch = (lane.open ??= this.#begin())
+    if (builder.full) this.#seal(lane)
+    this.#dirty.add(lane)
+    return { batch, index: count }
+  }
+
+  /** Sends what was added, as soon as whoever calls is done; after `lingerMs` when there is nothing in a hurry. */
+  schedule(lingerMs = 0): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    const run = (): void => {
+      this.#scheduled = false
+      this.#pump()
+    }
+    if (lingerMs > 0) this.#options.cluster.options.clock.setTimer(run, lingerMs)
+    else queueMicrotask(run)
+  }
+
+  /** Sends what was added now, whatever it was to wait for. */
+  hurry(): void {
+    this.#pump()
+  }
+
+  /** Resolves when everything that was added has ended. */
+  async settled(): Promise<void> {
+    this.#pump()
+    if (this.#underWay > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
+  }
+
+  /** Takes nothing more; what has not ended fails with `reason`. */
+  close(reason: unknown): void {
+    this.#closed = reason
+    for (const lane of this.#lanes.values()) {
+      if (lane.open !== undefined) this.#seal(lane)
+      if (!lane.busy) for (const batch of lane.ready.splice(0)) this.#end(batch, () => batch.reject(reason))
+    }
+  }
+
+  #begin(): SendBatch {
+    this.#underWay++
+    return new SendBatch(this.#options.cluster.options.clock.monotonic())
+  }
+
+  #lane({ topic, partition, limit }: SendPlace): Lane {
+    const key = `${partition} ${topic}`
+    const known = this.#lanes.get(key)
+    if (known !== undefined) return known
+    const lane = new Lane(topic, partition, this.#windows, { limit, batchSize: this.#options.cluster.options.batchSize })
+    this.#lanes.set(key, lane)
+    return lane
+  }
+
+  /** Ends the batch that is being filled; whose it is is written when it is sent. */
+  #seal(lane: Lane): void {
+    const { compression } = this.#options.cluster.options
+    const transactional = this.#options.transactionalId !== undefined
+    const producer = { producerId: -1n, producerEpoch: -1, baseSequence: -1, transactional }
+    const { identity } = lane
+    const known = identity !== undefined && !this.#isOther(identity)
+    const batch = lane.open!
+    const before = lane.builder.size
+    const own = known ? { ...identity, baseSequence: lane.sequence, transactional } : producer
+    batch.take(lane.builder.seal({ baseOffset: 0, leaderEpoch: -1, compression, appendTime: undefined, producer: own }))
+    this.bytes += batch.size - before
+    if (known) {
+      batch.identity = identity
+      batch.sequence = lane.sequence
+      lane.sequence = (lane.sequence + batch.recordCount) % SEQUENCES
+    }
+    lane.open = undefined
+    lane.ready.push(batch)
+  }
+
+  /** Whether another producer has taken over. */
+  #isOther(identity: ProducerIdentity): boolean {
+    return identity !== this.#known
+  }
+
+  #known: ProducerIdentity | undefined
+
+  #pump(): void {
+    for (const lane of this.#dirty) {
+      if (lane.busy) continue
+      this.#dirty.delete(lane)
+      if (lane.ready.length === 0 && lane.open !== undefined) this.#seal(lane)
+      if (lane.ready.length > 0) {
+        lane.busy = true
+        this.#waiting.push(lane)
+      }
+    }
+    if (this.#waiting.length > 0) void this.#dispatch(this.#waiting.splice(0))
+  }
+
+  readonly #waiting: Lane[] = []
+
+  /** One request for each broker, with a batch for each of its partitions. */
+  async #dispatch(lanes: readonly Lane[]): Promise<void> {
+    const byBroker = new Map<number, { readonly broker: Broker; readonly lanes: Lane[] }>()
+    try {
+      const identity = await this.#identified()
+      for (const lane of lanes) this.#own(lane, identity)
+    } catch (error) {
+      for (const lane of lanes) this.#fail(lane, error)
+      return
+    }
+    await Promise.all(lanes.map(async (lane) => {
+      try {
+        await this.#options.enter?.(lane.topic, lane.partition)
+        const broker = await this.#options.cluster.leaderOf(lane.topic, lane.partition)
+        const group = byBroker.get(broker.id)
+        if (group === undefined) byBroker.set(broker.id, { broker, lanes: [lane] })
+        else group.lanes.push(lane)
+      } catch (error) {
+        this.#failed(lane, error)
+      }
+    }))
+    for (const { broker, lanes: of } of byBroker.values()) void this.#send(broker, of)
+  }
+
+  async #identified(): Promise<ProducerIdentity> {
+    this.#identity ??= this.#options.identify().then((identity) => (this.#known = identity))
+    try {
+      return await this.#identity
+    } catch (error) {
+      this.#identity = undefined
+      throw error
+    }
+  }
+
+  /** Gives batches that have no owner, or one that is no more, their sequences. A batch that may be stored keeps what it was sent with. */
+  #own(lane: Lane, identity: ProducerIdentity): void {
+    if (lane.identity !== identity) {
+      lane.identity = identity
+      lane.sequence = 0
+    }
+    if (lane.ready.every((batch) => batch.identity === identity)) return
+    lane.sequence = 0
+    for (const batch of lane.ready) {
+      if (batch.unknown && batch.identity !== undefined) continue
+      batch.stamp(identity, lane.sequence)
+      lane.sequence = (lane.sequence + batch.recordCount) % SEQUENCES
+    }
+  }
+
+  async #send(broker: Broker, lanes: readonly Lane[]): Promise<void> {
+    const { cluster, line, transactionalId } = this.#options
+    const topics = new Map<string, { name: string; partitions: { index: number; records: Buffer }[] }>()
+    for (const { topic, partition, ready } of lanes) {
+      const batch = ready[0]!
+      batch.attempts++
+      const entry = { index: partition, records: batch.bytes }
+      const known = topics.get(topic)
+      if (known === undefined) topics.set(topic, { name: topic, partitions: [entry] })
+      else known.partitions.push(entry)
+    }
+    let answer: ProduceAnswer
+    try {
+      const request = produce({
+        transactionalId: transactionalId ?? null, acks: -1, timeoutMs: cluster.options.requestTimeoutMs, topics: [...topics.values()],
+      })
+      answer = await line.askRaw(broker, request)
+    } catch (error) {
+      for (const lane of lanes) {
+        if (wasCut(error)) lane.ready[0]!.unknown = true
+        this.#failed(lane, error)
+      }
+      return
+    }
+    const answers = new Map(answer.responses.flatMap(({ name, partitions }) => partitions.map((one) => [`${one.index} ${name}`, one] as const)))
+    for (const lane of lanes) this.#answered(lane, answers.get(`${lane.partition} ${lane.topic}`))
+    this.#pump()
+  }
+
+  #answered(lane: Lane, answer: ProduceAnswer['responses'][number]['partitions'][number] | undefined): void {
+    if (answer === undefined) return this.#failed(lane, clusterError('UNKNOWN_SERVER_ERROR', `sending to ${lane.topic}-${lane.partition}`))
+    const { errorCode, baseOffset, logAppendTimeMs, errorMessage, recordErrors } = answer
+    const name = nameOf(errorCode)
+    if (name === 'NONE' || name === 'DUPLICATE_SEQUENCE_NUMBER') {
+      const batch = lane.ready.shift()!
+      this.#end(batch, () => batch.resolve({ baseOffset, appendTime: logAppendTimeMs === -1 ? undefined : logAppendTimeMs }))
+      return this.#free(lane)
+    }
+    const detail = { topic: lane.topic, partition: lane.partition }
+    const said = recordErrors[0]?.message ?? errorMessage
+    this.#failed(lane, clusterError(name, `sending to ${lane.topic}-${lane.partition}`, detail, said))
+  }
+
+  /** The first batch of a lane was not stored, as far as is known: tries again, or gives it up. */
+  #failed(lane: Lane, error: unknown): void {
+    const { cluster, transactionalId } = this.#options
+    const { clock, random, timeoutMs } = cluster.options
+    const batch = lane.ready[0]!
+    const forgotten = error instanceof LogError && error.detail['error'] === 'UNKNOWN_PRODUCER_ID'
+    if (this.#closed === undefined && forgotten && transactionalId === undefined && !batch.unknown) {
+      this.#renew()
+      return void this.#dispatch([lane])
+    }
+    const left = timeoutMs - (clock.monotonic() - batch.since)
+    if (this.#closed === undefined && isPassing(error) && left > 0) {
+      const wait = Math.min(waitMs(batch.attempts, random), left)
+      // Unless nobody could be asked at all, the leader may be another one by now.
+      void cluster.refresh([lane.topic]).catch(() => {}).then(() => pause(clock, wait)).then(() => this.#dispatch([lane]))
+      return
+    }
+    this.#fail(lane, error)
+  }
+
+  /** Gives up the first batch of a lane. */
+  #fail(lane: Lane, error: unknown): void {
+    const batch = lane.ready.shift()!
+    const { topic, partition } = lane
+    let told = this.#closed ?? error
+    if (batch.unknown) {
+      const message = `a batch of ${batch.recordCount} records was sent to ${topic}-${partition}, and the answer lost: it may be stored, or not`
+      told = new LogError('LOG_SEND_UNKNOWN', message, { topic, partition, records: batch.recordCount }, error)
+    }
+    // Its sequence numbers may be used, or not: those behind it come from somebody new.
+    if (this.#options.transactionalId === undefined) this.#renew()
+    this.#end(batch, () => batch.reject(told))
+    this.#free(lane)
+    this.#pump()
+  }
+
+  #renew(): void {
+    this.#identity = undefined
+    this.#known = undefined
+  }
+
+  #free(lane: Lane): void {
+    lane.busy = false
+    if (lane.open !== undefined || lane.ready.length > 0) this.#dirty.add(lane)
+    if (this.#closed !== undefined) for (const batch of lane.ready.splice(0)) this.#end(batch, () => batch.reject(this.#closed))
+  }
+
+  #end(batch: SendBatch, settle: () => void): void {
+    this.bytes -= batch.size
+    batch.released(this.#windows)
+    settle()
+    if (--this.#underWay > 0) return
+    for (const resolve of this.#idle.splice(0)) resolve()
+  }
+}

@@ -1,0 +1,105 @@
+/*
+ * A producer with a transactional id, as the cluster's transaction coordinator knows it: which partitions and groups its transaction has, and
+ * how it ends.
+ */
+import { type CommitRequest } from '../topics/groups/group-messages.ts'
+import { type Cluster, type Line } from './cluster.ts'
+import { byTopic } from './ends.ts'
+import { checkAnswer, clusterGroupError, nameOf } from './errors.ts'
+import { type ProducerIdentity } from './producer-identity.ts'
+import { Sender } from './sender.ts'
+
+/** A transactional producer. */
+export class TransactionalProducer {
+  readonly id: string
+  readonly sender: Sender
+  readonly #cluster: Cluster
+  readonly #line: Line
+  readonly #identity: ProducerIdentity
+  /** Of the transaction that is open. */
+  readonly #partitions = new Map<string, Promise<void>>()
+  readonly #groups = new Set<string>()
+
+  constructor(cluster: Cluster, id: string, identity: ProducerIdentity) {
+    this.id = id
+    this.#cluster = cluster
+    this.#identity = identity
+    this.#line = cluster.line(cluster.options.requestTimeoutMs)
+    this.sender = new Sender({
+      cluster, line: this.#line, transactionalId: id, identify: async () => identity, enter: (topic, partition) => this.#enter(topic, partition),
+    })
+  }
+
+  /** Whether there is anything to end. */
+  get isEmpty(): boolean {
+    return this.#partitions.size === 0 && this.#groups.size === 0
+  }
+
+  #enter(topic: string, partition: number): Promise<void> | undefined {
+    const key = `${partition} ${topic}`
+    const known = this.#partitions.get(key)
+    if (known !== undefined) return known
+    const { addPartitionsToTxnV3 } = this.#cluster.client
+    const asked = [{ transactionalId: this.id, ...this.#identity, topics: [{ name: topic, partitions: [partition] }], verifyOnly: false }]
+    const entering = this.#coordinated(async (broker) => {
+      const answer = await this.#cluster.main.ask(broker, addPartitionsToTxnV3.api, asked)
+      const errorCode = answer.resultsByTransaction[0]?.topicResults[0]?.resultsByPartition[0]?.partitionErrorCode ?? 0
+      checkAnswer(errorCode, `partition ${partition} of topic "${topic}" in transaction "${this.id}"`, { transactionalId: this.id, topic, partition })
+      return { errorCode }
+    })
+    this.#partitions.set(key, entering)
+    return entering
+  }
+
+  /** Commits offsets of a group with the transaction. */
+  async commitOffsets({ groupId, memberId, generation, groupInstanceId = null, offsets }: CommitRequest): Promise<void> {
+    const { addOffsetsToTxnV3, txnOffsetCommitV3 } = this.#cluster.client
+    const { producerId, producerEpoch } = this.#identity
+    await this.#coordinated(async (broker) => {
+      const answer = await this.#cluster.main.ask(broker, addOffsetsToTxnV3.api, this.id, producerId, producerEpoch, groupId)
+      checkAnswer(answer.errorCode, `group "${groupId}" in transaction "${this.id}"`, { transactionalId: this.id, group: groupId })
+      return answer
+    })
+    this.#groups.add(groupId)
+    const topics = byTopic(offsets).map(([name, partitions]) => ({
+      name,
+      partitions: partitions.map((partitionIndex) => {
+        const { offset, leaderEpoch, metadata, finished } = offsets.find((one) => one.topic === name && one.partition === partitionIndex)!
+        return {
+          partitionIndex, committedOffset: BigInt(offset), committedLeaderEpoch: leaderEpoch,
+          committedMetadata: finished === undefined ? (metadata ?? '') : finished.toString('base64'),
+        }
+      }),
+    }))
+    const answer = await this.#cluster.coordinated('group', groupId, (broker) => this.#cluster.main.ask(
+      broker, txnOffsetCommitV3.api, this.id, groupId, producerId, producerEpoch, generation, memberId, groupInstanceId, topics,
+    ), ({ topics: of }) => of[0]?.partitions[0]?.errorCode ?? 0)
+    for (const { name: topic, partitions } of answer.topics) {
+      for (const { partitionIndex: partition, errorCode } of partitions) {
+        if (errorCode !== 0) throw clusterGroupError(nameOf(errorCode), groupId, { topic, partition })
+      }
+    }
+  }
+
+  /** Ends the transaction, for all who read. Nothing of it may be under way. */
+  async end(committed: boolean): Promise<void> {
+    const { endTxnV3 } = this.#cluster.client
+    const { producerId, producerEpoch } = this.#identity
+    await this.#coordinated(async (broker) => {
+      const answer = await this.#cluster.main.ask(broker, endTxnV3.api, this.id, producerId, producerEpoch, committed)
+      checkAnswer(answer.errorCode, `${committed ? 'committing' : 'aborting'} transaction "${this.id}"`, { transactionalId: this.id })
+      return answer
+    })
+    this.#partitions.clear()
+    this.#groups.clear()
+  }
+
+  async close(): Promise<void> {
+    this.sender.close(new TypeError(`the producer of transactional id "${this.id}" is closed`))
+    await this.#line.close()
+  }
+
+  async #coordinated(ask: (broker: Parameters<Line['ask']>[0]) => Promise<{ readonly errorCode: number }>): Promise<void> {
+    await this.#cluster.coordinated('transaction', this.id, ask, ({ errorCode }) => errorCode)
+  }
+}
