@@ -79,6 +79,8 @@ export class TestBroker implements AsyncDisposable {
   readonly clock: TestClock
   /** What clients did that a cluster punishes later; undefined unless it was asked for. */
   readonly strict: StrictMode | undefined
+  /** @internal Makes the two ends of a connection in memory; calls what it is given with every write. */
+  link: (wrote: () => void) => readonly [MemorySocket, MemorySocket] = (wrote) => MemorySocket.pair(wrote)
   readonly #options: ResolvedTestOptions
   readonly #random: Random
   readonly #changes: Changes
@@ -290,7 +292,7 @@ export class TestBroker implements AsyncDisposable {
    */
   socketFactory(): (request: SocketRequest) => ClientSocket {
     return ({ host, port, onConnect }) => {
-      const [client, server] = MemorySocket.pair(() => this.#changes.tell())
+      const [client, server] = this.link(() => this.#changes.tell())
       const at = this.brokers.findIndex((broker) => broker.port === port)
       process.nextTick(() => {
         const broker = this.brokers[at]
