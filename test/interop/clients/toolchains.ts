@@ -137,7 +137,7 @@ export async function mustRun(command: string, parameters: readonly string[], op
 }
 
 /** A folder of the cache for what is made from some bytes; made by `make` unless an earlier run has finished it. */
-async function cached(name: string, of: readonly Buffer[], make: (folder: string) => Promise<void>): Promise<string> {
+export async function cached(name: string, of: readonly Buffer[], make: (folder: string) => Promise<void>): Promise<string> {
   const hash = createHash('sha256').update(process.arch)
   for (const bytes of of) hash.update(bytes)
   const folder = join(cacheFolder(), `${name}-${hash.digest('hex').slice(0, 12)}`)
