@@ -1,14 +1,16 @@
 /*
- * `commitlog serve`: opens a folder to Kafka clients until Ctrl-C.
+ * `commitlog serve`: opens a folder to Kafka clients until Ctrl-C. With `--test` it is a Kafka for tests: serve-test.ts.
  */
 import { settleAtMost } from '../base/at-most.ts'
 import { isTopicName } from '../format/names.ts'
 import { type KafkaListener, type ListenerEvent, type ListenOptions } from '../kafka/index.ts'
 import { type RecoveryReport } from '../log/recovery-report.ts'
+import { type TestTopics } from '../testing/index.ts'
 import { CommitLog } from '../topics/commit-log.ts'
 import { type LogNotice } from '../topics/diagnostics.ts'
 import { type Call, type Command, UsageError } from './command.ts'
 import { securityOptions, securityOptionsHelp } from './serve-security.ts'
+import { checkTestOptions, serveTest, testOptionsHelp } from './serve-test.ts'
 import { counted, jsonLine, printable, size } from './text.ts'
 import { settingsOf } from './topic-changes.ts'
 
@@ -22,6 +24,7 @@ export const serve: Command = {
   name: 'serve',
   summary: 'opens a folder to Kafka clients, as a broker would',
   positionals: ['folder'],
+  needs: 0,
   options: {
     port: { short: 'p', value: 'N', help: `TCP port, ${DEFAULT_PORT} by default; 0 for one that is free. Other brokers take the ports behind it` },
     host: { value: 'ADDRESS', help: 'address to listen on; by default loopback only. 0.0.0.0 is every address, and needs --advertised-host' },
@@ -33,26 +36,32 @@ export const serve: Command = {
     'no-auto-create': { help: 'do not make topics that clients only name' },
     durability: { value: 'WORD', help: 'of topics that are not given their own: sync, interval or os' },
     ...securityOptionsHelp,
+    ...testOptionsHelp,
     verbose: { short: 'v', help: 'a line for each connection' },
     wait: { value: 'SECONDS', help: 'how long to wait while another process holds the folder' },
   },
   notes: [
     'Prints the address for bootstrap.servers when clients can connect. Ctrl-C answers what is under way, and closes the folder.',
     'What was acknowledged survives SIGKILL. Topics of --topic have the defaults of commitlog, those that clients make have Kafka\'s.',
+    'serve --test needs no folder: GET /openapi.json of the control API tells what tests can do with it.',
   ],
   run,
 }
 
 async function run(call: Call): Promise<number> {
-  const { signal } = call.terminal
+  checkTestOptions(call)
   const topics = call.texts('topic').map(parsedTopic)
+  const ended = endOf(call)
+  if (call.flag('test')) return serveTest(call, testTopics(topics), ended)
+  if (call.given('folder') === undefined) throw new UsageError('<folder> is missing: commitlog serve <folder>, or commitlog serve --test')
   const options = listenOptions(call)
   await checkReachable(options)
   const durability = call.oneOf('durability', ['sync', 'interval', 'os'])
   // What sockets need is not loaded by the other commands.
   const { listen } = await import('../kafka/index.ts')
   const log = await CommitLog.open(call.argument('folder'), {
-    waitMs: (call.number('wait') ?? 0) * 1000, signal, onEvent: (event) => tellLog(call, event), ...(durability !== undefined && { durability }),
+    waitMs: (call.number('wait') ?? 0) * 1000, signal: call.terminal.signal, onEvent: (event) => tellLog(call, event),
+    ...(durability !== undefined && { durability }),
   })
   try {
     await openTopics(call, log)
@@ -60,7 +69,7 @@ async function run(call: Call): Promise<number> {
     try {
       for (const topic of topics) await makeTopic(log, kafka, topic)
       await sayReady(call, log, kafka)
-      await aborted(signal)
+      await ended
     } finally {
       await kafka.close()
     }
@@ -94,6 +103,18 @@ async function checkReachable({ host = 'localhost', advertisedHost }: ListenOpti
     : `--advertised-host is how clients reach this machine, and ${advertisedHost} is every address`)
 }
 
+/** Resolves when the user ends it, or whoever started it. */
+function endOf(call: Call): Promise<void> {
+  const { signal, stdin } = call.terminal
+  const interrupted = aborted(signal)
+  if (!call.flag('until-stdin-ends')) return interrupted
+  const ended = new Promise<void>((resolve) => {
+    for (const event of ['end', 'error', 'close']) stdin.once(event, resolve)
+    stdin.resume()
+  })
+  return Promise.race([interrupted, ended])
+}
+
 interface NamedTopic {
   readonly name: string
   /** Undefined: as many as there are, or one. */
@@ -104,6 +125,10 @@ function parsedTopic(text: string): NamedTopic {
   const [, name, partitions] = /^([^:]+)(?::(\d{1,6}))?$/.exec(text) ?? []
   if (name === undefined || !isTopicName(name)) throw new UsageError(`--topic takes NAME or NAME:PARTITIONS, not "${text}"`)
   return { name, partitions: partitions === undefined ? undefined : Number(partitions) }
+}
+
+function testTopics(topics: readonly NamedTopic[]): TestTopics {
+  return Object.fromEntries(topics.map(({ name, partitions }) => [name, partitions ?? {}]))
 }
 
 /**

@@ -1,0 +1,88 @@
+/*
+ * A test broker as it is controlled from outside: what was asked for by number, and what the test is to fail for.
+ */
+import { isLogError } from '../../base/errors.ts'
+import { type Checkpoint, type RestoreOptions, type TestBroker } from '../broker/test-broker.ts'
+import { type Fault } from '../faults/fault.ts'
+import { type Contract } from '../strict/contract.ts'
+import { Numbered } from './numbered.ts'
+import { type Failure, Failures } from './problem.ts'
+
+const MOST_FAULTS = 10_000
+const MOST_CHECKPOINTS = 1000
+const MOST_CONTRACTS = 1000
+/** What `reset` and `close` of a broker say of a test that fails. */
+const failureCodes = ['LOG_FAULT_UNFIRED', 'LOG_STRICT', 'LOG_CONTRACT_BROKEN']
+
+/** A broker with what was asked of it. */
+export class ControlledBroker {
+  readonly kafka: TestBroker
+  /** Of a fork; undefined for the first one. */
+  readonly id: string | undefined
+  readonly faults = new Numbered<Fault>('fault', MOST_FAULTS)
+  readonly checkpoints = new Numbered<Checkpoint>('checkpoint', MOST_CHECKPOINTS)
+  readonly contracts = new Numbered<Contract>('contract', MOST_CONTRACTS)
+  /** Scenarios that nobody waits for, and that failed. */
+  #failedScenarios: Failure[] = []
+
+  constructor(kafka: TestBroker, id: string | undefined) {
+    this.kafka = kafka
+    this.id = id
+  }
+
+  /** What a test of this broker fails for, as things stand. */
+  get failures(): readonly Failure[] {
+    const { faults, strict } = this.kafka
+    const checks = [() => faults.check(), () => strict?.check(), ...this.contracts.entries.map(([, contract]) => () => contract.check())]
+    return [...checks.flatMap(failureOf), ...this.#failedScenarios]
+  }
+
+  /** Goes on with a scenario that nobody waits for. */
+  watch(scenario: Promise<void>): void {
+    scenario.catch((error: unknown) => {
+      this.#failedScenarios.push({ code: 'SCENARIO_FAILED', message: `a scenario failed: ${error instanceof Error ? error.message : String(error)}` })
+    })
+  }
+
+  /** Ends and forgets all faults. */
+  clearFaults(): void {
+    this.kafka.faults.clear()
+    this.faults.clear()
+  }
+
+  /**
+   * As when it was started.
+   *
+   * @throws Failures, after all is reset, for what the test fails for, unless `verify` is false
+   */
+  async reset({ verify, ...options }: RestoreOptions & { readonly verify: boolean }): Promise<void> {
+    const { failures } = this
+    await this.kafka.reset(options).catch(unlessFailure)
+    this.faults.clear()
+    this.contracts.clear()
+    this.#failedScenarios = []
+    if (verify && failures.length > 0) throw new Failures(failures)
+  }
+
+  /** Ends it. Gives what the test fails for. */
+  async close(): Promise<readonly Failure[]> {
+    const { failures } = this
+    await this.kafka.close().catch(unlessFailure)
+    return failures
+  }
+}
+
+function failureOf(check: () => void): Failure[] {
+  try {
+    check()
+    return []
+  } catch (error) {
+    if (!isLogError(error)) throw error
+    return [{ code: error.code, message: error.message }]
+  }
+}
+
+/** What the test fails for was asked before, and all of it. */
+function unlessFailure(error: unknown): void {
+  if (!isLogError(error) || !failureCodes.includes(error.code)) throw error
+}

@@ -1,0 +1,66 @@
+/*
+ * The time of the broker. One that goes as the machine's cannot be moved: start it with `--clock virtual` or `--clock skip`.
+ */
+import { type TestClock } from '../../clock/test-clock.ts'
+import { Refusal } from '../problem.ts'
+import { json, route, type Route } from '../route.ts'
+import { described, type Described, integer, object, oneOf, type Schema, text, titled } from '../schema.ts'
+import { duration } from '../waits.ts'
+
+const clock = titled('Clock', object({
+  mode: oneOf('real', 'virtual', 'skip'), now: described({ type: 'number' } as Schema<number>, 'Wall time of the broker, ms since 1970.'),
+  time: described(text, 'The same, in ISO 8601.'),
+}))
+
+const LATEST = 8_640_000_000_000_000
+
+/** The routes. */
+export const clockRoutes: readonly Route[] = [
+  route('clock', {
+    method: 'GET', path: '/clock', name: 'getClock', summary: 'What time it is', answer: json(clock, 'The time.'),
+    run: ({ broker }) => clockForm(broker.kafka.clock),
+  }),
+  route('clock', {
+    method: 'POST', path: '/clock/advance', name: 'advanceClock', summary: 'Moves time on: every timer fires at its time',
+    body: object({ by: duration }), answer: json(clock, 'The time then.'),
+    async run({ broker, body: { by } }) {
+      await broker.kafka.clock.advance(by)
+      return clockForm(broker.kafka.clock)
+    },
+  }),
+  route('clock', {
+    method: 'POST', path: '/clock/run-until-idle', name: 'runUntilIdle', summary: 'Moves time on until no timer waits',
+    answer: json(clock, 'The time then.'),
+    refuses: { 409: 'Timers always set others, as those of a client that polls.' },
+    async run({ broker }) {
+      await broker.kafka.clock.runUntilIdle().catch(neverIdle)
+      return clockForm(broker.kafka.clock)
+    },
+  }),
+  route('clock', {
+    method: 'POST', path: '/clock/settle', name: 'settleClock', summary: 'Waits until all that was begun is done, without moving time',
+    answer: json(clock, 'The time.'),
+    async run({ broker }) {
+      await broker.kafka.clock.settle()
+      return clockForm(broker.kafka.clock)
+    },
+  }),
+  route('clock', {
+    method: 'PUT', path: '/clock', name: 'setClock', summary: 'Sets the wall clock, forward or back; timers do not notice',
+    body: object({ now: described(integer(0, LATEST), 'Ms since 1970.') }), answer: json(clock, 'The time then.'),
+    run({ broker, body: { now } }) {
+      broker.kafka.clock.setNow(now)
+      return clockForm(broker.kafka.clock)
+    },
+  }),
+]
+
+function clockForm(found: TestClock): Described<typeof clock> {
+  const now = found.now()
+  return { mode: found.mode, now, time: new Date(now).toISOString() }
+}
+
+function neverIdle(error: unknown): never {
+  if (error instanceof TypeError || !(error instanceof Error)) throw error
+  throw new Refusal('NEVER_IDLE', error.message)
+}
