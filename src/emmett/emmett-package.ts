@@ -21,12 +21,13 @@ export interface EmmettPackage43 extends EmmettPackage {
   readonly eventStoreObservability: (options: never) => unknown
   readonly eventStoreCollector: (observability: never) => unknown
   readonly mergeObservability: (parent: never, own: never) => unknown
+  readonly withOperationScope: (scope: never, options: never) => unknown
 }
 
-/** The versions of Emmett that differ for a store. */
-export const emmettShapes = ['0.42', '0.43'] as const
-/** One of them. */
-export type EmmettShape = (typeof emmettShapes)[number]
+/** A version of Emmett that differs for a store. */
+export type EmmettShape = '0.42' | '0.43'
+/** All of them. */
+export const emmettShapes: readonly EmmettShape[] = ['0.42', '0.43']
 
 /** The installed package; undefined when there is none, or when it cannot be loaded, which who imports it sees himself. */
 export async function installedEmmett(): Promise<EmmettPackage | undefined> {
@@ -55,9 +56,10 @@ export interface EmmettCore {
   readonly projector: (options: object) => EmmettProcessor
   readonly workflowProcessor: (options: object) => EmmettProcessor
   readonly JSONSerializer: { from(options: object): { serialize(value: unknown): string; deserialize(text: string): unknown } }
-  readonly eventStoreObservability: (options: object) => unknown
-  readonly eventStoreCollector: (observability: unknown) => Instruments
+  readonly eventStoreObservability: (options: object) => { readonly contextGenerator: { generateMessageId(): string } }
+  readonly eventStoreCollector: (observability: unknown) => Collector
   readonly mergeObservability: (parent: unknown, own: unknown) => unknown
+  readonly withOperationScope: (scope: Scope, options: unknown) => unknown
 }
 
 /** What goes on around an operation: 0.43 hands it to processors and projections, and makes the ids that connect messages. */
@@ -65,12 +67,20 @@ export interface Scope {
   readonly context: Readonly<Record<string, unknown>>
 }
 
-/** What watches the operations of a store: 0.43's spans, counters and logs, or nothing. */
-export interface Instruments {
+/** What runs the operations of a store: in spans, with counters and logs. */
+interface Collector {
   instrumentRead<T>(stream: string, run: (scope: Scope) => Promise<T>, options?: unknown): Promise<T>
   instrumentAggregate<T>(stream: string, run: (scope: Scope) => Promise<T>, options?: unknown): Promise<T>
   instrumentAppend<T>(stream: string, events: readonly unknown[], run: (scope: Scope) => Promise<T>, options?: unknown): Promise<T>
   instrumentInlineProjection<T>(stream: string, scope: Scope, run: (scope: Scope) => Promise<T>): Promise<T>
+}
+
+/** What watches a store: 0.43's own collector, or nothing. */
+export interface Instruments extends Collector {
+  /** The id of an event; undefined leaves it to the store. */
+  newId(): string | undefined
+  /** The options of an operation that is a part of another. */
+  within(scope: Scope, options: unknown): unknown
 }
 
 /** What 0.43 has of these. */
@@ -85,11 +95,18 @@ const unwatched: Instruments = {
   instrumentAggregate: (_, run) => run(nowhere),
   instrumentAppend: (_, _events, run) => run(nowhere),
   instrumentInlineProjection: (_, scope, run) => run(scope),
+  newId: () => undefined,
+  within: () => undefined,
 }
 
-/** What watches a store: 0.43's own, by its options of observability, or nothing. */
+/** What watches a store, by its options of observability. */
 export function instrumentsOf(emmett: EmmettPackage | undefined, observability: unknown): Instruments {
   if (!isPackage43(emmett)) return unwatched
   const core = coreOf(emmett)
-  return core.eventStoreCollector(core.eventStoreObservability({ observability }))
+  const resolved = core.eventStoreObservability({ observability })
+  return {
+    ...core.eventStoreCollector(resolved),
+    newId: () => resolved.contextGenerator.generateMessageId(),
+    within: (scope, options) => core.withOperationScope(scope, options),
+  }
 }

@@ -149,8 +149,9 @@ class LocalEmmettStore implements Omit<EmmettEventStore, 'consumer'> {
     observability?: unknown
   }): Promise<{ currentStreamVersion: bigint; state: State; streamExists: boolean }> {
     const { evolve, initialState, read, observability } = options
-    return this.#instruments.instrumentAggregate(streamName, async () => {
-      const { currentStreamVersion, events, streamExists } = await this.#read<E, Stored>(streamName, read ?? {})
+    return this.#instruments.instrumentAggregate(streamName, async (scope) => {
+      const inside = this.#instruments.within(scope, read?.observability)
+      const { currentStreamVersion, events, streamExists } = await this.readStream<E, Stored>(streamName, { ...read, observability: inside })
       const state = events.reduce(evolve as (state: State, event: EmmettRecorded<E>) => State, initialState())
       const bounded = read?.from !== undefined || read?.to !== undefined || read?.maxCount !== undefined
       const last = events.at(-1)?.metadata.streamPosition
@@ -169,7 +170,7 @@ class LocalEmmettStore implements Omit<EmmettEventStore, 'consumer'> {
     streamName: string, events: E[], { expectedStreamVersion, schema }: EmmettAppendOptions<E, Stored>, scope: Scope,
   ): Promise<Appended> {
     const downcast = schema?.versioning?.downcast as ((event: EmmettEvent) => EmmettEvent) | undefined
-    const stored = events.map((event) => newEvent(downcast === undefined ? event : downcast(event), scope))
+    const stored = events.map((event) => newEvent(downcast === undefined ? event : downcast(event), this.#instruments.newId(), scope))
     try {
       const result = await this.#store.append(streamName, stored, { expected: expectedOf(expectedStreamVersion) })
       await this.#committed(streamName, events, result.version, scope)
@@ -302,14 +303,15 @@ function expectedOf(expected: EmmettExpected | undefined): Expected {
   throw new TypeError(`expectedStreamVersion is a bigint or one of Emmett's words, not ${describe(expected)}`)
 }
 
-/** What the scope knows of where an event comes from is added to what the event says itself. */
-function newEvent({ type, data, metadata }: EmmettEvent, { context }: Scope): NewEvent<EventShape> {
-  if (Object.keys(context).length === 0 && (metadata === undefined || metadata === null)) return { type, data }
-  const { correlationId, causationId, ...own } = { ...context, ...metadata }
+/** What the scope knows of where an event comes from stands above what the event says itself, as in Emmett's stores. */
+function newEvent({ type, data, metadata }: EmmettEvent, id: string | undefined, { context }: Scope): NewEvent<EventShape> {
+  const event = { type, data, ...(id !== undefined && { id }) }
+  if (Object.keys(context).length === 0 && (metadata === undefined || metadata === null)) return event
+  const { correlationId, causationId, ...own } = { ...metadata, ...context }
   // Metadata is JSON: what is a bigint in it is read as text.
   const plain = JSON.parse(JSON.stringify(own, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))) as Record<string, unknown>
   return {
-    type, data,
+    ...event,
     metadata: {
       ...plain, ...(typeof correlationId === 'string' && { correlation: correlationId }),
       ...(typeof causationId === 'string' && { causation: causationId }),

@@ -5,6 +5,6 @@ export { emmettEventStore, type EmmettStoreOptions, EmmettVersionConflict } from
 export type { EmmettPackage, EmmettShape } from './emmett-package.ts'
 export type {
   EmmettAppendOptions, EmmettCheckpoint, EmmettCheckpoints, EmmettConsumer, EmmettConsumerOptions, EmmettConsumers, EmmettEvent, EmmettEventStore,
-  EmmettExpected, EmmettFactory, EmmettMessageConsumer, EmmettMetadata, EmmettPosition, EmmettProcessor, EmmettProjection, EmmettReadOptions,
-  EmmettRecorded, EmmettWaitOptions, OwnMetadata, WithMetadata,
+  EmmettExpected, EmmettFactory, EmmettMessageConsumer, EmmettMetadata, EmmettOwnConsumer, EmmettPosition, EmmettProcessor, EmmettProjection,
+  EmmettReadOptions, EmmettRecorded, EmmettWaitOptions, OwnMetadata, WithMetadata,
 } from './types.ts'

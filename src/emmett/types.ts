@@ -101,6 +101,9 @@ export type EmmettConsumerOptions = Readonly<{
 /** How long to wait: milliseconds behind which it rejects. Default: for ever. */
 export type EmmettWaitOptions = Readonly<{ timeout?: number }>
 
+/** What the package says of its consumers. */
+export type EmmettOwnConsumer<Package> = Package extends { readonly consumer: (...setup: never) => infer Own } ? Own : unknown
+
 /** Adds a processor to a consumer: takes what Emmett's function of that name takes, or a processor that is made. */
 export type EmmettFactory<Package, Name> = (Name extends keyof Package ? Package[Name] : unknown)
   & (<Processor extends EmmettProcessor>(processor: Processor) => Processor)
@@ -116,7 +119,7 @@ export type EmmettMessageConsumer<Package = EmmettPackage> = EmmettConsumer & Re
   reactor: EmmettFactory<Package, 'reactor'>
   projector: EmmettFactory<Package, 'projector'>
   workflowProcessor: EmmettFactory<Package, 'workflowProcessor'>
-}>
+}> & EmmettOwnConsumer<Package>
 
 /** The consumers of a store. */
 export type EmmettConsumers<Package> = Package extends { readonly bigIntProcessorCheckpoint: unknown }

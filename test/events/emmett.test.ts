@@ -158,11 +158,13 @@ interface Metadata43 {
   readonly correlationId?: string
 }
 const scope = { context: { correlationId: 'flow', traceId: 't' } }
+let ids = 0
 const emmett43: EmmettPackage43 = {
   bigIntProcessorCheckpoint: String, MessageSourceCaughtUp: (checkpoint: string) => ({ type: 'caught up', metadata: { checkpoint } }),
   consumer: (setup) => setup, reactor: (options) => options, projector: (options) => options, workflowProcessor: (options) => options,
   JSONSerializer: { from: () => ({ serialize: JSON.stringify, deserialize: (text: string) => ({ ...JSON.parse(text) as object, parsed: true }) }) },
-  mergeObservability: () => undefined, eventStoreObservability: () => undefined,
+  mergeObservability: () => undefined, withOperationScope: () => undefined,
+  eventStoreObservability: () => ({ contextGenerator: { generateMessageId: () => `id-${++ids}` } }),
   eventStoreCollector: () => ({
     instrumentRead: (_: string, run: (given: object) => unknown) => run(scope),
     instrumentAggregate: (_: string, run: (given: object) => unknown) => run(scope),
@@ -177,11 +179,12 @@ const store43 = async (options: EmmettStoreOptions = {}): Promise<EmmettEventSto
 
 test('the package says which version it is: positions are text in 0.43, and events say which flow they belong to', async () => {
   const carts = await store43()
-  const { lastEventGlobalPosition } = await carts.appendToStream('s', [event('A'), { ...event('B'), metadata: { correlationId: 'own' } }])
+  const { lastEventGlobalPosition } = await carts.appendToStream('s', [event('A'), { ...event('B'), metadata: { by: 'me' } }])
   expect(lastEventGlobalPosition).toBe('0000000000000000001')
   const { events } = await carts.readStream('s')
   expect(events.map(({ metadata }) => metadata)).toMatchObject([
-    { checkpoint: '0000000000000000000', correlationId: 'flow', traceId: 't' }, { checkpoint: '0000000000000000001', correlationId: 'own' },
+    { checkpoint: '0000000000000000000', correlationId: 'flow', traceId: 't', messageId: 'id-1' },
+    { checkpoint: '0000000000000000001', correlationId: 'flow', by: 'me', messageId: 'id-2' },
   ])
   expect(await failure(async () => (await store({ shape: '0.43' })).consumer({ processors: [] }))).toBeInstanceOf(TypeError)
 })
