@@ -64,6 +64,7 @@ export const errorTable = {
   LOG_EVENT_ID_TAKEN: { retriable: false, meaning: 'the ids of the append were used before, for other events or not for all of them' },
   LOG_CAST_FAILED: { retriable: false, meaning: 'an event of an older or newer version cannot be brought to the wanted one' },
   LOG_KEY_MISSING: { retriable: false, meaning: 'the subject has no key to encrypt its data with' },
+  LOG_FOLD_FAILED: { retriable: false, meaning: 'the fold of an aggregate threw' },
   LOG_PROJECTION_FAILED: { retriable: false, meaning: 'a projection or reactor stopped at an event that it could not handle' },
   LOG_PROJECTION_RUNS: { retriable: false, meaning: 'a projection of this name and version runs already in this process' },
   LOG_CHECKPOINT_AHEAD: { retriable: false, meaning: 'a checkpoint is of events that the store does not have' },

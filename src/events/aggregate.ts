@@ -2,7 +2,7 @@
  * The streams of a category as states: a fold of their events, kept in memory by the event that it ends with. There is one writer, so a state
  * whose last event is the stream's last one is exact, and a command on it reads nothing.
  */
-import { isLogError } from '../base/errors.ts'
+import { isLogError, LogError } from '../base/errors.ts'
 import { checkFunction, checkInteger, checkObject, checkOptions, checkSignal, describe } from '../base/options.ts'
 import { unlessAborted } from '../topics/abort.ts'
 import { type AppendGroup, type StreamPlan } from './append-group.ts'
@@ -14,18 +14,19 @@ import {
   type Aggregate, type AggregateOptions, type EventShape, type Handled, type HandleOptions, type Loaded, type NewEvent, type RecordedEvent,
 } from './types.ts'
 
-/** States that an aggregate keeps in memory. */
-const KEPT_STATES = 10_000
+/** States that an aggregate keeps in memory when nobody says otherwise. */
+const CACHED_STATES = 10_000
 const DEFAULT_RETRIES = 3
 const NOTHING: readonly never[] = []
 
 const handleOptions = ['expected', 'correlation', 'causation', 'trace', 'metadata', 'signal', 'retries', 'id'] as const
 
-/** A state in memory: of the stream as it was when its last event was at `offset`. */
+/** A state in memory: of the stream as it was when its last event was at `offset`, folded from the first version that was kept then. */
 interface KeptState<State> {
   readonly state: State
   readonly version: number
   readonly offset: number
+  readonly keptFrom: number
 }
 
 type Decided<E extends EventShape> = NewEvent<E> | readonly NewEvent<E>[]
@@ -54,10 +55,7 @@ export class LocalAggregate<E extends EventShape, State, Command> implements Agg
     const slot = await core.settledSlot(stream)
     if (slot < 0) return { state: this.#options.initial(), version: 0 }
     const { version } = await core.settledHead(slot)
-    if (options.to !== undefined && options.to < version) {
-      const events = await core.readSlot(slot, { from: 1, to: options.to, limit: Infinity, backward: false }, this.#store.types)
-      return { state: this.#fold(this.#options.initial(), events), version: options.to }
-    }
+    if (options.to !== undefined && options.to < version) return { state: await this.#stateAt(stream, options.to), version: options.to }
     const kept = await this.#current(stream)
     return { state: kept.state, version: kept.version }
   }
@@ -73,19 +71,18 @@ export class LocalAggregate<E extends EventShape, State, Command> implements Agg
         const before = await this.#handledBefore(stream, id)
         if (before !== undefined) return before
       }
-      const { state, version, offset } = this.#now(stream) ?? (await this.#current(stream))
-      const given = this.#decide(command, state)
-      const decided = given instanceof Promise ? await given : given
+      const kept = this.#now(stream) ?? (await this.#current(stream))
+      const { state, version, offset } = kept
+      const given = this.#decided(command, kept)
+      const decided = isThenable(given) ? await given : given
       const events = withIds(Array.isArray(decided) ? (decided as readonly NewEvent<E>[]) : [decided as NewEvent<E>], id)
       try {
         if (events.length === 0) {
-          // What it was decided on may not be stored yet, and may be lost.
-          const { log } = this.#store.core
-          if (offset >= log.durableOffset) await log.durable(offset)
+          await this.#stored(offset)
           return { state, version, position: -1, events, duplicate: false }
         }
         const plan = this.#store.plan(stream, events, append.expected ?? version, this.#store.origin(append), append.metadata)
-        const done = this.#append(plan, state, version)
+        const done = this.#append(plan, kept)
         return { ...(await (signal === undefined ? done : unlessAborted(done, signal))), events }
       } catch (error) {
         const overtaken = isLogError(error, 'LOG_VERSION_CONFLICT') || (id !== undefined && isLogError(error, 'LOG_EVENT_ID_TAKEN'))
@@ -94,27 +91,56 @@ export class LocalAggregate<E extends EventShape, State, Command> implements Agg
     }
   }
 
-  async #append(plan: StreamPlan, state: State, version: number): Promise<Omit<Handled<E, State>, 'events'>> {
+  /** Whoever learns something of a state learns of what is stored: what it is made of may be under way still, and may be lost. */
+  async #stored(offset: number): Promise<void> {
+    const { log } = this.#store.core
+    if (offset >= log.durableOffset) await log.durable(offset)
+  }
+
+  async #append(plan: StreamPlan, kept: KeptState<State>): Promise<Omit<Handled<E, State>, 'events'>> {
     const { core, codecs, types } = this.#store
     const group = core.appendNow([plan], codecs, types)
     if (group === undefined) {
       const [result] = await core.append([plan], codecs, undefined)
-      const current = await this.#current(plan.stream)
-      return { state: current.state, version: result!.version, position: result!.position, duplicate: result!.duplicate }
+      const { version, position, duplicate } = result!
+      return { state: await this.#stateAt(plan.stream, version), version, position, duplicate }
     }
-    const next = this.#evolved(plan.stream, group, state, version)
+    const { version } = group.works[0]!
+    // Folded at once, for the commands behind it.
+    const folded = this.#foldedBy(plan.stream, group, kept)
     await core.log.durable(group.lastOffset)
-    const { version: reached } = group.works[0]!
-    return { state: next, version: reached, position: group.lastOffset, duplicate: false }
+    if (folded?.failure !== undefined) throw appendedAll(folded.failure, version)
+    const state = folded === undefined ? await this.#stateAt(plan.stream, version) : folded.state!
+    return { state, version, position: group.lastOffset, duplicate: false }
   }
 
-  /** The state behind a group that was just added. */
-  #evolved(stream: string, group: AppendGroup, state: State, version: number): State {
-    const reached = group.works[0]!.version
-    const next = this.#fold(state, group.stored!)
-    // With an expectation of the caller's other events may lie between.
-    if (reached - group.count === version) this.#keep(stream, { state: next, version: reached, offset: group.lastOffset })
-    return next
+  /** The state behind a group that was just added; undefined when other events lie between, as they may with an expectation of the caller's. */
+  #foldedBy(stream: string, group: AppendGroup, kept: KeptState<State>): { readonly state?: State; readonly failure?: LogError } | undefined {
+    const { version } = group.works[0]!
+    if (version - group.count !== kept.version) return undefined
+    try {
+      const state = this.#fold(stream, kept.state, group.stored!)
+      this.#keep(stream, { state, version, offset: group.lastOffset, keptFrom: kept.keptFrom })
+      return { state }
+    } catch (error) {
+      return { failure: error as LogError }
+    }
+  }
+
+  /** What comes of a command. When it is refused, it is on what is stored. */
+  #decided(
+    command: Command | ((state: State) => Decided<E> | Promise<Decided<E>>), { state, offset }: KeptState<State>,
+  ): Decided<E> | Promise<Decided<E>> {
+    const refused = async (error: unknown): Promise<never> => {
+      await this.#stored(offset)
+      throw error
+    }
+    try {
+      const given = this.#decide(command, state)
+      return isThenable(given) ? given.then((events) => events ?? NOTHING, refused) as Promise<Decided<E>> : given
+    } catch (error) {
+      return refused(error)
+    }
   }
 
   #decide(command: Command | ((state: State) => Decided<E> | Promise<Decided<E>>), state: State): Decided<E> | Promise<Decided<E>> {
@@ -131,7 +157,7 @@ export class LocalAggregate<E extends EventShape, State, Command> implements Agg
     const { core } = this.#store
     const { index } = core
     const slot = index.table.find(stream)
-    if (slot < 0 || index.stale || index.table.offsets[slot] !== kept.offset || index.keptFrom(slot) > 1) return undefined
+    if (slot < 0 || index.stale || index.table.offsets[slot] !== kept.offset || index.keptFrom(slot) !== kept.keptFrom) return undefined
     return kept
   }
 
@@ -140,14 +166,18 @@ export class LocalAggregate<E extends EventShape, State, Command> implements Agg
     const { core, types } = this.#store
     const slot = await core.settledSlot(stream)
     const known = this.#now(stream)
-    if (known !== undefined) return known
-    if (slot < 0) return { state: this.#options.initial(), version: 0, offset: -1 }
+    if (known !== undefined) {
+      this.#keep(stream, known)
+      return known
+    }
+    if (slot < 0) return { state: this.#options.initial(), version: 0, offset: -1, keptFrom: 1 }
     const head = await core.settledHead(slot)
     const { offset, version } = head
+    const keptFrom = core.index.keptFrom(slot)
     const start = await this.#start(stream, slot)
     const events = await core.readSlot(slot, { from: start.version + 1, to: version, limit: Infinity, backward: false }, types, head)
-    const state = this.#fold(start.state, events)
-    const kept = { state, version, offset }
+    const state = this.#fold(stream, start.state, events)
+    const kept = { state, version, offset, keptFrom }
     this.#keep(stream, kept)
     this.#snapshots?.maybeKeep(stream, kept, start.version)
     return kept
@@ -159,18 +189,36 @@ export class LocalAggregate<E extends EventShape, State, Command> implements Agg
     return found ?? { state: this.#options.initial(), version: 0 }
   }
 
-  #fold(initial: State, events: readonly StoredEvent[]): State {
+  /** The state that a stream had at a version, of what is kept of it. */
+  async #stateAt(stream: string, version: number): Promise<State> {
+    const { core, types } = this.#store
+    const current = await this.#current(stream)
+    if (current.version === version) return current.state
+    const slot = await core.settledSlot(stream)
+    const events = await core.readSlot(slot, { from: 1, to: version, limit: Infinity, backward: false }, types)
+    return this.#fold(stream, this.#options.initial(), events)
+  }
+
+  #fold(stream: string, initial: State, events: readonly StoredEvent[]): State {
     const { evolve } = this.#options
     let state = initial
-    for (const event of events) state = evolve(state, event as unknown as RecordedEvent<E>)
+    for (const event of events) {
+      try {
+        state = evolve(state, event as unknown as RecordedEvent<E>)
+      } catch (error) {
+        throw isLogError(error) ? error : foldFailed(stream, event, error)
+      }
+    }
     return state
   }
 
+  /** Keeps a state as the one that was used last. */
   #keep(stream: string, kept: KeptState<State>): void {
     const states = this.#states
+    const { cachedStates = CACHED_STATES } = this.#options
     states.delete(stream)
     states.set(stream, kept)
-    if (states.size <= KEPT_STATES) return
+    if (states.size <= cachedStates) return
     for (const oldest of states.keys()) {
       states.delete(oldest)
       break
@@ -182,16 +230,32 @@ export class LocalAggregate<E extends EventShape, State, Command> implements Agg
     const { core } = this.#store
     const first = await core.eventOfId(`${id}/0`)
     if (first === undefined || first.stream !== stream) return undefined
-    const slot = await core.settledSlot(stream)
-    const { version } = first
     let last = first
-    for (const event of await core.readSlot(slot, { from: version + 1, to: Infinity, limit: Infinity, backward: false })) {
-      if (event.id !== `${id}/${event.version - version}`) break
-      last = event
+    for (;;) {
+      // The events of a command lie side by side.
+      const next = await core.eventAt(last.position + 1)
+      if (next === undefined || next.stream !== stream || next.id !== `${id}/${next.version - first.version}`) break
+      last = next
     }
-    const { state } = await this.#current(stream)
+    const state = await this.#stateAt(stream, last.version)
     return { state, version: last.version, position: last.position, events: [], duplicate: true }
   }
+}
+
+function foldFailed(stream: string, { version, position, type }: StoredEvent, cause: unknown): LogError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  const message = `evolve threw at event ${version} of stream ${JSON.stringify(stream)}, ${type}: ${reason}`
+  return new LogError('LOG_FOLD_FAILED', message, { stream, version, position, type }, cause)
+}
+
+/** Of a command whose events are stored all the same. */
+function appendedAll(error: LogError, appended: number): LogError {
+  const message = `${error.message}; the events of the command are appended, up to version ${appended}`
+  return new LogError(error.code, message, { ...error.detail, appended }, error.cause)
+}
+
+function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof (value as { readonly then?: unknown } | null)?.then === 'function'
 }
 
 function withIds<E extends EventShape>(events: readonly NewEvent<E>[], id: string | undefined): readonly NewEvent<E>[] {
@@ -211,12 +275,13 @@ function checkedHandling(options: HandleOptions | undefined): HandleOptions & { 
 
 /** Refuses what is no fold. */
 export function checkAggregate(options: unknown): void {
-  checkOptions(options, ['initial', 'evolve', 'decide', 'version', 'snapshot'], 'aggregate')
-  const { initial, evolve, decide, version, snapshot } = options as Readonly<Record<string, unknown>>
+  checkOptions(options, ['initial', 'evolve', 'decide', 'version', 'snapshot', 'cachedStates'], 'aggregate')
+  const { initial, evolve, decide, version, snapshot, cachedStates } = options as Readonly<Record<string, unknown>>
   checkFunction(initial ?? null, 'initial')
   checkFunction(evolve ?? null, 'evolve')
   checkFunction(decide, 'decide')
   checkInteger(version, 'version', 1)
+  checkInteger(cachedStates, 'cachedStates', 0)
   checkObject(snapshot, 'snapshot is { every, name }')
   if (snapshot === undefined) return
   checkOptions(snapshot, ['every', 'name'], 'snapshot')

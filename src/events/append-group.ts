@@ -55,7 +55,8 @@ const NO_PLACES: readonly EventPlace[] = []
 /** A stream as it is while its events are added. */
 export class StreamWork {
   readonly plan: StreamPlan
-  readonly slot: number
+  /** Its number in the table; −1 for a stream that never was, which gets one when the group counts. */
+  slot: number
   // Before the append, and what it is set back to when that is lost.
   readonly oldVersion: number
   readonly oldOffset: number

@@ -60,9 +60,10 @@ export class CheckpointFile {
   }
 
   /**
-   * Writes the file, when there is something new to say. What it says is synced in the log before.
+   * Writes the file, when there is something new to say. It speaks of what is acknowledged: should a power cut take some of that, a new epoch
+   * begins there, and the file is not believed.
    *
-   * @param closing  nobody appends any more
+   * @param closing  nobody appends any more: what was appended is stored before
    */
   async write(closing: boolean): Promise<void> {
     if (!this.#files.durable) return
@@ -80,7 +81,6 @@ export class CheckpointFile {
       if (closing) await log.flush()
       const { offset, bytes } = index.withoutPending(() => ({ offset: index.indexed, bytes: this.#encode() }))
       index.bytesSinceCheckpoint = 0
-      if (!closing) await log.flush()
       if (log.state !== 'open' || index.stale) return
       await writeFileAtomically(this.#files, this.#path, bytes)
       this.#stored = offset

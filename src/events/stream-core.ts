@@ -21,7 +21,7 @@ import { StreamCache } from './stream-cache.ts'
 import { type EventPlace } from './segment-index.ts'
 import { StreamIndex } from './stream-index.ts'
 import { StreamPlaces } from './stream-places.ts'
-import { type StreamHash, type StreamHead } from './stream-table.ts'
+import { NO_HEAD, type StreamHash, type StreamHead } from './stream-table.ts'
 import { type AppendResult } from './types.ts'
 
 /** Random bytes drawn at once, for ids. */
@@ -218,8 +218,8 @@ export class StreamCore implements GroupHost {
   private addGroup(plans: readonly StreamPlan[], codecs: RecordCodecs<string, PreparedEvent>, reading?: EventReading): AppendGroup | undefined {
     const { index } = this
     const works = plans.map((plan) => {
-      const slot = index.table.findOrAdd(plan.stream)
-      return new StreamWork(plan, slot, index.table.head(slot), index.exists(slot))
+      const slot = index.table.find(plan.stream)
+      return new StreamWork(plan, slot, slot < 0 ? NO_HEAD : index.table.head(slot), index.exists(slot))
     })
     const group = new AppendGroup(this, works)
     if (reading !== undefined || this.observers.size > 0) group.keepBytes()
@@ -322,25 +322,46 @@ export class StreamCore implements GroupHost {
    * @throws LogError `LOG_EVENT_ID_TAKEN` when the ids are there, but not as one append of these events to these streams
    */
   private async knownAppend(plans: readonly StreamPlan[], others: Set<number>): Promise<AppendResult[] | undefined> {
-    const results: AppendResult[] = []
-    let missing = 0
-    let taken: string | undefined
     const wanted = new Set(plans.flatMap(({ events }) => events.map(({ id }) => id)))
+    const results: (AppendResult | undefined)[] = []
+    let known: { readonly plan: StreamPlan; readonly first: StoredEvent } | undefined
+    let taken: string | undefined
     for (const plan of plans) {
       const first = await this.findFirst(plan, wanted, others)
       if (first === undefined) {
-        missing++
+        results.push(undefined)
         continue
       }
+      known ??= { plan, first }
       const same = first.stream === plan.stream ? await this.sameEvents(plan, first) : undefined
       if (same === undefined) taken ??= first.id
-      else results.push(same)
+      results.push(same)
     }
-    if (taken === undefined && missing === 0) return results
-    if (taken === undefined && results.length === 0) return undefined
+    if (known === undefined) return undefined
+    if (results.every((result) => result !== undefined)) return results
+    // Of one append the events lie side by side: where one is, all are, also those that nobody remembers or that were forgotten since.
+    const beside = await this.besideEachOther(plans, known.plan, known.first)
+    if (beside !== undefined) return beside
     const id = taken ?? plans[0]!.events[0]!.id
     const message = `the id ${JSON.stringify(id)} was used before in "${this.name}", and not for an append of the same events`
     throw new LogError('LOG_EVENT_ID_TAKEN', message, { id, category: this.name })
+  }
+
+  /** The results of plans whose events were stored as one append, of which `found` is an event of `plan`; undefined when they were not. */
+  private async besideEachOther(plans: readonly StreamPlan[], plan: StreamPlan, found: StoredEvent): Promise<AppendResult[] | undefined> {
+    const before = plans.slice(0, plans.indexOf(plan)).reduce((sum, { events }) => sum + events.length, 0)
+    let position = found.position - before - plan.events.findIndex(({ id }) => id === found.id)
+    const results: AppendResult[] = []
+    for (const { stream, events, expected } of plans) {
+      let event: StoredEvent | undefined
+      for (const { id } of events) {
+        event = await this.eventAt(position++)
+        if (event === undefined || event.id !== id || event.stream !== stream) return undefined
+      }
+      const { version } = event!
+      results.push({ stream, version, position: position - 1, created: beganBy(expected, version - events.length), duplicate: true })
+    }
+    return results
   }
 
   /** The stored event that has the id of one of a plan: the first of them in the plan that has one. */
@@ -374,14 +395,14 @@ export class StreamCore implements GroupHost {
   }
 
   /** The result of the append that stored the event, if it stored exactly these. */
-  private async sameEvents({ stream, events }: StreamPlan, first: StoredEvent): Promise<AppendResult | undefined> {
+  private async sameEvents({ stream, events, expected }: StreamPlan, first: StoredEvent): Promise<AppendResult | undefined> {
     const slot = this.index.table.find(stream)
     if (slot < 0) return undefined
     const { version } = first
     const stored = await this.readSlot(slot, { from: version, to: version + events.length - 1, limit: events.length, backward: false })
     if (stored.length !== events.length || stored.some((event, index) => event.id !== events[index]!.id)) return undefined
     const last = stored[stored.length - 1]!
-    return { stream, version: last.version, position: last.position, created: version === 1, duplicate: true }
+    return { stream, version: last.version, position: last.position, created: beganBy(expected, version - 1), duplicate: true }
   }
 
   /** The event of this id, if it is among the last that were appended with ids of their own. */
@@ -575,6 +596,11 @@ function resultsOf(group: AppendGroup): AppendResult[] {
     position += events.length
     return { stream, version, position, created: !existed, duplicate: false }
   })
+}
+
+/** Whether an append that was stored behind a version began its stream: one that was deleted before begins again. */
+function beganBy(expected: StreamPlan['expected'], before: number): boolean {
+  return before === 0 || expected === 'none'
 }
 
 function wording(expected: StreamPlan['expected']): string {

@@ -118,7 +118,9 @@ export class StreamIndex implements AppendWatcher {
     const { table } = this
     const { offset, lastOffset } = group
     for (const work of group.works) {
-      const { slot, plan } = work
+      const { plan } = work
+      if (work.slot < 0) work.slot = table.findOrAdd(plan.stream)
+      const { slot } = work
       let keptFrom: number | undefined
       for (const event of plan.events) {
         if (event.keptFrom === 0) continue

@@ -26,6 +26,9 @@ export interface StreamHead {
   readonly size: number
 }
 
+/** Of a stream that never had an event. */
+export const NO_HEAD: StreamHead = { version: 0, offset: -1, position: UNKNOWN, at: 0, size: 0 }
+
 /** The parts of a table as they are kept on disk. */
 export interface TableDump {
   readonly count: number

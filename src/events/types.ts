@@ -180,6 +180,8 @@ export interface AggregateOptions<E extends EventShape, State, Command> {
   readonly version?: number
   /** Keeps a snapshot of a stream each so many events, under a name that no other fold of the category has. Default: none. */
   readonly snapshot?: { readonly every: number; readonly name?: string }
+  /** How many states are kept in memory, those that were used last. Default 10,000; 0 keeps none. What one of them holds is up to the fold. */
+  readonly cachedStates?: number
 }
 
 /** A state and the version of the stream that it is of. */

@@ -129,3 +129,105 @@ test('a command that nothing comes of does not resolve on what is not stored', a
   const ends = await Promise.allSettled([once.handle('a', 'add'), once.handle('a', 'add')])
   expect(ends.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
 })
+
+test('a command that is refused on what is then lost is told of the loss, and not refused', async () => {
+  const disk = new SimulatedDisk({ seed: 1 })
+  const store = await carts(await CommitLog.open('/log', { files: disk, minFreeBytes: 0 }))
+  const once = store.aggregate({
+    initial: () => 0, evolve: (count: number) => count + 1,
+    decide: (_: 'add', count) => {
+      if (count > 1) throw new Error('only once')
+      return added('x')
+    },
+  })
+  await store.append('a', added('x'))
+  await once.load('a')
+  disk.inject({ verb: 'sync', path: '.log', error: 'EIO', times: 1, nth: 1 })
+  const ends = await Promise.allSettled([
+    once.handle('a', 'add'), once.handle('a', 'add'), once.handle('a', (count) => Promise.reject(new Error(`once, not ${count} times`))),
+  ])
+  expect(ends.map((end) => end.status === 'rejected' && (end.reason as { code: string }).code)).toEqual(['LOG_FENCED', 'LOG_FENCED', 'LOG_FENCED'])
+})
+
+test('a command that appends whatever comes between gives the state that the stream has behind it', async () => {
+  const store = await carts(await memoryLog())
+  const names = store.aggregate({
+    initial: () => '', evolve: (state: string, event) => (event.type === 'ItemAdded' ? state + event.data.sku : state),
+  })
+  await names.handle('a', () => added('x'))
+  const { state, version } = await names.handle('a', async () => {
+    await store.append('a', added('y'))
+    return added('z')
+  }, { expected: 'any' })
+  expect([state, version]).toEqual(['xyz', 3])
+  expect((await names.load('a')).state).toBe('xyz')
+})
+
+test('the result of a command that is sent again is that of the first time, whatever came behind it', async () => {
+  const cart = cartsOf(await carts(await memoryLog()))
+  const first = await cart.handle('a', () => [added('x', 1), added('y', 2)], { id: 'once' })
+  await cart.handle('a', 50)
+  expect(await cart.handle('a', () => [added('x', 1)], { id: 'once' })).toEqual({ ...first, events: [], duplicate: true })
+})
+
+test('a fold that throws says at which event, and whether the events of the command are stored', async () => {
+  const store = await carts(await memoryLog())
+  const fragile = store.aggregate({
+    initial: () => 0,
+    evolve: (count: number, event) => {
+      if (event.type === 'ItemAdded' && event.data.quantity === 13) throw new Error('unlucky')
+      return count + 1
+    },
+    decide: (quantity: number) => [added('x', quantity), added('y')],
+  })
+  await fragile.handle('a', 1)
+  const failed = await failure(() => fragile.handle('a', 13))
+  expect([failed.code, failed.detail, (failed.cause as Error).message])
+    .toEqual(['LOG_FOLD_FAILED', { stream: 'a', version: 3, position: 2, type: 'ItemAdded', appended: 4 }, 'unlucky'])
+  expect(store.head('a')).toBe(4)
+  expect((await failure(() => fragile.load('a'))).detail).toEqual({ stream: 'a', version: 3, position: 2, type: 'ItemAdded' })
+})
+
+test('a stream that has forgotten some is kept in memory like any other', async () => {
+  const store = await carts(await memoryLog())
+  const counted = { folds: 0 }
+  const cart = cartsOf(store, counted)
+  await store.append('a', Array.from({ length: 5 }, () => added('x')))
+  expect((await cart.load('a')).state.items).toBe(5)
+  await truncateStream(store, 'a', { before: 3 })
+  counted.folds = 0
+  for (let turn = 1; turn <= 10; turn++) expect((await cart.handle('a', 1)).state.items).toBe(3 + turn)
+  expect(counted.folds).toBe(3 + 10)
+  await truncateStream(store, 'a', { before: 5 })
+  expect((await cart.load('a')).state.items).toBe(11)
+})
+
+test('so many states are in memory as asked for, those that were used last', async () => {
+  const store = await carts(await memoryLog())
+  const counted = { folds: 0 }
+  const cached = (cachedStates: number): Aggregate<CartEvent, number, never> => store.aggregate<number>({
+    initial: () => 0, cachedStates,
+    evolve: (count) => {
+      counted.folds++
+      return count + 1
+    },
+  })
+  for (const stream of ['a', 'b', 'c']) await store.append(stream, added('x'))
+  const two = cached(2)
+  const foldsOf = async (cart: Aggregate<CartEvent, number, never>, ...streams: readonly string[]): Promise<number> => {
+    counted.folds = 0
+    for (const stream of streams) await cart.load(stream)
+    return counted.folds
+  }
+  expect(await foldsOf(two, 'a', 'b', 'a')).toBe(2)
+  expect(await foldsOf(two, 'c', 'a')).toBe(1)
+  expect(await foldsOf(two, 'b')).toBe(1)
+  expect(await foldsOf(cached(0), 'a', 'a')).toBe(2)
+  expect(() => cached(-1)).toThrow(RangeError)
+})
+
+test('what a command gives may be any thenable', async () => {
+  const cart = cartsOf(await carts(await memoryLog()))
+  const later = { then: (resolve: (event: CartEvent) => void) => resolve(added('x', 4)) } as unknown as Promise<CartEvent>
+  expect((await cart.handle('a', () => later)).state.items).toBe(4)
+})

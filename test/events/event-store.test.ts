@@ -236,7 +236,7 @@ test('what begins a stream again is known again for ever', async () => {
   await deleteStream(store, 'a')
   const again = { ...added('y'), id: 'again' }
   const first = await store.append('a', again, { expected: 'none' })
-  expect(await store.append('a', again, { expected: 'none' })).toEqual({ ...first, created: false, duplicate: true })
+  expect(await store.append('a', again, { expected: 'none' })).toEqual({ ...first, duplicate: true })
 })
 
 test('ids that collide in one append to several streams are told apart when it is sent again', async () => {
@@ -244,4 +244,42 @@ test('ids that collide in one append to several streams are told apart when it i
   const plans = ['a', 'b', 'c'].map((stream) => ({ stream, events: { ...added('x'), id: `id-${stream}` } }))
   const first = await store.appendStreams(plans)
   expect(await store.appendStreams(plans)).toEqual(first.map((result) => ({ ...result, duplicate: true })))
+})
+
+test('an append to several streams that is sent again is known by the part of its ids that is remembered', async () => {
+  const store = await carts(await memoryLog(), { idWindow: 3 })
+  const appends = [
+    { stream: 'a', events: ['a1', 'a2'].map((id) => ({ ...added('x'), id })) },
+    { stream: 'b', events: ['b1', 'b2', 'b3'].map((id) => ({ ...added('y'), id })) },
+  ]
+  const first = await store.appendStreams(appends)
+  await store.append('a', added('other'))
+  expect(await store.appendStreams(appends)).toEqual(first.map((result) => ({ ...result, duplicate: true })))
+  const halves = [{ stream: 'b', events: { ...added('y'), id: 'b3' } }, { stream: 'c', events: { ...added('y'), id: 'c1' } }]
+  expect((await failure(() => store.appendStreams(halves))).code).toBe('LOG_EVENT_ID_TAKEN')
+  expect(store.exists('c')).toBe(false)
+})
+
+test('an append to a stream that was deleted since is known when it is sent again', async () => {
+  const store = await carts(await memoryLog())
+  const event = { ...added('x'), id: 'once' }
+  const first = await store.append('a', event)
+  await deleteStream(store, 'a')
+  expect(await store.append('a', event)).toEqual({ ...first, duplicate: true })
+  const again = { ...added('x'), id: 'twice' }
+  const second = await store.append('a', again, { expected: 'none' })
+  expect(second).toMatchObject({ version: 2, created: true })
+  expect(await store.append('a', again, { expected: 'none' })).toEqual({ ...second, duplicate: true })
+})
+
+test('a stream whose first append is refused never was', async () => {
+  const store = await carts(await memoryLog())
+  const huge = added('x'.repeat(2_000_000))
+  expect((await failure(() => store.append('a', huge))).code).toBe('LOG_RECORD_TOO_LARGE')
+  expect((await failure(() => store.append('b', added('x'), { expected: 3 }))).code).toBe('LOG_VERSION_CONFLICT')
+  expect((await failure(() => store.appendStreams([{ stream: 'c', events: added('x') }, { stream: 'd', events: huge }]))).code)
+    .toBe('LOG_BATCH_TOO_LARGE')
+  expect(store.streamCount).toBe(0)
+  await store.append('a', added('x'))
+  expect([store.streamCount, store.head('a')]).toEqual([1, 1])
 })

@@ -315,6 +315,9 @@ export async function live(seed: number, processes = 4, rounds = 12): Promise<St
   return life.counts
 }
 
+/** What the proof of the simulation lives (test/simulation/planted-faults.test.ts). */
+export const simulate = live
+
 /** A life in which a crash at each call to the disk is looked at. */
 export async function crashAtEveryCall(seed: number, rounds = 10): Promise<number> {
   const life = new StoreLife(seed)

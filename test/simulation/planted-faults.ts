@@ -10,7 +10,7 @@ export interface PlantedFault {
   readonly find: string
   readonly replace: string
   /** Whose lives find it: the file of the simulation. Default `simulate.ts`. */
-  readonly lives?: 'transactions.ts' | 'compacting.ts' | 'groups.ts'
+  readonly lives?: 'transactions.ts' | 'compacting.ts' | 'groups.ts' | '../events/simulation.ts'
 }
 
 export const plantedFaults: readonly PlantedFault[] = [
@@ -295,5 +295,26 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'if (!committed) return [...groups.keys()]',
     replace: '',
     lives: 'groups.ts',
+  },
+  {
+    mistake: 'the index of streams is kept with appends that are not stored',
+    file: 'events/checkpoint.ts',
+    find: 'index.withoutPending(() => ({ offset: index.indexed, bytes: this.#encode() }))',
+    replace: '({ offset: index.indexed, bytes: this.#encode() })',
+    lives: '../events/simulation.ts',
+  },
+  {
+    mistake: 'an append that failed is left in the index of streams',
+    file: 'events/stream-index.ts',
+    find: 'this.#takeBack(this.#undo.pop()!)',
+    replace: 'this.#undo.pop()',
+    lives: '../events/simulation.ts',
+  },
+  {
+    mistake: 'what an append expects is checked against what is stored, and not against what was appended',
+    file: 'events/stream-core.ts',
+    find: "const version = slot < 0 ? 0 : index.table.versions[slot]!\n      const holds",
+    replace: 'const version = slot < 0 || index.table.offsets[slot]! >= this.log.durableOffset ? 0 : index.table.versions[slot]!\n      const holds',
+    lives: '../events/simulation.ts',
   },
 ]
