@@ -11,7 +11,7 @@ import { type PortableConsumer } from '../topics/contract.ts'
 import { Life } from '../topics/life.ts'
 import { Loop, type Loops, type RecordIterator } from '../topics/loop.ts'
 import { Assigned, Reading } from '../topics/reading.ts'
-import { checkStartPosition, type StartPosition } from '../topics/start-position.ts'
+import { checkStartPosition, outOfRange, type StartPosition } from '../topics/start-position.ts'
 import { type Connected } from './connected.ts'
 import { ReaderCore } from './reader-core.ts'
 import { type RemotePartition } from './remote-partition.ts'
@@ -35,6 +35,8 @@ export class ClusterConsumer<K, V> implements PortableConsumer<K, V> {
   readonly #untilEnd: boolean
   readonly #signal: AbortSignal | undefined
   readonly #started: Promise<void>
+  /** Those that begin where somebody said meanwhile. */
+  readonly #sought = new Set<Assigned<K, V>>()
   #loop: object | undefined
 
   constructor(connected: Connected, target: SendTarget<K, V>, life: Life, options: ConsumerOptions = {}) {
@@ -83,7 +85,9 @@ export class ClusterConsumer<K, V> implements PortableConsumer<K, V> {
     this.#life.check()
     const { remote, assigned } = this.#find(partition, 'seek(partition, position)')
     checkStartPosition(to, 'the position to seek')
+    this.#sought.add(assigned)
     this.#reading.moveTo(assigned, typeof to === 'number' ? to : remote.startOffset)
+    assigned.filling = undefined
     if (typeof to !== 'number') this.#moveLater(remote, assigned, to)
     this.#reading.wake()
   }
@@ -148,6 +152,11 @@ export class ClusterConsumer<K, V> implements PortableConsumer<K, V> {
   async #begin(): Promise<void> {
     await this.#started
     await this.#reader.learnEnds()
+    for (const { remote, assigned } of this.#mine) {
+      const { position, filling } = assigned
+      const isThere = position >= remote.startOffset && position <= remote.highWatermark
+      if (filling === undefined && !isThere) throw outOfRange(remote.asLog, position)
+    }
     this.#reading.begin(this.#untilEnd)
   }
 
@@ -156,7 +165,8 @@ export class ClusterConsumer<K, V> implements PortableConsumer<K, V> {
     await this.#reader.learnEnds()
     await Promise.all(this.#mine.map(async ({ remote, assigned }) => {
       const start = startOf(remote.partition)
-      if (typeof start !== 'number' && assigned.filling === undefined) assigned.position = await this.#resolve(remote, start)
+      const position = typeof start === 'number' ? start : await this.#resolve(remote, start)
+      if (!this.#sought.has(assigned)) assigned.position = position
     }))
   }
 

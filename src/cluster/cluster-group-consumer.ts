@@ -2,6 +2,8 @@
  * A member of a group of a cluster: the same loop and the same commits as in this process, which ends its connections with it.
  */
 import { GroupConsumer, type GroupSource } from '../topics/groups/group-consumer.ts'
+import { type Committing } from '../topics/groups/commit-entries.ts'
+import { type CommitRequest } from '../topics/groups/group-messages.ts'
 import { type CheckedGroupOptions } from '../topics/groups/group-options.ts'
 import { type ReaderCore } from './reader-core.ts'
 
@@ -12,6 +14,21 @@ export class ClusterGroupConsumer<K, V, P> extends GroupConsumer<K, V, P> {
   constructor(source: GroupSource<K, V, P>, options: CheckedGroupOptions<P>, reader: ReaderCore) {
     super(source, options)
     this.#reader = reader
+  }
+
+  override async commit(what?: Committing<P>, options?: { readonly metadata?: string }): Promise<void> {
+    await this.#learn()
+    await super.commit(what, options)
+  }
+
+  override async toCommit(what?: Committing<P>): Promise<CommitRequest> {
+    await this.#learn()
+    return super.toCommit(what)
+  }
+
+  /** Within a loop the ends are known by what is read. */
+  async #learn(): Promise<void> {
+    if (this.assignment.length === 0) await this.#reader.learnEnds()
   }
 
   override async close(): Promise<void> {

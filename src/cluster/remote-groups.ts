@@ -36,6 +36,7 @@ export class RemoteGroups implements MemberSide {
   #line: Line | undefined
   #local: LocalMember | undefined
   #protocol: string | null = null
+  #isStatic = false
   #beat: Timer | undefined
   #released: (() => void) | undefined
   #onTopics: (() => void) | undefined
@@ -59,6 +60,7 @@ export class RemoteGroups implements MemberSide {
   async join(request: JoinRequest): Promise<JoinAnswer> {
     const { local, rebalanceTimeoutMs } = request
     this.#local = local
+    this.#isStatic = (request.groupInstanceId ?? null) !== null
     this.#stopBeating()
     // Others may be given what this member has as soon as it joins, where assignors do not know what is owned.
     if (this.#protocol !== null && !cooperative.includes(this.#protocol) && local?.holds() === true) {
@@ -112,9 +114,12 @@ export class RemoteGroups implements MemberSide {
 
   leave({ groupId, members }: LeaveRequest): LeaveAnswer {
     this.#stopBeating()
-    const leaving = this.#leave(groupId, members)
-    this.#leaving.add(leaving)
-    void leaving.finally(() => this.#leaving.delete(leaving))
+    // A static member only stops: who comes back under its name within the session goes on where it was, and nobody else is disturbed.
+    if (!this.#isStatic) {
+      const leaving = this.#leave(groupId, members)
+      this.#leaving.add(leaving)
+      void leaving.finally(() => this.#leaving.delete(leaving))
+    }
     return { error: 'NONE', members: members.map(({ memberId }) => ({ memberId, groupInstanceId: null, error: 'NONE' })) }
   }
 

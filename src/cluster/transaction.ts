@@ -190,7 +190,8 @@ export class ClusterTransaction implements PortableTransaction {
 
   #endedError(what: string): LogError {
     const name = this.transactionalId === undefined ? 'the transaction' : `transaction "${this.transactionalId}"`
-    return new LogError('LOG_TXN_ABORTED', `${what}: ${name} is ${this.#status}`, { status: this.#status }, this.#failure?.error)
+    const code = this.#status === 'committed' || this.#status === 'committing' ? 'LOG_TXN_STATE_INVALID' : 'LOG_TXN_ABORTED'
+    return new LogError(code, `${what}: ${name} is ${this.#status}`, { status: this.#status }, this.#failure?.error)
   }
 
   /** What the end of the transaction means to its user. */
