@@ -179,7 +179,7 @@ async function askForRebuild(call: Call, log: CommitLog): Promise<number> {
   if (codec === undefined) throw new InputError(`the rows of ${name} are written by a codec that this command has not: rebuild it where it runs`)
   const pending = generations.length > 1
   const generation = Math.max(...generations) + (pending ? 0 : 1)
-  await ViewTable.open(log.core, { category, projection: name, version, generation }, { codec, now: () => Date.now() })
+  await ViewTable.open(log.core, { category, projection: name, version, generation }, codec)
   const told = pending ? 'is being built anew already' : 'is built anew when it runs again'
   await call.screen.print(call.json ? jsonLine({ category, projection: name, version, generation, pending }) : `${name}, version ${version}, ${told}`)
   return 0

@@ -201,6 +201,12 @@ export class LocalEventStore<E extends EventShape = EventShape> implements Event
     return new LocalAggregate(this, options, new SnapshotStore<State>(this.core, name, snapshot.every))
   }
 
+  async reopen(): Promise<void> {
+    this.life.check()
+    await this.core.log.reopen()
+    await this.core.settled()
+  }
+
   /** Ends this handle. What the category is for others, and its topic, stay open until the log is closed. */
   async close(): Promise<void> {
     if (!this.life.alive) return

@@ -213,15 +213,16 @@ export class FollowerLoop<E extends EventShape> implements Follower, EventTaker<
   }
 }
 
-/** Does `work` until it succeeds, as often as it may be tried. */
+/** Does `work` until it succeeds, as often as it may be tried; what fails so that it is `final` is not tried again. */
 export async function attempted<T>(
   work: (attempt: number) => Promise<T>, { attempts = 5, delayMs = 100, maxDelayMs = 10_000 }: RetryOptions, clock: Clock, signal: AbortSignal,
+  final: (error: unknown) => boolean = () => false,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await work(attempt)
     } catch (error) {
-      if (attempt >= attempts || signal.aborted) throw error
+      if (attempt >= attempts || signal.aborted || final(error)) throw error
       await waited(Math.min(maxDelayMs, delayMs * 2 ** (attempt - 1)), clock, signal)
     }
   }

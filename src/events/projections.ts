@@ -10,16 +10,21 @@ import { type LogCore } from '../topics/log-core.ts'
 import { Pass } from './pass.ts'
 import { checkDefinition, type Projection, type ProjectionDefinition, type ProjectionProgress } from './projection-types.ts'
 import { eventsSince, partsOf, type StoreParts } from './store-parts.ts'
-import { type EventShape, type EventStore } from './types.ts'
+import { type EventShape, type EventStore, type RecordedEvent } from './types.ts'
 import { View } from './view.ts'
 import { parseTableTopic, type TableName, tableTopic, ViewTable } from './view-table.ts'
 
 /** Positions behind the furthest after which a projection has a reading of its own until it has caught up. */
 const FAR_BEHIND = 10_000
 
-// `any`, since the rows of several projections need not be of one type.
 /** A projection over events of these types, whatever its rows. */
-export type AnyProjection<E extends EventShape> = ProjectionDefinition<E, any>
+export interface AnyProjection<E extends EventShape> extends Omit<ProjectionDefinition<E, never>, 'initial' | 'on' | 'value'> {
+  readonly initial: (key: string) => unknown
+  readonly on: {
+    readonly [Type in E['type']]?: (row: never, event: RecordedEvent<Extract<E, { readonly type: Type }>>, key: string) => unknown
+  }
+  readonly value?: { readonly name: string }
+}
 
 /** What runs for each of several definitions. */
 export type ProjectionsOf<List> = {
@@ -41,7 +46,7 @@ export function project<E extends EventShape, const List extends readonly AnyPro
 export async function project<E extends EventShape>(
   store: EventStore<E>, given: AnyProjection<E> | readonly AnyProjection<E>[],
 ): Promise<unknown> {
-  const definitions = Array.isArray(given) ? given as readonly AnyProjection<E>[] : [given as AnyProjection<E>]
+  const definitions = (Array.isArray(given) ? given : [given]) as readonly ProjectionDefinition<E, unknown>[]
   for (const definition of definitions) checkDefinition(definition)
   const parts = partsOf(store)
   if (parts.log.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${parts.log.folder} was opened read-only: a projection keeps its rows in it`)
@@ -418,8 +423,7 @@ function storedGenerations(log: LogCore, wanted: Omit<TableName, 'generation'>):
 function openTable<E extends EventShape, State>(
   run: ProjectionRun<E>, { name, version = 1, value }: ProjectionDefinition<E, State>, generation: number,
 ): Promise<ViewTable<State>> {
-  const { log, clock } = run.parts
-  return ViewTable.open(log, { category: run.store.category, projection: name, version, generation }, { codec: value, now: () => clock.now() })
+  return ViewTable.open(run.parts.log, { category: run.store.category, projection: name, version, generation }, value)
 }
 
 function viewOf<E extends EventShape, State>(

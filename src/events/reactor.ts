@@ -215,7 +215,7 @@ class LocalReactor<E extends EventShape, Type extends E['type']> implements Reac
         const outputs = await this.#reaction(event, attempt)
         if (outputs.length > 0) await this.#store(outputs, event.position + 1)
         else this.#reacted++
-      }, retry, this.#parts.clock, signal)
+      }, retry, this.#parts.clock, signal, (error) => this.#isFenced(error))
     } catch (error) {
       if (!deadLetter || signal.aborted || this.#isFenced(error)) throw error
       const { stream, version, position, type, id } = event

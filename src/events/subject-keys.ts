@@ -10,6 +10,8 @@ import { bytes, string } from '../topics/codecs.ts'
 import { defineTopic } from '../topics/define-topic.ts'
 import { type LogCore } from '../topics/log-core.ts'
 import { type Topic } from '../topics/topic.ts'
+import { logOf } from '../topics/topic-core.ts'
+import { readInTurns } from './read-in-turns.ts'
 
 /** A key of a subject. */
 export interface SubjectKey {
@@ -66,15 +68,20 @@ export async function logKeys(log: CommitLog, topic = 'subject-keys'): Promise<S
   const opened = await log.topic(defineTopic(topic, {
     partitions: 1, key: string, value: bytes, cleanupPolicy: 'compact', deleteRetentionMs: 0, durability: 'sync',
   }))
-  const topics = shared.get(log.core) ?? new Map<string, KeyTable>()
+  const topics = shared.get(log.core) ?? new Map<string, Promise<KeyTable>>()
   shared.set(log.core, topics)
-  const table = topics.get(topic) ?? new KeyTable(opened)
-  topics.set(topic, table)
-  return new LogKeys(opened, table)
+  const opening = topics.get(topic) ?? KeyTable.open(opened, log.core)
+  topics.set(topic, opening)
+  try {
+    return new LogKeys(opened, await opening)
+  } catch (error) {
+    topics.delete(topic)
+    throw error
+  }
 }
 
 /** The keys of each topic: were there two tables of one, each would make keys that the other knows nothing of. */
-const shared = new WeakMap<LogCore, Map<string, KeyTable>>()
+const shared = new WeakMap<LogCore, Map<string, Promise<KeyTable>>>()
 
 class KeyTable {
   readonly keys = new Map<string, SubjectKey>()
@@ -82,15 +89,26 @@ class KeyTable {
   /** There may be bytes of keys that were destroyed. */
   unclean = false
 
-  constructor(topic: Topic<string, Uint8Array>) {
-    for (const { key, value } of topic.partition(0).read()) {
-      if (key === null) continue
-      if (value !== null) this.keys.set(key, keyOf(value, key))
-      else {
-        this.keys.delete(key)
-        this.unclean = true
-      }
-    }
+  static async open({ name }: Topic<string, Uint8Array>, log: LogCore): Promise<KeyTable> {
+    const table = new KeyTable()
+    const core = await log.openTopic({
+      name, create: false, partitions: undefined, key: undefined, value: undefined, settings: {}, newKey: undefined, newValue: undefined,
+    })
+    await readInTurns(logOf(core, 0), { key: string, value: bytes }, log.env.clock, {
+      begin: () => {
+        table.keys.clear()
+        table.unclean = false
+      },
+      take: ({ key, value }) => {
+        if (key === null) return
+        if (value !== null) table.keys.set(key, keyOf(value, key))
+        else {
+          table.keys.delete(key)
+          table.unclean = true
+        }
+      },
+    })
+    return table
   }
 }
 

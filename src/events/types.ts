@@ -249,5 +249,10 @@ export interface EventStore<E extends EventShape = EventShape> {
   readonly durablePosition: number
   /** How many streams the category has, deleted ones included. */
   readonly streamCount: number
+  /**
+   * Makes the category take appends again after a write or sync of it failed (`LOG_FENCED`), when the disk is in order: what was acknowledged is
+   * there, and what was not is gone. Of a store that takes appends it does nothing.
+   */
+  reopen(): Promise<void>
   close(): Promise<void>
 }

@@ -4,6 +4,7 @@
  * Anyone may read the topic; its records are docs/format.md#projections.
  */
 import { ByteWriter } from '../base/bytes.ts'
+import { type Clock } from '../base/clock.ts'
 import { type Codec } from '../base/codec.ts'
 import { isLogError, LogError } from '../base/errors.ts'
 import { encodeBatch, type BatchRecord } from '../format/batch.ts'
@@ -12,6 +13,7 @@ import { msgpack, string } from '../topics/codecs.ts'
 import { type LogCore } from '../topics/log-core.ts'
 import { type TopicSettings } from '../topics/settings.ts'
 import { logOf } from '../topics/topic-core.ts'
+import { readInTurns } from './read-in-turns.ts'
 
 /** How far the rows of a table are. */
 export interface ViewCheckpoint {
@@ -60,63 +62,72 @@ export function parseTableTopic(topic: string): TableName | undefined {
 /** The rows of one projection. */
 export class ViewTable<State> {
   readonly name: TableName
-  readonly rows = new Map<string, State>()
+  rows = new Map<string, State>()
   /** As it is stored; undefined as long as nothing is. */
   checkpoint: ViewCheckpoint | undefined
   readonly #log: LogCore
   readonly #partition: PartitionLog
   readonly #codec: Codec<State>
-  readonly #now: () => number
+  readonly #clock: Clock
 
-  private constructor(log: LogCore, partition: PartitionLog, name: TableName, codec: Codec<State>, now: () => number) {
+  private constructor(log: LogCore, partition: PartitionLog, name: TableName, codec: Codec<State>) {
     this.#log = log
     this.#partition = partition
     this.name = name
     this.#codec = codec
-    this.#now = now
-    this.load()
+    this.#clock = log.env.clock
   }
 
   /** Opens a table, and makes it when there is none. */
-  static async open<State>(
-    log: LogCore, name: TableName, { codec = msgpack<State>(), now }: { readonly codec?: Codec<State> | undefined; readonly now: () => number },
-  ): Promise<ViewTable<State>> {
+  static async open<State>(log: LogCore, name: TableName, codec: Codec<State> = msgpack<State>()): Promise<ViewTable<State>> {
     const topic = await log.openTopic({
       name: tableTopic(name), create: true, partitions: 1, key: string.name, value: codec.name, settings, newKey: string.name, newValue: codec.name,
     })
     await log.admin.settle(topic)
-    return new ViewTable(log, logOf(topic, 0), name, codec, now)
+    const table = new ViewTable(log, logOf(topic, 0), name, codec)
+    await table.load()
+    return table
   }
 
-  /** Takes rows and checkpoint as they are stored, whatever they are in memory. */
-  load(): void {
-    this.rows.clear()
-    this.checkpoint = undefined
-    for (const record of this.#partition.read({ key: string, value: this.#codec as Codec<unknown> }, {})) {
-      const { key, value } = record
-      if (key === null) continue
-      if (key === CHECKPOINT_KEY) this.checkpoint = checkpointOf(value)
-      else if (value === null) this.rows.delete(key)
-      else this.rows.set(key, value as State)
-    }
+  /** Takes rows and checkpoint as they are stored, whatever they are in memory: readers are given them when all are there. */
+  async load(): Promise<void> {
+    let rows = new Map<string, State>()
+    let checkpoint: ViewCheckpoint | undefined
+    await readInTurns(this.#partition, { key: string, value: this.#codec as Codec<unknown> }, this.#clock, {
+      begin: () => {
+        rows = new Map()
+        checkpoint = undefined
+      },
+      take: ({ key, value }) => {
+        if (key === null) return
+        if (key === CHECKPOINT_KEY) checkpoint = checkpointOf(value)
+        else if (value === null) rows.delete(key)
+        else rows.set(key, value as State)
+      },
+    })
+    this.rows = rows
+    this.checkpoint = checkpoint
   }
 
   /**
    * Stores the rows of `keys` as they are now, and the checkpoint, in one batch.
    *
+   * @returns the size of the batch in bytes
    * @throws LogError `LOG_BATCH_TOO_LARGE`; what the log throws of an append
    */
-  async store(keys: Iterable<string>, checkpoint: ViewCheckpoint): Promise<void> {
-    const timestamp = this.#now()
+  async store(keys: Iterable<string>, checkpoint: ViewCheckpoint): Promise<number> {
+    const timestamp = this.#clock.now()
     const records: BatchRecord[] = []
     for (const key of keys) {
       const row = this.rows.get(key)
       records.push({ key: Buffer.from(key), value: row === undefined ? null : encoded(this.#codec, row), timestamp })
     }
     records.push({ key: Buffer.from(CHECKPOINT_KEY), value: encoded(this.#codec as Codec<unknown>, checkpoint), timestamp })
-    const { lastOffset } = this.#partition.appendBatch(encodeBatch(records), 'coordinator')
+    const batch = encodeBatch(records)
+    const { lastOffset } = this.#partition.appendBatch(batch, 'coordinator')
     await this.#partition.durable(lastOffset)
     this.checkpoint = checkpoint
+    return batch.length
   }
 
   /** Makes the partition take appends again, after one failed. */

@@ -9,8 +9,12 @@ import { type ProjectionDefinition, type RowChange } from './projection-types.ts
 import { type EventShape, type RecordedEvent } from './types.ts'
 import { type ViewTable } from './view-table.ts'
 
-/** Rows that changed, and events that were looked at, after which what changed is stored before more is done. */
+/** What changed is stored before more is done when there are so many rows of it, or bytes, as far as can be told from those stored before. */
 const STORE_AFTER_ROWS = 5000
+const STORE_AFTER_BYTES = 2 * 1024 * 1024
+/** The first rows are taken for large, until it is known better. */
+const LARGE_ROW_BYTES = 128 * 1024
+/** Or when so many events were looked at. */
 const STORE_AFTER_EVENTS = 100_000
 const DEFAULT_STORE_MS = 200
 
@@ -37,6 +41,7 @@ export class View<E extends EventShape, State> {
   private readonly clock: Clock
   private readonly dirty = new Set<string>()
   private foldedSince = 0
+  private rowBytes = LARGE_ROW_BYTES
   private storedPosition: number
   private storing: Promise<void> = Promise.resolve()
   private timer: Timer | undefined
@@ -60,8 +65,8 @@ export class View<E extends EventShape, State> {
     return this.storedPosition
   }
 
-  /** Folds an event, unless it is in the rows already. False when the view stands still. */
-  take(event: RecordedEvent<E>): boolean {
+  /** Folds an event, unless it is in the rows already. False when the view stands still. A promise is to be awaited before there are more. */
+  take(event: RecordedEvent<E>): boolean | Promise<boolean> {
     if (this.failure !== undefined) return false
     const { position } = event
     if (position < this.position) return true
@@ -76,7 +81,12 @@ export class View<E extends EventShape, State> {
     }
     this.position = position + 1
     this.foldedSince++
-    return true
+    return this.isFull ? this.store().then(() => this.failure === undefined) : true
+  }
+
+  /** Whether as much changed as is stored at a time. */
+  private get isFull(): boolean {
+    return this.dirty.size >= Math.min(STORE_AFTER_ROWS, STORE_AFTER_BYTES / this.rowBytes)
   }
 
   /** All events below `position` were there to take. */
@@ -87,7 +97,7 @@ export class View<E extends EventShape, State> {
   /** Stores what changed when there is much of it, and else soon. What it returns, if anything, is to be awaited before more is folded. */
   settle(): Promise<void> | undefined {
     if (this.failure !== undefined) return undefined
-    if (this.dirty.size >= STORE_AFTER_ROWS || this.foldedSince >= STORE_AFTER_EVENTS) return this.store()
+    if (this.isFull || this.foldedSince >= STORE_AFTER_EVENTS) return this.store()
     if (this.position > this.storedPosition) this.storeSoon()
     return undefined
   }
@@ -113,7 +123,7 @@ export class View<E extends EventShape, State> {
     if (this.failure === undefined) return
     await this.storing
     await this.table.reopen()
-    this.takeBack()
+    await this.takeBack()
     this.failure = undefined
   }
 
@@ -161,7 +171,9 @@ export class View<E extends EventShape, State> {
     this.dirty.clear()
     this.foldedSince = 0
     try {
-      await this.table.store(keys, { position, epoch: this.epoch(), live: this.live })
+      const bytes = await this.table.store(keys, { position, epoch: this.epoch(), live: this.live })
+      // Rows that grow are to be noticed at once, and one small one is not to make it forget them.
+      if (keys.length > 0) this.rowBytes = Math.max(bytes / keys.length, this.rowBytes / 2)
       this.storedPosition = position
     } catch (error) {
       this.fail(error, undefined)
@@ -178,12 +190,12 @@ export class View<E extends EventShape, State> {
       : `stands before ${place.type}, version ${place.version} of ${JSON.stringify(place.stream)}`
     this.failure = new LogError('LOG_PROJECTION_FAILED', `the projection ${name} ${where}: ${reason}`, { name, ...place }, cause)
     // What is on its way to be stored was whole; what came after it is taken back.
-    void this.storing.then(() => this.takeBack()).catch(() => {})
+    this.storing = this.storing.then(() => this.takeBack()).catch(() => {})
     this.owner?.progressed()
   }
 
-  private takeBack(): void {
-    this.table.load()
+  private async takeBack(): Promise<void> {
+    await this.table.load()
     this.dirty.clear()
     this.foldedSince = 0
     this.position = this.storedPosition = this.table.checkpoint?.position ?? 0

@@ -308,3 +308,64 @@ test('of one projection there is one at a time', async () => {
   for (let turn = 0; turn < 2; turn++) expect((await failure(() => project(carts, broken))).code).toBe('LOG_PROJECTION_FAILED')
   await (await project(carts, Totals)).close()
 })
+
+test('rows that are large are stored in several batches, each with its checkpoint', async () => {
+  const log = await memoryLog()
+  const carts = await store(log)
+  const large = await project(carts, defineProjection<CartEvent, string>({
+    name: 'large', initial: () => '', on: { Added: (_, event) => event.data.sku.padEnd(400_000, '.') }, storeEveryMs: 60_000,
+  }))
+  await carts.append('first', { type: 'Added', data: { sku: 'one', count: 1 } })
+  for (let number = 0; number < 4; number++) {
+    await carts.appendStreams(Array.from({ length: 20 }, (_, stream) => ({
+      stream: `s-${number}-${stream}`, events: { type: 'Added', data: { sku: 'tea', count: 1 } },
+    })))
+  }
+  await large.rebuild()
+  await large.flush()
+  const table = await log.topic('cart.view.large.v1.2')
+  const records = [...table.partition(0).read()]
+  const stored = records.filter(({ key }) => key === '\0checkpoint')
+  expect(stored.length).toBeGreaterThan(5)
+  expect([large.size, large.get('s-3-19')!.length, records.length - stored.length]).toEqual([81, 400_000, 81])
+  await large.close()
+})
+
+test('many rows are loaded in turns, and readers have those before until all are there', async () => {
+  const folder = freshFolder()
+  const first = await diskLog(folder)
+  const carts = await eventStore(first, defineEvents<CartEvent>('cart', { settings: { durability: 'os' } }))
+  const rows = 40_000
+  const Many = defineProjection<CartEvent, { readonly sku: string }>({
+    name: 'many', key: ({ version }) => Array.from({ length: rows / 4 }, (_, number) => `row ${version % 4} ${number}`),
+    initial: () => ({ sku: '' }),
+    on: {
+      Added: (_, event) => {
+        if (event.data.count > 4) throw new Error('too many')
+        return { sku: event.data.sku }
+      },
+    },
+  })
+  for (let count = 1; count <= 4; count++) await add(carts, 'a', 'tea', count)
+  const many = await project(carts, Many)
+  await many.caughtUp()
+  await many.close()
+  await first.close()
+  const again = await eventStore(await diskLog(folder), Carts)
+  let turns = 0
+  let opening = true
+  const turn = (): void => {
+    turns++
+    if (opening) setImmediate(turn)
+  }
+  setImmediate(turn)
+  const loaded = await project(again, Many)
+  opening = false
+  expect([loaded.size, loaded.position]).toEqual([rows, 4])
+  expect(turns).toBeGreaterThan(3)
+  await add(again, 'a', 'milk', 5)
+  const caught = failure(() => loaded.caughtUp())
+  expect((await caught).code).toBe('LOG_PROJECTION_FAILED')
+  expect(loaded.size).toBe(rows)
+  await loaded.close()
+})

@@ -260,3 +260,23 @@ test('nobody else appends to the stream of a reactor', async () => {
   expect((await failure(() => orders.append(reactorStream('biller'), forged))).code).toBe('LOG_STREAM_INVALID')
   expect((await failure(() => orders.appendStreams([{ stream: '$dead-letters-biller', events: forged }]))).code).toBe('LOG_STREAM_INVALID')
 })
+
+test('of two reactors of one name the one that comes second reacts to one event at most, and is not tried again', async () => {
+  const orders = await store()
+  const runs = { first: 0, second: 0 }
+  const start = (who: keyof typeof runs): ReturnType<typeof react> => react(orders, {
+    name: 'biller', types: ['Placed'], retry: { attempts: 5, delayMs: 0 },
+    handle: (event, { append }) => {
+      runs[who]++
+      append(event.stream, { type: 'Paid', data: { by: who } })
+    },
+  })
+  const [first, second] = [await start('first'), await start('second')]
+  for (const stream of ['a', 'b', 'c']) await place(orders, stream)
+  const ends = await Promise.allSettled([first.caughtUp(), second.caughtUp()])
+  expect(ends.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected'])
+  expect(Math.min(runs.first, runs.second)).toBe(1)
+  expect(Math.max(runs.first, runs.second)).toBe(3)
+  for (const stream of ['a', 'b', 'c']) expect(orders.head(stream)).toBe(2)
+  await Promise.all([first.close(), second.close()])
+})
