@@ -2,6 +2,7 @@
  * Each fault there is happens, and a real client sees it: kafkajs says so in its log or its events, or gets other data. A fault that is not in the
  * table fails the last test.
  */
+import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { Kafka, type KafkaConfig, logLevel, Partitioners, type Producer } from 'kafkajs'
 import { expect, onTestFinished, test } from 'vitest'
@@ -319,7 +320,7 @@ for (const { fault, options, seen } of rows) {
   })
 }
 
-test('every fault there is is among those that kafkajs sees', () => {
+test('every fault there is is among those that kafkajs sees, and in docs/testing.md', () => {
   const said = new Set(rows.map(({ fault }) => fault.split(' ')[0]))
   const expected = [
     ...words(FaultActions), ...words(ClientFaults).map((word) => `client.${word}`), ...words(BrokerFaults).map((word) => `broker.${word}`),
@@ -328,6 +329,8 @@ test('every fault there is is among those that kafkajs sees', () => {
     ...words(Faults).filter((word) => !['on', 'client', 'broker', 'partition', 'group', 'transactions', 'add', 'clear', 'check'].includes(word)),
   ]
   expect(expected.filter((word) => !said.has(word))).toEqual([])
+  const page = readFileSync(new URL('../../../docs/testing.md', import.meta.url), 'utf8')
+  expect([...expected, ...words(FaultBuilder)].filter((word) => !page.includes(`${word.split('.').at(-1)!}(`))).toEqual([])
   const kinds = ['bytes', 'length', 'correlation-id', 'crc']
   expect(kinds.filter((kind) => !rows.some(({ fault }) => fault === `corrupt ${kind}`))).toEqual([])
   expect(words(FaultBuilder)).toEqual(['once', 'times', 'onCall', 'every', 'matching', 'withProbability', 'optional', 'named'])
