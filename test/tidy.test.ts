@@ -64,7 +64,7 @@ test('every dependency has its sentence', () => {
 })
 
 test('no tracked file knows a machine or a registry', () => expect(machineTraces(texts, registryHosts())).toEqual([]))
-for (const folder of ['', 'bench/', 'test/interop/clients/js/', 'test/interop/emmett/']) {
+for (const folder of ['', 'bench/', 'test/interop/clients/js/', 'test/interop/emmett/', 'test/interop/testkit/services/']) {
   const lock = `${folder}package-lock.json`
   test(`${lock} records no download addresses, and holds all that it names`, () => {
     expect([...lockAddresses(read(lock)), ...lockGaps(read(lock))]).toEqual([])
