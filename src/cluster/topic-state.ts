@@ -82,9 +82,9 @@ async function createTopic(
 async function addPartitions(cluster: Cluster, name: string, count: number): Promise<void> {
   const { createPartitionsV3 } = cluster.client
   await cluster.retrying(async () => {
-    const answer = await cluster.main.ask(
-      await cluster.controller(), createPartitionsV3.api, [{ name, count, assignments: [] }], cluster.options.requestTimeoutMs, false,
-    )
+    // Null: the cluster chooses the brokers.
+    const asked = [{ name, count, assignments: null }] as unknown as Parameters<typeof createPartitionsV3.api.async>[1]
+    const answer = await cluster.main.ask(await cluster.controller(), createPartitionsV3.api, asked, cluster.options.requestTimeoutMs, false)
     const { errorCode, errorMessage } = answer.results[0]!
     if (nameOf(errorCode) === 'INVALID_PARTITIONS') {
       await cluster.refresh([name])

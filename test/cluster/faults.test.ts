@@ -1,0 +1,188 @@
+import { expect, test } from 'vitest'
+import { type ClusterEvent, type ClusterLog, connect, type ConnectOptions } from '../../src/cluster/index.ts'
+import { defineTopic, isLogError, json, LogError, string } from '../../src/index.ts'
+import { startTestBroker, type TestBroker, type TestBrokerOptions } from '../../src/testing/index.ts'
+
+const Orders = defineTopic('orders', { partitions: 3, key: string, value: json<number>() })
+
+/** A cluster of three with faults, and a connection to it. */
+async function overBroker(
+  run: (kafka: TestBroker, log: ClusterLog, events: readonly ClusterEvent[]) => Promise<void>,
+  options: { readonly broker?: TestBrokerOptions; readonly connect?: Partial<ConnectOptions> } = {},
+): Promise<void> {
+  const kafka = await startTestBroker({ brokers: 3, ...options.broker })
+  const events: ClusterEvent[] = []
+  try {
+    const log = await connect({ brokers: kafka.bootstrap, onEvent: (event) => events.push(event), ...options.connect })
+    try {
+      await run(kafka, log, events)
+    } finally {
+      await log.close()
+    }
+  } finally {
+    await kafka.close()
+  }
+}
+
+async function readAll(log: ClusterLog): Promise<number[]> {
+  const topic = await log.topic(Orders)
+  const values: number[] = []
+  for await (const { value } of topic.consumer({ until: 'end' })) values.push(value!)
+  return values.sort((a, b) => a - b)
+}
+
+async function sendMany(log: ClusterLog, count: number): Promise<void> {
+  const topic = await log.topic(Orders)
+  for (let value = 0; value < count; value += 10) {
+    await topic.send(Array.from({ length: 10 }, (_, index) => ({ key: `k${index}`, value: value + index })))
+  }
+}
+
+const upTo = (count: number): number[] => Array.from({ length: count }, (_, value) => value)
+
+async function failureOf(work: Promise<unknown>): Promise<LogError> {
+  const error = await work.then(() => undefined, (thrown: unknown) => thrown)
+  if (isLogError(error)) return error
+  throw new Error('it did not fail with a LogError', { cause: error })
+}
+
+test('a send whose answer is lost is stored once', () => overBroker(async ({ faults }, log) => {
+  await sendMany(log, 10)
+  faults.on('Produce').times(3).dropConnection({ when: 'after-apply' })
+  await sendMany(log, 50)
+  expect(await readAll(log)).toEqual([...upTo(10), ...upTo(50)].sort((a, b) => a - b))
+}))
+
+test('leaders that move, and copies that are missing for a while, are ridden out', () => overBroker(async ({ faults }, log) => {
+  faults.on('Produce').onCall(2, 3).error('NOT_LEADER_OR_FOLLOWER')
+  faults.on('Produce').onCall(5, 6).error('NOT_ENOUGH_REPLICAS')
+  faults.on('Fetch').onCall(1).error('NOT_LEADER_OR_FOLLOWER')
+  await sendMany(log, 60)
+  await faults.partition('orders', 0).moveLeader(2)
+  await faults.partition('orders', 1).moveLeader(3)
+  await sendMany(log, 60)
+  expect(await readAll(log)).toEqual([...upTo(60), ...upTo(60)].sort((a, b) => a - b))
+}))
+
+test('who sends and who reads ride out a broker that goes away and comes back, and it is told of', () => overBroker(async ({ faults }, log, events) => {
+  const topic = await log.topic(Orders)
+  const seen: number[] = []
+  const reading = (async () => {
+    for await (const { value } of topic.consumer({ group: 'g' })) {
+      seen.push(value!)
+      if (seen.length === 90) break
+    }
+  })()
+  await sendMany(log, 30)
+  await faults.broker(1).down()
+  await sendMany(log, 30)
+  await faults.broker(2).down()
+  await sendMany(log, 30)
+  await faults.broker(1).up()
+  await faults.broker(2).up()
+  await reading
+  expect([...new Set(seen)].sort((a, b) => a - b)).toEqual(upTo(30))
+  expect(events.some(({ type }) => type === 'broker-lost')).toBe(true)
+}), 30_000)
+
+test('a coordinator that moves is found again by members, and what was committed is there', () => overBroker(async ({ faults }, log) => {
+  const topic = await log.topic(Orders)
+  await sendMany(log, 30)
+  const first = topic.consumer({ group: 'g', until: 'end' })
+  let count = 0
+  for await (const { offset } of first) {
+    void offset
+    if (++count === 10) {
+      faults.on('OffsetCommit').once().error('NOT_COORDINATOR')
+      faults.on('Heartbeat').once().error('NOT_COORDINATOR').optional()
+      await first.commit()
+    }
+  }
+  expect(count).toBe(30)
+  faults.on('JoinGroup').once().error('COORDINATOR_LOAD_IN_PROGRESS')
+  faults.on('OffsetFetch').once().error('NOT_COORDINATOR')
+  let more = 0
+  for await (const { offset } of topic.consumer({ group: 'g', until: 'end' })) more += offset < 0 ? 0 : 1
+  expect(more).toBe(0)
+}))
+
+test('a transaction whose end was decided and not told of counts once', () => overBroker(async ({ faults }, log) => {
+  const topic = await log.topic(Orders)
+  faults.on('EndTxn').once().dropConnection({ when: 'after-apply' })
+  faults.on('AddPartitionsToTxn').once().error('CONCURRENT_TRANSACTIONS')
+  await log.transaction(async (tx) => {
+    await tx.send(topic, [{ key: 'a', value: 1 }, { key: 'b', value: 2 }])
+    await tx.commitOffsets('side', [{ topic: 'orders', partition: 0, offset: 0 }])
+  })
+  await log.transaction((tx) => tx.send(topic, { key: 'c', value: 3 }))
+  await expect(log.transaction(async (tx) => {
+    await tx.send(topic, { key: 'd', value: 4 })
+    throw new Error('no')
+  })).rejects.toThrow('no')
+  expect(await readAll(log)).toEqual([1, 2, 3])
+}))
+
+test('a send of which nobody knows whether it was stored is LOG_SEND_UNKNOWN, and what is sent next is stored', () => overBroker(
+  async ({ faults }, log) => {
+    const topic = await log.topic(Orders)
+    const lost = faults.on('Produce').dropConnection({ when: 'after-apply' })
+    const error = await failureOf(topic.send({ key: 'a', value: 1, partition: 0 }))
+    lost.cancel()
+    expect(error.code).toBe('LOG_SEND_UNKNOWN')
+    expect(error.retriable).toBe(false)
+    await topic.send({ key: 'a', value: 2, partition: 0 })
+    expect(await readAll(log)).toEqual([1, 2])
+  }, { connect: { timeoutMs: 300 } },
+))
+
+test('what the cluster has not stored is LOG_CLUSTER_UNAVAILABLE once the time is up, and retriable', () => overBroker(async ({ faults }, log) => {
+  const topic = await log.topic(Orders)
+  const fault = faults.on('Produce').error('NOT_ENOUGH_REPLICAS')
+  const error = await failureOf(topic.send({ key: 'a', value: 1 }))
+  fault.cancel()
+  expect([error.code, error.retriable, error.detail['error']]).toEqual(['LOG_CLUSTER_UNAVAILABLE', true, 'NOT_ENOUGH_REPLICAS'])
+  await topic.send({ key: 'a', value: 2 })
+  expect(await readAll(log)).toEqual([2])
+}, { connect: { timeoutMs: 300 } }))
+
+test('a signal ends the wait for a send, and the send goes on', () => overBroker(async ({ faults }, log) => {
+  const topic = await log.topic(Orders)
+  const reason = new Error('enough')
+  const controller = new AbortController()
+  const slow = faults.on('Produce').times(2).error('LEADER_NOT_AVAILABLE')
+  const sending = topic.send({ key: 'a', value: 1 }, { signal: controller.signal })
+  controller.abort(reason)
+  await expect(sending).rejects.toBe(reason)
+  await topic.send({ key: 'a', value: 2 })
+  void slow
+  expect(await readAll(log)).toEqual([1, 2])
+}))
+
+test('handlers get every record, and dead letters are there once, while brokers go and come', () => overBroker(async ({ faults }, log) => {
+  const topic = await log.topic(Orders)
+  await sendMany(log, 60)
+  const handled: number[] = []
+  let enough = (): void => {}
+  const done = new Promise<void>((resolve) => { enough = resolve })
+  faults.on('EndTxn').once().dropConnection({ when: 'after-apply' }).optional()
+  const consumption = topic.consume({ group: 'work', order: 'key', retry: { attempts: 2, delay: 1 } }, ({ value }) => {
+    if (value === 7) throw new Error('seven')
+    handled.push(value!)
+    if (new Set(handled).size === 59) enough()
+  })
+  await faults.broker(1).down()
+  await done
+  await faults.broker(1).up()
+  await consumption.stop()
+  expect([...new Set(handled)].sort((a, b) => a - b)).toEqual(upTo(60).filter((value) => value !== 7))
+  const dead = await log.topic(defineTopic('orders.work.dlq', { key: string, value: json<number>() }), { create: false })
+  const letters: (number | null)[] = []
+  for await (const { value } of dead.consumer({ until: 'end' })) letters.push(value)
+  expect(letters).toEqual([7])
+}), 30_000)
+
+test('a topic that keeps one copy is warned of, once', () => overBroker(async (_kafka, log, events) => {
+  await log.topic(Orders)
+  await log.topic(Orders)
+  expect(events).toEqual([expect.objectContaining({ type: 'durability-warning', topic: 'orders' })])
+}))
