@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder, obtain, succeeds } from '../toolchain.ts'
 
@@ -34,9 +34,8 @@ export async function jsFolder(): Promise<string> {
   })
 }
 
-/** The Python of an environment that has the packages of requirements.txt. */
-export async function pythonPath(): Promise<string> {
-  const requirements = join(here, 'python', 'requirements.txt')
+/** The Python of an environment that has the packages of a requirements.txt: that of the clients, or another one. */
+export async function pythonPath(requirements = join(here, 'python', 'requirements.txt')): Promise<string> {
   const usable = (): boolean => succeeds(['python3', '-c', 'import venv, ensurepip']) !== undefined
   if (!usable()) obtain('Python 3 with venv', ['python3-venv'], usable)
   const folder = await cached('python', [readFileSync(requirements), Buffer.from(succeeds(['python3', '--version']) ?? '')], async (folder) => {
@@ -57,10 +56,26 @@ export function goTest(name: string): Promise<string> {
   return goBuilt(name, ['test', '-c'])
 }
 
-async function goBuilt(name: string, command: readonly string[]): Promise<string> {
-  const source = join(here, 'go')
+/** The tests in a folder elsewhere, built with the modules of the clients. */
+export async function goTestIn(source: string): Promise<string> {
+  needGo()
+  const modules = ['go.mod', 'go.sum'].map((name) => join(here, 'go', name))
+  const folder = await cached('go-test', [...modules.map((path) => readFileSync(path)), ...sources(source)], async (folder) => {
+    for (const path of modules) cpSync(path, join(folder, basename(path)))
+    cpSync(source, folder, { recursive: true })
+    await mustRun('go', ['test', '-c', '-mod=readonly', '-o', 'tests', '.'], { cwd: folder, timeoutMs: 600_000 })
+  })
+  return join(folder, 'tests')
+}
+
+function needGo(): void {
   const usable = (): boolean => Number(/ go1\.(\d+)/.exec(succeeds(['go', 'version']) ?? '')?.[1]) >= OLDEST_GO
   if (!usable()) obtain('Go 1.26, or one from 1.21 on that fetches it', ['golang-go'], usable)
+}
+
+async function goBuilt(name: string, command: readonly string[]): Promise<string> {
+  const source = join(here, 'go')
+  needGo()
   const files = [readFileSync(join(source, 'go.sum')), ...sources(join(source, 'scenario')), ...sources(join(source, name))]
   const folder = await cached(`go-${name}`, files, async (folder) => {
     await mustRun('go', [...command, '-mod=readonly', '-o', join(folder, name), `./${name}`], { cwd: source, timeoutMs: 600_000 })
