@@ -36,6 +36,12 @@ export {
   Contract, type ContractCheck, type ContractOptions, type ContractRecord, type ContractRule, type ContractViolation,
 } from './strict/contract.ts'
 export { type StrictFinding, StrictMode, type StrictOptions, type StrictRule, strictRules } from './strict/strict-mode.ts'
+export type { AnswerDifference } from './recording/differences.ts'
+export type { RecordOptions, RedactedMessage } from './recording/recorder.ts'
+export { RecordingProxy, type RecordingProxyOptions, startRecordingProxy } from './recording/recording-proxy.ts'
+export { type RecordedFrame, Recording, type RecordingInfo } from './recording/recording.ts'
+export { replay, type ReplayDifference, type ReplayOptions, type ReplayReport } from './recording/replay.ts'
+export { SessionRecorder } from './recording/session-recorder.ts'
 export type { DiskCall, DiskFault, DiskVerb } from './disk-faults.ts'
 export { ManualClock, type ManualClockOptions } from './manual-clock.ts'
 export { type Crash, SimulatedDisk, type SimulatedDiskOptions } from './simulated-disk.ts'

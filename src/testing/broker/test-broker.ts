@@ -5,7 +5,7 @@
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { LogError } from '../../base/errors.ts'
 import { type Random, seededRandom, systemRandom } from '../../base/random.ts'
-import { checkOneOf, checkOptions, describe } from '../../base/options.ts'
+import { checkFunction, checkOneOf, checkOptions, describe } from '../../base/options.ts'
 import { diskFileSystem } from '../../files/disk.ts'
 import { MemoryFileSystem } from '../../files/memory.ts'
 import { uuidText } from '../../format/uuid.ts'
@@ -25,6 +25,8 @@ import { checkImportOptions, ImportRecords, type ImportedRecords, type ImportOpt
 import { importFrom, type ImportSource } from '../import/import-source.ts'
 import { Journal } from '../journal/journal.ts'
 import { Contract, type ContractOptions } from '../strict/contract.ts'
+import { type RecordOptions } from '../recording/recorder.ts'
+import { SessionRecorder } from '../recording/session-recorder.ts'
 import { StrictMode } from '../strict/strict-mode.ts'
 import { Changes } from './changes.ts'
 import { emulatedApis } from './emulate.ts'
@@ -311,6 +313,19 @@ export class TestBroker implements AsyncDisposable {
   intercept(interceptor: Interceptor): () => void {
     this.#interceptors.add(interceptor)
     return () => void this.#interceptors.delete(interceptor)
+  }
+
+  /**
+   * Writes down what clients say from now on, and what they are answered: a session that `replay` plays again. Without passwords.
+   *
+   * @example await recorder.stop().save('fixtures/billing.kwire')
+   */
+  record(options: RecordOptions = {}): SessionRecorder {
+    checkOptions(options, ['redact'], 'record')
+    checkFunction(options.redact, 'redact')
+    this.#checkOpen()
+    const nodeIds = this.brokers.map(({ nodeId }) => nodeId)
+    return new SessionRecorder({ clock: this.clock.clock, seed: this.seed, nodeIds, intercept: (one) => this.intercept(one) }, options)
   }
 
   /**

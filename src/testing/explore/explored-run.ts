@@ -71,7 +71,7 @@ export class ExploredRun {
   /** Virtual time passes. */
   sleep(duration: Duration): Promise<void> {
     const ms = durationMs(duration)
-    return new Promise((resolve) => void setTimeout(resolve, ms))
+    return new Promise((resolve) => void this.kafka.clock.clock.setTimer(resolve, ms))
   }
 
   /** Waits until `look` says true: asked whenever something has happened. Throws what `look` throws. */

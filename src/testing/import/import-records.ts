@@ -51,7 +51,7 @@ const MOST_SPAN = 0x7fff_ffff
 
 /** Checks what `import` was told. */
 export function checkImportOptions(options: ImportOptions): void {
-  checkOptions(options, ['topic', 'partitions', 'offsets', 'uncommitted'], 'import')
+  checkOptions(options, ['topic', 'partitions', 'offsets', 'uncommitted'], 'what is imported')
   const { topic, partitions, offsets, uncommitted } = options
   if (topic !== undefined && typeof topic !== 'string') throw new TypeError(`topic is the name of one, not ${describe(topic)}`)
   checkInteger(partitions, 'partitions', 1, MAX_PARTITIONS)
