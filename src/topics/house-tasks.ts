@@ -52,11 +52,11 @@ async function applyTo(core: LogCore, log: PartitionLog): Promise<void> {
 }
 
 function cleaning(core: LogCore): HouseTask {
-  const logs = (): PartitionLog[] => core.openTopics.flatMap(presentLogs).filter(isCompacted)
+  const logs = (): PartitionLog[] => core.openTopics.filter(asksForCleaning).flatMap(presentLogs)
   return {
     name: 'cleaner',
     everyMs: core.options.logCleanerBackoffMs ?? CLEANER_BACKOFF_MS,
-    wanted: () => core.openTopics.some((topic) => presentLogs(topic).some(isCompacted)),
+    wanted: () => core.openTopics.some(asksForCleaning),
     async run(signal) {
       await cleanDue(logs, () => core.env.clock.now(), { signal, failed: (log, error) => failed(core, log, 'cleaner', error) })
     },
@@ -79,8 +79,8 @@ function ids(core: LogCore): HouseTask {
   return { name: 'ids', everyMs: IDS_CHECK_MS, wanted: () => core.hasTransactions, run: () => core.transactions.expireIds() }
 }
 
-function isCompacted(log: PartitionLog): boolean {
-  return log.compacted
+function asksForCleaning({ config }: TopicCore): boolean {
+  return config.cleanupPolicy !== 'delete'
 }
 
 function asksForRetention({ config }: TopicCore): boolean {
