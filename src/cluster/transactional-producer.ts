@@ -3,11 +3,15 @@
  * how it ends.
  */
 import { type CommitRequest } from '../topics/groups/group-messages.ts'
-import { type Cluster, type Line } from './cluster.ts'
+import { type Broker, type Cluster, type Line } from './cluster.ts'
 import { byTopic } from './ends.ts'
-import { checkAnswer, clusterGroupError, nameOf } from './errors.ts'
+import { checkAnswer, clusterGroupError, isPassing, nameOf } from './errors.ts'
 import { type ProducerIdentity } from './producer-identity.ts'
+import { pause } from './retry.ts'
 import { Sender } from './sender.ts'
+
+/** Ms between two looks whether a transaction's end is marked, at most. */
+const LONGEST_LOOK_MS = 16
 
 /** A transactional producer. */
 export class TransactionalProducer {
@@ -81,17 +85,41 @@ export class TransactionalProducer {
     }
   }
 
-  /** Ends the transaction, for all who read. Nothing of it may be under way. */
+  /** Ends the transaction, for all who read from then on. Nothing of it may be under way. */
   async end(committed: boolean): Promise<void> {
-    const { endTxnV3 } = this.#cluster.client
-    const { producerId, producerEpoch } = this.#identity
     await this.#coordinated(async (broker) => {
-      const answer = await this.#cluster.main.ask(broker, endTxnV3.api, this.id, producerId, producerEpoch, committed)
+      const answer = await this.#askEnd(broker, committed)
       checkAnswer(answer.errorCode, `${committed ? 'committing' : 'aborting'} transaction "${this.id}"`, { transactionalId: this.id })
       return answer
     })
+    await this.#untilMarked(committed)
     this.#partitions.clear()
     this.#groups.clear()
+  }
+
+  #askEnd(broker: Broker, committed: boolean): Promise<{ readonly errorCode: number }> {
+    const { endTxnV3 } = this.#cluster.client
+    const { producerId, producerEpoch } = this.#identity
+    return this.#cluster.main.ask(broker, endTxnV3.api, this.id, producerId, producerEpoch, committed)
+  }
+
+  /**
+   * Waits until the end, which is decided, is marked in every partition: readers see it from then on, and the next transaction may begin.
+   * Asked again for the same end, a coordinator tells whether it still writes markers. One that cannot be asked has its time.
+   */
+  async #untilMarked(committed: boolean): Promise<void> {
+    const { clock, requestTimeoutMs } = this.#cluster.options
+    const deadline = clock.monotonic() + requestTimeoutMs
+    for (let wait = 1; clock.monotonic() < deadline; wait = Math.min(wait * 2, LONGEST_LOOK_MS)) {
+      try {
+        const { errorCode } = await this.#askEnd(await this.#cluster.coordinatorOf('transaction', this.id), committed)
+        if (nameOf(errorCode) !== 'CONCURRENT_TRANSACTIONS') return
+      } catch (error) {
+        if (!isPassing(error)) return
+        this.#cluster.forgetCoordinator('transaction', this.id)
+      }
+      await pause(clock, wait)
+    }
   }
 
   async close(): Promise<void> {
@@ -99,7 +127,7 @@ export class TransactionalProducer {
     await this.#line.close()
   }
 
-  async #coordinated(ask: (broker: Parameters<Line['ask']>[0]) => Promise<{ readonly errorCode: number }>): Promise<void> {
+  async #coordinated(ask: (broker: Broker) => Promise<{ readonly errorCode: number }>): Promise<void> {
     await this.#cluster.coordinated('transaction', this.id, ask, ({ errorCode }) => errorCode)
   }
 }
