@@ -545,16 +545,18 @@ export class StreamCore implements GroupHost {
     await this.settling
   }
 
-  /** Makes the index again from the log alone. */
+  /** Makes the index again from the log alone, beside the one that there is: until it is whole, that one still knows what was forgotten. */
   private async rebuild(): Promise<void> {
     this.cache.clear()
     this.index.stale = false
-    this.index.clear()
     for (const observer of this.observers) observer.lost(0)
     try {
-      await this.index.catchUp(() => this.turn())
+      const fresh = this.index.fresh()
+      await fresh.catchUp(() => this.turn())
+      this.index.takeOver(fresh)
+      this.cache.clear()
     } catch (error) {
-      // A part of the table is none: nothing may be appended by it.
+      // By the one that there is nothing may be appended.
       this.index.stale = true
       throw error
     }

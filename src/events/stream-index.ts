@@ -36,7 +36,7 @@ export class StreamIndex implements AppendWatcher {
   /** Where events in the middle of long streams lie. */
   readonly places: StreamPlaces
   /** First version kept, of streams that have forgotten some. */
-  readonly kept = new Map<number, number>()
+  kept = new Map<number, number>()
   /** Everything below it is in the table. */
   indexed = 0
   /** Everything below it is acknowledged. */
@@ -85,13 +85,15 @@ export class StreamIndex implements AppendWatcher {
     return slot >= 0 && this.table.versions[slot]! >= this.keptFrom(slot)
   }
 
-  /** Forgets everything. */
-  clear(): void {
-    this.table = new StreamTable(this.#key[0], this.#key[1], this.#hash)
-    this.ids = new IdWindow(this.ids.limit, this.#key, this.#hash)
-    this.kept.clear()
+  /** An empty one of the same log: filled beside this one, and then taken over. */
+  fresh(): StreamIndex {
     this.places.clear(0)
-    this.indexed = 0
+    return new StreamIndex(this.#log, this.places, this.#key, { idWindow: this.ids.limit, hash: this.#hash })
+  }
+
+  /** Becomes what another one is. */
+  takeOver({ table, ids, kept, indexed, acknowledgedEnd, bytesSinceCheckpoint }: StreamIndex): void {
+    Object.assign(this, { table, ids, kept, indexed, acknowledgedEnd, bytesSinceCheckpoint })
     this.#undo = []
     this.#undoFrom = 0
     this.#writtenFrom = 0

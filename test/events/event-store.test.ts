@@ -283,3 +283,19 @@ test('a stream whose first append is refused never was', async () => {
   await store.append('a', added('x'))
   expect([store.streamCount, store.head('a')]).toEqual([1, 1])
 })
+
+test('while its index is made again, a store gives nothing that was forgotten, and forgets no stream', async () => {
+  const store = await carts(await diskLog())
+  for (let number = 0; number < 100; number++) await store.append(`cart-${number % 4}`, added('x'))
+  await deleteStream(store, 'cart-1')
+  await store.append('cart-2', added('lost'))
+  const { log } = store.core
+  await log.truncateTo(log.nextOffset - 1)
+  const settled = store.core.settled()
+  expect([store.head('cart-0'), store.exists('cart-1'), store.streamCount]).toEqual([25, false, 4])
+  const events = await collect(store.all({ until: 'end' }))
+  expect(events.filter(({ stream }) => stream === 'cart-1')).toEqual([])
+  expect(events).toHaveLength(75)
+  await settled
+  expect([store.head('cart-2'), store.exists('cart-1'), store.streamCount]).toEqual([25, false, 4])
+})
