@@ -57,12 +57,12 @@ function npm(...args) {
 // meanwhile. The parts that are compared with the whole (the checksum, a writer for the codecs), or make what is sent, are bundled by themselves.
 async function buildSources() {
   const { rolldown } = await import('rolldown').catch(() => fail('run `npm ci` first'))
-  const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  const packages = Object.keys({ ...dependencies, ...optionalDependencies })
+  const { dependencies, optionalDependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const packages = Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })
   const external = (id) => id.startsWith('node:') || packages.some((name) => id === name || id.startsWith(`${name}/`))
   const doors = {
     index: 'src/index.ts', 'events/index': 'src/events/index.ts', 'kafka/index': 'src/kafka/index.ts', 'testing/index': 'src/testing/index.ts',
-    'cli/commitlog': 'src/cli/commitlog.ts',
+    'cluster/index': 'src/cluster/index.ts', 'cli/commitlog': 'src/cli/commitlog.ts',
   }
   const parts = { 'parts/crc32c': 'src/base/crc32c.ts', 'parts/bytes': 'src/base/bytes.ts', 'parts/batch': 'src/format/batch.ts' }
   const bundles = [doors, ...Object.entries(parts).map(([name, path]) => ({ [name]: path }))]

@@ -239,6 +239,36 @@ const wireTrials: readonly Trial[] = [
   },
 ]
 
+const ONE_NODE = 'Kafka 4.1, one node, in a process of its own on the same cores; one partition, acks=all'
+const BARE = 'bare client'
+
+/** A mirror to a cluster, beside the client that it goes through. */
+const mirrorTrials: readonly Trial[] = [
+  {
+    name: 'cluster-mirror-100', what: 'mirror of 500 k × 100 B that are on disk to a cluster',
+    conditions: `${ONE_NODE}; from mirror() to the last commit; the bare client sends 1,000 records at a time; 50,000 records before`,
+    work: 'mirrorRecords', broker: true, figure: 'perSecond', unit: 'records/s', records: 500_000, bytes: 100, rounds: 3,
+    contestants: [
+      ours('mirror(log, cluster): in transactions of up to 8 MiB, with its ledger', { subject: 'cluster mirror', how: 'mirror' }),
+      peer('cluster mirror', '@platformatic/kafka: each send follows the answer to the one before', { name: BARE, how: 'bare' }),
+    ],
+    goals: [{ of: 'commitlog', against: BARE, least: 0.8 }],
+  },
+  {
+    name: 'cluster-mirror-latency', what: 'from an append to disk to the cluster\'s acknowledgement of its mirror, one record of 100 B at a time',
+    conditions: `${ONE_NODE}; idle but for it; durability sync here; a quarter as many before; the mirror's acknowledgement is that of its commit`,
+    work: 'mirrorLatency', broker: true, figure: 'p50', unit: 'ms', records: 400, bytes: 100, rounds: 3,
+    contestants: [
+      ours('mirror(log, cluster), following', { subject: 'cluster mirror', how: 'mirror' }),
+      peer('cluster mirror', 'one send through the door', { name: 'send', how: 'bare', kind: 'reference' }),
+      peer('cluster mirror', 'one transaction of one record through the door', { name: 'transaction', how: 'transaction', kind: 'reference' }),
+    ],
+    goals: [
+      { of: 'commitlog', against: 'transaction', by: 'difference', most: 2 }, { of: 'commitlog', against: 'send', by: 'difference', most: 2 },
+    ],
+  },
+]
+
 /** A test broker, and what stands in its place in tests. */
 function testBrokers(kind: Contestant['kind'] = 'peer'): Contestant[] {
   return [
@@ -589,6 +619,7 @@ export const trials: readonly Trial[] = [
     goals: [{ of: 'import', against: 'bare', by: 'difference', most: 30 }, { of: 'whole', against: 'bare', by: 'difference', most: 100 }],
   },
   ...wireTrials,
+  ...mirrorTrials,
   ...testTrials,
   ...eventTrials,
 ]

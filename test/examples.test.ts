@@ -21,6 +21,7 @@ const told: Record<string, { readonly parameters?: string[]; readonly prints?: R
     ],
   },
   'follow.ts': { prints: [/kitchen 18.5 °C at offset 0/, /again, from the second minute on:\n {2}kitchen 19.2 °C\n {2}kitchen 18.9 °C/] },
+  'outbox.ts': { prints: [/p-1 Accepted .*\np-1 Shipped \{"truck":7\}\np-1 Delivered/, /on the cluster \d+ ms after/, /3 events, 0 left/] },
   'quickstart.ts': {
     parameters: ['--records', '20000'],
     prints: [/SIGKILL/, /Nothing that was acknowledged is missing/, /20,000 flights of \d+ airports/],

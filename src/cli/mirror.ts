@@ -58,7 +58,10 @@ async function openSide(call: Call, side: 'from' | 'to'): Promise<PortableLog> {
   const { signal } = call.terminal
   if (BROKERS.test(given)) {
     const file = call.text('security')
-    return connect({ brokers: given, clientId: 'commitlog-mirror', signal, ...(file !== undefined && { security: securityIn(file) }) })
+    // A run that was killed in the middle of a transaction is followed at once by one whose transactions have the same names.
+    const transactionalIdPrefix = `commitlog-mirror-${call.text('id') ?? call.argument('from')}`
+    const security = file === undefined ? {} : securityIn(file)
+    return connect({ brokers: given, clientId: 'commitlog-mirror', transactionalIdPrefix, security, signal })
   }
   if (side === 'from' || call.flag('dry-run')) return CommitLog.open(given, { readOnly: true })
   return CommitLog.open(given, { waitMs: (call.number('wait') ?? 0) * 1000, signal })

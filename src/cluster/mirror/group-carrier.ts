@@ -5,7 +5,7 @@
 import { isLogError } from '../../base/errors.ts'
 import { type PortableLog } from '../../topics/contract.ts'
 import { type PartitionLag } from '../../topics/groups/groups-admin.ts'
-import { type Carried, type Ledger, type LedgerRecord } from './ledger.ts'
+import { type Carried, type Ledger, type LedgerRecord, transactionOptions } from './ledger.ts'
 import { type CheckedMirrorOptions } from './options.ts'
 import { type MirroredTopic } from './mirrored-topic.ts'
 
@@ -34,7 +34,6 @@ export class GroupCarrier {
   readonly #target: PortableLog
   readonly #ledger: Ledger
   readonly #options: CheckedMirrorOptions
-  readonly #transactionalId: string
   readonly #moved = new Set<string>()
 
   constructor(parts: {
@@ -42,13 +41,11 @@ export class GroupCarrier {
     readonly target: PortableLog
     readonly ledger: Ledger
     readonly options: CheckedMirrorOptions
-    readonly transactionalId: string
   }) {
     this.#source = parts.source
     this.#target = parts.target
     this.#ledger = parts.ledger
     this.#options = parts.options
-    this.#transactionalId = parts.transactionalId
   }
 
   /** Carries over what is new. False when a group has committed what is not mirrored yet. */
@@ -91,7 +88,7 @@ export class GroupCarrier {
   async #carryGroup(group: string, carries: readonly Carry[]): Promise<void> {
     if (await this.#livesOnTarget(group)) return this.#leave(group)
     const entries: LedgerRecord[] = carries.map((carry) => this.#ledger.groupEntry(group, carry.topic, carry.partition, carry))
-    const transaction = await this.#target.beginTransaction({ transactionalId: this.#transactionalId })
+    const transaction = await this.#target.beginTransaction(transactionOptions)
     try {
       const offsets = carries.map(({ topic, partition, target, metadata }) => ({ topic, partition, offset: target, metadata }))
       await transaction.commitOffsets(group, offsets)

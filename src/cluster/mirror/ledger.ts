@@ -12,7 +12,7 @@ import { LogError } from '../../base/errors.ts'
 import { json, string } from '../../topics/codecs.ts'
 import { type PortableLog, type PortableSendRecord, type PortableTopic, type PortableTransaction } from '../../topics/contract.ts'
 import { defineTopic } from '../../topics/define-topic.ts'
-import { joined, OffsetMap, type Run } from './offset-map.ts'
+import { joined, lastOf, OffsetMap, type Run } from './offset-map.ts'
 import { endsOf, LEDGER_PREFIX } from './side.ts'
 
 /** What is stored under a key. */
@@ -33,12 +33,17 @@ export interface Carried {
 /** An entry to store. */
 export type LedgerRecord = PortableSendRecord<string, LedgerEntry>
 
+/**
+ * How transactions of a mirror are begun. They need no name: whose entry in the ledger stands where it is expected may commit, and nobody else.
+ * What a mirror that was killed has open is aborted after this time, and its next run goes on then.
+ */
+export const transactionOptions = { timeoutMs: 30_000 } as const
+
 /** A marker stands behind the records of each transaction. */
 const MARKER = 1
 
 /** What one mirror keeps. */
 export class Ledger {
-  readonly #log: PortableLog
   readonly #topic: PortableTopic<string, LedgerEntry>
   readonly #by: string
   readonly #maps = new Map<string, OffsetMap>()
@@ -50,8 +55,7 @@ export class Ledger {
   /** What is stored with the next transaction that commits. */
   #stored: { readonly apply: () => void; readonly end: number } | undefined
 
-  private constructor(log: PortableLog, topic: PortableTopic<string, LedgerEntry>, by: string) {
-    this.#log = log
+  private constructor(topic: PortableTopic<string, LedgerEntry>, by: string) {
     this.#topic = topic
     this.#by = by
   }
@@ -64,14 +68,14 @@ export class Ledger {
   /** Opens the ledger of a mirror, and makes it when there is none. `by` is this run's own name. */
   static async open(log: PortableLog, id: string, by: string): Promise<Ledger> {
     const definition = defineTopic(Ledger.topicOf(id), { partitions: 1, key: string, value: json<LedgerEntry>(), cleanupPolicy: 'compact' })
-    return new Ledger(log, await log.topic(definition), by)
+    return new Ledger(await log.topic(definition), by)
   }
 
   /** Reads a ledger without a mirror; undefined when there is none. */
   static async look(log: PortableLog, id: string): Promise<Ledger | undefined> {
     const name = Ledger.topicOf(id)
     if (!(await log.topics()).some((topic) => topic.name === name)) return undefined
-    const ledger = new Ledger(log, await log.topic(defineTopic(name, { key: string, value: json<LedgerEntry>() }), { create: false }), '')
+    const ledger = new Ledger(await log.topic(defineTopic(name, { key: string, value: json<LedgerEntry>() }), { create: false }), '')
     await ledger.#read(Infinity)
     return ledger
   }
@@ -95,13 +99,30 @@ export class Ledger {
   }
 
   /**
-   * Makes sure that no transaction of this mirror is open, of this run or another, and reads what is there.
+   * Reads what is there. What an open transaction of another run, or of this one before it failed, will have said is not there yet: until that
+   * has ended no entry is stored where it is expected.
    *
    * @throws LogError `LOG_PRODUCER_FENCED` when another run has written meanwhile
    */
-  async load(transactionalId: string): Promise<void> {
-    await (await this.#log.beginTransaction({ transactionalId })).abort()
+  async load(): Promise<void> {
     await this.#read(this.#end ?? Infinity)
+  }
+
+  /** Offsets that records get on the target when nobody else writes there; undefined where nothing of a partition was mirrored yet. */
+  guess(topic: string, records: readonly { readonly partition: number }[]): number[] | undefined {
+    const next = new Map<number, number>()
+    const offsets: number[] = []
+    for (const { partition } of records) {
+      let offset = next.get(partition)
+      if (offset === undefined) {
+        const { last } = this.mapOf(topic, partition)
+        if (last === undefined) return undefined
+        offset = lastOf(last)[1] + 1 + MARKER
+      }
+      offsets.push(offset)
+      next.set(partition, offset + 1)
+    }
+    return offsets
   }
 
   /** The entries for records that a transaction stored. */
@@ -134,6 +155,11 @@ export class Ledger {
   /** The transaction with the entries was committed. */
   committed(): void {
     this.#stored?.apply()
+    this.aborted()
+  }
+
+  /** The transaction with the entries was aborted: they are there, and do not count. */
+  aborted(): void {
     this.#end = this.#stored?.end ?? this.#end
     this.#stored = undefined
   }
@@ -169,7 +195,7 @@ export class Ledger {
     const place = placeOf(name, partition)
     const map = this.mapOf(name, partition)
     // An entry that has grown holds what it held before too.
-    for (const run of runs) if (run[0] + run[1] * (run[4] - 1) >= map.nextSource) map.add(rest(run, map.nextSource))
+    for (const run of runs) if (lastOf(run)[0] >= map.nextSource) map.add(rest(run, map.nextSource))
     if (runs.length === 1) this.#growing.set(place, key)
     else this.#growing.delete(place)
   }
@@ -183,9 +209,4 @@ function rest([source, sourceStep, target, targetStep, count]: Run, from: number
 
 function placeOf(topic: string, partition: number): string {
   return `${topic}/${partition}`
-}
-
-/** The name of a mirror's transactions on its target. */
-export function transactionalIdOf(id: string): string {
-  return `${LEDGER_PREFIX}${id}`
 }

@@ -5,13 +5,14 @@
  *
  * What fails and may be tried again is: everything in hand is let go, the ledger is read anew, and reading goes on where it ends.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { isLogError } from '../../base/errors.ts'
 import { systemRandom } from '../../base/random.ts'
-import { type PortableConsumer, type PortableLog, type PortableSendRecord } from '../../topics/contract.ts'
+import { type PortableConsumer, type PortableLog, type PortableSendRecord, type PortableTransaction } from '../../topics/contract.ts'
 import { type SourceTopic, sourceTopics } from './side.ts'
 import { GroupCarrier, type GroupStatus } from './group-carrier.ts'
-import { Ledger, type LedgerRecord, transactionalIdOf } from './ledger.ts'
+import { Ledger, type LedgerRecord, transactionOptions } from './ledger.ts'
 import { MirroredTopic, type PartitionProgress, type PlainRecord } from './mirrored-topic.ts'
 import { runsOf } from './offset-map.ts'
 import { checkMirrorOptions, type CheckedMirrorOptions, type MirrorOptions } from './options.ts'
@@ -91,7 +92,6 @@ export class Mirroring {
   readonly #options: CheckedMirrorOptions
   readonly #clock: Clock
   readonly #carrier: GroupCarrier
-  readonly #transactionalId: string
   readonly #topics = new Map<string, MirroredTopic>()
   readonly #readers = new Map<string, Reader>()
   #waiting: Waiting[] = []
@@ -124,8 +124,7 @@ export class Mirroring {
     this.#ledger = parts.ledger
     this.#options = parts.options
     this.#clock = parts.clock
-    this.#transactionalId = transactionalIdOf(parts.options.id)
-    this.#carrier = new GroupCarrier({ ...parts, transactionalId: this.#transactionalId })
+    this.#carrier = new GroupCarrier(parts)
     this.done = new Promise((resolve, reject) => {
       this.#finish = resolve
       this.#fail = reject
@@ -134,7 +133,7 @@ export class Mirroring {
 
   /** @internal */
   async begin(topics: readonly SourceTopic[]): Promise<void> {
-    await this.#ledger.load(this.#transactionalId)
+    await this.#ledger.load()
     for (const topic of topics) await this.#open(topic)
     const { signal, untilEnd } = this.#options
     const stop = (): void => void this.stop()
@@ -248,7 +247,7 @@ export class Mirroring {
 
   /** Begins to read where the ledger ends. */
   async #restart(): Promise<void> {
-    await this.#ledger.load(this.#transactionalId)
+    await this.#ledger.load()
     for (const topic of this.#topics.values()) this.#beginReader(topic)
   }
 
@@ -259,28 +258,50 @@ export class Mirroring {
       if (list === undefined) byTopic.set(topic, [...records])
       else for (const record of records) list.push(record)
     }
-    const transaction = await this.#target.beginTransaction({ transactionalId: this.#transactionalId })
-    try {
-      const entries = await Promise.all([...byTopic].map(async ([topic, records]) => {
-        const results = await transaction.send(topic.target, records)
-        return this.#entriesOf(topic, records, results)
-      }))
-      await this.#ledger.store(transaction, entries.flat())
-      await transaction.commit()
-    } catch (error) {
-      await transaction.abort().catch(() => {})
-      throw error
-    }
+    const parts = [...byTopic]
+    const guess = parts.map(([{ name }, records]) => this.#ledger.guess(name, records))
+    const guessed = guess.every((offsets) => offsets !== undefined) && await this.#store(parts, guess)
+    if (!guessed) await this.#store(parts)
     this.#ledger.committed()
     this.#count(batches)
   }
 
-  #entriesOf(topic: MirroredTopic, records: readonly Read[], results: readonly { readonly offset: number }[]): LedgerRecord[] {
+  /**
+   * Stores records in a transaction, with what the ledger says of them. With a guess where they get to, the ledger does not wait for the answer:
+   * when it was wrong the transaction is aborted, which gives false.
+   */
+  async #store(parts: readonly (readonly [MirroredTopic, readonly Read[]])[], guess?: readonly (readonly number[])[]): Promise<boolean> {
+    const transaction = await this.#target.beginTransaction(transactionOptions)
+    try {
+      const sending = Promise.all(parts.map(async ([topic, records]) => (await transaction.send(topic.target, records)).map(({ offset }) => offset)))
+      const [places] = guess === undefined ? [await sending] : await Promise.all([sending, this.#note(transaction, parts, guess)])
+      if (guess === undefined) await this.#note(transaction, parts, places)
+      else if (!isDeepStrictEqual(places, guess)) {
+        await transaction.abort()
+        this.#ledger.aborted()
+        return false
+      }
+      await transaction.commit()
+      return true
+    } catch (error) {
+      await transaction.abort().catch(() => {})
+      throw error
+    }
+  }
+
+  /** Stores with the transaction where its records are on the target. */
+  async #note(
+    transaction: PortableTransaction, parts: readonly (readonly [MirroredTopic, readonly Read[]])[], places: readonly (readonly number[])[],
+  ): Promise<void> {
+    await this.#ledger.store(transaction, parts.flatMap(([topic, records], index) => this.#entriesOf(topic, records, places[index]!)))
+  }
+
+  #entriesOf(topic: MirroredTopic, records: readonly Read[], places: readonly number[]): LedgerRecord[] {
     const pairs = new Map<number, [source: number, target: number][]>()
     for (const [index, { partition, offset }] of records.entries()) {
       const list = pairs.get(partition)
-      if (list === undefined) pairs.set(partition, [[offset, results[index]!.offset]])
-      else list.push([offset, results[index]!.offset])
+      if (list === undefined) pairs.set(partition, [[offset, places[index]!]])
+      else list.push([offset, places[index]!])
     }
     return [...pairs].map(([partition, list]) => this.#ledger.runEntry(topic.name, partition, runsOf(list)))
   }
