@@ -38,6 +38,7 @@ export {
 export { type StrictFinding, StrictMode, type StrictOptions, type StrictRule, strictRules } from './strict/strict-mode.ts'
 export type { AnswerDifference } from './recording/differences.ts'
 export type { RecordOptions, RedactedMessage } from './recording/recorder.ts'
+export { RecordedBroker, type RecordedBrokerOptions, startRecordedBroker } from './recording/recorded-broker.ts'
 export { RecordingProxy, type RecordingProxyOptions, startRecordingProxy } from './recording/recording-proxy.ts'
 export { type RecordedFrame, Recording, type RecordingInfo } from './recording/recording.ts'
 export { replay, type ReplayDifference, type ReplayOptions, type ReplayReport } from './recording/replay.ts'

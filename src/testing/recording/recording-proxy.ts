@@ -7,12 +7,13 @@ import { systemClock } from '../../base/clock.ts'
 import { checkFunction, checkOptions, describe } from '../../base/options.ts'
 import { addressText } from '../../kafka/addresses.ts'
 import { Endpoint } from '../../kafka/endpoint.ts'
-import { FrameReader } from '../../kafka/frames.ts'
 import { connectTo, parseAddress } from '../../kafka/outgoing.ts'
 import { type Decoding } from '../journal/entry.ts'
 import { type RecordOptions, Recorder } from './recorder.ts'
 import { type Recording } from './recording.ts'
-import { framed, mapMessage, readAnswer, readRequest, type WireRequest, writeAnswer } from './wire-message.ts'
+import { addressesIn, type LiveAddress, withAddresses } from './wire-addresses.ts'
+import { onFrames } from './wire-frames.ts'
+import { framed, readAnswer, readRequest, type WireRequest, writeAnswer } from './wire-message.ts'
 
 /** How to record in front of a cluster. */
 export interface RecordingProxyOptions extends RecordOptions {
@@ -31,7 +32,6 @@ interface Upstream {
   readonly index: number
 }
 
-const MOST_FRAME_BYTES = 256 * 1024 * 1024
 const PRODUCE = 0
 
 /**
@@ -114,34 +114,31 @@ export class RecordingProxy {
     const broker = await connectTo(host, port)
     this.#keep(broker)
     const asked: (WireRequest | undefined)[] = []
-    onFrames(client, broker, (frame) => {
+    onFrames(client, (frame) => {
       const request = readRequest(frame)
       if (request !== undefined) this.#recorder.request(client, index, frame)
       if (request?.api.key !== PRODUCE || request.body['acks'] !== 0) asked.push(request)
       broker.write(framed(frame))
-    })
-    onFrames(broker, client, async (frame) => {
+    }, (how) => void (how === 'end' ? broker.end() : broker.destroy()))
+    onFrames(broker, async (frame) => {
       const request = asked.shift()
       const body = request === undefined ? undefined : readAnswer(request, frame)
       if (request !== undefined) this.#recorder.answer(client, index, frame)
       const changed = body === undefined ? undefined : await this.#here(body)
       client.write(framed(changed === undefined || changed === body ? frame : writeAnswer(request!, request!.correlationId, changed)))
-    })
+    }, (how) => void (how === 'end' ? client.end() : client.destroy()))
     client.resume()
   }
 
   /** An answer with the addresses of this proxy in the place of those of brokers. */
   async #here(body: Decoding): Promise<Decoding> {
-    const found = new Map<unknown, Upstream>()
-    for (const row of addressesIn(body)) found.set(row, await this.open(row.host, row.port))
-    for (const row of found.keys()) {
-      const { host, port, nodeId, brokerId } = row as Address
-      if (typeof (nodeId ?? brokerId) === 'number') this.#nodeIds.set(addressText(host, port), (nodeId ?? brokerId)!)
+    const found = new Map<string, LiveAddress>()
+    for (const row of addressesIn(body)) {
+      const { endpoint } = await this.open(row.host, row.port)
+      found.set(addressText(row.host, row.port), { host: this.#host, port: endpoint.port })
+      if (row.nodeId !== undefined) this.#nodeIds.set(addressText(row.host, row.port), row.nodeId)
     }
-    return mapMessage(body, (value) => {
-      const upstream = found.get(value)
-      return upstream === undefined ? value : { ...value as object, host: this.#host, port: upstream.endpoint.port }
-    }) as Decoding
+    return withAddresses(body, ({ host, port }) => found.get(addressText(host, port)))
   }
 
   #keep(socket: Duplex): void {
@@ -149,40 +146,4 @@ export class RecordingProxy {
     socket.on('error', () => {})
     socket.once('close', () => this.#sockets.delete(socket))
   }
-}
-
-/** A row of an answer that says where a broker is. */
-interface Address {
-  readonly host: string
-  readonly port: number
-  readonly nodeId?: number
-  readonly brokerId?: number
-}
-
-/** Calls `take` with each frame, one after the other. What ends on one side ends on the other. */
-function onFrames(from: Duplex, to: Duplex, take: (frame: Buffer) => void | Promise<void>): void {
-  const frames = new FrameReader(MOST_FRAME_BYTES)
-  let turn: Promise<void> = Promise.resolve()
-  from.on('data', (chunk: Buffer) => {
-    try {
-      frames.push(chunk)
-      while (frames.hasFrame()) {
-        const frame = Buffer.from(frames.take())
-        turn = turn.then(() => take(frame)).catch(() => void from.destroy())
-      }
-    } catch {
-      from.destroy()
-    }
-  })
-  from.on('end', () => void turn.then(() => to.end()))
-  from.on('close', () => void turn.then(() => to.destroy()))
-}
-
-/** Everything in an answer that is an address of a broker. */
-function addressesIn(value: unknown): Address[] {
-  if (Array.isArray(value)) return value.flatMap(addressesIn)
-  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return []
-  const { host, port } = value as Partial<Address>
-  const own = typeof host === 'string' && host !== '' && typeof port === 'number' && port > 0 ? [value as Address] : []
-  return [...own, ...Object.values(value).flatMap(addressesIn)]
 }

@@ -35,7 +35,7 @@ test('two consumers that both believe to own a partition are found to charge twi
 test('a retry that is not idempotent is found to store a record twice, by one fault', async () => {
   const broker = { topics: { invoices: 1 } }
   const faults: FaultSpec[] = [{ api: 'Produce', actions: [{ type: 'close', when: 'after-apply' }] }]
-  const error = await failureOf(explore(retries({ idempotent: false }), { seed: 7, broker, faults }))
+  const error = await failureOf(explore(retries({ idempotent: false }), { seed: 7, broker, faults, longest: '10s' }))
   expect(error.detail['deviations']).toEqual([{ kind: 'fault', fault: 1, call: expect.any(Number) as number }])
   await explore(retries({ idempotent: true }), { seed: 7, broker, faults, runs: 40, longest: '10s' })
 }, 60_000)

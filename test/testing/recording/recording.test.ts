@@ -5,12 +5,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { seededRandom } from '../../../src/base/random.ts'
 import { encodeBatch } from '../../../src/format/batch.ts'
+import { deleteTopics } from '../../../src/kafka/apis/20-delete-topics.ts'
 import { encodeSideFile } from '../../../src/format/side-file.ts'
-import { Recording, replay, startRecordingProxy, type TestBroker } from '../../../src/testing/index.ts'
+import { Recording, replay, startRecordedBroker, startRecordingProxy, type TestBroker } from '../../../src/testing/index.ts'
 import { answerDifference } from '../../../src/testing/recording/differences.ts'
+import { RawClient } from '../../kafka/harness.ts'
 import { startBroker } from '../broker/harness.ts'
 
 const temporary = mkdtempSync(join(tmpdir(), 'commitlog-recording-'))
@@ -134,6 +136,18 @@ test('a proxy in front of a cluster records what goes through it, and clients st
   expect(recording.info.brokers).toEqual([1, 2, 3])
   expect(cluster.journal.entries.length).toBe(recording.requests)
   expect((await replay(recording, await startBroker({ brokers: 3 }))).differences).toEqual([])
+})
+
+test('a live client works with the answers of a recording, and nothing else', async () => {
+  const recording = await recorded(await startBroker({ brokers: 2 }))
+  const brokers = await startRecordedBroker(recording)
+  onTestFinished(() => brokers.close())
+  expect(await session(brokers.bootstrap.split(','))).toEqual(['o-1', 'o-2', 'o-3'])
+  expect(brokers.unmatched).toEqual([])
+  expect(brokers.unasked.filter((request) => /Produce|CreateTopics|OffsetCommit/.test(request))).toEqual([])
+  const raw = await RawClient.connect(Number(brokers.bootstrap.replace(/.*:/, '')))
+  await expect(raw.request(deleteTopics, 1, { topicNames: ['orders'], timeoutMs: 1 })).rejects.toThrow('the connection was closed')
+  expect(brokers.unmatched).toEqual(['DeleteTopics v1 of raw'])
 })
 
 test('passwords are in no recording, and a test takes out what else is secret', async () => {
