@@ -61,8 +61,8 @@ function saslOf(sasl: ClusterSasl): Package.SASLOptions {
 export interface RawRequest<Answer> {
   readonly key: number
   readonly version: number
-  /** The body, behind the header. */
-  readonly body: Buffer
+  /** The body, behind the header, in pieces. */
+  readonly body: readonly Buffer[]
   /** Reads the body of the answer; the bytes are the reader's own. */
   readonly read: (bytes: Buffer) => Answer
 }
@@ -72,7 +72,7 @@ export function askRaw<Answer>({ Writer }: ClientPackage, connection: BrokerConn
   const { key, version, body, read } = request
   return new Promise((resolve, reject) => {
     connection.send<Answer>(
-      key, version, () => Writer.create().append(body),
+      key, version, () => body.reduce((writer, piece) => writer.append(piece), Writer.create()),
       (_id, _key, _version, reader) => read(reader.buffer.slice(reader.position, reader.buffer.length)),
       true, true, (error, answer) => (error ? reject(error) : resolve(answer as Answer)),
     )

@@ -2,7 +2,7 @@
  * The two requests that carry records, Produce and Fetch: read and written here, so that batches stay the bytes that they are. One version
  * of each, which Kafka has had since 2.8 and 2.7, and has still. Spec: Kafka's protocol.
  */
-import { ByteReader } from '../base/bytes.ts'
+import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { array, bigint64, type Decoded, type Encodable, int16, int32, int64, int8, message, records, string } from '../format/schema.ts'
 import { type RawRequest } from './client.ts'
 
@@ -10,13 +10,6 @@ const PRODUCE_KEY = 0
 const PRODUCE_VERSION = 9
 const FETCH_KEY = 1
 const FETCH_VERSION = 12
-
-const produceRequest = message('ProduceRequest', { versions: [9, 9], flexible: 9 }, {
-  transactionalId: string({ nullable: 9, default: null }),
-  acks: int16(),
-  timeoutMs: int32(),
-  topics: array({ name: string(), partitions: array({ index: int32(), records: records() }) }),
-})
 
 const produceResponse = message('ProduceResponse', { versions: [9, 9], flexible: 9 }, {
   responses: array({
@@ -85,18 +78,65 @@ export type FetchAnswer = Decoded<typeof fetchResponse>
 /** What a broker answers for one partition. */
 export type FetchedPartition = FetchAnswer['responses'][number]['partitions'][number]
 
+/** Batches for a broker. */
+export interface ProduceRequest {
+  readonly transactionalId: string | undefined
+  readonly timeoutMs: number
+  readonly topics: readonly { readonly name: string; readonly partitions: readonly { readonly index: number; readonly records: Buffer }[] }[]
+}
+
+/** Acknowledged when every copy that counts has it. */
+const ALL = -1
+
 /** Asks a broker to store batches, with as many copies as count. */
-export function produce(asked: Encodable<typeof produceRequest>): RawRequest<ProduceAnswer> {
+export function produce(asked: ProduceRequest): RawRequest<ProduceAnswer> {
   return {
-    key: PRODUCE_KEY, version: PRODUCE_VERSION, body: produceRequest.encode(PRODUCE_VERSION, asked),
+    key: PRODUCE_KEY, version: PRODUCE_VERSION, body: produceBody(asked),
     read: (bytes) => produceResponse.at(PRODUCE_VERSION).decode(readerOf(bytes, 'the answer to a send')),
   }
+}
+
+/**
+ * The body of a Produce request, as pieces: batches are large, and not copied into it.
+ *
+ *   transactional_id acks:int16 timeout_ms:int32 [topics: name [partitions: index:int32 records tags] tags] tags
+ */
+function produceBody({ transactionalId, timeoutMs, topics }: ProduceRequest): Buffer[] {
+  const pieces: Buffer[] = []
+  let writer = new ByteWriter(Buffer.allocUnsafe(64))
+  if (transactionalId === undefined) writer.uvarint(0)
+  else putText(writer, transactionalId)
+  writer.int16(ALL)
+  writer.int32(timeoutMs)
+  writer.uvarint(topics.length + 1)
+  for (const { name, partitions } of topics) {
+    putText(writer, name)
+    writer.uvarint(partitions.length + 1)
+    for (const { index, records: batch } of partitions) {
+      writer.int32(index)
+      writer.uvarint(batch.length + 1)
+      pieces.push(writer.written(), batch)
+      writer = new ByteWriter(Buffer.allocUnsafe(64))
+      writer.uvarint(0)
+    }
+    writer.uvarint(0)
+  }
+  writer.uvarint(0)
+  pieces.push(writer.written())
+  return pieces
+}
+
+/** A compact string. */
+function putText(writer: ByteWriter, text: string): void {
+  const bytes = Buffer.from(text)
+  writer.uvarint(bytes.length + 1)
+  writer.bytes(bytes)
 }
 
 /** Asks a broker for batches. */
 export function fetchRecords(asked: Encodable<typeof fetchRequest>): RawRequest<FetchAnswer> {
   return {
-    key: FETCH_KEY, version: FETCH_VERSION, body: fetchRequest.encode(FETCH_VERSION, asked),
+    key: FETCH_KEY, version: FETCH_VERSION, body: [fetchRequest.encode(FETCH_VERSION, asked)],
     read: (bytes) => fetchResponse.at(FETCH_VERSION).decode(readerOf(bytes, 'the answer to a fetch')),
   }
 }

@@ -267,7 +267,7 @@ export class Sender {
     let answer: ProduceAnswer
     try {
       const request = produce({
-        transactionalId: transactionalId ?? null, acks: -1, timeoutMs: cluster.options.requestTimeoutMs, topics: [...topics.values()],
+        transactionalId, timeoutMs: cluster.options.requestTimeoutMs, topics: [...topics.values()],
       })
       answer = await line.askRaw(broker, request)
     } catch (error) {

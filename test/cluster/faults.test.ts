@@ -64,7 +64,7 @@ test('leaders that move, and copies that are missing for a while, are ridden out
   expect(await readAll(log)).toEqual([...upTo(60), ...upTo(60)].sort((a, b) => a - b))
 }))
 
-test('who sends and who reads ride out a broker that goes away and comes back, and it is told of', () => overBroker(async ({ faults }, log, events) => {
+test('who sends and who reads ride out a broker that goes and comes back, and it is told of', () => overBroker(async ({ faults }, log, events) => {
   const topic = await log.topic(Orders)
   const seen: number[] = []
   const reading = (async () => {
