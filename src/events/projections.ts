@@ -231,6 +231,10 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
   #waiters: Waiter[] = []
   #swapped: Waiter[] = []
   #readFailure: LogError | undefined
+  /** A table is being made, to build rows in. */
+  #beginning: Promise<void> | undefined
+  /** The table before is being removed. */
+  #swapping: Promise<void> | undefined
   #closed = false
 
   private constructor(run: ProjectionRun<E>, definition: ProjectionDefinition<E, State>, live: View<E, State>, beside: View<E, State> | undefined) {
@@ -320,26 +324,39 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
   async rebuild(): Promise<void> {
     this.#checkOpen()
     if (this.#beside === undefined) {
-      const table = await openTable(this.#run, this.#definition, this.#live.table.name.generation + 1)
-      // Somebody may have asked meanwhile.
-      if (this.#beside === undefined) {
-        const beside = viewOf(this.#run.parts, this.#definition, table, false)
-        beside.owner = this
-        this.#beside = beside
-        this.#run.catchUp([beside as View<E, unknown>])
-      }
-    } else if (this.#beside.failure !== undefined) await this.#run.resume(this.#beside as View<E, unknown>)
+      // Who asks meanwhile gets the same rows.
+      this.#beginning ??= this.#beginBeside().finally(() => { this.#beginning = undefined })
+      await this.#beginning
+    } else if (this.#beside.failure !== undefined) await this.#resumeView(this.#beside)
     await new Promise<void>((resolve, reject) => {
       this.#swapped.push({ position: 0, resolve, reject })
       this.progressed()
     })
   }
 
+  async #beginBeside(): Promise<void> {
+    const table = await openTable(this.#run, this.#definition, this.#live.table.name.generation + 1)
+    this.#checkOpen()
+    const beside = viewOf(this.#run.parts, this.#definition, table, false)
+    beside.owner = this
+    this.#beside = beside
+    this.#run.catchUp([beside as View<E, unknown>])
+  }
+
   async resume(): Promise<void> {
     this.#checkOpen()
     const unread = this.#readFailure !== undefined
     this.#readFailure = undefined
-    for (const view of this.views) if (unread || view.failure !== undefined) await this.#run.resume(view as View<E, unknown>)
+    for (const view of this.views) if (unread || view.failure !== undefined) await this.#resumeView(view)
+  }
+
+  async #resumeView(view: View<E, State>): Promise<void> {
+    try {
+      await this.#run.resume(view as View<E, unknown>)
+    } catch (error) {
+      // Rows that were built beside may have taken its place meanwhile.
+      if (this.views.includes(view)) throw error
+    }
   }
 
   async flush(): Promise<void> {
@@ -355,7 +372,10 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
     this.#closed = true
     const views = this.views
     await this.#run.leave(this as unknown as RunningProjection<E, unknown>)
+    await this.#beginning?.catch(() => {})
     await Promise.all(views.map((view) => view.close()))
+    // Who opens it next is not to find a table that goes.
+    await this.#swapping
     this.#run.parts.core.projecting.delete(`${this.name} ${this.version}`)
     const error = new LogError('LOG_CLOSED', `the projection ${this.name} is closed`)
     for (const { reject } of [...this.#waiters.splice(0), ...this.#swapped.splice(0)]) reject(error)
@@ -366,7 +386,7 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
     const before = this.#live
     this.#live = view as View<E, State>
     this.#beside = undefined
-    void this.#settleSwap(before)
+    this.#swapping = this.#settleSwap(before)
   }
 
   /** @internal */
