@@ -10,7 +10,7 @@ export type Work =
   | 'testStart' | 'testProcess' | 'testFirst' | 'testReset' | 'testFork' | 'testDay' | 'testSuite'
   | 'eventAppend' | 'eventLoad' | 'eventCommand' | 'eventRebuild' | 'eventOpen' | 'eventOpenKilled'
   | 'wireClient' | 'wireReplay' | 'wireLatency' | 'wireStart' | 'wireListen' | 'wireMemory'
-  | 'mirrorRecords' | 'mirrorLatency'
+  | 'mirrorRecords' | 'mirrorLatency' | 'clusterClient'
 
 /** One piece of work for one subject, in a process of its own. */
 export interface Job {

@@ -23,6 +23,7 @@ const loaders: Readonly<Record<string, () => Promise<Subject>>> = {
   'events in better-sqlite3': async () => (await import('./subjects/events-sqlite.ts')).betterSqlite3Events,
   compaction: async () => (await import('./subjects/compaction.ts')).compaction,
   testkit: async () => (await import('./subjects/testkit.ts')).testkit,
+  cluster: async () => (await import('./subjects/cluster.ts')).cluster,
   'cluster mirror': async () => (await import('./subjects/cluster-mirror.ts')).clusterMirror,
   wire: async () => (await import('./subjects/wire.ts')).wire,
   node: async () => (await import('./subjects/node.ts')).node,

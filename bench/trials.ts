@@ -242,6 +242,20 @@ const wireTrials: readonly Trial[] = [
 const ONE_NODE = 'Kafka 4.1, one node, in a process of its own on the same cores; one partition, acks=all'
 const BARE = 'bare client'
 
+/** The door of clusters, beside the client that it goes through and the other one. */
+const clusterTrials: readonly Trial[] = ([['100', 300_000, 100], ['1k', 200_000, 1024]] as const).map(([size, records, bytes]): Trial => ({
+  name: `cluster-${size}`, what: `a cluster gets and gives ${records / 1000} k × ${size === '1k' ? '1 KiB' : '100 B'}`,
+  conditions: `${ONE_NODE}; sends of 1,000 records, one at a time, then a group of one; 50,000 records before; consumed: from the join on`,
+  work: 'clusterClient', broker: true, figure: 'perSecond', unit: 'records/s', records, bytes, rounds: 3,
+  ...(size !== '100' && { like: 'cluster-100' }),
+  contestants: [
+    ours('commitlog/cluster: topic.send, idempotent; for await over topic.consumer', { subject: 'cluster', how: 'door' }),
+    peer('cluster', '@platformatic/kafka: Producer and Consumer', { name: BARE, how: 'platformatic' }),
+    peer('cluster', 'kafkajs: producer, and consumer with eachBatch', { name: 'kafkajs', how: 'kafkajs' }),
+  ],
+  goals: [{ of: 'commitlog', against: BARE, least: 0.9 }, { of: 'commitlog', figure: 'consumed', against: BARE, least: 0.9 }],
+}))
+
 /** A mirror to a cluster, beside the client that it goes through. */
 const mirrorTrials: readonly Trial[] = [
   {
@@ -619,6 +633,7 @@ export const trials: readonly Trial[] = [
     goals: [{ of: 'import', against: 'bare', by: 'difference', most: 30 }, { of: 'whole', against: 'bare', by: 'difference', most: 100 }],
   },
   ...wireTrials,
+  ...clusterTrials,
   ...mirrorTrials,
   ...testTrials,
   ...eventTrials,
