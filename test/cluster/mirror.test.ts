@@ -240,6 +240,15 @@ test('status tells positions, ends and what is behind', async () => {
   expect((await mirroring.status()).state).toBe('stopped')
 })
 
+test('caughtUp of a mirror that was stopped says so, and does not pretend', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const words = await source.topic(Words)
+  const mirroring = await mirrored(source, target)
+  await mirroring.stop()
+  await words.send({ value: 'late' })
+  expect((await failure(() => mirroring.caughtUp())).code).toBe('LOG_CLOSED')
+})
+
 test('partitions that the source gets later are the target\'s too', async () => {
   const [source, target] = [await memoryLog(), await memoryLog()]
   const words = await source.topic(Words)

@@ -7,7 +7,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { type Clock, systemClock } from '../../base/clock.ts'
-import { isLogError } from '../../base/errors.ts'
+import { isLogError, LogError } from '../../base/errors.ts'
 import { systemRandom } from '../../base/random.ts'
 import { type PortableConsumer, type PortableLog, type PortableSendRecord, type PortableTransaction } from '../../topics/contract.ts'
 import { type SourceTopic, sourceTopics } from './side.ts'
@@ -54,8 +54,8 @@ interface Waiting {
   readonly bytes: number
 }
 
-/** Ends of the partitions of topics. */
-type Ends = ReadonlyMap<MirroredTopic, ReadonlyMap<number, number>>
+/** Offsets of the source, by partition, up to which somebody waits. */
+type Wanted = ReadonlyMap<MirroredTopic, ReadonlyMap<number, number>>
 
 /** A reader of one topic. */
 interface Reader {
@@ -103,7 +103,7 @@ export class Mirroring {
   #records = 0
   #bytes = 0
   #lookAt = 0
-  readonly #callers = new Set<{ readonly ends: Ends; readonly resolve: () => void }>()
+  readonly #callers = new Set<{ readonly wanted: Wanted; readonly resolve: () => void }>()
   /** There is something to do that was not looked at yet. */
   #nudged = false
   #wake: () => void = () => {}
@@ -136,7 +136,8 @@ export class Mirroring {
     await this.#ledger.load()
     for (const topic of topics) await this.#open(topic)
     const { signal, untilEnd } = this.#options
-    const stop = (): void => void this.stop()
+    // Whoever waits for `done` hears what it failed with.
+    const stop = (): void => void this.stop().catch(() => {})
     signal?.addEventListener('abort', stop)
     void this.#run().then(this.#finish, this.#fail).finally(() => signal?.removeEventListener('abort', stop))
     if (signal?.aborted === true) stop()
@@ -158,16 +159,17 @@ export class Mirroring {
    * Resolves when everything is on the target, and counts, that the source holds now, and what the groups have committed is carried over:
    * when nobody writes to the source and consumes from it any more, producers and consumers can go on at the target.
    *
-   * @throws what ended the mirror
+   * @throws LogError `LOG_CLOSED` when it was stopped before; what ended the mirror
    */
   async caughtUp(): Promise<void> {
-    const ends = new Map<MirroredTopic, Map<number, number>>()
+    const wanted = new Map<MirroredTopic, Map<number, number>>()
     for (const topic of this.#topics.values()) {
-      ends.set(topic, new Map([...await topic.ends()].map(([partition, { end }]) => [partition, end])))
+      wanted.set(topic, new Map([...await topic.ends()].map(([partition, { end }]) => [partition, end])))
     }
-    const reached = new Promise<void>((resolve) => this.#callers.add({ ends, resolve }))
+    const reached = new Promise<void>((resolve) => this.#callers.add({ wanted, resolve }))
     this.#nudge()
-    await Promise.race([reached, this.done])
+    const stopped = (): never => { throw new LogError('LOG_CLOSED', 'the mirror was stopped before it had caught up') }
+    await Promise.race([reached, this.done.then(stopped)])
   }
 
   /** Finishes what is in hand, and stops. What is not mirrored by then is with the next run. */
@@ -321,7 +323,7 @@ export class Mirroring {
   async #tellCallers(): Promise<boolean> {
     let told = false
     for (const caller of [...this.#callers]) {
-      if (!await isMirrored(caller.ends)) continue
+      if (!await isMirrored(caller.wanted)) continue
       if (!await this.#carrier.carry(this.#topics)) continue
       this.#callers.delete(caller)
       caller.resolve()
@@ -423,8 +425,8 @@ export class Mirroring {
 }
 
 /** Whether everything below these ends is mirrored. */
-async function isMirrored(ends: Ends): Promise<boolean> {
-  for (const [topic, partitions] of ends) {
+async function isMirrored(wanted: Wanted): Promise<boolean> {
+  for (const [topic, partitions] of wanted) {
     for (const [partition, end] of partitions) if (!await topic.isMirroredTo(partition, end)) return false
   }
   return true
