@@ -3,6 +3,9 @@
  * interfaces runs on both; what only a local log can do (partitions as objects, synchronous appends and reads, durable offsets) is not
  * here. Each grows by what both can do.
  *
+ * What may differ: offsets of a partition rise and may have gaps, behind transactions for one; records of different partitions have no order; a
+ * time that a log gives is that of its machine. All else is said as cases in src/testing/portable-conformance/, which run on every kind of log.
+ *
  * test/types/ compiles every portable example against the local log and against a stub.
  */
 import { type HeadersInput } from '../log/record-input.ts'
@@ -32,6 +35,7 @@ export interface PortableSendRecord<K, V> {
 /** Where a record went. */
 export interface PortableSendResult {
   readonly partition: number
+  /** More than that of every record before it in the partition; what is between may be markers of transactions, or nothing. */
   readonly offset: number
   /** Ms since 1970; −1 when the log chose it, and the record, which is stored, cannot be read just now. */
   readonly timestamp: number
