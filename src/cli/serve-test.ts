@@ -20,6 +20,7 @@ export const testOptionsHelp: Readonly<Record<string, Option>> = {
   test: { help: 'be a Kafka for tests: in memory unless a folder is given, on a free port, and under control over HTTP' },
   control: { value: 'PORT', help: 'with --test: port of the control API on the loopback address, 0 (the default) for one that is free' },
   'until-stdin-ends': { help: 'end when stdin ends: whoever started it leaves nothing behind, however he ends' },
+  from: { value: 'PATH', help: 'with --test: begin with this folder of a Kafka broker or of commitlog, or with a file of records as lines' },
   clock: { value: 'WORD', help: 'with --test: real, virtual or skip, how time goes' },
   seed: { value: 'N', help: 'with --test: whatever is drawn is drawn from it' },
   emulate: { value: 'RELEASE', help: 'with --test: serve the versions of a release of Kafka: 3.9' },
@@ -62,6 +63,7 @@ export async function serveTest(call: Call, topics: TestTopics, ended: Promise<v
 
 function testOptions(call: Call, topics: TestTopics): TestBrokerOptions {
   const dir = call.given('folder')
+  const from = call.text('from')
   const port = portOf(call, 'port')
   const host = call.text('host')
   const brokers = call.number('brokers', 1)
@@ -72,7 +74,8 @@ function testOptions(call: Call, topics: TestTopics): TestBrokerOptions {
   return {
     topics, topicDefaults: settingsOf(call, 'topics of tests'), autoCreateTopics: !call.flag('no-auto-create'), security: securityOptions(call),
     strict: call.flag('strict'), timeout: call.text('timeout') ?? DEFAULT_TIMEOUT,
-    ...(dir !== undefined && { dir }), ...(port !== undefined && port > 0 && { port }), ...(host !== undefined && { host }),
+    ...(dir !== undefined && { dir }), ...(from !== undefined && { from }), ...(host !== undefined && { host }),
+    ...(port !== undefined && port > 0 && { port }),
     ...(brokers !== undefined && { brokers }), ...(numPartitions !== undefined && { numPartitions }), ...(clock !== undefined && { clock }),
     ...(seed !== undefined && { seed }), ...(emulate !== undefined && { emulate }),
   }

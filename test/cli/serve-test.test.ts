@@ -1,7 +1,7 @@
 /*
  * `commitlog serve --test`: what it prints, what it takes, and how it ends. What can be asked of its control API is in test/testing/sidecar.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
@@ -76,6 +76,15 @@ test('with a folder it keeps what it is told', async () => {
   await ask(`${control}/topics/orders/records`, { method: 'POST', headers: json, content: '{"records":[{"value":"kept"}]}' })
   await served.stop()
   expect((await commitlog(['tail', data, 'orders', '--json'])).lines).toHaveLength(1)
+})
+
+test('it begins with records of a file', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'commitlog-serve-from-'))
+  onTestFinished(() => rmSync(root, { recursive: true, force: true }))
+  const path = join(root, 'orders.ndjson')
+  writeFileSync(path, '{"topic":"orders","key":"o-1","value":{"total":12}}\n')
+  const { control } = JSON.parse((await serving('--json', '--from', path)).ready) as { control: string }
+  expect((await ask(`${control}/topics/orders/records`, {})).body.records).toMatchObject([{ key: 'o-1', value: { total: 12 } }])
 })
 
 test('a mistake in how it is called is a line and code 2', async () => {

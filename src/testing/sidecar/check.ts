@@ -51,12 +51,18 @@ function inner(place: Place, schema: Schema, at = place.at, value = place.value)
 }
 
 function referred(pointer: string, root: Schema): Schema {
-  let found: unknown = root
-  for (const part of pointer.split('/').slice(1)) {
-    found = (found as Readonly<Record<string, unknown>> | undefined)?.[part.replaceAll('~1', '/').replaceAll('~0', '~')]
-  }
-  if (pointer.startsWith('#') && isObject(found)) return found
-  throw new TypeError(`the schema refers to ${pointer}, which is not in it`)
+  const found = schemaAt(pointer, root)
+  if (found === undefined) throw new TypeError(`the schema refers to ${pointer}, which is not in it`)
+  return found
+}
+
+/** What a reference leads to: `#/$defs/order`; undefined when that is nothing in `root`. */
+export function schemaAt(pointer: string, root: unknown): Schema | undefined {
+  const found = pointer.split('/').slice(1).reduce((value: unknown, part) => {
+    const name = part.replaceAll('~1', '/').replaceAll('~0', '~')
+    return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Readonly<Record<string, unknown>>)[name] : undefined
+  }, root)
+  return pointer.startsWith('#') && isObject(found) ? found : undefined
 }
 
 function ofType({ schema: { type }, value, at }: Place): Violation[] {

@@ -2,7 +2,7 @@
  * JSON Schemas from somebody else, for contracts of topics: what may stand in one, itself as a schema. A keyword that nobody would check is refused,
  * since a contract that is passed over says nothing.
  */
-import { type Violation, violations } from './check.ts'
+import { schemaAt, type Violation, violations } from './check.ts'
 import { type Schema } from './schema.ts'
 
 const self: Schema = { $ref: '#' }
@@ -30,7 +30,17 @@ const metaSchema: Schema = {
   additionalProperties: false,
 }
 
-/** What is wrong with a schema: keywords that are not known, or that hold what they cannot. */
+/** What is wrong with a schema: keywords that are not known, or that hold what they cannot, and references that lead nowhere. */
 export function schemaViolations(given: unknown): Violation[] {
-  return violations(metaSchema, given)
+  const wrong = violations(metaSchema, given)
+  return wrong.length > 0 ? wrong : lostReferences(given, given, '')
+}
+
+function lostReferences(part: unknown, root: unknown, at: string): Violation[] {
+  if (typeof part !== 'object' || part === null) return []
+  return Object.entries(part).flatMap(([name, one]) => {
+    const place = `${at}/${name}`
+    if (name !== '$ref' || typeof one !== 'string' || schemaAt(one, root) !== undefined) return lostReferences(one, root, place)
+    return [{ at: place, reason: `refers to ${one}, which is not in the schema` }]
+  })
 }

@@ -11,6 +11,7 @@ import { clockRoutes } from './routes/clock-routes.ts'
 import { expectationRoutes } from './routes/expectation-routes.ts'
 import { faultRoutes } from './routes/fault-routes.ts'
 import { groupRoutes } from './routes/group-routes.ts'
+import { importRoutes } from './routes/import-routes.ts'
 import { journalRoutes } from './routes/journal-routes.ts'
 import { metaRoutes } from './routes/meta-routes.ts'
 import { topicRoutes } from './routes/topic-routes.ts'
@@ -31,8 +32,8 @@ export class RouteTable {
   /** @param version  of the package, for the description */
   constructor(version: string) {
     this.routes = [
-      ...brokerRoutes, ...topicRoutes, ...groupRoutes, ...checkpointRoutes, ...faultRoutes, ...clockRoutes, ...journalRoutes, ...expectationRoutes,
-      ...metaRoutes(() => this.description),
+      ...brokerRoutes, ...topicRoutes, ...importRoutes, ...groupRoutes, ...checkpointRoutes, ...faultRoutes, ...clockRoutes, ...journalRoutes,
+      ...expectationRoutes, ...metaRoutes(() => this.description),
     ]
     this.description = openApiOf(this.routes, version)
     this.#bySegments = this.routes.map((route) => ({ route, segments: segmentsOf(route.path) }))

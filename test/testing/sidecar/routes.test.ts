@@ -174,6 +174,18 @@ test('records are waited for, and what does not come is told', async () => {
   })
 })
 
+test('records come in as they were elsewhere, as lines or as values', async () => {
+  const it = await control()
+  const lines = ['{"topic":"orders","partition":0,"offset":7,"tstype":"create","ts":1000,"key":"o-1","payload":"tea"}', '']
+  expect(await it.done('POST', '/imports', { records: lines })).toEqual({ records: 1, topics: ['orders'], uncommitted: 0 })
+  await it.done('POST', '/imports', { records: [{ key: 'o-2', value: { total: 2 } }], topic: 'orders', offsets: 'new' })
+  expect((await it.done('GET', '/topics/orders/records')).records).toMatchObject([
+    { offset: 7, timestamp: 1000, key: 'o-1', value: 'tea' }, { offset: 8, key: 'o-2', value: { total: 2 } },
+  ])
+  expect(await it.refused('POST', '/imports', { records: ['no line'] })).toMatchObject({ status: 400, code: 'LOG_IMPORT_INVALID' })
+  expect(await it.refused('POST', '/imports', { path: 'orders.ndjson' })).toMatchObject(told(400, 'lacks "records"'))
+})
+
 test('topics are compacted, shortened and cut on the spot, and say how far a group is', async () => {
   const it = await control({
     topics: { kept: { config: { 'cleanup.policy': 'compact' } }, old: { config: { 'retention.ms': 1000, 'segment.ms': 1 } }, t: 2 },

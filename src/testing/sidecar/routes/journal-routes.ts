@@ -15,6 +15,7 @@ const entry = titled('JournalEntry', object({
   number: described(integer(1), 'Counts requests, from 1 on.'), since: described(time, 'Ms since the journal began.'), connection: integer(1),
   broker: described(integer(0), 'Node id.'), clientId: text, software: text, api: text, version: integer(0), correlationId: integer(),
   durationMs: described(orNull(time), 'Ms until it was answered; null when it was not.'), faults: described(list(text), 'What faults did to it.'),
+  violations: described(list(text), 'What of it broke a contract.'),
 }, {
   request: described(message, 'Fields as in Kafka\'s protocol, in camelCase; bytes are base64.'), response: orNull(message),
 }), 'A request with its answer.')
@@ -83,8 +84,8 @@ function filterOf({ client, clientPattern, ...rest }: FilterAsked): EntryFilter 
 }
 
 function entryForm(found: JournalEntry, messages: boolean): Described<typeof entry> {
-  const { number, since, connection: id, broker, clientId, software, api, version, correlationId, durationMs = null, faults } = found
-  const form = { number, since, connection: id, broker, clientId, software, api, version, correlationId, durationMs, faults }
+  const { number, since, connection: id, broker, clientId, software, api, version, correlationId, durationMs = null, faults, violations } = found
+  const form = { number, since, connection: id, broker, clientId, software, api, version, correlationId, durationMs, faults, violations }
   if (!messages) return form
   const { request, response } = found
   return { ...form, request: asJson(request) as typeof request, response: response === undefined ? null : asJson(response) as typeof response }
