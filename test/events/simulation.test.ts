@@ -1,28 +1,23 @@
 /*
- * The event store against its model, on disks that crash. A failure names the seed; EVENTS_SEED=… repeats one life.
+ * The event store against its model, on disks that crash: a share of lives with fresh seeds, see simulation.ts and ../simulation/lives.ts.
  */
 import { expect, test } from 'vitest'
+import { liveOn, testTimeMs } from '../simulation/lives.ts'
 import { crashAtEveryCall, live } from './simulation.ts'
 
-const given = process.env.EVENTS_SEED
-const lives = Number(process.env.EVENTS_LIVES ?? 25)
+const SHARE_MS = 6000
+const CRASHES_MS = 3000
+/** So many lives meet everything that can happen. */
+const ENOUGH_LIVES = 25
 
 test('whatever crashes: nothing promised is lost, nothing refused is there, appends are whole, versions dense and reads right', async () => {
-  const first = given === undefined ? 1 + Math.floor(Date.now() / 1000) % 1_000_000 : Number(given)
+  const { results } = await liveOn('events', live, { shareMs: SHARE_MS, longestMs: 60_000 })
   const sum = { appends: 0, conflicts: 0, duplicates: 0, reads: 0, crashes: 0, failures: 0, repairs: 0 }
-  for (let number = 0; number < (given === undefined ? lives : 1); number++) {
-    const counts = await live(first + number).catch((error: unknown) => { throw new Error(`EVENTS_SEED=${first + number}`, { cause: error }) })
-    for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += counts[name]
-  }
-  if (given === undefined) for (const [name, count] of Object.entries(sum)) expect([name, count > 0]).toEqual([name, true])
-}, 120_000)
+  for (const counts of results) for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += counts[name]
+  if (results.length >= ENOUGH_LIVES) for (const [name, count] of Object.entries(sum)) expect([name, count > 0]).toEqual([name, true])
+}, testTimeMs(SHARE_MS))
 
 test('a crash at any call to the disk leaves what was promised', async () => {
-  const first = given === undefined ? 1 + Math.floor(Date.now() / 1000) % 1_000_000 : Number(given)
-  let crashes = 0
-  for (let number = 0; number < (given === undefined ? 4 : 1); number++) {
-    const seed = first + number
-    crashes += await crashAtEveryCall(seed).catch((error: unknown) => { throw new Error(`EVENTS_SEED=${seed}`, { cause: error }) })
-  }
-  expect(crashes).toBeGreaterThan(20)
-}, 120_000)
+  const { results, lives } = await liveOn('events that crash at each call', crashAtEveryCall, { shareMs: CRASHES_MS, longestMs: 120_000 })
+  expect(results.reduce((sum, crashes) => sum + crashes, 0)).toBeGreaterThan(5 * lives)
+}, testTimeMs(CRASHES_MS))

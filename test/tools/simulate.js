@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 /** Their test files. */
 const kinds = {
   log: 'simulation/simulation', transactions: 'simulation/transactions', compaction: 'simulation/compacting', groups: 'simulation/groups',
-  wire: 'kafka/fuzz',
+  events: 'events/simulation', wire: 'kafka/fuzz',
 }
 
 const { values } = parseArgs({
