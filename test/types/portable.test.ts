@@ -4,6 +4,7 @@ import {
   type PortableGroups, type PortableLog, type PortableProducer, type PortableTopic, type PortableTransaction, type SubscribedTopic,
   type TopicDefinition, type ValueOf,
 } from '../../src/index.ts'
+import { type ClusterLog } from '../../src/cluster/index.ts'
 import { examples, Orders, type Order } from './portable-examples.ts'
 
 /** A log of which only the types exist: as far from ours as the contract allows. */
@@ -27,12 +28,14 @@ declare class StubTopic<K, V> implements PortableTopic<K, V> {
   producer(): PortableProducer<K, V>
   consumer(options: PortableGroupConsumerOptions<number>): PortableGroupConsumer<K, V, number>
   consumer(): PortableConsumer<K, V>
+  consume: PortableTopic<K, V>['consume']
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
 
-test('every portable example compiles against the local log and against a stub', () => {
+test('every portable example compiles against the local log, a cluster and a stub', () => {
   type Example = (typeof examples)[keyof typeof examples]
+  expectTypeOf<ClusterLog>().toExtend<Parameters<Example>[0]>()
   expectTypeOf<CommitLog>().toExtend<Parameters<Example>[0]>()
   expectTypeOf<StubLog>().toExtend<Parameters<Example>[0]>()
 })

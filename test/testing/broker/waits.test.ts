@@ -5,6 +5,8 @@ import { expect, test } from 'vitest'
 import { matchers } from '../../../src/testing/index.ts'
 import { startBroker } from './harness.ts'
 
+const { toBeCaughtUp, toHaveProduced, toHaveProducedExactly, toHaveReceivedRequest } = matchers
+
 test('every wait ends with its signal, and with the reason of it', async () => {
   const kafka = await startBroker({ topics: { orders: 1 } })
   const topic = kafka.topic('orders')
@@ -16,10 +18,10 @@ test('every wait ends with its signal, and with the reason of it', async () => {
     (signal: AbortSignal) => group.caughtUp({ signal }),
     (signal: AbortSignal) => group.rebalanced({ signal }),
     (signal: AbortSignal) => kafka.until(() => undefined, 'nothing', 10_000, signal),
-    (signal: AbortSignal) => matchers.toHaveProduced(kafka, 'orders', { key: 'a' }, { signal }),
-    (signal: AbortSignal) => matchers.toHaveProducedExactly(kafka, 'orders', 1, { signal }),
-    (signal: AbortSignal) => matchers.toBeCaughtUp(kafka, 'g', { signal }),
-    (signal: AbortSignal) => matchers.toHaveReceivedRequest(kafka, 'Produce', {}, { signal }),
+    (signal: AbortSignal) => toHaveProduced(kafka, 'orders', { key: 'a' }, { signal }),
+    (signal: AbortSignal) => toHaveProducedExactly(kafka, 'orders', 1, { signal }),
+    (signal: AbortSignal) => toBeCaughtUp(kafka, 'g', { signal }),
+    (signal: AbortSignal) => toHaveReceivedRequest(kafka, 'Produce', {}, { signal }),
   ]) {
     const controller = new AbortController()
     const waiting = wait(controller.signal)
