@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { LogError } from '../../src/base/errors.ts'
 import { mirror, type Mirroring } from '../../src/cluster/mirror/mirror.ts'
@@ -225,6 +226,46 @@ test('a target that fails now and then, before or behind a commit, is tried agai
   }
   expect(retried).toEqual(['before', 'behind', 'before', 'behind'])
   expect(await contentsOf(await target.topic(Words))).toEqual(await contentsOf(words))
+})
+
+test('whatever is sent, fails and is stopped: every record is there once, and a group goes on with the same record', async () => {
+  const step = fc.record({
+    how: fc.constantFrom('send', 'send', 'commit', 'abort'), count: fc.integer({ min: 1, max: 30 }), read: fc.integer({ min: 0, max: 20 }),
+    stops: fc.boolean(),
+  })
+  const outcome = fc.constantFrom(undefined, undefined, 'before', 'behind')
+  await fc.assert(fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 6 }), fc.array(outcome, { maxLength: 6 }), async (steps, outcomes) => {
+    const [source, target] = [await CommitLog.memory(), await CommitLog.memory()]
+    const words = await source.topic(Words)
+    const failures = outcomes.map((message) => (message === undefined ? undefined : new LogError('LOG_SEND_UNKNOWN', message)))
+    const begin = (): Promise<Mirroring> => (
+      mirror(source, failing(target, failures), { topics: [Words], groups: ['g'], id: 'x', transactionBytes: 900, groupIntervalMs: 5 })
+    )
+    let mirroring = await begin()
+    let sent = 0
+    for (const { how, count, read, stops } of steps) {
+      const records = numbers(count, (sent += count) - count).map((value) => ({ key: value, value }))
+      if (how === 'send') await words.send(records)
+      else {
+        const transaction = await source.beginTransaction()
+        await transaction.send(words, records)
+        await transaction[how as 'commit' | 'abort']()
+      }
+      if (read > 0) await collect(words.consumer({ group: 'g', until: 'end' }), read)
+      if (!stops) continue
+      await mirroring.stop()
+      mirroring = await begin()
+    }
+    await mirroring.caughtUp()
+    await mirroring.stop()
+    const copy = await target.topic(Words)
+    expect(await contentsOf(copy)).toEqual(await contentsOf(words))
+    const rest = async (topic: typeof words): Promise<unknown> => (
+      (await collect(topic.consumer({ group: 'g', until: 'end' }))).map(({ value }) => value).sort()
+    )
+    expect(await rest(copy)).toEqual(await rest(words))
+    await Promise.all([source.close(), target.close()])
+  }), { numRuns: 12 })
 })
 
 test('status tells positions, ends and what is behind', async () => {

@@ -96,8 +96,8 @@ export class GroupCarrier {
       await transaction.commit()
     } catch (error) {
       await transaction.abort().catch(() => {})
-      // Its consumers came between the look and the commit.
-      if (isLogError(error) && await this.#livesOnTarget(group)) return this.#leave(group)
+      // Its consumers came between the look and the commit. What it has committed says nothing here: it may be what was carried over just now.
+      if (isLogError(error) && (await lagsOf(this.#target, group)).some(({ memberId }) => memberId !== undefined)) return this.#leave(group)
       throw error
     }
     this.#ledger.committed()
