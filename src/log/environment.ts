@@ -26,6 +26,8 @@ export type LogEvent = { readonly topic: string; readonly partition: number } & 
   | { readonly type: 'retention'; readonly segments: number; readonly startOffset: number }
   /** Something that the log does by itself now and then failed; it is tried again. */
   | { readonly type: 'housekeeping-failed'; readonly task: string; readonly cause: unknown }
+  /** A member of a group was not heard of in time, and is one no more. The place is that of the group's offsets. */
+  | { readonly type: 'member-expired'; readonly groupId: string; readonly memberId: string; readonly clientId: string }
   /** Appends are refused until a reopen. Records from `from` up to `end` were not acknowledged and are lost. */
   | { readonly type: 'fenced'; readonly from: number; readonly end: number; readonly cause: unknown }
   /** Records from `from` up to `end` did not find room. */

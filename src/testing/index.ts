@@ -24,7 +24,7 @@ export type { Corruption, FaultAction, FaultMoment, FaultSpec, FaultTarget } fro
 export type { KafkaErrorName } from '../format/kafka-errors.ts'
 export type { ApiName } from '../kafka/api-names.ts'
 export { type Decoding, JournalEntry } from './journal/entry.ts'
-export { type ConnectionNote, type EntryFilter, Journal, type JournalOptions } from './journal/journal.ts'
+export { type ConnectionNote, type EntryFilter, type ExpiredNote, Journal, type JournalOptions } from './journal/journal.ts'
 export type { TimelineOptions } from './journal/timeline.ts'
 export type { Equals, RecordExpectation, RecordParts } from './matchers/expectation.ts'
 export type { KafkaMatchers } from './matchers/kafka-matchers.ts'

@@ -3,8 +3,8 @@
  * put together while nobody listens, and nothing is ever printed.
  *
  * Channels: `commitlog:append`, `commitlog:round`, `commitlog:sync`, `commitlog:slow-sync`, `commitlog:roll`, `commitlog:compaction`,
- * `commitlog:retention`, `commitlog:recovery`, `commitlog:fenced`, `commitlog:disk-full`, `commitlog:housekeeping-failed`. A message is the
- * event with the log's folder as `log`; times are in ms, sizes in bytes.
+ * `commitlog:retention`, `commitlog:recovery`, `commitlog:fenced`, `commitlog:disk-full`, `commitlog:housekeeping-failed`,
+ * `commitlog:member-expired`. A message is the event with the log's folder as `log`; times are in ms, sizes in bytes.
  */
 import { channel, type Channel } from 'node:diagnostics_channel'
 import { type LogEvent } from '../log/environment.ts'
@@ -35,6 +35,7 @@ const channels: { readonly [Type in LogEvent['type']]: Channel } = {
   compaction: channel('commitlog:compaction'),
   retention: channel('commitlog:retention'),
   'housekeeping-failed': channel('commitlog:housekeeping-failed'),
+  'member-expired': channel('commitlog:member-expired'),
   recovery: channel('commitlog:recovery'),
   fenced: channel('commitlog:fenced'),
   'disk-full': channel('commitlog:disk-full'),

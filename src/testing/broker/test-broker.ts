@@ -113,6 +113,7 @@ export class TestBroker implements AsyncDisposable {
     this.#log = parts.log
     this.clock = new TestClock(options.clock, parts.clock)
     this.journal = new Journal(parts.clock, options.journal)
+    this.#hear(parts.log)
     this.faults = new Faults({
       listener: () => this.#listener, clock: parts.clock, random: seededRandom((options.seed ^ FAULT_SEED) >>> 0), fetches: this.#fetches,
     })
@@ -435,12 +436,22 @@ export class TestBroker implements AsyncDisposable {
     if (configs.size > 0) await keepConfigs(cluster.kept, 'topic-configs', uuidText(entry.id), () => configs, () => true)
   }
 
+  /** Members whose sessions end send nothing that would tell of it. */
+  #hear({ core }: CommitLog): void {
+    core.events.listen((event) => {
+      if (event.type !== 'member-expired') return
+      this.journal.noteExpired(event)
+      this.#changes.tell()
+    })
+  }
+
   async #restore(at: Checkpoint, { connections = 'keep' }: RestoreOptions): Promise<void> {
     this.#memory('restore')
     const before = this.#log
     const { log, files } = await openImage(at.image, logOptions(this.#options, this.clock.clock, this.#random), before.core)
     this.#log = log
     this.#files = files
+    this.#hear(log)
     this.#listener.replaceLog(log)
     this.#fetches.restart()
     if (connections === 'drop') this.#listener.dropConnections('the test broker was restored')

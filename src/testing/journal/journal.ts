@@ -31,6 +31,17 @@ export interface ConnectionNote {
   readonly order: number
 }
 
+/** A member of a group that was thrown out, since it was silent for too long. */
+export interface ExpiredNote {
+  readonly clientId: string
+  readonly groupId: string
+  readonly memberId: string
+  /** Ms since the journal began. */
+  readonly since: number
+  /** @internal Place in the order of all that the journal has. */
+  readonly order: number
+}
+
 /** Which requests are looked for. */
 export interface EntryFilter {
   readonly client?: string | RegExp
@@ -53,6 +64,7 @@ export class Journal {
   #byExchange = new WeakMap<Exchange, JournalEntry>()
   #entries: JournalEntry[] = []
   #notes: ConnectionNote[] = []
+  #expired: ExpiredNote[] = []
   #bytes = 0
   #number = 0
   #order = 0
@@ -75,6 +87,11 @@ export class Journal {
     return this.#notes
   }
 
+  /** Members of groups whose sessions ended. */
+  get expired(): readonly ExpiredNote[] {
+    return this.#expired
+  }
+
   /** Requests of an API, by Kafka's name of it. Throws TypeError for a name that none has. */
   of(api: string, filter: EntryFilter = {}): readonly JournalEntry[] {
     checkApiName(api)
@@ -88,7 +105,7 @@ export class Journal {
 
   /** The requests, answers, connections and faults in the order of time, a line each. */
   timeline(options?: TimelineOptions): string {
-    return timelineOf(this.#entries, this.#notes, options)
+    return timelineOf({ entries: this.#entries, connections: this.#notes, expired: this.#expired }, options)
   }
 
   /** The same as a capture file: Wireshark and tshark show it as Kafka's protocol. */
@@ -100,6 +117,7 @@ export class Journal {
   clear(): void {
     this.#entries = []
     this.#notes = []
+    this.#expired = []
     this.#byExchange = new WeakMap()              // answers to requests of before are not of this journal
     this.#bytes = 0
     this.#number = 0
@@ -151,6 +169,12 @@ export class Journal {
     const reason = event.type === 'disconnected' ? event.reason : undefined
     this.#notes.push({ kind: event.type, connection: event.connection, since: this.#since, reason, order: ++this.#order })
     if (this.#notes.length > this.#limits.maxEntries) this.#notes.shift()
+  }
+
+  /** @internal What the log tells. */
+  noteExpired({ clientId, groupId, memberId }: Omit<ExpiredNote, 'since' | 'order'>): void {
+    this.#expired.push({ clientId, groupId, memberId, since: this.#since, order: ++this.#order })
+    if (this.#expired.length > this.#limits.maxEntries) this.#expired.shift()
   }
 
   #add({ connection, broker, ...parts }: UnservedRequest & { readonly served: boolean }): JournalEntry {

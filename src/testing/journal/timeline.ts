@@ -2,7 +2,7 @@
  * A journal as text: who said what to whom, a line for each request, answer and connection, in the order of time.
  */
 import { kafkaErrors } from '../../format/kafka-errors.ts'
-import { type ConnectionNote } from './journal.ts'
+import { type ConnectionNote, type ExpiredNote } from './journal.ts'
 import { type JournalEntry } from './entry.ts'
 
 /** What of a journal is shown. */
@@ -22,14 +22,24 @@ const errorNames: ReadonlyMap<number, string> = new Map(Object.entries(kafkaErro
 /** Names that are listed before the rest is only counted. */
 const MOST_NAMES = 4
 
-/** The lines of requests and connections. */
-export function timelineOf(entries: readonly JournalEntry[], notes: readonly ConnectionNote[], { last }: TimelineOptions = {}): string {
+/** What a timeline shows. */
+export interface TimelineParts {
+  readonly entries: readonly JournalEntry[]
+  readonly connections: readonly ConnectionNote[]
+  readonly expired: readonly ExpiredNote[]
+}
+
+/** The lines of requests, connections and members that were thrown out. */
+export function timelineOf({ entries, connections, expired }: TimelineParts, { last }: TimelineOptions = {}): string {
   const names = new Map(entries.map(({ connection, clientId }) => [connection, clientId]))
   const who = (connection: number): string => `${names.get(connection) || 'client'}#${connection}`
   const width = Math.max(0, ...Array.from(names.keys(), (connection) => who(connection).length))
   const lines: Line[] = [
-    ...notes.map((note) => (
+    ...connections.map((note) => (
       { order: note.order, since: note.since, text: connectionLine(note, who(note.connection).padEnd(width)) }
+    )),
+    ...expired.map(({ order, since, clientId, groupId, memberId }) => (
+      { order, since, text: `${clientId.padEnd(width)} ─╳─   the session of ${memberId} in group ${groupId} ended` }
     )),
     ...entries.flatMap((entry) => linesOf(entry, who(entry.connection).padEnd(width))),
   ]

@@ -36,6 +36,8 @@ export interface GroupWorld {
   store(group: ClassicGroup): Promise<void>
   /** The last one who meant to come into an empty group did not come: it may be of no use any more. */
   abandoned(group: ClassicGroup): void
+  /** A member was not heard of in time. */
+  expired(group: ClassicGroup, member: Member): void
 }
 
 /** Who says something: checked before anything else is. */
@@ -606,7 +608,10 @@ export class ClassicGroup {
   #silent(member: Member): void {
     if (this.members.get(member.memberId) !== member) return
     if (!member.isNew && (member.joining !== undefined || member.syncing !== undefined)) this.#heard(member)
-    else this.#remove(member)
+    else {
+      this.#world.expired(this, member)
+      this.#remove(member)
+    }
   }
 
   #unknown({ memberId, groupInstanceId = null }: Speaker): KafkaErrorName | undefined {

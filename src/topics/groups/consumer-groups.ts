@@ -8,7 +8,7 @@ import { type KafkaErrorName } from '../../format/kafka-errors.ts'
 import { newUuid, uuidText } from '../../format/uuid.ts'
 import { type LogCore } from '../log-core.ts'
 import { type ClassicGroup, type GroupWorld } from './classic-group.ts'
-import { type Stored } from './committed-offsets.ts'
+import { type Stored, type TopicPartition } from './committed-offsets.ts'
 import { ConsumerGroup, type ConsumerGroupSettings, type ConsumerGroupWorld, type TopicsView } from './consumer-group.ts'
 import { heartbeatClassic, joinClassic, leavingClassic, mustRejoin, saysWhatItOwns, syncClassic } from './consumer-group-classic.ts'
 import {
@@ -38,6 +38,8 @@ export interface ConsumerGroupsHost {
   forgetClassic(groupId: string): void
   /** It is a classic group from now on. */
   keepClassic(group: ClassicGroup): void
+  /** Where its offsets are. */
+  placeOf(groupId: string): TopicPartition
 }
 
 const NOTHING: Stored = { error: 'NONE' }
@@ -69,7 +71,11 @@ export class ConsumerGroups {
       hash: metadataHash,
       newMemberId: () => uuidText(newUuid(core.options.random)),
       settings: (groupId) => this.#settings(groupId),
-      expired: (group, memberId) => void this.#remove(group, [memberId]),
+      expired: (group, memberId) => {
+        const { clientId } = group.members.get(memberId)!
+        core.env.emit?.({ type: 'member-expired', ...host.placeOf(group.groupId), groupId: group.groupId, memberId, clientId })
+        void this.#remove(group, [memberId])
+      },
     }
   }
 

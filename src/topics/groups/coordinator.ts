@@ -75,6 +75,9 @@ export class GroupCoordinator {
       newMemberId: (prefix) => `${prefix}-${dashed(core.options.random.bytes(16))}`,
       store: (group) => this.#writes.store(group),
       abandoned: (group) => this.#abandoned(group),
+      expired: ({ groupId }, { memberId, clientId }) => {
+        core.env.emit?.({ type: 'member-expired', ...this.offsets.placeOf(groupId), groupId, memberId, clientId })
+      },
     }
     if (core.readOnly) this.#deadlines.close()
     this.#consumers = new ConsumerGroups(core, this.#deadlines, {
@@ -83,6 +86,7 @@ export class GroupCoordinator {
       classic: (groupId) => this.#group(groupId),
       forgetClassic: (groupId) => this.#forgetClassic(groupId),
       keepClassic: (group) => void this.#groups.set(group.groupId, group),
+      placeOf: (groupId) => this.offsets.placeOf(groupId),
     })
     this.#unlisten = core.onTopicsChanged(() => {
       this.#consumers.topicsChanged()

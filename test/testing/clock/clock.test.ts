@@ -4,9 +4,12 @@
 import { Kafka, logLevel } from 'kafkajs'
 import { afterEach, expect, test, vi } from 'vitest'
 import { fetch } from '../../../src/kafka/apis/01-fetch.ts'
+import { joinGroup } from '../../../src/kafka/apis/11-join-group.ts'
+import { syncGroup } from '../../../src/kafka/apis/14-sync-group.ts'
 import { initProducerId } from '../../../src/kafka/apis/22-init-producer-id.ts'
 import { addPartitionsToTxn } from '../../../src/kafka/apis/24-add-partitions-to-txn.ts'
 import { endTxn } from '../../../src/kafka/apis/26-end-txn.ts'
+import { consumerGroupHeartbeat } from '../../../src/kafka/apis/68-consumer-group-heartbeat.ts'
 import { kafkaErrorName } from '../../../src/format/kafka-errors.ts'
 import { realClock } from '../../../src/base/clock.ts'
 import { durationMs } from '../../../src/testing/clock/durations.ts'
@@ -115,15 +118,38 @@ test('a client in the same process lives through minutes over TCP, since nobody 
     await kafka.group('billing').ready()
   })())
   const began = kafka.clock.now()
-  await kafka.clock.advance('1m')
+  await kafka.clock.advance('30s')
   kafka.topic('orders').append({ value: 'behind' })
   await kafka.clock.runUntil(kafka.group('billing').caughtUp())
   expect(seen).toEqual(['behind'])
-  expect(kafka.clock.now() - began).toBeLessThan(70_000)
-  expect(kafka.journal.of('Heartbeat').length).toBeGreaterThan(10)
+  expect(kafka.clock.now() - began).toBeLessThan(40_000)
+  expect(kafka.journal.of('Heartbeat').length).toBeGreaterThan(5)
   expect((await kafka.group('billing').describe()).generation).toBe(1)
   await kafka.clock.runUntil(consumer.disconnect())
 })
+
+for (const protocol of ['classic', 'consumer'] as const) {
+  test(`a member whose session ends has its line in the timeline, by the ${protocol} protocol`, async () => {
+    const kafka = await startBroker({ topics: { t: 1 }, clock: 'virtual' })
+    const raw = await client(kafka)
+    if (protocol === 'classic') {
+      const { memberId } = await raw.request(joinGroup, 3, {
+        groupId: 'g', sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 10_000, memberId: '', protocolType: 'consumer',
+        protocols: [{ name: 'range', metadata: Buffer.alloc(0) }],
+      })
+      await raw.request(syncGroup, 3, { groupId: 'g', generationId: 1, memberId, assignments: [] })
+    } else {
+      const topicPartitions: readonly never[] = []
+      const joins = { groupId: 'g', memberId: 'm', memberEpoch: 0, rebalanceTimeoutMs: 10_000, subscribedTopicNames: ['t'], topicPartitions }
+      await raw.request(consumerGroupHeartbeat, 0, joins)
+    }
+    await kafka.clock.advance('9s')
+    expect(kafka.journal.expired).toEqual([])
+    await kafka.clock.advance('1m')
+    expect(kafka.journal.expired).toMatchObject([{ clientId: 'raw', groupId: 'g' }])
+    expect(kafka.journal.timeline()).toMatch(/^ +[\d.]+s {2}raw {3}─╳─ {3}the session of \S+ in group g ended$/m)
+  })
+}
 
 test('time skips to what clients wait for, and their sessions do not end by it', async () => {
   const kafka = await startBroker({ topics: { t: 4 }, clock: 'skip' })
