@@ -2,10 +2,10 @@
  * Given events, when a command, then events: tests of deciders, folds and reactors as sentences. Pure: there is no store and no log, and
  * nothing is waited for unless the decider itself is asynchronous. A difference is an AssertionError that every runner shows as a diff.
  */
-import { AssertionError } from 'node:assert'
 import { inspect, isDeepStrictEqual } from 'node:util'
 import { describe } from '../base/options.ts'
 import { type EventMetadata, type EventShape, type NewEvent, type RecordedEvent } from '../events/types.ts'
+import { assertionError } from './assertion-error.ts'
 
 /** What is tested: what `store.aggregate` takes is one. */
 export interface Decider<E extends EventShape, State, Command = never> {
@@ -194,5 +194,5 @@ function same(actual: unknown, expected: unknown, message: string): void {
 }
 
 function fail(message: string, actual: unknown, expected: unknown): never {
-  throw new AssertionError({ message, actual, expected, stackStartFn: fail })
+  throw assertionError({ message, actual, expected, stackStartFn: fail })
 }

@@ -5,7 +5,10 @@ import { type KafkaMatchers } from './matchers/kafka-matchers.ts'
 import { matchers } from './matchers/matchers.ts'
 
 const { expect } = globalThis as { readonly expect?: { extend(added: typeof matchers): void } }
-if (expect === undefined) throw new TypeError('there is no global expect: import commitlog/testing/jest in a test of Jest, or in setupFilesAfterEnv')
+if (expect === undefined) {
+  const otherwise = 'where it is imported from @jest/globals, say expect.extend(matchers) with those of commitlog/testing'
+  throw new TypeError(`there is no global expect: import commitlog/testing/jest in a test of Jest, or in setupFilesAfterEnv; ${otherwise}`)
+}
 expect.extend(matchers)
 
 declare global {

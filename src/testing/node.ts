@@ -1,7 +1,7 @@
 /*
  * The door `commitlog/testing/node`: a test broker for tests of `node:test`, and the matchers as assertions.
  */
-import { AssertionError } from 'node:assert'
+import { assertionError } from './assertion-error.ts'
 import { startTestBroker, type TestBroker } from './broker/test-broker.ts'
 import { type TestBrokerOptions } from './broker/options.ts'
 import { type KafkaMatchers } from './matchers/kafka-matchers.ts'
@@ -19,7 +19,7 @@ export interface KafkaAssertions extends KafkaMatchers<void> {
 }
 
 /**
- * A broker for one test: closed when the test is over, whatever came of it.
+ * A broker for one test: closed when the test is over, whatever came of it, and behind what the test itself asked `after` for.
  *
  * @param context  what `test` of `node:test` gives its function
  * @example
@@ -30,7 +30,8 @@ export interface KafkaAssertions extends KafkaMatchers<void> {
  */
 export async function testBroker(context: NodeTestContext, options: TestBrokerOptions = {}): Promise<TestBroker> {
   const kafka = await startTestBroker(options)
-  context.after(() => kafka.close())
+  // Hooks run in the order in which they were asked for. One that is asked for now comes behind those of the test, which stop its services.
+  context.after(async () => context.after(() => kafka.close()))
   return kafka
 }
 
@@ -43,7 +44,7 @@ function assertions(kafka: TestBroker, context: MatcherContext): KafkaMatchers<v
   const said = Object.entries(matchers).map(([name, matcher]) => [name, async (...args: never[]): Promise<void> => {
     const ask = matcher as (this: MatcherContext, broker: TestBroker, ...args: never[]) => Promise<MatcherResult>
     const { pass, message } = await ask.call(context, kafka, ...args)
-    if (pass === (context.isNot === true)) throw new AssertionError({ message: message() })
+    if (pass === (context.isNot === true)) throw assertionError({ message: message() })
   }])
   return Object.fromEntries(said) as unknown as KafkaMatchers<void>
 }

@@ -1,8 +1,8 @@
 /*
  * What a store looks like to the cases of the conformance suite: few words, that a small adapter says in the words of the store.
  */
-import { AssertionError } from 'node:assert'
 import { inspect, isDeepStrictEqual } from 'node:util'
+import { assertionError } from './assertion-error.ts'
 
 /** An event as the cases append and read it. */
 export interface ConformanceEvent {
@@ -66,5 +66,5 @@ export interface ConformanceCase {
 export function expectSame(actual: unknown, expected: unknown, what: string): void {
   if (isDeepStrictEqual(actual, expected)) return
   const message = `${what}: ${inspect(actual, { depth: 6 })}, expected ${inspect(expected, { depth: 6 })}`
-  throw new AssertionError({ message, actual, expected, stackStartFn: expectSame })
+  throw assertionError({ message, actual, expected, stackStartFn: expectSame })
 }

@@ -1,7 +1,6 @@
 /*
  * What the cases of the portable conformance suite work with: a log, names that nobody else has, and small words for what they do with it.
  */
-import { AssertionError } from 'node:assert'
 import { systemClock } from '../../base/clock.ts'
 import { type LogErrorCode } from '../../base/errors.ts'
 import { type Codec } from '../../base/codec.ts'
@@ -9,6 +8,7 @@ import { string } from '../../topics/codecs.ts'
 import { type PortableLog, type PortableRecord, type PortableTopic } from '../../topics/contract.ts'
 import { defineTopic } from '../../topics/define-topic.ts'
 import { type TopicSettings } from '../../topics/settings.ts'
+import { assertionError } from '../assertion-error.ts'
 import { expectSame } from '../store-under-test.ts'
 
 /** A log under test. It need not be empty: every case makes topics and groups of its own. */
@@ -91,9 +91,9 @@ export async function failureOf(work: () => unknown, what: string): Promise<Erro
     await work()
   } catch (error) {
     if (error instanceof Error) return error
-    throw new AssertionError({ message: `${what} failed with what is no error: ${String(error)}` })
+    throw assertionError({ message: `${what} failed with what is no error: ${String(error)}` })
   }
-  throw new AssertionError({ message: `${what} did not fail` })
+  throw assertionError({ message: `${what} did not fail` })
 }
 
 /** `work` fails with a LogError of this code, that says whether it is worth another try. */
