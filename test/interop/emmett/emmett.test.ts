@@ -1,17 +1,13 @@
 /*
- * Emmett itself on our event store: its command handlers, deciders, inline projections, reactors and errors, as its documentation has them. And
- * the conformance suite on its store in memory, so that what docs/events.md says of it stays true.
+ * Emmett itself on our event store: its command handlers, deciders, inline projections, reactors and errors. What its documents show is in
+ * documented.test.ts, its own stores in stores.test.ts.
  */
-import { cpSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { pathToFileURL } from 'node:url'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { emmettEventStore } from '../../../src/emmett/emmett-store.ts'
 import { CommitLog } from '../../../src/index.ts'
-import { runStoreConformance } from '../../../src/testing/store-conformance.ts'
-import { type EmmettStoreShape, emmettStoreUnderTest } from '../../../src/testing/stores-under-test.ts'
-import { mustRun } from '../clients/toolchains.ts'
+import { emmettPackages, INSTALL_MS } from './packages.ts'
 
 interface Document { readonly _id: string; readonly count: number }
 type CartEvent =
@@ -29,23 +25,16 @@ interface Emmett {
   ExpectedVersionConflictError: new (...given: never[]) => Error
   isExpectedVersionConflictError(error: unknown): boolean
   getInMemoryDatabase(): { collection(name: string): { findOne(): Promise<Document | null> } }
-  getInMemoryEventStore(): EmmettStoreShape
   inMemorySingleStreamProjection(options: object): never
   inlineProjections(list: readonly unknown[]): never
   reactor(options: object): never
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'commitlog-emmett-'))
 let emmett: Emmett
 
 beforeAll(async () => {
-  const here = fileURLToPath(new URL('.', import.meta.url))
-  for (const name of ['package.json', 'package-lock.json']) cpSync(join(here, name), join(folder, name))
-  await mustRun('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--silent'], { cwd: folder, timeoutMs: 300_000 })
-  emmett = await import(pathToFileURL(join(folder, 'node_modules/@event-driven-io/emmett/dist/index.js')).href) as Emmett
-}, 300_000)
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  emmett = await import(pathToFileURL(join(await emmettPackages(), '@event-driven-io/emmett/dist/index.js')).href) as Emmett
+}, INSTALL_MS)
 
 const initialState = (): Cart => ({ status: 'Empty', items: new Map() })
 const evolve = (state: Cart, { type, data }: CartEvent): Cart => {
@@ -108,12 +97,4 @@ test('its inline projections see what was appended, and its reactors go on from 
   await run(3n)
   expect(seen).toEqual([0n, 1n, 2n, 3n])
   await log.close()
-})
-
-test('of the conformance suite, its store in memory fails what the documents say', async () => {
-  const outcomes = await runStoreConformance(async () => emmettStoreUnderTest(emmett.getInMemoryEventStore()))
-  expect(outcomes.filter(({ outcome }) => outcome === 'failed').map(({ name }) => name)).toEqual([
-    'from and to are versions, both included', 'a limit is exact, alone and with a from',
-  ])
-  expect(outcomes.filter(({ outcome }) => outcome === 'passed')).toHaveLength(18)
 })

@@ -1,0 +1,25 @@
+/*
+ * Emmett's packages, installed outside the repository, in the cache of these tests. sqlite3 comes as source: its binary is downloaded or compiled
+ * once, which takes a minute or two.
+ */
+import { cpSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { cached, mustRun } from '../clients/toolchains.ts'
+
+const here = fileURLToPath(new URL('.', import.meta.url))
+
+/** Milliseconds that installing them may take, on a busy machine without the binary. */
+export const INSTALL_MS = 1_500_000
+
+/** The `node_modules` that hold them. */
+export async function emmettPackages(): Promise<string> {
+  const lock = readFileSync(join(here, 'package-lock.json'))
+  const folder = await cached('emmett', [lock], async (folder) => {
+    for (const name of ['package.json', 'package-lock.json']) cpSync(join(here, name), join(folder, name))
+    const quietly = ['--no-audit', '--no-fund', '--silent']
+    await mustRun('npm', ['ci', '--ignore-scripts', ...quietly], { cwd: folder, timeoutMs: 300_000 })
+    await mustRun('npm', ['rebuild', 'sqlite3', ...quietly], { cwd: folder, timeoutMs: INSTALL_MS })
+  })
+  return join(folder, 'node_modules')
+}
