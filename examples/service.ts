@@ -35,13 +35,14 @@ const sold = await project(carts, defineProjection<CartEvent, number>({
 }))
 
 class Refused extends Error {}
+const statuses: { [code: string]: number } = { LOG_VERSION_CONFLICT: 412, LOG_EVENT_INVALID: 400, LOG_STREAM_INVALID: 400 }
 const closing = new AbortController()
 
 const server = createServer((request, response) => {
   // Whatever is appended for a request carries its id.
   const correlation = request.headers['x-request-id'] ?? crypto.randomUUID()
   withOrigin({ correlation: String(correlation) }, () => answer(request, response)).catch((error: unknown) => {
-    const status = error instanceof Refused ? 409 : isLogError(error, 'LOG_VERSION_CONFLICT') ? 412 : 500
+    const status = error instanceof Refused ? 409 : (isLogError(error) && statuses[error.code]) || 500
     if (response.headersSent) response.destroy()
     else send(response, status, { error: (error as Error).message })
   })
@@ -106,6 +107,7 @@ async function tryOut(): Promise<void> {
   console.log('checked out:', (await post('/carts/c-1/checkout')).status)
   const again = await post('/carts/c-1/items', { sku: 'tea', quantity: 1 })
   console.log('refused:', again.status, await again.json())
+  console.log('no cart:', (await post(`/carts/${'x'.repeat(2000)}/items`, { sku: 'tea', quantity: 1 })).status)
   console.log('sold:', await (await fetch(`${address}/sold`)).json())
   console.log('cart:', await (await fetch(`${address}/carts/c-1`)).json())
 

@@ -27,7 +27,7 @@ const told: Record<string, { readonly parameters?: string[]; readonly prints?: R
     prints: [/SIGKILL/, /Nothing that was acknowledged is missing/, /20,000 flights of \d+ airports/],
   },
   'service.ts': {
-    prints: [/added: \{ version: 3, position: 2 \}/, /refused: 409/, /sold: \{ tea: 4, milk: 2 \}/, /fed: 4 ItemAdded of request-7/],
+    prints: [/added: \{ version: 3, position: 2 \}/, /refused: 409/, /no cart: 400/, /sold: \{ tea: 4, milk: 2 \}/, /fed: 4 ItemAdded of request-7/],
   },
 }
 
