@@ -107,6 +107,27 @@ test('records are compared one by one, in whatever batches they lie', () => {
   expect(compare(records(['a', 'b']), records(['a']))).toEqual({ path: 'records', recorded: 'a list of 2', now: 'a list of 1' })
 })
 
+test('a transaction is replayed at a broker that knows its producer with a newer epoch', async () => {
+  const transact = async (kafka: TestBroker): Promise<void> => {
+    const client = new Kafka({ clientId: 'transfers', brokers: kafka.bootstrap.split(','), logLevel: logLevel.NOTHING })
+    const producer = client.producer({ transactionalId: 'transfers', maxInFlightRequests: 1, idempotent: true })
+    await producer.connect()
+    const transaction = await producer.transaction()
+    await transaction.send({ topic: 'orders', messages: [{ value: 'a' }, { value: 'b' }] })
+    await transaction.commit()
+    await producer.disconnect()
+  }
+  const first = await startBroker({ topics: { orders: 1 } })
+  const recorder = first.record()
+  await transact(first)
+  const recording = recorder.stop()
+  const other = await startBroker({ topics: { orders: 1 } })
+  for (let round = 0; round < 3; round++) await transact(other)
+  const { differences } = await replay(recording, other, { differences: 'report' })
+  expect(differences.filter(({ path }) => /errorcode$/i.test(path))).toEqual([])
+  expect(other.topic('orders').records()).toHaveLength(8)
+})
+
 test('fields that may differ are named', async () => {
   const recording = await recorded(await startBroker())
   const other = await startBroker()
