@@ -2,7 +2,7 @@
  * `commitlog serve --test`: a Kafka for the tests of any language, in memory, with its control API over HTTP. What can be asked of it is in
  * src/testing/sidecar.
  */
-import { type TestBrokerOptions, type TestTopics } from '../testing/index.ts'
+import type { TestBrokerOptions, TestTopics } from '../testing/index.ts'
 import { type Call, type Option, UsageError } from './command.ts'
 import { packageVersion } from './package-version.ts'
 import { securityOptions } from './serve-security.ts'
