@@ -95,6 +95,7 @@ export class OpenClusterLog implements ClusterLog {
       return new Topic<K, V>(reader.partsOf(core, { key: definition.key, value: definition.value }, life))
     }
     const { life } = this.#connected
+    reader.watch(options.topics.some((topic) => topic instanceof RegExp))
     const source = topicsSource<K, V>({ core: reader.asLog, life, open }, options.topics, group)
     const prepare = async (): Promise<void> => {
       await source.prepare()

@@ -85,6 +85,7 @@ export class OpenClusterTopic<K, V> implements ClusterTopic<K, V> {
   #read(options: ReaderOptions): { readonly reader: ReaderCore; readonly parts: ReturnType<typeof ReaderCore.prototype.partsOf<K, V>> } {
     const { name, partitionCount, maxMessageBytes, codecs } = this.target
     const reader = new ReaderCore(this.#connected, options)
+    reader.watch(false)
     return { reader, parts: reader.partsOf(reader.open(name, partitionCount, maxMessageBytes), codecs, this.#life) }
   }
 

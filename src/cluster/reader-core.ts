@@ -16,7 +16,7 @@ import { type StartPosition } from '../topics/start-position.ts'
 import { type Topic } from '../topics/topic.ts'
 import { type TopicCore, type TopicParts } from '../topics/topic-core.ts'
 import { type Connected } from './connected.ts'
-import { endsOf, offsetsAt } from './ends.ts'
+import { endsOf, offsetsAt, type PlaceName } from './ends.ts'
 import { Fetcher } from './fetcher.ts'
 import { RemoteGroups } from './remote-groups.ts'
 import { type RemotePartition } from './remote-partition.ts'
@@ -25,7 +25,7 @@ import { ensureTopic } from './topic-state.ts'
 /** What consumers ask of their log, beside `env`, `transactions` and `admin`. */
 type ConsumedLog = Pick<LogCore, 'folder' | 'readOnly' | 'topics' | 'openTopics' | 'onTopicsChanged' | 'reload' | 'openTopic' | 'groups'>
 
-/** Ms between two looks for topics that a pattern may match. */
+/** Ms between two looks for topics and partitions. */
 const TOPICS_INTERVAL_MS = 30_000
 
 /** A topic as one consumer reads it. */
@@ -55,6 +55,7 @@ export class ReaderCore implements ConsumedLog {
   readonly #topics = new Map<string, ReaderTopic>()
   readonly #groups: RemoteGroups | undefined
   #looking: { cancel(): void } | undefined
+  #closed = false
 
   constructor(connected: Connected, options: ReaderOptions) {
     const { cluster } = connected
@@ -66,7 +67,10 @@ export class ReaderCore implements ConsumedLog {
     connected.readers.add(this)
     if (options.group === undefined) return
     this.#groups = new RemoteGroups(cluster, options.group, connected.groupOffsets)
-    this.#groups.offsets.onBegin = () => this.learnEnds()
+    this.#groups.offsets.onBegin = (places) => {
+      this.#grow(places)
+      return this.learnEnds()
+    }
     this.#groups.offsets.onStored = ({ topic, partition }, offset) => this.#topics.get(topic)?.partitions[partition]?.forget(offset)
   }
 
@@ -93,15 +97,28 @@ export class ReaderCore implements ConsumedLog {
     return this.#groups as unknown as Awaited<ReturnType<LogCore['groups']>>
   }
 
-  /** Looks for topics, now and again from time to time: for who reads by patterns. */
+  /** Looks for all topics that there are now: for who reads by patterns. */
   async lookForTopics(): Promise<void> {
     const { cluster } = this.#connected
-    const { clock } = this.env
     await cluster.retrying(() => cluster.refresh(), this.#options.signal)
-    const later = (): void => {
-      this.#looking = clock.setTimer(() => void cluster.refresh().catch(() => {}).finally(later), TOPICS_INTERVAL_MS, { ref: false })
+  }
+
+  /** Looks from time to time for partitions that came to what is open, and with `all` for topics that came. */
+  watch(all: boolean): void {
+    const { cluster } = this.#connected
+    const look = (): void => {
+      void cluster.refresh(all ? undefined : [...this.#topics.keys()]).catch(() => {}).finally(() => { if (!this.#closed) this.watch(all) })
     }
-    if (this.#looking === undefined) later()
+    this.#looking?.cancel()
+    this.#looking = this.env.clock.setTimer(look, TOPICS_INTERVAL_MS, { ref: false })
+  }
+
+  /** Partitions that came to a topic since it was opened. */
+  #grow(places: readonly PlaceName[]): void {
+    for (const { topic, partition } of places) {
+      const known = this.#topics.get(topic)
+      if (known !== undefined && partition >= known.partitions.length) this.open(topic, partition + 1, known.core.config.maxMessageBytes)
+    }
   }
 
   /** A topic beside the one that is read: dead letters, or records that wait, which are read again when their time has come. */
@@ -176,6 +193,7 @@ export class ReaderCore implements ConsumedLog {
   }
 
   async close(): Promise<void> {
+    this.#closed = true
     this.#connected.readers.delete(this)
     this.#looking?.cancel()
     await Promise.all([this.#fetcher.close(), this.#groups?.close()])

@@ -181,6 +181,16 @@ test('handlers get every record, and dead letters are there once, while brokers 
   expect(letters).toEqual([7])
 }), 30_000)
 
+test('partitions that came to a topic are read by groups that have it', () => overBroker(async (_kafka, log) => {
+  const topic = await log.topic(Orders)
+  const consumer = topic.consumer({ group: 'g', until: 'end' })
+  const larger = await log.topic(defineTopic('orders', { partitions: 5, key: string, value: json<number>() }))
+  await larger.send([{ value: 1, partition: 0 }, { value: 2, partition: 4 }])
+  const values: (number | null)[] = []
+  for await (const { value } of consumer) values.push(value)
+  expect(values.sort()).toEqual([1, 2])
+}))
+
 test('a topic that keeps one copy is warned of, once', () => overBroker(async (_kafka, log, events) => {
   await log.topic(Orders)
   await log.topic(Orders)
