@@ -2,7 +2,7 @@
  * Who sends: a producer id with its epoch, by which a cluster knows batches that it has already, and of a transaction which it is of.
  */
 import { type Cluster } from './cluster.ts'
-import { checkAnswer, nameOf } from './errors.ts'
+import { checkAnswer } from './errors.ts'
 
 /** A producer, as brokers know it. */
 export interface ProducerIdentity {
@@ -33,9 +33,4 @@ export async function transactionalIdentity(cluster: Cluster, id: string, timeou
     return answer
   }, ({ errorCode }) => errorCode)
   return { producerId, producerEpoch }
-}
-
-/** Numbers of errors that a transaction's producer does not survive. */
-export function isFenced(code: number): boolean {
-  return ['INVALID_PRODUCER_EPOCH', 'PRODUCER_FENCED', 'INVALID_PRODUCER_ID_MAPPING'].includes(nameOf(code))
 }

@@ -6,7 +6,7 @@ import { type TopicDefinition } from '../topics/define-topic.ts'
 import { kafkaSettingName, settingFromText, settingText } from '../topics/kafka-settings.ts'
 import { type TopicSettings } from '../topics/settings.ts'
 import { type Cluster, type TopicState } from './cluster.ts'
-import { checkAnswer, clusterError, isPassing, nameOf } from './errors.ts'
+import { checkAnswer, clusterError, nameOf } from './errors.ts'
 
 /** Resources of Kafka's configs. */
 const TOPIC_RESOURCE = 2
@@ -141,9 +141,4 @@ function clusterSettings(settings: TopicSettings): [name: string, value: string]
 function kafkaText(name: string, value: TopicSettings[keyof TopicSettings]): string {
   if (value === Infinity && name !== 'retentionMs' && name !== 'retentionBytes') return String(2n ** 63n - 1n)
   return settingText(value!)
-}
-
-/** Lets an error pass that only says that the cluster cannot answer now. */
-export function ignorePassing(error: unknown): void {
-  if (!isPassing(error)) throw error
 }
