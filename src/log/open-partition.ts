@@ -504,7 +504,11 @@ async function settleEnd(
   // After a close in good order there is nothing to write before the first round, which waits for the mark by itself.
   const jobs = believed && synchronous ? [] : [env.mark.ready()]
   if (env.files.durable) {
-    for (const segment of end.changed) jobs.push(segment.syncIndexes())
+    for (const segment of end.changed) {
+      jobs.push(segment.syncIndexes())
+      // An open before this one may have failed to sync the folder, and the entry of the file been forgotten: nobody here can tell.
+      if (!end.report.clean) jobs.push(segment.storeAbortedAgain())
+    }
     if (!believed) jobs.push(env.files.syncFolder(options.folder))
     if (!end.report.clean || (!believed && active.size > 0)) jobs.push(env.syncs.run(() => active.handle.sync()))
   }

@@ -415,6 +415,11 @@ export class Segment {
   async storeIndexesAgain(): Promise<void> {
     this.remakeIndexes()
     if (!(await this.#loaded.replaceFiles())) this.#loaded.removeFiles()
+    await this.storeAbortedAgain()
+  }
+
+  /** Makes the list of aborted transactions again, as a new file, if there are any. Nothing can tell that it is missing. */
+  async storeAbortedAgain(): Promise<void> {
     if (!this.hasAborted) return
     this.txnIndex.restorePending(0)
     await this.#files.replace(this.#names.txnIndex, this.txnIndex.takePending() ?? Buffer.alloc(0))
