@@ -2,7 +2,6 @@
  * A recorded session: who sent what to which broker, and what was answered when. As a file it is one of ours (format/side-file.ts, kind WIRE): what
  * is in it is compressed, and everything that it says of lengths is checked. Spec: docs/testing-advanced.md#record-and-replay.
  */
-import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { ByteReader, ByteWriter } from '../../base/bytes.ts'
 import { LogError } from '../../base/errors.ts'
 import { diskFileSystem } from '../../files/disk.ts'
@@ -76,7 +75,7 @@ export class Recording {
       writer.bytes(bytes)
       before = micros
     }
-    return encodeSideFile(KIND, VERSION, deflateRawSync(writer.written()))
+    return encodeSideFile(KIND, VERSION, zlib().deflateRawSync(writer.written()))
   }
 
   /**
@@ -124,7 +123,7 @@ export class Recording {
 
 function inflated(payload: Uint8Array, path: string): Buffer {
   try {
-    return inflateRawSync(payload, { maxOutputLength: MOST_BYTES })
+    return zlib().inflateRawSync(payload, { maxOutputLength: MOST_BYTES })
   } catch (error) {
     throw new LogError('LOG_FILE_CORRUPT', `${path} is damaged: what it holds is not compressed as it says`, { path, reason: 'compression' }, error)
   }
@@ -142,4 +141,9 @@ function parseInfo(reader: ByteReader): RecordingInfo {
   const known = typeof recordedAt === 'string' && typeof at === 'string' && (seed === null || typeof seed === 'number') &&
     Array.isArray(brokers) && brokers.length > 0 && brokers.every((id) => Number.isInteger(id))
   return known ? { recordedAt, at, seed, brokers: brokers as number[] } : reader.fail('what it says of itself is incomplete')
+}
+
+/** Loaded when a recording is written or read, and not with the test kit. */
+function zlib(): typeof import('node:zlib') {
+  return process.getBuiltinModule('node:zlib')
 }
