@@ -44,7 +44,7 @@ for (const [schema, right, wrong, said] of [
   [{ oneOf: [{ minimum: 1 }, { maximum: 3 }] }, 5, 2, 'is as 2 schemas say, and may be so by one'],
   [{ allOf: [{ minimum: 1 }, { maximum: 3 }] }, 2, 5, 'is at most 3, not 5'],
   [{ not: { type: 'null' } }, 1, null, 'is what it may not be'],
-  [{ $defs: { id: { pattern: '^o-' } }, $ref: '#/$defs/id' }, 'o-1', 'x', 'the string "x" does not fit ^o-'],
+  [{ $defs: { id: { pattern: '^o-' } }, $ref: '#/$defs/id' } as object, 'o-1', 'x', 'the string "x" does not fit ^o-'],
 ] as const satisfies readonly (readonly [object, unknown, unknown, string])[]) {
   test(`${JSON.stringify(schema)} refuses ${JSON.stringify(wrong)}`, () => {
     expect(schemaViolations(schema)).toEqual([])
