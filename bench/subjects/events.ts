@@ -79,8 +79,10 @@ async function sendRecords(job: Job): Promise<Figures> {
   return figures
 }
 
+/** A batch is checked when something of it is first read. Where any stream is loaded everything was read before, as by a projection. */
 async function eventLoad(job: Job): Promise<Figures> {
   const { log, store } = await open(job)
+  if (job.how === 'random') for await (const _batch of store.all({ until: 'end' }).batches());
   const next = streamsInTurn(job)
   const figures = await timedCallers(job, async () => {
     const { events: loaded } = await store.read(next())
