@@ -90,12 +90,14 @@ const EVENTS_AT_ONCE = 10_000
 export async function archiveStreams<E extends EventShape>(store: EventStore<E>, options: ArchiveOptions<E>): Promise<Archived> {
   checkObject(options ?? null, 'archiveStreams takes { streams, write }')
   checkOptions(options, ['streams', 'write', 'finish', 'signal'], 'archiveStreams')
+  checkChosen(options.streams)
   checkFunction(options.write ?? null, 'write')
   checkFunction(options.finish, 'finish')
   checkSignal(options.signal)
   const versions = new Map<string, number>()
   for await (const stream of chosen(store, options.streams)) {
     options.signal?.throwIfAborted()
+    if (versions.has(stream)) continue
     const { events, version, exists } = await store.read(stream)
     if (!exists) continue
     await options.write(events)
@@ -119,6 +121,7 @@ export async function archiveStreams<E extends EventShape>(store: EventStore<E>,
 export async function archiveToFile<E extends EventShape>(store: EventStore<E>, options: ArchiveFileOptions): Promise<ArchivedFile> {
   checkObject(options ?? null, 'archiveToFile takes { streams, path }')
   checkOptions(options, ['streams', 'path', 'gzip', 'onProgress', 'signal'], 'archiveToFile')
+  checkChosen(options.streams)
   const { path, gzip, onProgress, signal } = options
   if (typeof path !== 'string' || path === '') throw new TypeError(`path is the path of a file, not ${describe(path)}`)
   checkBoolean(gzip, 'gzip')
@@ -287,6 +290,12 @@ async function* unzipped(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> 
   const { pipeline, Readable } = process.getBuiltinModule('node:stream')
   // What fails is thrown where the bytes are read.
   yield* pipeline(Readable.from(pieces), createGunzip(), () => {}) as AsyncIterable<Buffer>
+}
+
+/** A text is a list of its letters, which may be streams too: one that is given alone would delete others. */
+function checkChosen(streams: unknown): void {
+  if (typeof streams === 'function' || (typeof streams === 'object' && streams !== null && Symbol.iterator in streams)) return
+  throw new TypeError(`streams is a list of ids, or a function that says which, not ${describe(streams)}`)
 }
 
 async function* chosen<E extends EventShape>(store: EventStore<E>, streams: ChosenStreams): AsyncIterable<string> {

@@ -16,6 +16,9 @@ import { type EventMetadata } from './types.ts'
 /** The type of the lines, and records, that say what a stream has forgotten. */
 export const FORGOTTEN_TYPE = '$forgotten'
 
+/** Beyond it there is no stream, and no room for its versions in the table of streams. */
+const MOST_FORGOTTEN = 0x7fff_ffff
+
 /** A line as it was read. */
 export interface EventLine {
   /** Of the line, from 1. */
@@ -67,7 +70,7 @@ export function parseLine(text: string, number: number, codec: Codec<unknown>): 
   }
   const { type, stream, version, schema, bytes, codec: writtenBy, ...rest } = line ?? {}
   const whole = typeof type === 'string' && typeof stream === 'string' && isCount(version) && isCount(schema) &&
-    (type !== FORGOTTEN_TYPE || version !== undefined)
+    (type !== FORGOTTEN_TYPE || (version !== undefined && version <= MOST_FORGOTTEN))
   if (!whole) throw new LogError('LOG_DECODE_FAILED', `line ${number} is no event: ${describe(text.slice(0, 100))}`, { line: number })
   const own = bytes === undefined ? {} : { data: decoded(bytes, writtenBy, number, codec) }
   return {

@@ -105,7 +105,7 @@ export async function importEvents<E extends EventShape>(
     options.signal?.throwIfAborted()
     await run.take(line)
   }
-  await run.drain()
+  await run.end()
   return run.progress()
 }
 
@@ -115,6 +115,8 @@ class ImportRun<E extends EventShape> {
   #waiting: { readonly line: EventLine; readonly done: Promise<unknown> }[] = []
   /** The ids of streams that were there before; undefined for one that was not. */
   readonly #before = new Map<string, Set<string> | undefined>()
+  /** What streams are to forget that have events behind it: when the next line of the stream has shown that these are the same. */
+  readonly #forgetting = new Map<string, EventLine>()
   #number = 0
   #lines = 0
   #imported = 0
@@ -131,7 +133,13 @@ class ImportRun<E extends EventShape> {
     this.#lines++
     const { store } = this.#parts
     const line = parseLine(text, this.#number, store.types.codec)
+    const due = this.#forgetting.get(line.stream)
     if (line.type === FORGOTTEN_TYPE) await this.#forget(line)
+    else if (due !== undefined) {
+      this.#forgetting.delete(line.stream)
+      await this.#alone(line)
+      await this.#forgetBelow(due)
+    }
     else if (await this.#isThere(line)) this.#duplicates++
     // What cannot get its version is not to have those behind it appended meanwhile.
     else if (this.#keeps(line) && headOf(store, line) < line.version! - 1) await this.#alone(line)
@@ -148,6 +156,12 @@ class ImportRun<E extends EventShape> {
   async #forget(line: EventLine): Promise<void> {
     if (this.#options.renumber === true) return
     await this.drain()
+    // An import that is refused must not have forgotten what nobody has any more.
+    if (headOf(this.#parts.store, line) >= line.version!) this.#forgetting.set(line.stream, line)
+    else await this.#forgetBelow(line)
+  }
+
+  async #forgetBelow(line: EventLine): Promise<void> {
     const { core, store } = this.#parts
     const { stream, number } = line
     const head = headOf(store, line)
@@ -186,6 +200,12 @@ class ImportRun<E extends EventShape> {
     this.#waiting.push({ line, done })
     // What does not count at once, since it may be known or has no room, is waited for: none of its stream is to come before it.
     if (this.#waiting.length >= IN_FLIGHT || store.head(line.stream) === before) await this.drain()
+  }
+
+  /** Waits for all of it. */
+  async end(): Promise<void> {
+    await this.drain()
+    for (const line of this.#forgetting.values()) await this.#forgetBelow(line)
   }
 
   /** Waits for what is under way. What ran into one that was there already is tried again, in its order. */

@@ -49,6 +49,20 @@ test('streams are archived and deleted, each at the version that was written', a
   expect([notes.exists('s-1'), notes.exists('s-2')]).toEqual([false, true])
 })
 
+test('one id alone is no list of streams, and one that is listed twice is archived once', async () => {
+  const notes = await store()
+  for (const stream of ['a', 'b', 'ab']) await notes.append(stream, note(stream))
+  const path = join(freshFolder(), 'notes.ndjson')
+  for (const streams of ['ab', undefined, null, 7, {}] as never[]) {
+    expect(String(await failure(() => archiveToFile(notes, { streams, path })))).toMatch(/TypeError: streams is a list of ids/)
+    expect(String(await failure(() => archiveStreams(notes, { streams, write: () => {} })))).toMatch(/TypeError: streams is a list of ids/)
+  }
+  expect([existsSync(path), notes.exists('a'), notes.exists('b')]).toEqual([false, true, true])
+  const written: string[] = []
+  await archiveStreams(notes, { streams: ['a', 'a'], write: (events) => { written.push(...events.map(({ data }) => data.text)) } })
+  expect(written).toEqual(['a'])
+})
+
 test('nothing is deleted when an archive cannot be written', async () => {
   const notes = await store()
   await fill(notes, 2, 2)

@@ -235,3 +235,29 @@ type Person = { readonly type: 'Registered'; readonly data: { readonly id: strin
 function plain({ type, data, stream, version, id, time, metadata }: RecordedEvent<Noted>): unknown {
   return { type, data, stream, version, id, time, metadata }
 }
+
+test('an import that is refused has forgotten nothing of a stream that was there', async () => {
+  const [notes, copy] = [await store(), await store()]
+  for (let number = 1; number <= 4; number++) {
+    await notes.append('s', { type: 'Noted', data: { number } })
+    await copy.append('s', { type: 'Noted', data: { number: 10 * number } })
+  }
+  const goesOn = await store()
+  await importEvents(goesOn, await linesOf(notes))
+  await truncateStream(notes, 's', { before: 4 })
+  const lines = await linesOf(notes)
+  expect(await failure(() => importEvents(copy, lines))).toMatchObject({ code: 'LOG_VERSION_CONFLICT', detail: { line: 2 } })
+  expect((await copy.read('s')).events.map(({ data }) => data)).toEqual([10, 20, 30, 40].map((number) => ({ number })))
+  // A copy of the same stream forgets what it has forgotten.
+  await importEvents(goesOn, lines)
+  expect((await goesOn.read('s')).events.map(({ version }) => version)).toEqual([4])
+})
+
+test('a stream cannot have forgotten more versions than there can be', async () => {
+  const notes = await store()
+  const refused = await failure(() => importEvents(notes, ['{"type":"$forgotten","stream":"s","version":4294967301}']))
+  expect(refused).toMatchObject({ code: 'LOG_DECODE_FAILED', detail: { line: 1 } })
+  await importEvents(notes, ['{"type":"$forgotten","stream":"s","version":2147483647}'])
+  await notes.append('s', { type: 'Noted', data: { number: 1 } })
+  expect((await notes.read('s')).events.map(({ version }) => version)).toEqual([2147483647])
+})

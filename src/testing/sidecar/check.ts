@@ -20,9 +20,15 @@ const MOST_DEPTH = 200
 /** Longer patterns are nobody's, and the machine that runs them has no bound. */
 const MOST_PATTERN = 1000
 
-/** What is wrong with a value; nothing when it is as the schema says. */
-export function violations(schema: Schema, value: unknown, root: Schema = schema): Violation[] {
-  return check({ schema, value, at: '', root, depth: 0 }).slice(0, MOST_VIOLATIONS)
+/**
+ * What is wrong with a value; nothing when it is as the schema says.
+ *
+ * @param most  steps that it may take: choices in choices take twice as many for each, and who waits for them waits for ever
+ */
+export function violations(schema: Schema, value: unknown, root: Schema = schema, most = Infinity): Violation[] {
+  const steps = { left: most }
+  const found = check({ schema, value, at: '', root, depth: 0, steps }).slice(0, MOST_VIOLATIONS)
+  return steps.left < 0 ? [{ at: '', reason: `takes more than ${most} steps to check by this schema` }] : found
 }
 
 /** A value and what it has to be. */
@@ -32,12 +38,15 @@ interface Place {
   readonly at: string
   readonly root: Schema
   readonly depth: number
+  /** Of the whole value. */
+  readonly steps: { left: number }
 }
 
 type Rule = (place: Place) => readonly Violation[]
 
 function check(place: Place): readonly Violation[] {
-  const { schema, at, depth } = place
+  const { schema, at, depth, steps } = place
+  if (--steps.left < 0) return [{ at, reason: 'takes too many steps' }]
   if (depth > MOST_DEPTH) return [{ at, reason: 'the schema refers to itself without end' }]
   if (schema.$ref !== undefined) return check({ ...place, schema: referred(schema.$ref, place.root), depth: depth + 1 })
   const wrongType = ofType(place)
@@ -47,7 +56,7 @@ function check(place: Place): readonly Violation[] {
 
 /** What a part of the value, or all of it, has to be as well. */
 function inner(place: Place, schema: Schema, at = place.at, value = place.value): readonly Violation[] {
-  return check({ schema, value, at, root: place.root, depth: place.depth + 1 })
+  return check({ schema, value, at, root: place.root, depth: place.depth + 1, steps: place.steps })
 }
 
 function referred(pointer: string, root: Schema): Schema {

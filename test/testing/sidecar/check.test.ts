@@ -73,3 +73,16 @@ test('a schema with a keyword that nobody would check is none', () => {
     expect(schemaViolations(schema).map(({ at, reason }) => `${at} ${reason}`.trim())[0]).toContain(said)
   }
 })
+
+test('a schema that would be checked for ever is given up', () => {
+  const $ref = '#/$defs/a'
+  const endless = { $ref, $defs: { a: { anyOf: [{ $ref }, { $ref }] } } } as Schema
+  expect(schemaViolations(endless)).toEqual([])
+  expect(violations(endless, {}, endless, 10_000)).toEqual([{ at: '', reason: 'takes more than 10000 steps to check by this schema' }])
+  const doubled = Object.fromEntries(Array.from({ length: 50 }, (_, index) => {
+    const next = { $ref: `#/$defs/s${index + 1}` }
+    return [`s${index}`, { allOf: [next, next] }]
+  }))
+  const long = { $ref: '#/$defs/s0', $defs: { ...doubled, s50: {} } } as Schema
+  expect(violations(long, 1, long, 10_000)).toHaveLength(1)
+})

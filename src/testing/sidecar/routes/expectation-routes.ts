@@ -73,12 +73,15 @@ function contractForm(id: string, { topic, violations: broken }: Contract): Desc
   return { id, topic, violations: broken.map(({ partition, index, clientId, reason }) => ({ topic, partition, index, clientId, reason })) }
 }
 
+/** Of one check: somebody else's schema is checked while all others wait. Some half a second. */
+const MOST_STEPS = 1_000_000
+
 /** What a value has to be, by a schema of somebody else. */
 function checkBy(schema: Schema, part: string): ContractCheck {
   const wrong = schemaViolations(schema).map(({ at, reason }) => ({ at: `/${part}${at}`, reason }))
   if (wrong.length > 0) throw new Refusal('INVALID_REQUEST', `${wrong[0]!.at} ${wrong[0]!.reason}`, { violations: wrong })
   return (value) => {
-    const [first] = violations(schema, value)
+    const [first] = violations(schema, value, schema, MOST_STEPS)
     return first && `${first.at} ${first.reason}`.trim()
   }
 }
