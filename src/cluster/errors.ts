@@ -68,6 +68,17 @@ export function isPassing(error: unknown): error is LogError {
   return isLogError(error, 'LOG_CLUSTER_UNAVAILABLE')
 }
 
+/** What a broker answers to a send that its leader may have stored: before all copies had it, something came between. */
+const maybeStored: readonly KafkaErrorName[] = [
+  'NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'REQUEST_TIMED_OUT', 'NOT_LEADER_OR_FOLLOWER', 'FENCED_LEADER_EPOCH', 'KAFKA_STORAGE_ERROR',
+  'NETWORK_EXCEPTION', 'UNKNOWN_SERVER_ERROR',
+]
+
+/** Whether a batch that was answered so may be stored nevertheless. */
+export function mayBeStored(name: KafkaErrorName): boolean {
+  return maybeStored.includes(name)
+}
+
 /** Whether the question may have been understood, and only the answer lost. */
 export function wasCut(error: unknown): boolean {
   return isPassing(error) && error.detail['cut'] === true

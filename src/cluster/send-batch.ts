@@ -21,7 +21,7 @@ export class SendBatch {
   readonly stored: Promise<StoredBatch>
   /** When it was begun, on the monotonic clock. */
   readonly since: number
-  /** It was on its way to a broker that did not answer: it may be stored. */
+  /** It was on its way to a broker that did not answer, or could not say: it may be stored. */
   unknown = false
   attempts = 0
   sealed: TailBatch | undefined

@@ -4,12 +4,12 @@
  * knows by its producer id and sequence. What cannot be stored within `timeoutMs` is given up; one of which nobody knows whether it was stored
  * is told as such, and the next batches come from a new producer.
  */
-import { LogError } from '../base/errors.ts'
+import { isLogError, LogError } from '../base/errors.ts'
 import { BatchBuilder } from '../log/batch-builder.ts'
 import { type RecordCodecs, type RecordInput } from '../log/record-input.ts'
 import { WindowCache } from '../log/windows.ts'
 import { type Broker, type Cluster, type Line } from './cluster.ts'
-import { clusterError, isPassing, nameOf, wasCut } from './errors.ts'
+import { clusterError, isPassing, mayBeStored, nameOf, wasCut } from './errors.ts'
 import { produce, type ProduceAnswer } from './messages.ts'
 import { type ProducerIdentity } from './producer-identity.ts'
 import { pause, waitMs } from './retry.ts'
@@ -46,7 +46,8 @@ class Lane {
   readonly topic: string
   readonly partition: number
   readonly builder: BatchBuilder
-  readonly limit: number
+  /** Of the topic, as it was told last. */
+  limit: number
   /** Being filled. */
   open: SendBatch | undefined
   /** Full, or in a hurry; the first may be on its way. */
@@ -73,6 +74,8 @@ export class Sender {
   readonly #dirty = new Set<Lane>()
   #identity: Promise<ProducerIdentity> | undefined
   #scheduled = false
+  #linger: { cancel(): void } | undefined
+  #lingersUntil = Infinity
   #closed: unknown
   #idle: (() => void)[] = []
   #underWay = 0
@@ -117,14 +120,22 @@ export class Sender {
 
   /** Sends what was added, as soon as whoever calls is done; after `lingerMs` when there is nothing in a hurry. */
   schedule(lingerMs = 0): void {
+    const { clock } = this.#options.cluster.options
+    if (lingerMs > 0) {
+      // Of those who wait the one who waits least counts.
+      const at = clock.monotonic() + lingerMs
+      if (at >= this.#lingersUntil) return
+      this.#linger?.cancel()
+      this.#lingersUntil = at
+      this.#linger = clock.setTimer(() => this.#pump(), lingerMs)
+      return
+    }
     if (this.#scheduled) return
     this.#scheduled = true
-    const run = (): void => {
+    queueMicrotask(() => {
       this.#scheduled = false
       this.#pump()
-    }
-    if (lingerMs > 0) this.#options.cluster.options.clock.setTimer(run, lingerMs)
-    else queueMicrotask(run)
+    })
   }
 
   /** Sends what was added now, whatever it was to wait for. */
@@ -155,7 +166,10 @@ export class Sender {
   #lane({ topic, partition, limit }: SendPlace): Lane {
     const key = `${partition} ${topic}`
     const known = this.#lanes.get(key)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      known.limit = limit
+      return known
+    }
     const lane = new Lane(topic, partition, this.#windows, { limit, batchSize: this.#options.cluster.options.batchSize })
     this.#lanes.set(key, lane)
     return lane
@@ -190,6 +204,9 @@ export class Sender {
   #known: ProducerIdentity | undefined
 
   #pump(): void {
+    this.#linger?.cancel()
+    this.#linger = undefined
+    this.#lingersUntil = Infinity
     for (const lane of this.#dirty) {
       if (lane.busy) continue
       this.#dirty.delete(lane)
@@ -211,7 +228,7 @@ export class Sender {
       const identity = await this.#identified()
       for (const lane of lanes) this.#own(lane, identity)
     } catch (error) {
-      for (const lane of lanes) this.#fail(lane, error)
+      for (const lane of lanes) this.#failOverdue(lane, error)
       return
     }
     await Promise.all(lanes.map(async (lane) => {
@@ -272,7 +289,8 @@ export class Sender {
       answer = await line.askRaw(broker, request)
     } catch (error) {
       for (const lane of lanes) {
-        if (wasCut(error)) lane.ready[0]!.unknown = true
+        // An answer that cannot be read is one to a send that was understood.
+        if (wasCut(error) || isLogError(error, 'LOG_PROTOCOL_ERROR')) lane.ready[0]!.unknown = true
         this.#failed(lane, error)
       }
       return
@@ -283,7 +301,10 @@ export class Sender {
   }
 
   #answered(lane: Lane, answer: ProduceAnswer['responses'][number]['partitions'][number] | undefined): void {
-    if (answer === undefined) return this.#failed(lane, clusterError('UNKNOWN_SERVER_ERROR', `sending to ${lane.topic}-${lane.partition}`))
+    if (answer === undefined) {
+      lane.ready[0]!.unknown = true
+      return this.#failed(lane, clusterError('UNKNOWN_SERVER_ERROR', `sending to ${lane.topic}-${lane.partition}`))
+    }
     const { errorCode, baseOffset, logAppendTimeMs, errorMessage, recordErrors } = answer
     const name = nameOf(errorCode)
     if (name === 'NONE' || name === 'DUPLICATE_SEQUENCE_NUMBER') {
@@ -291,6 +312,8 @@ export class Sender {
       this.#end(batch, () => batch.resolve({ baseOffset, appendTime: logAppendTimeMs === -1 ? undefined : logAppendTimeMs }))
       return this.#free(lane)
     }
+    // Sent again it stays the same batch of the same producer, so that it is stored once; given up, nobody knows.
+    if (mayBeStored(name)) lane.ready[0]!.unknown = true
     const detail = { topic: lane.topic, partition: lane.partition }
     const said = recordErrors[0]?.message ?? errorMessage
     this.#failed(lane, clusterError(name, `sending to ${lane.topic}-${lane.partition}`, detail, said))
@@ -312,6 +335,18 @@ export class Sender {
       // Unless nobody could be asked at all, the leader may be another one by now.
       void cluster.refresh([lane.topic]).catch(() => {}).then(() => pause(clock, wait)).then(() => this.#dispatch([lane]))
       return
+    }
+    this.#fail(lane, error)
+  }
+
+  /** Gives up the first batch of a lane, and those behind it whose time is up too: each of them would wait as long for the same answer. */
+  #failOverdue(lane: Lane, error: unknown): void {
+    const { clock, timeoutMs } = this.#options.cluster.options
+    const isOverdue = ({ since }: SendBatch): boolean => clock.monotonic() - since >= timeoutMs
+    if (lane.open !== undefined && isOverdue(lane.open)) this.#seal(lane)
+    while (lane.ready.length > 1 && isOverdue(lane.ready[1]!)) {
+      const [batch] = lane.ready.splice(1, 1)
+      this.#end(batch!, () => batch!.reject(error))
     }
     this.#fail(lane, error)
   }

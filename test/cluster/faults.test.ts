@@ -38,6 +38,13 @@ async function sendMany(log: ClusterLog, count: number): Promise<void> {
   }
 }
 
+/** An answer to DescribeConfigs in which topics take more. */
+function raised(response: object): object {
+  return JSON.parse(JSON.stringify(response), (_key, value: { name?: string } | null) => (
+    value !== null && typeof value === 'object' && value.name === 'max.message.bytes' ? { ...value, value: '5000' } : value
+  )) as object
+}
+
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, value) => value)
 
 async function failureOf(work: Promise<unknown>): Promise<LogError> {
@@ -144,6 +151,54 @@ test('what the cluster has not stored is LOG_CLUSTER_UNAVAILABLE once the time i
   await topic.send({ key: 'a', value: 2 })
   expect(await readAll(log)).toEqual([2])
 }, { connect: { timeoutMs: 300 } }))
+
+test('a send that its leader stored and no copy followed is LOG_SEND_UNKNOWN once the time is up', () => overBroker(async ({ faults }, log) => {
+  const topic = await log.topic(Orders)
+  for (const code of ['NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'REQUEST_TIMED_OUT', 'NOT_LEADER_OR_FOLLOWER'] as const) {
+    const fault = faults.on('Produce').error(code, { when: 'after-apply' })
+    const error = await failureOf(topic.send({ key: 'a', value: 1, partition: 0 }))
+    fault.cancel()
+    expect([error.code, error.retriable]).toEqual(['LOG_SEND_UNKNOWN', false])
+  }
+}, { connect: { timeoutMs: 200 } }))
+
+test('what may be stored keeps its producer when another partition gives up: it is stored once', () => overBroker(async (kafka, log) => {
+  const { faults } = kafka
+  const topic = await log.topic(Orders)
+  await topic.send([0, 1].map((partition) => ({ key: 'k', value: 0, partition })))
+  const to = (index: number) => (request: unknown): boolean => JSON.stringify(request).includes(`"index":${index}`)
+  const lost = faults.on('Produce').matching(to(1)).times(3).error('REQUEST_TIMED_OUT', { when: 'after-apply' })
+  faults.on('Produce').matching(to(0)).once().error('INVALID_RECORD')
+  const sending = topic.send({ key: 'b', value: 7, partition: 1 })
+  await kafka.until(() => (lost.fired > 0 ? true : undefined), 'no answer was lost')
+  expect((await failureOf(topic.send({ key: 'a', value: 8, partition: 0 }))).code).toBe('LOG_RECORD_INVALID')
+  await sending
+  expect(await readAll(log)).toEqual([0, 0, 7])
+}))
+
+test('a producer that waits for company keeps nobody else waiting', () => overBroker(async (_kafka, log) => {
+  const topic = await log.topic(Orders)
+  const lingering = topic.producer({ lingerMs: 600_000 }).send({ key: 'a', value: 1 })
+  await topic.send({ key: 'b', value: 2 })
+  await lingering
+}))
+
+test('batches that wait in an outage are given up together', () => overBroker(async ({ faults }, log) => {
+  const topic = await log.topic(Orders)
+  for (const broker of [1, 2, 3]) await faults.broker(broker).down()
+  const sends = upTo(50).map((value) => failureOf(topic.send({ key: 'a', value, partition: 0 })))
+  expect(new Set((await Promise.all(sends)).map(({ code }) => code))).toEqual(new Set(['LOG_CLUSTER_UNAVAILABLE']))
+  for (const broker of [1, 2, 3]) await faults.broker(broker).up()
+}, { connect: { timeoutMs: 500, batchSize: 1 } }))
+
+test('a limit that was raised counts once the topic is opened again', () => overBroker(async ({ faults }, log) => {
+  const value = 'x'.repeat(2000)
+  await (await log.topic(defineTopic('small', { value: string, maxMessageBytes: 1000 }))).send({ value: 'a' })
+  faults.on('DescribeConfigs').answer(raised)
+  const topic = await log.topic(defineTopic('small', { value: string }))
+  // The broker has its old limit still: what is told is its word, and not ours.
+  expect((await failureOf(topic.send({ value }))).detail['error']).toBe('MESSAGE_TOO_LARGE')
+}))
 
 test('a signal ends the wait for a send, and the send goes on', () => overBroker(async ({ faults }, log) => {
   const topic = await log.topic(Orders)
