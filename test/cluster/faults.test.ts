@@ -39,10 +39,10 @@ async function sendMany(log: ClusterLog, count: number): Promise<void> {
 }
 
 /** An answer to DescribeConfigs in which topics take more. */
-function raised(response: object): object {
+function raised(response: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   return JSON.parse(JSON.stringify(response), (_key, value: { name?: string } | null) => (
     value !== null && typeof value === 'object' && value.name === 'max.message.bytes' ? { ...value, value: '5000' } : value
-  )) as object
+  )) as Readonly<Record<string, unknown>>
 }
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, value) => value)
