@@ -85,7 +85,7 @@ export const errorTable = {
   LOG_CLUSTER_UNSUPPORTED: { retriable: false, meaning: 'the cluster cannot do what it was asked for' },
   LOG_AUTHENTICATION_FAILED: { retriable: false, meaning: 'the cluster does not believe who the client says it is' },
   LOG_NOT_AUTHORIZED: { retriable: false, meaning: 'the cluster does not let this client do it' },
-  LOG_SEND_UNKNOWN: { retriable: false, meaning: 'the answer to a send was lost: its records may be stored, or not' },
+  LOG_SEND_UNKNOWN: { retriable: false, meaning: 'the answer to a send or a commit was lost: its records may be stored, or not' },
   LOG_MIRROR_ITSELF: { retriable: false, meaning: 'the source and the target of a mirror are the same log' },
   LOG_MIRROR_TARGET: { retriable: false, meaning: 'a topic of the target has records that the mirror did not bring' },
   // Tests

@@ -75,6 +75,11 @@ export async function byLeader<T extends PlaceName>(cluster: Cluster, places: re
   return new Map([...groups.values()].map(({ broker, places: of }) => [broker, of]))
 }
 
+/** Of several for one partition the last. */
+export function lastOfEach<T extends PlaceName>(places: readonly T[]): T[] {
+  return [...new Map(places.map((place) => [`${place.partition} ${place.topic}`, place])).values()]
+}
+
 /** Partitions by topic, in the order in which topics come. */
 export function byTopic(places: readonly PlaceName[]): [topic: string, partitions: number[]][] {
   const topics = new Map<string, number[]>()

@@ -25,6 +25,9 @@ import { ensureTopic } from './topic-state.ts'
 /** What consumers ask of their log, beside `env`, `transactions` and `admin`. */
 type ConsumedLog = Pick<LogCore, 'folder' | 'readOnly' | 'topics' | 'openTopics' | 'onTopicsChanged' | 'reload' | 'openTopic' | 'groups'>
 
+/** A transaction of a process that was killed keeps its group from its commits for as long. */
+const ASIDE_MS = 60_000
+
 /** Ms between two looks for topics and partitions. */
 const TOPICS_INTERVAL_MS = 30_000
 
@@ -178,7 +181,7 @@ export class ReaderCore implements ConsumedLog {
   /** As far as records are put aside together with a commit: transactions of the cluster. */
   get transactions(): LogCore['transactions'] {
     const begin = async (): Promise<unknown> => {
-      const transaction = await this.#connected.begin({ transactionalId: undefined, timeoutMs: Infinity })
+      const transaction = await this.#connected.begin({ transactionalId: undefined, timeoutMs: ASIDE_MS })
       return {
         send: ({ parts }: Topic<Uint8Array, Uint8Array>, record: never) => transaction.sendTo({
           name: parts.core.entry.name, partitionCount: parts.core.logs.length, codecs: parts.codecs,

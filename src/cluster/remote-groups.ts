@@ -11,7 +11,7 @@ import type {
 } from '../topics/groups/group-messages.ts'
 import { type CommittedOffset, placeKey } from '../topics/groups/offset-table.ts'
 import { type Broker, type Cluster, type Line } from './cluster.ts'
-import { byTopic, type PlaceName } from './ends.ts'
+import { byTopic, lastOfEach, type PlaceName } from './ends.ts'
 import { checkAnswer, clusterGroupError, nameOf } from './errors.ts'
 import { type GroupOffset, type GroupOffsets } from './group-offsets.ts'
 
@@ -136,7 +136,8 @@ export class RemoteGroups implements MemberSide {
     }
   }
 
-  async commitOffsets({ memberId, generation, groupInstanceId = null, offsets }: CommitRequest): Promise<readonly CommitResult[]> {
+  async commitOffsets({ memberId, generation, groupInstanceId = null, offsets: given }: CommitRequest): Promise<readonly CommitResult[]> {
+    const offsets = lastOfEach(given)
     const { offsetCommitV8 } = this.#cluster.client
     const topics = byTopic(offsets).map(([name, partitions]) => ({
       name,

@@ -103,7 +103,8 @@ export class ClusterTransaction implements PortableTransaction {
   /**
    * Makes everything of the transaction count.
    *
-   * @throws LogError `LOG_TXN_ABORTED` when something of it was not stored: then nothing of it counts; `LOG_TXN_TIMED_OUT`, `LOG_PRODUCER_FENCED`
+   * @throws LogError `LOG_TXN_ABORTED` when something of it was not stored: then nothing of it counts; `LOG_TXN_TIMED_OUT`, `LOG_PRODUCER_FENCED`;
+   *   `LOG_SEND_UNKNOWN` when the answer was lost: it counts, or not
    */
   commit(): Promise<void> {
     if (this.#status !== 'open') return Promise.reject(this.#endedError('commit'))
@@ -119,8 +120,13 @@ export class ClusterTransaction implements PortableTransaction {
         this.#over('committed', true)
         return
       } catch (error) {
+        // It is neither: whoever asks its status learns that it was being committed.
+        if (isLogError(error, 'LOG_SEND_UNKNOWN')) {
+          this.#ended(false)
+          throw error
+        }
         this.#failure ??= { error }
-        // Nobody knows whether it counts; what the next of this name finds out is that it is over.
+        // Nobody could be asked to commit it: it does not count.
         if (!isLogError(error) || error.retriable) {
           this.#over('aborted', false)
           throw error
@@ -140,6 +146,11 @@ export class ClusterTransaction implements PortableTransaction {
       this.#ending = this.#settled().then(() => this.#abort())
     }
     await this.#ending
+  }
+
+  /** @internal Aborts it if it is open; waits for the end that it is coming to otherwise. */
+  async finish(): Promise<void> {
+    await (this.#status === 'open' ? this.abort() : this.#ending)?.catch(() => {})
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,9 +2,10 @@
  * A producer with a transactional id, as the cluster's transaction coordinator knows it: which partitions and groups its transaction has, and
  * how it ends.
  */
+import { isLogError, LogError } from '../base/errors.ts'
 import { type CommitRequest } from '../topics/groups/group-messages.ts'
 import { type Broker, type Cluster, type Line } from './cluster.ts'
-import { byTopic } from './ends.ts'
+import { byTopic, lastOfEach } from './ends.ts'
 import { checkAnswer, clusterGroupError, isPassing, nameOf } from './errors.ts'
 import { type ProducerIdentity } from './producer-identity.ts'
 import { pause } from './retry.ts'
@@ -56,7 +57,8 @@ export class TransactionalProducer {
   }
 
   /** Commits offsets of a group with the transaction. */
-  async commitOffsets({ groupId, memberId, generation, groupInstanceId = null, offsets }: CommitRequest): Promise<void> {
+  async commitOffsets({ groupId, memberId, generation, groupInstanceId = null, offsets: given }: CommitRequest): Promise<void> {
+    const offsets = lastOfEach(given)
     const { addOffsetsToTxnV3, txnOffsetCommitV3 } = this.#cluster.client
     const { producerId, producerEpoch } = this.#identity
     await this.#coordinated(async (broker) => {
@@ -85,13 +87,30 @@ export class TransactionalProducer {
     }
   }
 
-  /** Ends the transaction, for all who read from then on. Nothing of it may be under way. */
+  /**
+   * Ends the transaction, for all who read from then on. Nothing of it may be under way.
+   *
+   * @throws LogError `LOG_SEND_UNKNOWN` when the answer to a commit was lost, and nobody could be asked again
+   */
   async end(committed: boolean): Promise<void> {
-    await this.#coordinated(async (broker) => {
-      const answer = await this.#askEnd(broker, committed)
-      checkAnswer(answer.errorCode, `${committed ? 'committing' : 'aborting'} transaction "${this.id}"`, { transactionalId: this.id })
-      return answer
-    })
+    let unknown = false
+    try {
+      await this.#coordinated(async (broker) => {
+        try {
+          const answer = await this.#askEnd(broker, committed)
+          checkAnswer(answer.errorCode, `${committed ? 'committing' : 'aborting'} transaction "${this.id}"`, { transactionalId: this.id })
+          return answer
+        } catch (error) {
+          // A coordinator that moves may have decided before; only one that was not reached has not.
+          unknown ||= isLogError(error, 'LOG_CLOSED') || (isPassing(error) && error.detail['cut'] !== false)
+          throw error
+        }
+      })
+    } catch (error) {
+      if (!committed || !unknown || !(isPassing(error) || isLogError(error, 'LOG_CLOSED'))) throw error
+      const message = `the commit of transaction "${this.id}" was asked for, and the answer lost: all of it counts, or nothing`
+      throw new LogError('LOG_SEND_UNKNOWN', message, { transactionalId: this.id }, error)
+    }
     await this.#untilMarked(committed)
     this.#partitions.clear()
     this.#groups.clear()

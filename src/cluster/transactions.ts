@@ -53,9 +53,9 @@ export class Transactions {
     return new TransactionalProducer(this.#cluster, id, await transactionalIdentity(this.#cluster, id, timeoutMs))
   }
 
-  /** Aborts those that are open. */
+  /** Aborts those that are open, and waits for those that are ending. */
   async close(): Promise<void> {
-    await Promise.all([...this.#open].map((transaction) => transaction.abort().catch(() => {})))
+    await Promise.all([...this.#open].map((transaction) => transaction.finish()))
     await Promise.all([...this.#free.values()].flat().map((producer) => producer.close()))
   }
 }

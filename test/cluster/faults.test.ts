@@ -129,6 +129,57 @@ test('a transaction whose end was decided and not told of counts once', () => ov
   expect(await readAll(log)).toEqual([1, 2, 3])
 }))
 
+test('a commit of which nobody knows is LOG_SEND_UNKNOWN; one that nobody could be asked for is not', () => overBroker(async ({ faults }, log) => {
+  const topic = await log.topic(Orders)
+  const transaction = await log.beginTransaction()
+  await transaction.send(topic, { key: 'a', value: 1 })
+  const lost = faults.on('EndTxn').dropConnection({ when: 'after-apply' })
+  const error = await failureOf(transaction.commit())
+  lost.cancel()
+  expect([error.code, error.retriable]).toEqual(['LOG_SEND_UNKNOWN', false])
+  expect(await readAll(log)).toEqual([1])
+  await log.transaction((tx) => tx.send(topic, { key: 'b', value: 2 }))
+  expect(await readAll(log)).toEqual([1, 2])
+}, { connect: { timeoutMs: 300 } }))
+
+test('a close waits for the commit that is under way', () => overBroker(async (kafka, log) => {
+  const topic = await log.topic(Orders)
+  const transaction = await log.beginTransaction()
+  await transaction.send(topic, { key: 'a', value: 1 })
+  const late = kafka.faults.on('EndTxn').once().delay(200, { when: 'after-apply' })
+  const committing = transaction.commit()
+  await kafka.until(() => (late.fired > 0 ? true : undefined), 'no commit was asked for')
+  await log.close()
+  await committing
+  const other = await connect({ brokers: kafka.bootstrap })
+  expect(await readAll(other)).toEqual([1])
+  await other.close()
+}))
+
+test('dead letters are there once when the answers to their commits are lost for good', () => overBroker(async (kafka, log) => {
+  const topic = await log.topic(Orders)
+  await topic.send({ key: 'a', value: 7 })
+  const lost = kafka.faults.on('EndTxn').dropConnection({ when: 'after-apply' })
+  const failing = (): void => { throw new Error('seven') }
+  const consumption = topic.consume({ group: 'work', retry: { attempts: 1 } }, failing)
+  expect((await failureOf(consumption.done)).code).toBe('LOG_SEND_UNKNOWN')
+  lost.cancel()
+  const again = topic.consume({ group: 'work', retry: { attempts: 1 } }, failing)
+  await kafka.group('work').caughtUp({ topics: ['orders'] })
+  await again.stop()
+  const dead = await log.topic(defineTopic('orders.work.dlq', { key: string, value: json<number>() }), { create: false })
+  const letters: (number | null)[] = []
+  for await (const { value } of dead.consumer({ until: 'end' })) letters.push(value)
+  expect(letters).toEqual([7])
+}, { connect: { timeoutMs: 300 } }))
+
+test('of several offsets for one partition the last is committed, as in process', () => overBroker(async (_kafka, log) => {
+  const topic = await log.topic(Orders)
+  await topic.send(upTo(9).map((value) => ({ value, partition: 0 })))
+  await log.transaction((tx) => tx.commitOffsets('g', [3, 7].map((offset) => ({ topic: 'orders', partition: 0, offset }))))
+  expect((await log.groups.lag('g')).map(({ committed }) => committed)).toEqual([7])
+}))
+
 test('a send of which nobody knows whether it was stored is LOG_SEND_UNKNOWN, and what is sent next is stored', () => overBroker(
   async ({ faults }, log) => {
     const topic = await log.topic(Orders)
