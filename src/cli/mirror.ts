@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { connect } from '../cluster/connect.ts'
 import { mirror as begin, type Mirroring, type MirrorStatus } from '../cluster/mirror/mirror.ts'
 import { type MirrorOptions } from '../cluster/mirror/options.ts'
+import { identityOf } from '../cluster/mirror/side.ts'
 import { type MirrorPlan, type PlannedTopic, planMirror } from '../cluster/mirror/plan.ts'
 import { type ClusterSecurity } from '../cluster/options.ts'
 import { CommitLog } from '../topics/commit-log.ts'
@@ -39,7 +40,7 @@ export const mirror: Command = {
     const options = optionsOf(call)
     const source = await openSide(call, 'from')
     try {
-      const target = await openSide(call, 'to')
+      const target = await openSide(call, 'to', identityOf(source))
       try {
         return call.flag('dry-run') ? await printPlan(call, await planMirror(source, target, options)) : await run(call, options, { source, target })
       } finally {
@@ -53,13 +54,14 @@ export const mirror: Command = {
 
 const BROKERS = /^(?:\[[^\]]+\]|[^/\\:,\s]+):\d{1,5}(?:,(?:\[[^\]]+\]|[^/\\:,\s]+):\d{1,5})*$/
 
-async function openSide(call: Call, side: 'from' | 'to'): Promise<PortableLog> {
+async function openSide(call: Call, side: 'from' | 'to', of?: string): Promise<PortableLog> {
   const given = call.argument(side)
   const { signal } = call.terminal
   if (BROKERS.test(given)) {
     const file = call.text('security')
-    // A run that was killed in the middle of a transaction is followed at once by one whose transactions have the same names.
-    const transactionalIdPrefix = `commitlog-mirror-${call.text('id') ?? call.argument('from')}`
+    // A run that was killed in the middle of a transaction is followed at once by one whose transactions have the same names. They are those
+    // of the source and not of its path: other machines have a folder of the same name.
+    const transactionalIdPrefix = `commitlog-mirror-${call.text('id') ?? of ?? call.argument('from')}`
     const security = file === undefined ? {} : securityIn(file)
     return connect({ brokers: given, clientId: 'commitlog-mirror', transactionalIdPrefix, security, signal })
   }

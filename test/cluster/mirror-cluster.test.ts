@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
+import { connect } from '../../src/cluster/index.ts'
 import { mirror } from '../../src/cluster/mirror/mirror.ts'
 import { eventStore } from '../../src/events/event-store.ts'
 import { json, string } from '../../src/topics/codecs.ts'
 import { type PortableLog, type PortableTopic } from '../../src/topics/contract.ts'
+import { startTestBroker } from '../../src/testing/index.ts'
 import { defineTopic } from '../../src/topics/define-topic.ts'
 import { collect, failure, memoryLog } from '../topics/harness.ts'
 import { overListener } from './harness.ts'
@@ -90,6 +92,46 @@ test('an outbox: the events of a category are on the cluster as they are appende
     expect(records.map(({ key, value }) => [key, value])).toEqual([['a-1', { owner: 'ada' }], ['a-1', { amount: 5 }], ['a-1', {}]])
     expect(records.map((record) => Buffer.from(record.header('cl-type')!).toString())).toEqual(['Opened', 'Paid', 'Closed'])
     await outbox.stop()
+  })
+}, 60_000)
+
+test('a mirror rides out an outage that is longer than timeoutMs, and a transaction that the cluster aborted', async () => {
+  const kafka = await startTestBroker({ brokers: 3 })
+  const cluster = await connect({ brokers: kafka.bootstrap, timeoutMs: 200 })
+  const local = await memoryLog()
+  const words = await local.topic(Words)
+  await words.send({ value: 'a' })
+  const mirroring = await mirror(local, cluster, { topics: [Words] })
+  mirroring.done.catch(() => {})
+  await mirroring.caughtUp()
+  const lost = kafka.faults.on('Produce').dropConnection({ when: 'after-apply' })
+  await words.send({ value: 'b' })
+  await kafka.until(() => (lost.fired >= 10 ? true : undefined), 'the mirror has given up')
+  lost.cancel()
+  await mirroring.caughtUp()
+  kafka.faults.on('Produce').once().error('INVALID_PRODUCER_EPOCH')
+  await words.send({ value: 'c' })
+  await mirroring.caughtUp()
+  await mirroring.stop()
+  expect((await collect((await cluster.topic(Words)).consumer({ until: 'end' }))).map(({ value }) => value).sort()).toEqual(['a', 'b', 'c'])
+  await cluster.close()
+  await kafka.close()
+}, 60_000)
+
+test('a topic that grows while much of it waits is mirrored on', async () => {
+  await overListener(async ({ log: cluster }) => {
+    const local = await memoryLog()
+    const topic = await local.topic(defineTopic('grows', { partitions: 1, value: string }))
+    for (let i = 0; i < 100; i++) await topic.send(Array.from({ length: 20 }, () => ({ value: 'x'.repeat(100) })))
+    const mirroring = await mirror(local, cluster, { topics: [/./], groupIntervalMs: 1, transactionBytes: 1000 })
+    while ((await mirroring.status()).lag > 1900) await new Promise<void>((resolve) => setImmediate(resolve))
+    await topic.addPartitions(2)
+    await topic.send({ value: 'y', partition: 1 })
+    await mirroring.caughtUp()
+    const { lag } = await mirroring.status()
+    await mirroring.stop()
+    const copy = await cluster.topic(defineTopic('grows', { value: string }))
+    expect([lag, (await collect(copy.consumer({ until: 'end' }))).length]).toEqual([0, 2001])
   })
 }, 60_000)
 

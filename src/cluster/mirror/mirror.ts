@@ -339,10 +339,17 @@ export class Mirroring {
     const grown = (topic: SourceTopic): boolean => this.#topics.get(topic.name)?.partitions.length !== topic.partitions
     for (const topic of (await sourceTopics(this.#source, this.#options.topics)).filter(grown)) {
       await this.#endReader(topic.name)
-      this.#waiting = this.#waiting.filter((waiting) => waiting.topic.name !== topic.name)
+      this.#forget(topic.name)
       this.#beginReader(await this.#open(topic))
     }
     await this.#carrier.carry(this.#topics)
+  }
+
+  /** What waits of a topic is read again. */
+  #forget(name: string): void {
+    this.#waiting = this.#waiting.filter(({ topic }) => topic.name !== name)
+    this.#waitingBytes = this.#waiting.reduce((sum, { bytes }) => sum + bytes, 0)
+    this.#giveRoom()
   }
 
   async #open(topic: SourceTopic): Promise<MirroredTopic> {
@@ -436,6 +443,10 @@ async function isMirrored(wanted: Wanted): Promise<boolean> {
 function worthAnotherTry(error: unknown): boolean {
   if (!isLogError(error)) return false
   if (error.code === 'LOG_PRODUCER_FENCED') return error.detail['by'] === undefined
+  // Of several records: when each of those that failed is worth it.
+  if (error.code === 'LOG_SEND_FAILED') {
+    return (error.detail['results'] as readonly unknown[]).every((result) => !(result instanceof Error) || worthAnotherTry(result))
+  }
   return error.retriable || error.code === 'LOG_SEND_UNKNOWN'
 }
 
