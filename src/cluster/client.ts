@@ -44,7 +44,7 @@ export function openConnections(
   const { tls, sasl } = security
   const pool = new ConnectionPool(clientId, {
     requestTimeout: times.requestTimeoutMs, connectTimeout: Math.min(times.requestTimeoutMs, 10_000), maxInflights: times.inFlight,
-    ...(tls !== undefined && tls !== false && { tls: tls === true ? {} : tls, tlsServerName: true }),
+    ...(tls !== undefined && tls !== false && { tls: tls === true ? {} : tls, tlsServerName: tls === true ? true : (tls.servername ?? true) }),
     ...(sasl !== undefined && { sasl: saslOf(sasl) }),
   })
   // Errors are told to whoever asked: a connection that nobody asks anything of at the moment must not end the process with its own.
@@ -54,7 +54,14 @@ export function openConnections(
 
 function saslOf(sasl: ClusterSasl): Package.SASLOptions {
   const mechanism = sasl.mechanism.toUpperCase() as Package.SASLOptions['mechanism']
-  return sasl.mechanism === 'oauthbearer' ? { mechanism, token: sasl.token } : { mechanism, username: sasl.username, password: sasl.password }
+  if (sasl.mechanism === 'oauthbearer') return { mechanism, token: sasl.token, authBytesValidator: checkToken }
+  return { mechanism, username: sasl.username, password: sasl.password }
+}
+
+/** A broker that takes a token says nothing; what it says is why it does not (RFC 7628), and it hears nothing more then. */
+function checkToken(answer: Buffer, done: (error: Error | null, answer: Buffer) => void): void {
+  const said = answer.toString()
+  done(said === '' ? null : new Error(`the broker does not take the token: ${said}`), answer)
 }
 
 /** A request whose bytes are made and read here, not by the package. */

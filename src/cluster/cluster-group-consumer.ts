@@ -14,6 +14,7 @@ export class ClusterGroupConsumer<K, V, P> extends GroupConsumer<K, V, P> {
   constructor(source: GroupSource<K, V, P>, options: CheckedGroupOptions<P>, reader: ReaderCore) {
     super(source, options)
     this.#reader = reader
+    reader.ended = () => super.close().catch(() => {})
   }
 
   override async commit(what?: Committing<P>, options?: { readonly metadata?: string }): Promise<void> {

@@ -77,6 +77,7 @@ export class OpenClusterTopic<K, V> implements ClusterTopic<K, V> {
     const { group, from, signal } = checkConsumeOptions(this.name, options)
     const { reader, parts } = this.#read({ isolation: 'read_committed', group, from, signal })
     const consumption = new Consumption(parts, options, handler)
+    reader.ended = () => consumption.done.catch(() => {})
     const close = (): void => void reader.close()
     consumption.done.then(close, close)
     return consumption

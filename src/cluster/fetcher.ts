@@ -2,7 +2,7 @@
  * Brings the records that one consumer reads: at most one Fetch under way at each broker, for all partitions of which too little is here. A
  * partition that has no more waits at the broker for what comes. Brokers that go away are asked again until they, or other leaders, are there.
  */
-import { LogError } from '../base/errors.ts'
+import { isLogError, LogError } from '../base/errors.ts'
 import { type Isolation } from '../log/partition-log.ts'
 import { batchSize, LENGTH_AT, RECORDS_AT } from '../format/batch.ts'
 import { lastOffsetAt } from '../log/batch-place.ts'
@@ -72,6 +72,10 @@ export class Fetcher implements RecordSupply {
   closed(cursor: RemoteCursor<never, never>): void {
     const remote = this.#partitions.find((one) => (one.cursor as unknown) === cursor)
     if (remote !== undefined) remote.cursor = undefined
+    // Nobody reads: a consumer that is dropped, and not closed, keeps no connections.
+    if (this.#partitions.some((one) => one.cursor !== undefined)) return
+    void this.#line?.close()
+    this.#line = undefined
   }
 
   async close(): Promise<void> {
@@ -161,6 +165,8 @@ export class Fetcher implements RecordSupply {
     const { cluster } = this.#options
     const { clock, random } = cluster.options
     if (this.#closed) return
+    // Those that asked were dropped meanwhile; who came since is served.
+    if (isLogError(error, 'LOG_CLOSED') && asked.every(({ remote, cursor }) => remote.cursor !== cursor)) return this.wanted()
     if (!isPassing(error)) {
       const failed = asked.length > 0 ? asked.map(({ cursor }) => cursor) : this.#partitions.flatMap(({ cursor }) => cursor ?? [])
       for (const cursor of failed) cursor.fail(error)

@@ -1,7 +1,7 @@
 /*
  * What a connection to a cluster may be told, with its defaults, and the checks at the door.
  */
-import type { ConnectionOptions as TlsOptions } from 'node:tls'
+import { type ConnectionOptions as TlsOptions, createSecureContext } from 'node:tls'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { checkFunction, checkInteger, checkObject, checkOneOf, checkOptions, checkSignal, describe } from '../base/options.ts'
 import { type Random, systemRandom } from '../base/random.ts'
@@ -141,10 +141,22 @@ function addressOf(given: unknown): BrokerAddress {
   return { host: (found[1] ?? found[2])!, port }
 }
 
+/** Certificates and keys that cannot be read: told here, and not with every connection. */
+function checkTls(tls: TlsOptions): void {
+  try {
+    if (tls.secureContext === undefined) createSecureContext(tls)
+  } catch (error) {
+    throw new TypeError(`security.tls cannot be used: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
+}
+
 function checkSecurity(security: unknown): asserts security is ClusterSecurity {
   checkOptions(security, ['tls', 'sasl'], 'security')
   const { tls, sasl } = security as { tls?: unknown; sasl?: unknown }
-  if (typeof tls !== 'boolean') checkObject(tls, 'security.tls is true, false, or options of node:tls')
+  if (typeof tls !== 'boolean') {
+    checkObject(tls, 'security.tls is true, false, or options of node:tls')
+    if (tls !== undefined && tls !== null) checkTls(tls)
+  }
   if (sasl === undefined) return
   checkOptions(sasl, ['mechanism', 'username', 'password', 'token'], 'security.sasl')
   const { mechanism, username, password, token } = sasl as Record<string, unknown>

@@ -57,6 +57,8 @@ export class ReaderCore implements ConsumedLog {
   readonly #fetcher: Fetcher
   readonly #topics = new Map<string, ReaderTopic>()
   readonly #groups: RemoteGroups | undefined
+  /** Ends who reads, who commits then and leaves. */
+  ended: (() => Promise<void>) | undefined
   #looking: { cancel(): void } | undefined
   #closed = false
 
@@ -196,6 +198,8 @@ export class ReaderCore implements ConsumedLog {
   }
 
   async close(): Promise<void> {
+    // What is done is committed, and the group left, while there are connections.
+    await this.ended?.()
     this.#closed = true
     this.#connected.readers.delete(this)
     this.#looking?.cancel()

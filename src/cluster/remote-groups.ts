@@ -37,6 +37,8 @@ export class RemoteGroups implements MemberSide {
   #local: LocalMember | undefined
   #protocol: string | null = null
   #isStatic = false
+  /** It is about to join again, and knows that it has to. */
+  #releasing = false
   #beat: Timer | undefined
   #released: (() => void) | undefined
   #onTopics: (() => void) | undefined
@@ -61,14 +63,17 @@ export class RemoteGroups implements MemberSide {
     const { local, rebalanceTimeoutMs } = request
     this.#local = local
     this.#isStatic = (request.groupInstanceId ?? null) !== null
-    this.#stopBeating()
     // Others may be given what this member has as soon as it joins, where assignors do not know what is owned.
     if (this.#protocol !== null && !cooperative.includes(this.#protocol) && local?.holds() === true) {
+      // What is in hand may take longer than a session: until it is given back the member goes on telling that it is there.
+      this.#releasing = true
       await new Promise<void>((resolve) => {
         this.#released = resolve
         local.release()
       })
+      this.#releasing = false
     }
+    this.#stopBeating()
     this.#line ??= this.#cluster.line(rebalanceTimeoutMs + JOIN_MARGIN_MS)
     let answer = await this.#join(request, request.memberId)
     if (answer.error === 'MEMBER_ID_REQUIRED') {
@@ -234,7 +239,7 @@ export class RemoteGroups implements MemberSide {
     // It has joined again meanwhile, or left.
     if (this.#beat !== mine || this.#closed) return
     if (error === 'NOT_COORDINATOR' || error === 'COORDINATOR_NOT_AVAILABLE') this.#cluster.forgetCoordinator('group', this.#group)
-    if (error === 'REBALANCE_IN_PROGRESS') this.#local?.rebalance()
+    if (error === 'REBALANCE_IN_PROGRESS' && !this.#releasing) this.#local?.rebalance()
     if (error === 'UNKNOWN_MEMBER_ID' || error === 'ILLEGAL_GENERATION') return this.#local?.removed('UNKNOWN_MEMBER_ID')
     if (error === 'FENCED_INSTANCE_ID') return this.#local?.removed(error)
     this.#beatLater(member)
@@ -313,6 +318,8 @@ function finishedIn(metadata: string, offset: number): Buffer | undefined {
   if (metadata === '' || !/^[A-Za-z0-9+/]+={0,2}$/.test(metadata)) return undefined
   try {
     const bytes = Buffer.from(metadata, 'base64')
+    // Words that happen to be of its letters are none.
+    if (bytes.toString('base64') !== metadata) return undefined
     FinishedSet.decode(offset, bytes)
     return bytes
   } catch {

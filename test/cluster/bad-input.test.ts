@@ -2,7 +2,9 @@ import { createServer } from 'node:net'
 import { expect, test } from 'vitest'
 import { type ClusterLog, connect } from '../../src/cluster/index.ts'
 import { defineTopic, isLogError, LogError, string } from '../../src/index.ts'
+import { unsecuredTokens } from '../../src/kafka/index.ts'
 import { startTestBroker } from '../../src/testing/index.ts'
+import { ca, client, server } from '../kafka/certificates.ts'
 import { overListener } from './harness.ts'
 
 async function failureOf(work: Promise<unknown>): Promise<LogError> {
@@ -55,6 +57,37 @@ test('a wrong password is LOG_AUTHENTICATION_FAILED, for every mechanism; the ri
     listen: { sasl: { users: { ada: 'right' } } },
     connect: { security: { sasl: { mechanism: 'plain', username: 'ada', password: 'right' } } },
   })
+})
+
+test('TLS: who is not who the certificate says is not believed; a name of its own, and certificates of clients, are used', async () => {
+  const rightly = { tls: { ca } }
+  await overListener(async ({ connect: another, bootstrap }) => {
+    expect((await failureOf(another({ security: { tls: true } }))).code).toBe('LOG_AUTHENTICATION_FAILED')
+    expect((await failureOf(another({ security: { tls: { ca, servername: 'elsewhere' } } }))).code).toBe('LOG_AUTHENTICATION_FAILED')
+    const port = bootstrap.slice(bootstrap.lastIndexOf(':') + 1)
+    for (const host of ['localhost', '127.0.0.1']) {
+      const log = await another({ brokers: `${host}:${port}`, security: { tls: { ca, servername: 'localhost' } } })
+      await (await log.topic(defineTopic('t', { value: string }))).send({ value: host })
+    }
+    await expect(another({ security: { tls: { cert: 'rubbish', key: 'x' } } })).rejects.toThrow(/security.tls cannot be used/)
+  }, { listen: { tls: server }, connect: { security: rightly } })
+  await overListener(async ({ log }) => {
+    await (await log.topic(defineTopic('t', { value: string }))).send({ value: 'a' })
+    expect(await valuesOf(log, 't')).toEqual(['a'])
+  }, { listen: { tls: { ...server, ca, clientAuth: 'required' } }, connect: { security: { tls: { ca, ...client } } } })
+})
+
+test('OAUTHBEARER: a token that the cluster takes, of a function too; one that it does not is LOG_AUTHENTICATION_FAILED', async () => {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const token = `${part({ alg: 'none' })}.${part({ sub: 'ada', exp: Math.floor(Date.now() / 1000) + 3600 })}.`
+  const sasl = (of: string | (() => string | Promise<string>)) => ({ security: { sasl: { mechanism: 'oauthbearer', token: of } as const } })
+  await overListener(async ({ connect: another }) => {
+    const log = await another(sasl(async () => token))
+    await (await log.topic(defineTopic('t', { value: string }))).send({ value: 'a' })
+    expect((await failureOf(another(sasl('rubbish')))).code).toBe('LOG_AUTHENTICATION_FAILED')
+    const failing = sasl(() => { throw new Error('no token') })
+    expect((await failureOf(another(failing))).code).toBe('LOG_AUTHENTICATION_FAILED')
+  }, { listen: { sasl: { oauthbearer: unsecuredTokens() } }, connect: sasl(token) })
 })
 
 test('a cluster that coordinates no transactions is told of, and other sends go on', async () => {

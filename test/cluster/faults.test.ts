@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { type ClusterEvent, type ClusterLog, connect, type ConnectOptions } from '../../src/cluster/index.ts'
 import { defineTopic, isLogError, json, LogError, string } from '../../src/index.ts'
 import { startTestBroker, type TestBroker, type TestBrokerOptions } from '../../src/testing/index.ts'
@@ -286,6 +286,68 @@ test('handlers get every record, and dead letters are there once, while brokers 
   for await (const { value } of dead.consumer({ until: 'end' })) letters.push(value)
   expect(letters).toEqual([7])
 }), 30_000)
+
+test('a member that gives back under an eager assignor is alive while it handles a record', () => overBroker(async ({ faults, journal }, log) => {
+  const topic = await log.topic(Orders)
+  await sendMany(log, 30)
+  let beats = 0
+  faults.on('Heartbeat').matching(() => { beats++; return false }).error('NOT_COORDINATOR').optional()
+  let finish = (): void => {}
+  const inHand = new Promise<void>((resolve) => { finish = resolve })
+  const slow = topic.consumer({ group: 'g', assignors: ['range'] })
+  const reading = (async () => { for await (const { offset } of slow) if (offset >= 0) { await inHand; break } })()
+  await vi.waitFor(() => expect(slow.assignment).toHaveLength(3), 10_000)
+  const other = topic.consumer({ group: 'g', assignors: ['range'] })
+  const too = (async () => { for await (const { offset } of other) if (offset >= 0) break })()
+  const joins = journal.of('JoinGroup').length
+  await vi.waitFor(() => expect(journal.of('JoinGroup').length).toBeGreaterThan(joins), 10_000)
+  const before = beats
+  await vi.waitFor(() => expect(beats - before).toBeGreaterThan(1), 20_000)
+  finish()
+  await Promise.all([reading, too])
+  await Promise.all([slow.close(), other.close()])
+}, { connect: { sessionTimeoutMs: 6000 } }), 60_000)
+
+test('who closes the connection has committed what is done, and left its groups', () => overBroker(async ({ bootstrap }, log) => {
+  const topic = await log.topic(Orders)
+  await sendMany(log, 30)
+  let handled = 0
+  topic.consume({ group: 'consume' }, () => { handled++ })
+  let read = 0
+  const reading = (async () => { for await (const { offset } of topic.consumer({ group: 'loop' })) read += offset < 0 ? 0 : 1 })()
+  await vi.waitFor(() => expect([handled, read]).toEqual([30, 30]), 10_000)
+  await log.close()
+  await reading
+  const other = await connect({ brokers: bootstrap })
+  for (const group of ['consume', 'loop']) {
+    expect((await other.groups.describe(group)).state).toBe('Empty')
+    expect((await other.groups.lag(group)).map(({ lag }) => lag)).toEqual([0, 0, 0])
+  }
+  await other.close()
+}))
+
+test('consumers that are dropped keep no connections', () => overBroker(async (_kafka, log) => {
+  const topic = await log.topic(Orders)
+  await sendMany(log, 30)
+  const sockets = (): number => process.getActiveResourcesInfo().filter((name) => name.startsWith('TCPSocket')).length
+  const before = sockets()
+  for (let round = 0; round < 20; round++) for await (const { offset } of topic.consumer({ until: 'end' })) expect(offset).toBeGreaterThanOrEqual(0)
+  await vi.waitFor(() => expect(sockets() - before).toBeLessThan(20), 10_000)
+  // One that loops again at once reads on.
+  const again = topic.consumer()
+  for (let round = 0; round < 20; round++) for await (const { offset } of again) if (offset >= 0) break
+  await again.close()
+}))
+
+test('words beside a commit are not taken for finished records', () => overBroker(async (_kafka, log) => {
+  const topic = await log.topic(Orders)
+  await topic.send(upTo(9).map((value) => ({ value, partition: 0 })))
+  await log.transaction((tx) => tx.commitOffsets('g', [{ topic: 'orders', partition: 0, offset: 0, metadata: 'AQUEUE' }]))
+  const handled: (number | null)[] = []
+  const consumption = topic.consume({ group: 'g' }, ({ value }) => void handled.push(value))
+  await vi.waitFor(() => expect(handled).toEqual(upTo(9)), 10_000)
+  await consumption.stop()
+}))
 
 test('partitions that came to a topic are read by groups that have it', () => overBroker(async (_kafka, log) => {
   const topic = await log.topic(Orders)

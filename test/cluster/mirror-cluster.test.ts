@@ -135,6 +135,23 @@ test('a topic that grows while much of it waits is mirrored on', async () => {
   })
 }, 60_000)
 
+test('a group is carried over on when the target has deleted what it is to read', async () => {
+  await overListener(async ({ log: cluster, local: behind }) => {
+    const local = await memoryLog()
+    const one = defineTopic('one', { partitions: 1, value: string })
+    await (await local.topic(one)).send(numbers(5).map((value) => ({ value })))
+    await local.groups.resetOffsets('g', { topic: 'one', to: { offset: 1 } })
+    const mirroring = await mirror(local, cluster, { topics: [one], groups: ['g'], groupIntervalMs: 20 })
+    await mirroring.caughtUp()
+    await (await behind.topic(one)).deleteRecords({ 0: 3 })
+    await local.groups.resetOffsets('g', { topic: 'one', to: { offset: 5 } })
+    await mirroring.caughtUp()
+    expect((await mirroring.status()).groups).toEqual([expect.objectContaining({ source: 5, moved: false })])
+    expect((await cluster.groups.lag('g')).map(({ committed }) => committed)).toEqual([5])
+    await mirroring.stop()
+  })
+}, 60_000)
+
 test('a mirror of a log to its own listener is LOG_MIRROR_ITSELF', async () => {
   await overListener(async ({ log: cluster, local }) => {
     expect((await failure(() => mirror(local, cluster, { topics: [/./] }))).code).toBe('LOG_MIRROR_ITSELF')

@@ -66,7 +66,7 @@ export class GroupCarrier {
         if (before?.source === source && before.target === target) continue
         carries.push({ topic, partition, source, target, metadata: await mirrored.metadataOf(group, partition) })
       }
-      if (carries.length > 0) await this.#carryGroup(group, carries)
+      if (carries.length > 0) await this.#carryGroup(group, carries, topics)
     }
     return complete
   }
@@ -85,8 +85,8 @@ export class GroupCarrier {
     return list
   }
 
-  async #carryGroup(group: string, carries: readonly Carry[]): Promise<void> {
-    if (await this.#livesOnTarget(group)) return this.#leave(group)
+  async #carryGroup(group: string, carries: readonly Carry[], topics: ReadonlyMap<string, MirroredTopic>): Promise<void> {
+    if (await this.#livesOnTarget(group, topics)) return this.#leave(group)
     const entries: LedgerRecord[] = carries.map((carry) => this.#ledger.groupEntry(group, carry.topic, carry.partition, carry))
     const transaction = await this.#target.beginTransaction(transactionOptions)
     try {
@@ -110,11 +110,17 @@ export class GroupCarrier {
   }
 
   /** It has members there, or has committed there what was not carried over. */
-  async #livesOnTarget(group: string): Promise<boolean> {
-    const there = await lagsOf(this.#target, group)
-    return there.some(({ topic, partition, committed, memberId }) => (
-      memberId !== undefined || (committed !== undefined && this.#ledger.carried(group, topic, partition)?.target !== committed)
-    ))
+  async #livesOnTarget(group: string, topics: ReadonlyMap<string, MirroredTopic>): Promise<boolean> {
+    for (const { topic, partition, committed, memberId } of await lagsOf(this.#target, group)) {
+      if (memberId !== undefined) return true
+      if (committed === undefined) continue
+      const carried = this.#ledger.carried(group, topic, partition)?.target
+      if (carried === committed) continue
+      // What it is to read first may be deleted on the target: then it is told as being where that begins.
+      const start = carried === undefined ? undefined : await topics.get(topic)?.targetStart(partition)
+      if (start !== committed || carried! > committed) return true
+    }
+    return false
   }
 
   async #groups(): Promise<string[]> {

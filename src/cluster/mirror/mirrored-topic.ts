@@ -92,6 +92,11 @@ export class MirroredTopic {
     }
   }
 
+  /** The oldest offset that the target keeps. */
+  async targetStart(partition: number): Promise<number | undefined> {
+    return (await endsOf(this.target)).get(partition)?.start
+  }
+
   /** The ends of the source now. */
   ends(): Promise<Map<number, Ends>> {
     return endsOf(this.source)
