@@ -110,7 +110,7 @@ class Exploring {
       const outcome = await this.#run(schedule)
       if (outcome.failure !== undefined) throw await this.#failed(schedule, outcome, runs + 1)
     }
-    return { seed: this.#seed, runs, messages: this.#messages.size }
+    return { seed: this.#seed, runs: tried.size, messages: this.#messages.size }
   }
 
   async replay(schedule: Schedule): Promise<Exploration> {

@@ -102,7 +102,15 @@ export class ExploredRun {
 
   /** @internal */
   async end(): Promise<void> {
-    for (const end of this.#endings.reverse()) await end()
+    let failed: { readonly error: unknown } | undefined
+    for (const end of this.#endings.reverse()) {
+      try {
+        await end()
+      } catch (error) {
+        failed ??= { error }
+      }
+    }
+    if (failed !== undefined) throw failed.error
   }
 }
 

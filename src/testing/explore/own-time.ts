@@ -19,6 +19,8 @@ export class OwnTime implements FakeTimers {
   now: number
   readonly timers: Record<number, Waiting> = {}
   #ids = 0
+  /** What was given for timers. */
+  readonly #handles = new WeakSet<object>()
   readonly #before: GlobalParts
 
   /**
@@ -34,8 +36,11 @@ export class OwnTime implements FakeTimers {
     this.now = now
     const clear = (timer: unknown): void => this.#clear(timer)
     const random = seededRandom(seed)
+    const sleep = (ms?: number, value?: unknown): Promise<unknown> => new Promise((resolve) => void this.#set(() => resolve(value), ms, [], false))
     Object.assign(globalThis, {
-      setTimeout: Object.assign((callback: () => void, ms?: number, ...args: never[]) => this.#set(callback, ms, args, false), { clock: this }),
+      setTimeout: Object.assign((callback: () => void, ms?: number, ...args: never[]) => this.#set(callback, ms, args, false), {
+        clock: this, [Symbol.for('nodejs.util.promisify.custom')]: sleep,
+      }),
       setInterval: (callback: () => void, ms?: number, ...args: never[]) => this.#set(callback, ms, args, true),
       clearTimeout: clear, clearInterval: clear, Date: dateOf(this, Date),
     })
@@ -83,11 +88,14 @@ export class OwnTime implements FakeTimers {
         return timer
       },
     }
+    this.#handles.add(timer)
     return timer
   }
 
   #clear(timer: unknown): void {
     if (timer === undefined || timer === null) return
+    // One of the machine, or of another run: its number may be that of a timer here.
+    if (typeof timer === 'object' && !this.#handles.has(timer)) return this.#before.clearTimeout(timer as NodeJS.Timeout)
     delete this.timers[Number(timer)]
   }
 }

@@ -107,7 +107,7 @@ export class Scheduler {
         continue
       }
       const { nextTimerMs } = this.#clock
-      if (nextTimerMs === Infinity) throw stuck('nothing is under way, and nobody waits for any time')
+      if (nextTimerMs === Infinity) throw stuck('nothing is under way, and nobody waits for any time that a run knows of')
       if (this.#clock.monotonic() + nextTimerMs > ends) throw stuck(`it was not over after ${mostMs} ms of virtual time`)
       await this.#clock.skip(false)
     }

@@ -450,6 +450,7 @@ test('time moves as it is told, and not where it is that of the machine', async 
   expect(await it.done('GET', '/clock')).toEqual({ mode: 'virtual', now: 1_000_000, time: '1970-01-01T00:16:40.000Z' })
   expect(await it.done('POST', '/clock/advance', { by: '1h' })).toMatchObject({ now: 4_600_000 })
   expect(await it.done('PUT', '/clock', { now: 5 })).toMatchObject({ now: 5 })
+  expect(await it.refused('PUT', '/clock', { now: 8_640_000_000_000_000 })).toMatchObject({ status: 400 })
   await it.done('POST', '/clock/settle')
   it.kafka.clock.clock.setTimer(() => {}, 500)
   const polls = (): void => void it.kafka.clock.clock.setTimer(polls, 1)

@@ -54,6 +54,7 @@ export const faultRoutes: readonly Route[] = [
     description: 'Answers when the last step is done; time that stands is moved for it. Steps are `down N`, `up N`, `move TOPIC-PARTITION to N`, '
       + '`rehash coordinators`. With `background` it answers at once, and a step that fails fails the test.',
     body: object({ scenario: name }, { background: described(flag, 'Default false.') }), answer: done('It is done, or begun.'),
+    refuses: { 404: 'There is no such topic.', 409: 'It takes more than a year of the broker\'s time.' },
     async run({ broker, body: { scenario, background = false } }) {
       const { faults, clock } = broker.kafka
       parseScenario(scenario)                              // what nobody understands is told now
