@@ -86,7 +86,8 @@ export const metadata = defineApi({
     }
   },
   refuse: (request, errorCode, context) => ({
-    ...brokersOf(context),
+    // Who has not said who he is learns of no broker.
+    ...(context.connection.authenticated ? brokersOf(context) : { brokers: [], clusterId: null, controllerId: -1 }),
     topics: (request.topics ?? []).map(({ name, topicId }) => failed(name ?? (context.version < 12 ? '' : null), topicId, errorCode)),
     errorCode,
   }),
