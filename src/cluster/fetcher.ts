@@ -3,6 +3,7 @@
  * partition that has no more waits at the broker for what comes. Brokers that go away are asked again until they, or other leaders, are there.
  */
 import { isLogError, LogError } from '../base/errors.ts'
+import { pause } from '../base/pause.ts'
 import { type Isolation } from '../log/partition-log.ts'
 import { batchSize, LENGTH_AT, RECORDS_AT } from '../format/batch.ts'
 import { lastOffsetAt } from '../log/batch-place.ts'
@@ -12,7 +13,7 @@ import { clusterError, isPassing, nameOf } from './errors.ts'
 import { type FetchedPartition, fetchRecords } from './messages.ts'
 import { type RemoteCursor, type RecordSupply } from './remote-cursor.ts'
 import { RemotePartition } from './remote-partition.ts'
-import { pause, waitMs } from './retry.ts'
+import { waitMs } from './retry.ts'
 
 /** Ms that a broker waits for records when it has none. */
 const MAX_WAIT_MS = 500

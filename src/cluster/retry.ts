@@ -2,6 +2,7 @@
  * Asking again what a cluster cannot answer just now: with growing waits, until it can, or the time is up, or nobody wants to know any more.
  */
 import { type Clock } from '../base/clock.ts'
+import { pause } from '../base/pause.ts'
 import { type Random } from '../base/random.ts'
 import { isPassing } from './errors.ts'
 
@@ -40,17 +41,4 @@ export async function retrying<T>({ clock, random, timeoutMs, signal, alive }: R
 /** Milliseconds to wait after so many attempts. */
 export function waitMs(count: number, random: Random): number {
   return Math.min(FIRST_WAIT_MS * 2 ** Math.min(count, 10), LONGEST_WAIT_MS) * (0.8 + 0.4 * random.next())
-}
-
-/** Resolves after so long, or as soon as the signal is aborted. */
-export function pause(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      timer.cancel()
-      signal?.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = clock.setTimer(end, ms)
-    signal?.addEventListener('abort', end)
-  })
 }

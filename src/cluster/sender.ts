@@ -5,6 +5,7 @@
  * is told as such, and the next batches come from a new producer.
  */
 import { isLogError, LogError } from '../base/errors.ts'
+import { pause } from '../base/pause.ts'
 import { BatchBuilder } from '../log/batch-builder.ts'
 import { type RecordCodecs, type RecordInput } from '../log/record-input.ts'
 import { WindowCache } from '../log/windows.ts'
@@ -12,7 +13,7 @@ import { type Broker, type Cluster, type Line } from './cluster.ts'
 import { clusterError, isPassing, mayBeStored, nameOf, wasCut } from './errors.ts'
 import { produce, type ProduceAnswer } from './messages.ts'
 import { type ProducerIdentity } from './producer-identity.ts'
-import { pause, waitMs } from './retry.ts'
+import { waitMs } from './retry.ts'
 import { SendBatch } from './send-batch.ts'
 
 const SEQUENCES = 2 ** 31

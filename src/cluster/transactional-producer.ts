@@ -3,12 +3,12 @@
  * how it ends.
  */
 import { isLogError, LogError } from '../base/errors.ts'
+import { pause } from '../base/pause.ts'
 import { type CommitRequest } from '../topics/groups/group-messages.ts'
 import { type Broker, type Cluster, type Line } from './cluster.ts'
 import { byTopic, lastOfEach } from './ends.ts'
 import { checkAnswer, clusterGroupError, isPassing, nameOf } from './errors.ts'
 import { type ProducerIdentity } from './producer-identity.ts'
-import { pause } from './retry.ts'
 import { Sender } from './sender.ts'
 
 /** Ms between two looks whether a transaction's end is marked, at most. */

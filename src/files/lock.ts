@@ -6,6 +6,7 @@
 import { join } from 'node:path'
 import { type Clock, systemClock, type Timer } from '../base/clock.ts'
 import { LogError, type LogErrorCode } from '../base/errors.ts'
+import { pause } from '../base/pause.ts'
 import { systemRandom } from '../base/random.ts'
 import { type FolderLock, type LockHolder } from './file-system.ts'
 import { type KernelLock, takeKernelLock } from './kernel-lock.ts'
@@ -369,18 +370,6 @@ function freshToken(clock: Clock): string {
 
 function momentOf(clock: Clock): Moment {
   return { monotonic: clock.monotonic(), wall: clock.now() }
-}
-
-function pause(clock: Clock, ms: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      timer.cancel()
-      signal?.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = clock.setTimer(end, ms)
-    signal?.addEventListener('abort', end)
-  })
 }
 
 const clearCodes: Readonly<Record<string, readonly [LogErrorCode, string]>> = {
