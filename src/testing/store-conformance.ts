@@ -3,16 +3,9 @@
  * idempotence, global order, what a reopen finds. Cases that a store has no verb for are told as such and do not count as failed.
  * Register them with a test runner (`storeConformance`), or run them and get the outcomes (`runStoreConformance`).
  */
+import { type ConformanceOutcome, outcomesOf, registerCases } from './conformance.ts'
 import { conformanceCases } from './store-cases.ts'
 import { type ConformanceCase, type StoreUnderTest } from './store-under-test.ts'
-
-/** What became of a case. */
-export interface ConformanceOutcome {
-  readonly name: string
-  readonly outcome: 'passed' | 'failed' | 'unsupported'
-  /** Why it failed. */
-  readonly reason?: string
-}
 
 /** Where {@link storeConformance} registers its cases: the words that vitest, jest, mocha and node:test have. */
 export interface ConformanceHooks {
@@ -25,25 +18,12 @@ export interface ConformanceHooks {
 
 /** Registers the cases as tests: `storeConformance({ test, open: async () => underTest(await myStore()) })`. */
 export function storeConformance({ test, open, unsupported }: ConformanceHooks): void {
-  for (const one of conformanceCases) {
-    test(one.name, async () => {
-      if (!(await runCase(one, open))) unsupported?.(one.name)
-    })
-  }
+  registerCases(conformanceCases, (one) => runCase(one, open), test, unsupported)
 }
 
 /** Runs the cases one after the other, each on an empty store, and tells what became of them. */
 export async function runStoreConformance(open: () => Promise<StoreUnderTest>): Promise<ConformanceOutcome[]> {
-  const outcomes: ConformanceOutcome[] = []
-  for (const one of conformanceCases) {
-    const { name } = one
-    try {
-      outcomes.push({ name, outcome: (await runCase(one, open)) ? 'passed' : 'unsupported' })
-    } catch (error) {
-      outcomes.push({ name, outcome: 'failed', reason: (error as Error | undefined)?.message ?? String(error) })
-    }
-  }
-  return outcomes
+  return outcomesOf(conformanceCases, (one) => runCase(one, open))
 }
 
 async function runCase(one: ConformanceCase, open: () => Promise<StoreUnderTest>): Promise<boolean> {

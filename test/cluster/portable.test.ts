@@ -1,16 +1,9 @@
-import { expect, test } from 'vitest'
-import { groups, lists, positions, produces, reads, readsBatches, sends, transacts } from '../types/portable-examples.ts'
+import { test } from 'vitest'
+import { expectPortableExamples } from '../topics/portable-examples-run.ts'
 import { overListener } from './harness.ts'
 
 test('the portable examples run on a cluster as they do on a local log', async () => {
   await overListener(async ({ log }) => {
-    expect(await sends(log)).toBe(3)
-    expect(await reads(log)).toBe(15)
-    expect(await readsBatches(log)).toBe(7)
-    expect(await positions(log)).toEqual([expect.any(Number), expect.any(Number)])
-    expect(await produces(log)).toBe(1)
-    expect(await groups(log)).toEqual(['portable-group', '0', '0', '0', expect.any(String)])
-    expect(await transacts(log)).toEqual(['1'])
-    expect(await lists(log)).toEqual(['orders 3'])
+    await expectPortableExamples(log)
   })
 }, 20_000)

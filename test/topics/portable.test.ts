@@ -1,17 +1,10 @@
-import { expect, test } from 'vitest'
-import { groups, lists, positions, produces, reads, readsBatches, sends, transacts } from '../types/portable-examples.ts'
+import { test } from 'vitest'
 import { kinds } from './harness.ts'
+import { expectPortableExamples } from './portable-examples-run.ts'
 
 for (const { kind, open } of kinds) {
   test(`${kind}: the portable examples run on a local log`, async () => {
     const log = await open()
-    expect(await sends(log)).toBe(3)
-    expect(await reads(log)).toBe(15)
-    expect(await readsBatches(log)).toBe(7)
-    expect(await positions(log)).toEqual([expect.any(Number), expect.any(Number)])
-    expect(await produces(log)).toBe(1)
-    expect(await groups(log)).toEqual(['portable-group', '0', '0', '0', expect.any(String)])
-    expect(await transacts(log)).toEqual(['1'])
-    expect(await lists(log)).toEqual(['orders 3'])
+    await expectPortableExamples(log)
   })
 }

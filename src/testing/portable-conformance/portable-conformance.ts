@@ -7,7 +7,7 @@
  */
 import { systemRandom } from '../../base/random.ts'
 import { type PortableLog } from '../../topics/contract.ts'
-import { type ConformanceOutcome } from '../store-conformance.ts'
+import { type ConformanceOutcome, outcomesOf, registerCases } from '../conformance.ts'
 import { endingCases } from './ending-cases.ts'
 import { commitCases, groupCases, memberCases } from './group-cases.ts'
 import { type LogUnderTest, type PortableCase } from './log-under-test.ts'
@@ -38,25 +38,12 @@ export const portableCases: readonly PortableCase[] = [
  * portableConformance({ test, open: async () => { const log = await CommitLog.memory(); return { log, close: () => log.close() } } })
  */
 export function portableConformance({ test, open, unsupported }: PortableConformanceHooks): void {
-  for (const one of portableCases) {
-    test(one.name, async () => {
-      if (!(await runCase(one, open))) unsupported?.(one.name)
-    })
-  }
+  registerCases(portableCases, (one) => runCase(one, open), test, unsupported)
 }
 
 /** Runs the cases one after the other and tells what became of them. */
 export async function runPortableConformance(open: () => Promise<LogUnderTest>): Promise<ConformanceOutcome[]> {
-  const outcomes: ConformanceOutcome[] = []
-  for (const one of portableCases) {
-    const { name } = one
-    try {
-      outcomes.push({ name, outcome: (await runCase(one, open)) ? 'passed' : 'unsupported' })
-    } catch (error) {
-      outcomes.push({ name, outcome: 'failed', reason: (error as Error | undefined)?.message ?? String(error) })
-    }
-  }
-  return outcomes
+  return outcomesOf(portableCases, (one) => runCase(one, open))
 }
 
 async function runCase(one: PortableCase, open: () => Promise<LogUnderTest>): Promise<boolean> {

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { type ConformanceOutcome } from '../../../src/testing/store-conformance.ts'
+import { type ConformanceOutcome } from '../../../src/testing/conformance.ts'
 import { mustRun } from '../clients/toolchains.ts'
 import { compiled } from '../compiled.ts'
 import { emmettPackages, INSTALL_MS } from './packages.ts'
