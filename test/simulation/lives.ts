@@ -41,9 +41,11 @@ export async function liveOn<T>(
   return { first, lives: results.length, seconds, results }
 }
 
-/** Rejects when `life` does not end in time. */
+/** Rejects when `life` does not end in time; whatever it rejects with names the seed. */
 function within<T>(ms: number, life: Promise<T>, seed: number): Promise<T> {
   let timer: NodeJS.Timeout
-  const late = new Promise<never>((_, reject) => { timer = setTimeout(() => reject(new Error(`SEED=${seed}: the life does not end`)), ms) })
-  return Promise.race([life, late]).finally(() => clearTimeout(timer))
+  const late = new Promise<never>((_, reject) => { timer = setTimeout(() => reject(new Error('the life does not end')), ms) })
+  return Promise.race([life, late])
+    .catch((cause: unknown) => { throw new Error(`SEED=${seed}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause }) })
+    .finally(() => clearTimeout(timer))
 }
