@@ -9,5 +9,7 @@ export default defineConfig({
     reporters: ['verbose'],
     testTimeout: 120_000,
     hookTimeout: 300_000,
+    // What a test waits for comes at once or never; one second is too little for a busy machine.
+    expect: { poll: { timeout: 20_000, interval: 5 } },
   },
 })
