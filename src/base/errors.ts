@@ -68,6 +68,7 @@ export const errorTable = {
   LOG_PROJECTION_FAILED: { retriable: false, meaning: 'a projection or reactor stopped at an event that it could not handle' },
   LOG_PROJECTION_RUNS: { retriable: false, meaning: 'a projection of this name and version runs already in this process' },
   LOG_CHECKPOINT_AHEAD: { retriable: false, meaning: 'a checkpoint is of events that the store does not have' },
+  LOG_FILE_MISMATCH: { retriable: false, meaning: 'the file that was to be gone on with is of other events' },
   LOG_TOPIC_OF_EVENTS: { retriable: false, meaning: 'the topic belongs to an event store: events are appended through it' },
   // Batches and files
   LOG_BATCH_CORRUPT: { retriable: false, meaning: 'the bytes are not a whole, undamaged record batch' },
@@ -86,7 +87,8 @@ export const errorTable = {
   LOG_AUTHENTICATION_FAILED: { retriable: false, meaning: 'the cluster does not believe who the client says it is' },
   LOG_NOT_AUTHORIZED: { retriable: false, meaning: 'the cluster does not let this client do it' },
   LOG_SEND_UNKNOWN: { retriable: false, meaning: 'the answer to a send or a commit was lost: its records may be stored, or not' },
-  LOG_MIRROR_ITSELF: { retriable: false, meaning: 'the source and the target of a mirror are the same log' },
+  LOG_MIRROR_ITSELF: { retriable: false, meaning: 'a mirror would bring records to the log that they are from' },
+  LOG_MIRROR_GAP: { retriable: false, meaning: 'the source of a mirror deleted records before they were mirrored' },
   LOG_MIRROR_TARGET: { retriable: false, meaning: 'a topic of the target has records that the mirror did not bring' },
   // Tests
   LOG_WAIT_TIMED_OUT: { retriable: true, meaning: 'what a test waited for did not come in time' },

@@ -2,25 +2,22 @@
  * `commitlog events`: the categories of events of a log, their streams, one stream, and their projections; events out to a file of lines, and in
  * from one. What changes something opens the log as its writer.
  */
-import { createReadStream } from 'node:fs'
-import { type Readable } from 'node:stream'
 import { InputError } from '../base/input-error.ts'
 import { eventStore, type LocalEventStore } from '../events/event-store.ts'
 import { listStreams } from '../events/forgetting.ts'
 import { projectionTables } from '../events/projections.ts'
-import { exportEvents, importEvents } from '../events/transfer.ts'
 import { storedReading } from '../events/event-lines.ts'
 import { type StoredEvent } from '../events/stored-event.ts'
 import { checkpointOf, CHECKPOINT_KEY, type TableName, tableTopic, type ViewCheckpoint, ViewTable } from '../events/view-table.ts'
 import { builtInCodec } from '../topics/codecs.ts'
 import { CommitLog } from '../topics/commit-log.ts'
-import { archive, archiveOptions, checkArchive } from './archive-events.ts'
+import { archive, archiveOptions, checkArchive } from './events-archive.ts'
 import { type Call, type Command, suggestion, UsageError } from './command.ts'
-import { LineFile } from './export-file.ts'
-import { lineChunks } from '../topics/lines/line-chunks.ts'
+import { exportLines } from './events-export.ts'
+import { checkImport, importLines, importOptions } from './events-import.ts'
 import { withLog } from './records.ts'
 import { printTable } from './table.ts'
-import { clipped, count, counted, jsonLine, printable, size, time } from './text.ts'
+import { clipped, count, jsonLine, printable, size, time } from './text.ts'
 
 const MOST_DATA = 120
 
@@ -41,6 +38,7 @@ export const events: Command = {
     rebuild: { value: 'NAME', help: 'have a projection built anew, beside its rows, when it runs again' },
     export: { value: 'FILE', help: 'write the events as lines of JSON; "-" for stdout; goes on with a file that is there' },
     import: { value: 'FILE', help: 'store the events of such a file, "-" for stdin; what is there already is passed over' },
+    ...importOptions,
     ...archiveOptions,
     from: { value: 'N', help: 'with --export: begin at this position; with --stream: at this version' },
     limit: { value: 'N', help: 'with --streams and --stream: at most so many' },
@@ -51,13 +49,14 @@ export const events: Command = {
     if (asked.length > 1) throw new UsageError(`--${asked[0]} and --${asked[1]} exclude each other`)
     for (const name of ['from', 'limit'] as const) checkGoesWith(call, name, asked[0])
     checkArchive(call)
+    checkImport(call)
     const [action] = asked
     const folder = call.argument('folder')
     if (!changing.includes(action)) return withLog(folder, (log) => look(call, log, action))
     const log = await CommitLog.open(folder, { create: false, waitMs: (call.number('wait') ?? 0) * 1000, signal: call.terminal.signal })
     try {
       if (action === 'archive') return await archive(call, await openStore(log, categoryOf(call, log)))
-      return await (action === 'rebuild' ? askForRebuild(call, log) : importLines(call, log))
+      return await (action === 'rebuild' ? askForRebuild(call, log) : importLines(call, (codec) => openOrMake(call, log, codec)))
     } finally {
       await log.close()
     }
@@ -185,66 +184,6 @@ async function askForRebuild(call: Call, log: CommitLog): Promise<number> {
   return 0
 }
 
-async function exportLines(call: Call, store: LocalEventStore): Promise<number> {
-  const path = call.text('export')!
-  const { signal } = call.terminal
-  const given = call.number('from')
-  if (path === '-') {
-    const lines = exportEvents(store, { ...(given !== undefined && { from: given }), signal })
-    for await (const { line } of lines) await call.screen.print(line.slice(0, -1))
-    return 0
-  }
-  const file = LineFile.resume(path)
-  let exported = 0
-  try {
-    const from = Math.max(given ?? 0, positionBehind(file))
-    for await (const { line } of exportEvents(store, { from, signal })) {
-      exported++
-      await file.print(line.slice(0, -1))
-    }
-    await file.finish()
-  } finally {
-    file.close()
-  }
-  await call.screen.print(call.json ? jsonLine({ file: path, events: exported, bytes: file.size }) : `${counted(exported, 'event')}: ${path}`)
-  return 0
-}
-
-function positionBehind({ last, path }: LineFile): number {
-  if (last === undefined) return 0
-  try {
-    const { position } = JSON.parse(last.toString()) as { readonly position?: unknown }
-    if (Number.isSafeInteger(position)) return (position as number) + 1
-  } catch {
-    // Told below.
-  }
-  throw new InputError(`the last line of ${path} is no event of an export`)
-}
-
-async function importLines(call: Call, log: CommitLog): Promise<number> {
-  const path = call.text(`import`)!
-  const given = call.text('category')
-  // A category that is not there yet is made.
-  const name = given !== undefined && !categories(log).includes(given) ? given : categoryOf(call, log)
-  const store = await openStore(log, name)
-  const { signal, stdin } = call.terminal
-  const stream: Readable = path === '-' ? stdin : createReadStream(path)
-  let told = { lines: 0, imported: 0, duplicates: 0 }
-  try {
-    told = { ...(await importEvents(store, linesOf(stream, signal), { signal, onProgress: (progress) => { told = { ...progress } } })) }
-  } finally {
-    stream.destroy()
-    const { imported, duplicates } = told
-    const text = `${counted(imported, 'event')} stored${duplicates === 0 ? '' : `, ${count(duplicates)} passed over`}`
-    await call.screen.print(call.json ? jsonLine({ category: name, ...told }) : text)
-  }
-  return 0
-}
-
-async function* linesOf(stream: Readable, signal: AbortSignal): AsyncIterable<string> {
-  for await (const lines of lineChunks(stream, signal)) for (const line of lines) yield line.toString()
-}
-
 function categories(log: CommitLog): string[] {
   return log.core.topics.filter((topic) => topic.events === true).map(({ name }) => name)
 }
@@ -257,6 +196,18 @@ function categoryOf(call: Call, log: CommitLog): string {
   if (asked === undefined) throw new UsageError(`--category is one of ${all.join(', ')}`)
   if (all.includes(asked)) return asked
   throw new UsageError(`there are no events of category "${asked}" in ${log.folder}${suggestion(asked, all)}`)
+}
+
+/** A category that is not there yet is made, to be written by a codec. */
+async function openOrMake(call: Call, log: CommitLog, codec = 'json'): Promise<LocalEventStore> {
+  const [category, asked] = [call.text('category'), call.text('value')]
+  if (category === undefined || categories(log).includes(category)) {
+    if (asked !== undefined) throw new UsageError('--value goes with a category that is not there yet')
+    return openStore(log, categoryOf(call, log))
+  }
+  const value = builtInCodec(asked ?? codec)
+  if (value === undefined) throw new InputError(`the codec ${JSON.stringify(asked ?? codec)} is none of this command's: import by a program`)
+  return eventStore(log, { category, value })
 }
 
 async function openStore(log: CommitLog, category: string): Promise<LocalEventStore> {

@@ -10,27 +10,31 @@ import { readFullySync, writeFully } from '../files/write-fully.ts'
 /** Characters that gather before they are written. */
 const WRITE_AT = 256 * 1024
 const LOOK_BACK = 64 * 1024
+const PART_BYTES = 1024
 const NEWLINE = 0x0a
 
 /** A file of lines that grows. */
 export class LineFile {
   /** The last whole line that was there before; undefined when there was none. */
   readonly last: Buffer | undefined
+  /** What stands behind it, at most the first kilobyte: a part of a line, where an export was interrupted. */
+  readonly part: Buffer
   readonly path: string
   readonly #file: FileHandle
   #size: number
   #text = ''
 
-  private constructor(path: string, file: FileHandle, { size, last }: { readonly size: number; readonly last: Buffer | undefined }) {
+  private constructor(path: string, file: FileHandle, { size, last, part }: Pick<LineFile, 'size' | 'last' | 'part'>) {
     this.path = path
     this.#file = file
     this.#size = size
     this.last = last
+    this.part = part
   }
 
   /** Makes the file. EEXIST when it is there. */
   static create(path: string): LineFile {
-    return new LineFile(path, diskFileSystem.openSync(path, 'create'), { size: 0, last: undefined })
+    return new LineFile(path, diskFileSystem.openSync(path, 'create'), { size: 0, last: undefined, part: Buffer.alloc(0) })
   }
 
   /** Goes on with a file, or makes it. What stands behind its last whole line goes when the first new line is written, or with `finish`. */
@@ -39,11 +43,10 @@ export class LineFile {
     const file = diskFileSystem.openSync(path, 'write')
     try {
       const end = newlineBefore(file, file.sizeSync()) + 1
-      if (end === 0) return new LineFile(path, file, { size: 0, last: undefined })
+      const part = readFrom(file, end, PART_BYTES)
+      if (end === 0) return new LineFile(path, file, { size: 0, last: undefined, part })
       const start = newlineBefore(file, end - 1) + 1
-      const last = Buffer.alloc(end - 1 - start)
-      readFullySync(file, last, 0, last.length, start)
-      return new LineFile(path, file, { size: end, last })
+      return new LineFile(path, file, { size: end, last: readFrom(file, start, end - 1 - start), part })
     } catch (error) {
       file.closeSync()
       throw error
@@ -80,6 +83,12 @@ export class LineFile {
     await writeFully(this.#file, bytes, 0, bytes.length, this.#size)
     this.#size += bytes.length
   }
+}
+
+/** As many bytes as there are, at most `count`. */
+function readFrom(file: FileHandle, position: number, count: number): Buffer {
+  const piece = Buffer.alloc(count)
+  return piece.subarray(0, readFullySync(file, piece, 0, count, position))
 }
 
 /** Where the last newline before `end` is; −1 when there is none. */

@@ -3,6 +3,7 @@
  * forgotten that is not there, whole and durable: a file gets its name when all of it is synced, and one that is there already is compared with
  * the streams before these are deleted.
  */
+import { createHash } from 'node:crypto'
 import { isLogError, LogError } from '../base/errors.ts'
 import { checkBoolean, checkFunction, checkObject, checkOptions, checkSignal, describe } from '../base/options.ts'
 import { AsideFile } from '../files/aside-file.ts'
@@ -33,7 +34,7 @@ export interface ArchiveOptions<E extends EventShape> {
 export interface Archived {
   /** Their events are archived, and they are deleted. */
   readonly archived: readonly string[]
-  /** Somebody appended to them meanwhile: they are as they were. */
+  /** Somebody appended to them meanwhile, or the file that was there has other events of them: they are as they were. */
   readonly kept: readonly string[]
 }
 
@@ -63,16 +64,17 @@ export interface ArchivedFile extends Archived {
   readonly path: string
   /** Events in the file. */
   readonly events: number
-  /** Size of the file. */
+  /** Size of the file; 0 when there was nothing to archive, and none is made. */
   readonly bytes: number
-  /** The file was there: no stream was chosen, and those in it were deleted. */
+  /** The file was there, with all streams that were chosen: nothing was written. */
   readonly resumed: boolean
 }
 
-/** A stream in a file: the ids of its events, and where it ends. */
+/** A stream in a file: where it ends, and of its events how many there are and what is made of their ids. */
 interface FiledStream {
-  readonly version: number
-  readonly ids: readonly string[]
+  version: number
+  count: number
+  digest: string
 }
 
 /** Characters that gather before they are written. */
@@ -113,16 +115,17 @@ export async function archiveStreams<E extends EventShape>(store: EventStore<E>,
  * Archives streams to a file of lines, as `exportEvents` gives them, and deletes the streams when all of the file is durable under its name.
  * `importEvents` takes the file.
  *
- * Broken off, it is called again with the same path: where the file has its name, the streams in it are deleted if they are as it has them.
- * A file for the next streams needs another name.
+ * Broken off, it is called again with the same path: where the file has its name, the streams that were chosen are deleted if they are as it has
+ * them. A file for the next streams needs another name. Where there is nothing to archive, there is no file.
  *
- * @throws LogError `LOG_DECODE_FAILED` when what is at `path` is no such file, `LOG_READ_ONLY`; errors of the system, with nothing deleted
+ * @throws LogError `LOG_FILE_MISMATCH` when a file is there that has not all of the streams, `LOG_DECODE_FAILED` when it is no archive,
+ *   `LOG_READ_ONLY`; errors of the system; with nothing deleted
  */
 export async function archiveToFile<E extends EventShape>(store: EventStore<E>, options: ArchiveFileOptions): Promise<ArchivedFile> {
   checkObject(options ?? null, 'archiveToFile takes { streams, path }')
   checkOptions(options, ['streams', 'path', 'gzip', 'onProgress', 'signal'], 'archiveToFile')
   checkChosen(options.streams)
-  const { path, gzip, onProgress, signal } = options
+  const { streams, path, gzip, onProgress, signal } = options
   if (typeof path !== 'string' || path === '') throw new TypeError(`path is the path of a file, not ${describe(path)}`)
   checkBoolean(gzip, 'gzip')
   checkFunction(onProgress, 'onProgress')
@@ -133,17 +136,39 @@ export async function archiveToFile<E extends EventShape>(store: EventStore<E>, 
   const files = parts.log.env.files.durable ? parts.log.env.files : diskFileSystem
   const resumed = files.statSync(path) !== undefined
   const filed = resumed ? await readArchive(parts, files, path, options) : await writeArchive(parts, files, path, options)
+  const due = resumed ? await dueOf(parts, path, filed, streams) : filed.keys()
   let events = 0
-  for (const { ids } of filed.values()) events += ids.length
+  for (const { count } of filed.values()) events += count
   const result = { archived: [] as string[], kept: [] as string[] }
-  for (const [stream, one] of filed) {
+  for (const stream of due) {
     signal?.throwIfAborted()
+    const one = filed.get(stream)!
     // What was just written is as it is in the log; of what was found there it is looked at.
     const gone = (!resumed || (await isAsFiled(parts, stream, one))) && (await deletedAt(store, stream, one.version))
     result[gone ? 'archived' : 'kept'].push(stream)
     onProgress?.({ streams: filed.size, events, deleted: result.archived.length })
   }
   return { path, events, bytes: files.statSync(path)?.size ?? 0, resumed, ...result }
+}
+
+/** Of the streams in a file that was left: those that were chosen, and those that are gone since. */
+async function dueOf<E extends EventShape>(
+  parts: StoreParts<E>, path: string, filed: ReadonlyMap<string, FiledStream>, streams: ChosenStreams,
+): Promise<string[]> {
+  const { store } = parts
+  const due = new Set<string>()
+  const missing = new Set<string>()
+  for await (const stream of chosen(store, streams)) {
+    checkStream(stream)
+    if (filed.has(stream)) due.add(stream)
+    else if (store.exists(stream)) missing.add(stream)
+  }
+  for (const [stream, { version }] of filed) if (!store.exists(stream) && store.head(stream) === version) due.add(stream)
+  if (missing.size === 0 && (due.size > 0 || filed.size === 0)) return [...filed.keys()].filter((stream) => due.has(stream))
+  const [first] = missing
+  const what = first === undefined ? 'and has no stream that was chosen' : `without ${missing.size} of the streams that were chosen, such as ${first}`
+  const message = `an archive is at ${path} already, ${what}: choose another name`
+  throw new LogError('LOG_FILE_MISMATCH', message, { path, category: store.category, missing: [...missing].slice(0, 100) })
 }
 
 /** Deletes a stream that is still at a version; true also when it was deleted at it before. */
@@ -174,18 +199,19 @@ async function writeArchive<E extends EventShape>(
       if (filed.has(stream)) continue
       const head = await headOf(parts, stream)
       if (head === undefined) continue
-      const ids: string[] = []
+      const one: FiledStream = { version: head.head.version, count: 0, digest: '' }
       for await (const { line, id } of linesOf(parts, head)) {
         text += line
-        if (id !== undefined) ids.push(id)
+        if (id !== undefined) add(one, id)
         if (text.length >= WRITE_AT) await write()
       }
-      filed.set(stream, { version: head.head.version, ids })
-      events += ids.length
+      filed.set(stream, one)
+      events += one.count
       onProgress?.({ streams: filed.size, events, deleted: 0 })
     }
     await write()
-    await file.finish()
+    if (filed.size === 0) file.abandon()
+    else await file.finish()
   } catch (error) {
     file.abandon()
     throw error
@@ -224,28 +250,34 @@ async function* linesOf<E extends EventShape>(
 }
 
 /** Whether a stream has the events that a file has of it, or was deleted when it had them. */
-async function isAsFiled<E extends EventShape>(parts: StoreParts<E>, stream: string, { version, ids }: FiledStream): Promise<boolean> {
+async function isAsFiled<E extends EventShape>(parts: StoreParts<E>, stream: string, { version, count, digest }: FiledStream): Promise<boolean> {
   const found = await headOf(parts, stream)
   if (found === undefined) return parts.store.head(stream) === version
   if (found.head.version !== version) return false
-  let next = 0
-  for await (const { id } of linesOf(parts, found)) if (id !== undefined && ids[next++] !== id) return false
-  return next === ids.length
+  const own: FiledStream = { version, count: 0, digest: '' }
+  for await (const { id } of linesOf(parts, found)) if (id !== undefined) add(own, id)
+  return own.count === count && own.digest === digest
+}
+
+/** Takes an event into what is known of a stream: as many ids as there may be are not kept in memory. */
+function add(filed: FiledStream, id: string): void {
+  filed.count++
+  filed.digest = createHash('sha256').update(filed.digest).update(id).digest('base64')
 }
 
 /** The streams of a file that was left. */
 async function readArchive<E extends EventShape>(
   { store }: StoreParts<E>, files: FileSystem, path: string, { gzip = path.endsWith('.gz'), signal }: ArchiveFileOptions,
 ): Promise<Map<string, FiledStream>> {
-  const found = new Map<string, { version: number; ids: string[] }>()
+  const found = new Map<string, FiledStream>()
   let number = 0
   for await (const text of textLines(gzip ? unzipped(piecesOf(files, path)) : piecesOf(files, path))) {
     signal?.throwIfAborted()
     const { type, stream, version = 0, id = '' } = parseLine(text, ++number, store.types.codec)
-    const known = found.get(stream) ?? { version: 0, ids: [] }
+    const known = found.get(stream) ?? { version: 0, count: 0, digest: '' }
     found.set(stream, known)
     if (type === FORGOTTEN_TYPE) continue
-    known.ids.push(id)
+    add(known, id)
     known.version = version
   }
   return found

@@ -1,8 +1,8 @@
 /*
  * Events as lines of JSON: `{ type, data, stream, version, position, id, time, metadata, schema }`. Data is as it is stored: what is encrypted
- * stays so, and `schema` says which version of its type it is. Where JSON does not hold all of it, as a date of MessagePack, `bytes` has it too,
- * in base64, and `codec` says by what it was written. `{ type: "$forgotten", stream, version }` says that a stream has forgotten what is below
- * that version.
+ * stays so, and `schema` says which version of its type it is. `codec` says by what it was written that is not written as JSON, and where JSON does
+ * not hold all of it, as a date of MessagePack, `bytes` has it too, in base64. `{ type: "$forgotten", stream, version }` says that a stream has
+ * forgotten what is below that version.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { LogError } from '../base/errors.ts'
@@ -27,6 +27,7 @@ export interface EventLine {
   readonly data: unknown
   readonly stream: string
   readonly version?: number
+  readonly position?: number
   readonly id?: string
   readonly time?: number
   readonly metadata?: EventMetadata
@@ -45,14 +46,25 @@ export function lineOf(event: StoredEvent, stored: boolean): string {
   const line = { type, data, stream, version, position, id, time, metadata, ...(stored && { schema: event.schema }) }
   const { codec } = event.reading
   if (!stored || codec.name === 'json') return `${JSON.stringify(line)}\n`
-  const text = JSON.stringify(line, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))
+  const text = JSON.stringify({ ...line, codec: codec.name }, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))
   if (isDeepStrictEqual((JSON.parse(text) as EventLine).data, data)) return `${text}\n`
-  return `${text.slice(0, -1)},"codec":${JSON.stringify(codec.name)},"bytes":${JSON.stringify(event.valueBytes.toString('base64'))}}\n`
+  return `${text.slice(0, -1)},"bytes":${JSON.stringify(event.valueBytes.toString('base64'))}}\n`
 }
 
 /** The line that says which version of a stream is the first that is kept. */
 export function forgottenLine(stream: string, version: number, position: number): string {
   return `${JSON.stringify({ type: FORGOTTEN_TYPE, stream, version, position })}\n`
+}
+
+/** By what the data of a line was written; undefined when it does not say so, and for what is no line. */
+export function codecOfLine(text: string): string | undefined {
+  try {
+    const { type, schema, codec } = JSON.parse(text) as { readonly type?: unknown; readonly schema?: unknown; readonly codec?: unknown }
+    if (typeof codec === 'string') return codec
+    return type === FORGOTTEN_TYPE || schema === undefined ? undefined : 'json'
+  } catch {
+    return undefined
+  }
 }
 
 /**

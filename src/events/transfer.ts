@@ -18,6 +18,8 @@ import { type AppendResult, type EventShape, type EventStore, type NewEvent } fr
 export interface ExportOptions<Type extends string = string> {
   /** The first position wanted: one past that of the last line that is there already. Default: the first. */
   readonly from?: number
+  /** The last line that is there already, of which it is looked whether it is of this store: the export goes on behind it. */
+  readonly after?: string
   /** Only events of these types: what comes of them is imported with `renumber`. Default: all. */
   readonly types?: readonly Type[]
   /**
@@ -32,6 +34,13 @@ export interface ExportOptions<Type extends string = string> {
 export interface ImportOptions {
   /** Gives events new versions, one after the other in their streams, and forgets nothing. Default false: one that cannot get its version ends it. */
   readonly renumber?: boolean
+  /**
+   * **Forgets** what lines say that a stream has forgotten, whatever events the stream has here: for a copy that is kept up to date by lines of what
+   * came since. Default false: only where no event is here, or where the next line of the stream is an event that is here.
+   */
+  readonly forget?: boolean
+  /** Passes over events that were forgotten here. Default false: they end it, since they do not come back. */
+  readonly passForgotten?: boolean
   /** Called now and then, and at the end. */
   readonly onProgress?: (progress: ImportProgress) => void
   readonly signal?: AbortSignal
@@ -45,6 +54,8 @@ export interface ImportProgress {
   readonly imported: number
   /** Events that were there already. */
   readonly duplicates: number
+  /** Of those that were stored: events whose lines had neither an id nor a version. The same lines would store them again. */
+  readonly unnamed: number
 }
 
 /** Appends under way at a time. */
@@ -54,18 +65,24 @@ const PROGRESS_EVERY = 1000
 /**
  * The events of a category as lines of JSON, each with its line feed, in global order up to the end as it is now; and where streams begin that
  * have forgotten something. What the store keeps for itself, such as checkpoints of reactors, is not among them.
+ *
+ * @throws LogError `LOG_FILE_MISMATCH` when `after` is no line of this store's events
  */
 export async function* exportEvents<E extends EventShape>(
   store: EventStore<E>, options: ExportOptions<E['type']> = {},
 ): AsyncIterableIterator<{ readonly line: string; readonly position: number }> {
-  checkOptions(options, ['from', 'types', 'data', 'signal'], 'exportEvents')
+  checkOptions(options, ['from', 'after', 'types', 'data', 'signal'], 'exportEvents')
   checkInteger(options.from, 'from', 0)
+  const { after } = options
+  if (after !== undefined && typeof after !== 'string') throw new TypeError(`after is a line of an export, not ${describe(after)}`)
   checkOneOf(options.data, 'data', ['stored', 'read'])
   checkSignal(options.signal)
-  const { from = 'earliest', types, data = 'stored', signal } = options
+  const { types, data = 'stored', signal } = options
   if (types !== undefined && !Array.isArray(types)) throw new TypeError(`types is a list of types, not ${describe(types)}`)
-  const { core, store: { types: own, life } } = partsOf(store)
+  const parts = partsOf(store)
+  const { core, store: { types: own, life } } = parts
   life.check()
+  const from = after === undefined ? options.from ?? 'earliest' : Math.max(options.from ?? 0, (await positionOf(parts, after)) + 1)
   const stored = data === 'stored'
   const forgetting = types === undefined
   const all = new AllStreams(core, stored ? storedReading(own.codec) : own, life, {
@@ -84,20 +101,52 @@ export async function* exportEvents<E extends EventShape>(
   }
 }
 
+/** The position that the last line of an export says, when the line is of this store. */
+async function positionOf<E extends EventShape>(parts: StoreParts<E>, text: string): Promise<number> {
+  const mismatch = (why: string): LogError => {
+    const message = `the export cannot go on behind the line ${describe(text.slice(0, 100))}: ${why}`
+    return new LogError('LOG_FILE_MISMATCH', message, { category: parts.store.category })
+  }
+  let line: EventLine
+  try {
+    line = parseLine(text, 1, parts.store.types.codec)
+  } catch (error) {
+    throw mismatch((error as Error).message)
+  }
+  const { position } = line
+  if (!Number.isSafeInteger(position) || position! < 0) throw mismatch('it is no line of an export')
+  if (!(await isOf(parts, line, position!))) throw mismatch(`there is no such event in "${parts.store.category}"`)
+  return position!
+}
+
+/** Whether a line says what lies at its position, or what was forgotten there. */
+async function isOf<E extends EventShape>({ core }: StoreParts<E>, { type, stream, version, id }: EventLine, position: number): Promise<boolean> {
+  await core.settled()
+  if (position >= core.log.durableOffset) return false
+  const { index } = core
+  const keptFrom = index.keptFrom(index.table.find(stream))
+  if (type === FORGOTTEN_TYPE) return keptFrom > 1 && version! <= keptFrom
+  const event = await core.eventAt(position)
+  if (event === undefined) return version !== undefined && version < keptFrom
+  return event.stream === stream && event.version === version && event.id === id
+}
+
 /**
  * Imports events from lines, in their order. Each gets the id and the time of its line; one that has a version must get that version. Lines of an
  * export make what was exported, also of streams that have forgotten something, of data that is encrypted, and of older versions of types.
  *
- * What was imported before, from the same lines, is passed over: an import that was broken off is begun again from the first line.
+ * What was imported before is passed over, by its id or its version: an import that was broken off is begun again from the first line. Lines that
+ * have neither are stored again.
  *
- * @throws LogError `LOG_DECODE_FAILED` for a line that is no event, `LOG_VERSION_CONFLICT` for one that cannot get its version, and others of an
- *   append, with the number of the `line` in `detail`
+ * @throws LogError `LOG_DECODE_FAILED` for a line that is no event; `LOG_VERSION_CONFLICT` for one that cannot get its version, that was forgotten
+ *   here, or that would forget events that are here; and others of an append, with the number of the `line` in `detail`
  */
 export async function importEvents<E extends EventShape>(
   store: EventStore<E>, lines: AsyncIterable<string> | Iterable<string>, options: ImportOptions = {},
 ): Promise<ImportProgress> {
-  checkOptions(options, ['renumber', 'onProgress', 'signal'], 'importEvents')
-  checkBoolean(options.renumber, 'renumber')
+  checkLines(lines)
+  checkOptions(options, ['renumber', 'forget', 'passForgotten', 'onProgress', 'signal'], 'importEvents')
+  for (const name of ['renumber', 'forget', 'passForgotten'] as const) checkBoolean(options[name], name)
   checkFunction(options.onProgress, 'onProgress')
   checkSignal(options.signal)
   const run = new ImportRun(partsOf(store), options)
@@ -105,8 +154,17 @@ export async function importEvents<E extends EventShape>(
     options.signal?.throwIfAborted()
     await run.take(line)
   }
+  // Lines that end early since they were told to are not all there are.
+  options.signal?.throwIfAborted()
   await run.end()
   return run.progress()
+}
+
+/** A text is a list of its letters, and bytes one of numbers: no lines. */
+function checkLines(lines: unknown): void {
+  const isObject = typeof lines === 'object' && lines !== null && !ArrayBuffer.isView(lines)
+  if (isObject && (Symbol.iterator in lines || Symbol.asyncIterator in lines)) return
+  throw new TypeError(`importEvents takes lines, as a text is by .split('\\n'), not ${describe(lines)}`)
 }
 
 class ImportRun<E extends EventShape> {
@@ -121,6 +179,7 @@ class ImportRun<E extends EventShape> {
   #lines = 0
   #imported = 0
   #duplicates = 0
+  #unnamed = 0
 
   constructor(parts: StoreParts<E>, options: ImportOptions) {
     this.#parts = parts
@@ -129,15 +188,19 @@ class ImportRun<E extends EventShape> {
 
   async take(text: string): Promise<void> {
     this.#number++
+    if (typeof text !== 'string') throw new TypeError(`line ${this.#number} is a text, not ${describe(text)}`)
     if (text.trim() === '') return
     this.#lines++
     const { store } = this.#parts
     const line = parseLine(text, this.#number, store.types.codec)
     const due = this.#forgetting.get(line.stream)
     if (line.type === FORGOTTEN_TYPE) await this.#forget(line)
+    else if (this.#isForgotten(line)) this.#duplicates++
     else if (due !== undefined) {
       this.#forgetting.delete(line.stream)
+      const before = this.#duplicates
       await this.#alone(line)
+      if (this.#duplicates === before) this.#mayForget(due)
       await this.#forgetBelow(due)
     }
     else if (await this.#isThere(line)) this.#duplicates++
@@ -158,7 +221,34 @@ class ImportRun<E extends EventShape> {
     await this.drain()
     // An import that is refused must not have forgotten what nobody has any more.
     if (headOf(this.#parts.store, line) >= line.version!) this.#forgetting.set(line.stream, line)
-    else await this.#forgetBelow(line)
+    else {
+      this.#mayForget(line)
+      await this.#forgetBelow(line)
+    }
+  }
+
+  /** Nothing but the next line of a stream shows that what a line has forgotten are the events that are here. */
+  #mayForget({ stream, version, number }: EventLine): void {
+    const { core: { index } } = this.#parts
+    const slot = index.table.find(stream)
+    if (this.#options.forget === true || !index.exists(slot) || version! <= index.keptFrom(slot)) return
+    const current = index.table.versions[slot]!
+    const message = `line ${number} forgets what stream ${JSON.stringify(stream)} has below version ${version}, and nothing shows that it is the ` +
+      'same stream: import with forget if it is'
+    throw new LogError('LOG_VERSION_CONFLICT', message, { line: number, stream, current, version })
+  }
+
+  /** Whether an event was forgotten here, and is to be passed over; without that option it ends the import. */
+  #isForgotten(line: EventLine): boolean {
+    const { core: { index }, store } = this.#parts
+    if (!this.#keeps(line) || headOf(store, line) === 0) return false
+    const { stream, version, number } = line
+    const slot = index.table.find(stream)
+    if (version! >= index.keptFrom(slot)) return false
+    if (this.#options.passForgotten === true) return true
+    const message = `line ${number}: version ${version} of stream ${JSON.stringify(stream)} was forgotten here, and does not come back: ` +
+      'import with passForgotten to pass over it, with renumber as a new event, or into another category'
+    throw new LogError('LOG_VERSION_CONFLICT', message, { line: number, stream, version, current: store.head(stream) })
   }
 
   async #forgetBelow(line: EventLine): Promise<void> {
@@ -205,7 +295,10 @@ class ImportRun<E extends EventShape> {
   /** Waits for all of it. */
   async end(): Promise<void> {
     await this.drain()
-    for (const line of this.#forgetting.values()) await this.#forgetBelow(line)
+    for (const line of this.#forgetting.values()) {
+      this.#mayForget(line)
+      await this.#forgetBelow(line)
+    }
   }
 
   /** Waits for what is under way. What ran into one that was there already is tried again, in its order. */
@@ -217,7 +310,7 @@ class ImportRun<E extends EventShape> {
   }
 
   progress(): ImportProgress {
-    return { lines: this.#lines, imported: this.#imported, duplicates: this.#duplicates }
+    return { lines: this.#lines, imported: this.#imported, duplicates: this.#duplicates, unnamed: this.#unnamed }
   }
 
   async #append(line: EventLine): Promise<void> {
@@ -229,8 +322,18 @@ class ImportRun<E extends EventShape> {
     } catch (error) {
       throw ofLine(error, line.number)
     }
-    if (results[0]!.duplicate) this.#duplicates++
-    else this.#imported++
+    const [{ duplicate, stream, version }] = results as [AppendResult]
+    if (!duplicate) {
+      this.#imported++
+      if (line.id === undefined && !this.#keeps(line)) this.#unnamed++
+      return
+    }
+    this.#duplicates++
+    const { core: { index } } = this.#parts
+    if (version >= index.keptFrom(index.table.find(stream)) || this.#options.passForgotten === true) return
+    const message = `line ${line.number}: the id ${JSON.stringify(line.id)} is of an event that was forgotten here, and is remembered still: ` +
+      'import with passForgotten to pass over it, or into another category'
+    throw new LogError('LOG_EVENT_ID_TAKEN', message, { line: line.number, id: line.id, stream })
   }
 }
 

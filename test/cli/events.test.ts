@@ -1,11 +1,12 @@
 /*
  * Events through the command: categories, streams, projections, export and import.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { defineProjection, eventStore, type LocalEventStore, project } from '../../src/events/index.ts'
+import { defineProjection, deleteStream, eventStore, freeForgotten, type LocalEventStore, project } from '../../src/events/index.ts'
+import { msgpack } from '../../src/topics/codecs.ts'
 import { CommitLog } from '../../src/topics/commit-log.ts'
 import { commitlog, type Ran } from '../tools/command.ts'
 
@@ -88,7 +89,8 @@ test('events are exported, further ones too, and imported once', async () => {
   expect((await events('--export', '-')).out).toBe(lines)
   data = source
   writeFileSync(file, 'no event\n')
-  expect(await events('--export', file)).toMatchObject({ code: 1, err: expect.stringContaining('is no event of an export') as string })
+  expect(await events('--export', file)).toMatchObject({ code: 1, err: expect.stringContaining('LOG_FILE_MISMATCH') as string })
+  expect(readFileSync(file, 'utf8')).toBe('no event\n')
   expect(await events('--import', file)).toMatchObject({ code: 1, err: expect.stringContaining('line 1 is no JSON') as string })
 })
 
@@ -97,19 +99,130 @@ test('streams are archived to a file and deleted, and the file is imported elsew
   const file = join(root, 'old.ndjson.gz')
   expect((await events('--archive', file, '--id', 'a')).out).toBe(`2 events: ${file}; 1 stream deleted\n`)
   expect((await events('--streams')).out).toMatch(/\na +2 +deleted\nb +2 +1\n$/)
-  expect((await events('--archive', file, '--id', 'b')).out).toBe(`2 events: ${file} (the file was there: its streams); 1 stream deleted\n`)
-  const plain = join(root, 'old.ndjson')
-  expect((await events('--archive', plain, '--before', '2020-01-01')).out).toBe(`0 events: ${plain}; 0 streams deleted\n`)
+  expect(await events('--archive', file, '--id', 'a')).toMatchObject({ code: 0, out: `2 events: ${file} (was there); 1 stream deleted\n` })
   const { out } = await events('--archive', join(root, 'rest.ndjson'), '--before', '2100-01-01', '--json')
   expect(JSON.parse(out)).toMatchObject({ category: 'note', archived: ['b'], kept: [], events: 2, resumed: false })
   data = join(root, 'copy')
   await (await CommitLog.open(data)).close()
   expect((await events('--category', 'note', '--import', join(root, 'rest.ndjson'))).out).toBe('2 events stored\n')
-  expect((await events('--streams')).out).toMatch(/\nb +2 +1\n$/)
+  expect((await events('--import', file)).out).toBe('2 events stored\n')
+  expect((await events('--streams')).out).toMatch(/\nb +2 +1\na +2 +1\n$/)
   for (const words of [['--archive', 'x'], ['--archive', 'x', '--id', 'a', '--before', '2020'], ['--before', '2020'], ['--id', 'a'],
     ['--archive', 'x', '--before', 'long ago']]) {
     expect(await events(...words)).toMatchObject({ code: 2, err: expect.stringContaining('--') as string })
   }
+})
+
+/** Five events in each of two categories, of streams with the same names. */
+async function twoCategories(): Promise<void> {
+  const log = await CommitLog.open(data)
+  for (const category of ['a', 'b']) {
+    const store = await eventStore<Noted>(log, { category })
+    for (let number = 0; number < 5; number++) await store.append('same', { type: 'Noted', data: { text: `${category} ${number}` } })
+    await store.append(`only-${category}`, { type: 'Noted', data: { text: category } })
+  }
+  await log.close()
+}
+
+test('a file of another category is not gone on with, by an export or an archive, and stays as it is', async () => {
+  await twoCategories()
+  const [exported, archived] = [join(root, 'a.ndjson'), join(root, 'a.archive.ndjson')]
+  await events('--category', 'a', '--export', exported)
+  await events('--category', 'a', '--archive', archived, '--id', 'only-a')
+  const before = [exported, archived].map((file) => readFileSync(file, 'utf8'))
+  const refused = { code: 1, out: '', err: expect.stringContaining('(LOG_FILE_MISMATCH)') as string }
+  expect(await events('--category', 'b', '--export', exported)).toMatchObject(refused)
+  expect(await events('--category', 'b', '--archive', archived, '--id', 'only-b')).toMatchObject(refused)
+  expect(await events('--category', 'b', '--archive', archived, '--before', '2100-01-01')).toMatchObject(refused)
+  expect(await events('--category', 'b', '--archive', archived, '--before', '2020-01-01')).toMatchObject(refused)
+  // The second night of an archive with one name.
+  expect(await events('--category', 'a', '--archive', archived, '--id', 'same')).toMatchObject(refused)
+  // Streams of one name, with other events.
+  expect(await events('--category', 'b', '--archive', exported, '--id', 'same')).toMatchObject({
+    code: 1, out: `6 events: ${exported} (was there); 0 streams deleted, 1 kept: not as the file has them (same)\n`,
+  })
+  for (const content of ['a letter to somebody', '{"a":1}\n', '{"type":"Noted","stream":"same","version":5,"position":4,"id":"x","data":{}}\n']) {
+    const file = join(root, 'other')
+    writeFileSync(file, content)
+    expect(await events('--category', 'b', '--export', file)).toMatchObject(refused)
+    expect(readFileSync(file, 'utf8')).toBe(content)
+  }
+  expect([exported, archived].map((file) => readFileSync(file, 'utf8'))).toEqual(before)
+  expect((await events('--category', 'b', '--streams')).lines).toHaveLength(3)
+})
+
+test('an export goes on behind events that were forgotten and freed since, and behind half a line', async () => {
+  await filled()
+  const file = join(root, 'notes.ndjson')
+  await events('--export', file)
+  await withStore(async (notes) => {
+    await deleteStream(notes, 'b')
+    await freeForgotten(notes)
+    await notes.append('c', { type: 'Noted', data: { text: 'five' } })
+  })
+  appendFileSync(file, '{"type":"Noted","da')
+  expect(await events('--export', file)).toMatchObject({ code: 0, out: `2 events: ${file}\n` })
+  await withStore((notes) => deleteStream(notes, 'c'))
+  expect(await events('--export', file)).toMatchObject({ code: 0, out: `1 event: ${file}\n` })
+  expect(readFileSync(file, 'utf8').trimEnd().split('\n').map((line) => (JSON.parse(line) as { type: string }).type))
+    .toEqual(['Noted', 'Noted', 'Noted', 'Noted', '$forgotten', 'Noted', '$forgotten'])
+  writeFileSync(file, '{"type":"No')
+  expect((await events('--export', file)).code).toBe(0)
+})
+
+test('an archive of nothing makes no file, and streams that do not exist are an error', async () => {
+  await filled()
+  const file = join(root, 'old.ndjson')
+  expect(await events('--archive', file, '--id', 'nope')).toMatchObject({ code: 2, err: expect.stringContaining('no stream "nope"') as string })
+  expect(await events('--archive', file, '--before', '2020-01-01')).toMatchObject({ code: 0, out: `no events to archive: ${file} is not made\n` })
+  await withStore((notes) => deleteStream(notes, 'a'))
+  expect(await events('--archive', file, '--id', 'a')).toMatchObject({ code: 1, err: expect.stringContaining('were deleted before: a') as string })
+  expect(existsSync(file)).toBe(false)
+  await events('--archive', file, '--id', 'b')
+  expect(await events('--archive', file, '--id', 'a')).toMatchObject({ code: 1, err: expect.stringContaining('were deleted before: a') as string })
+})
+
+test('a category that is imported is written as it was, also where JSON does not hold the data', async () => {
+  const log = await CommitLog.open(data)
+  const kept = await eventStore<{ type: 'Kept', data: unknown }>(log, { category: 'kept', value: msgpack() })
+  const values = [{ plain: 1 }, { at: new Date(5), size: 5n }]
+  for (const value of values) await kept.append('s', { type: 'Kept', data: value })
+  await log.close()
+  const file = join(root, 'kept.ndjson')
+  await events('--export', file)
+  data = join(root, 'copy')
+  await (await CommitLog.open(data)).close()
+  expect((await events('--category', 'kept', '--import', file)).out).toBe('2 events stored\n')
+  expect((await events('--category', 'kept', '--import', file)).out).toBe('0 events stored, 2 passed over\n')
+  expect(await events('--category', 'plain', '--value', 'json', '--import', file)).toMatchObject({
+    code: 1, err: expect.stringContaining('the store writes by "json" (LOG_DECODE_FAILED)') as string,
+  })
+  expect(await events('--category', 'kept', '--value', 'json', '--import', file)).toMatchObject({ code: 2 })
+  expect(await events('--category', 'new', '--value', 'nope', '--import', file)).toMatchObject({ code: 1 })
+  expect(await events('--renumber')).toMatchObject({ code: 2, err: expect.stringContaining('--renumber goes with --import') as string })
+  const copy = await CommitLog.open(data)
+  const again = await eventStore<{ type: 'Kept', data: unknown }>(copy, { category: 'kept', value: msgpack() })
+  expect((await again.read('s')).events.map((event) => event.data)).toEqual(values)
+  await copy.close()
+})
+
+test('an archive comes back into its own category with new versions, and not without a word', async () => {
+  await filled()
+  const file = join(root, 'old.ndjson')
+  await events('--archive', file, '--id', 'a')
+  expect(await events('--import', file)).toMatchObject({ code: 1, err: expect.stringMatching(/was forgotten here.*LOG_VERSION_CONFLICT/) as string })
+  expect((await events('--import', file, '--pass-forgotten')).out).toBe('0 events stored, 2 passed over\n')
+  expect((await events('--import', file, '--renumber')).out).toBe('2 events stored\n')
+  expect((await events('--import', file, '--renumber')).out).toBe('0 events stored, 2 passed over\n')
+  expect((await events('--streams')).out).toMatch(/\na +4 +3\n/)
+})
+
+test('lines with neither id nor version are told, since a second import stores them again', async () => {
+  await (await CommitLog.open(data)).close()
+  const file = join(root, 'own.ndjson')
+  writeFileSync(file, '{"type":"Noted","stream":"a","data":{}}\n{"type":"Noted","stream":"a","data":{},"id":"x"}\n')
+  const { out } = await events('--category', 'own', '--import', file)
+  expect(out).toMatch(/^2 events stored; 1 had neither id nor version: another import .* again\n$/)
 })
 
 test('events of several versions of their type are shown, exported and imported as they are stored', async () => {

@@ -11,10 +11,10 @@ import { eventStore, type LocalEventStore } from '../../src/events/event-store.t
 import { freeForgotten, truncateStream } from '../../src/events/forgetting.ts'
 import { shredded } from '../../src/events/shredding.ts'
 import { memoryKeys } from '../../src/events/subject-keys.ts'
-import { importEvents } from '../../src/events/transfer.ts'
+import { exportEvents, importEvents } from '../../src/events/transfer.ts'
 import { CommitLog } from '../../src/index.ts'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
-import { diskLog, failure, freshFolder, memoryLog } from '../topics/harness.ts'
+import { collect, diskLog, failure, freshFolder, memoryLog } from '../topics/harness.ts'
 
 type Noted = { readonly type: 'Noted'; readonly data: { readonly text: string } }
 type Store = LocalEventStore<Noted>
@@ -115,11 +115,30 @@ test('a file that is there is gone on with: streams that are as it has them are 
   const first = await archiveToFile(notes, { streams: ['s-1', 's-2', 's-9'], path: other })
   expect(first).toMatchObject({ archived: ['s-1', 's-2'], events: 6 })
   await notes.append('s-2', note('again'))
-  const second = await archiveToFile(notes, { streams: ['s-3'], path: other })
+  expect(await failure(() => archiveToFile(notes, { streams: ['s-1', 's-3'], path: other }))).toMatchObject({
+    code: 'LOG_FILE_MISMATCH', detail: { path: other, missing: ['s-3'] },
+  })
+  const second = await archiveToFile(notes, { streams: ['s-2'], path: other })
   expect(second).toEqual({ ...first, archived: ['s-1'], kept: ['s-2'], resumed: true })
   expect([notes.exists('s-3'), await textsOf(notes, 's-2')]).toEqual([true, ['4 again']])
   writeFileSync(other, 'no archive\n')
   expect(await failure(() => archiveToFile(notes, { streams: [], path: other }))).toMatchObject({ code: 'LOG_DECODE_FAILED', detail: { line: 1 } })
+})
+
+test('of a file with more streams only those that were chosen are deleted', async () => {
+  const notes = await store()
+  await fill(notes, 3, 2)
+  const path = freshFolder()
+  writeFileSync(path, (await collect(exportEvents(notes))).map(({ line }) => line).join(''))
+  expect(await archiveToFile(notes, { streams: ['s-1'], path })).toMatchObject({ archived: ['s-1'], kept: [], events: 6, resumed: true })
+  expect([notes.exists('s-0'), notes.exists('s-1'), notes.exists('s-2')]).toEqual([true, false, true])
+})
+
+test('where there is nothing to archive, there is no file', async () => {
+  const notes = await store()
+  const path = freshFolder()
+  expect(await archiveToFile(notes, { streams: ['nope'], path })).toMatchObject({ events: 0, bytes: 0, archived: [], kept: [] })
+  expect([existsSync(path), existsSync(`${path}.tmp`)]).toEqual([false, false])
 })
 
 test('what is encrypted is archived as it is', async () => {

@@ -40,7 +40,7 @@ test('what is imported is what was exported: ids, versions, times, order and met
   const copy = await store()
   const told: number[] = []
   const done = await importEvents(copy, await linesOf(notes), { onProgress: ({ lines }) => told.push(lines) })
-  expect(done).toEqual({ lines: 2000, imported: 2000, duplicates: 0 })
+  expect(done).toEqual({ lines: 2000, imported: 2000, duplicates: 0, unnamed: 0 })
   expect(await eventsOf(copy)).toEqual(await eventsOf(notes))
   expect(told.at(-1)).toBe(2000)
 })
@@ -73,7 +73,7 @@ test('an event that cannot get its version ends the import, unless versions are 
   const lines = ['{"type":"Noted","stream":"s","version":5,"data":{"number":1},"id":"a"}', '', '{"type":"Noted","stream":"s","data":{"number":2}}']
   const refused = await failure(() => importEvents(copy, lines))
   expect(refused).toMatchObject({ code: 'LOG_VERSION_CONFLICT', detail: { stream: 's', expected: 4, current: 0 } })
-  expect(await importEvents(copy, lines, { renumber: true })).toEqual({ lines: 2, imported: 2, duplicates: 0 })
+  expect(await importEvents(copy, lines, { renumber: true })).toEqual({ lines: 2, imported: 2, duplicates: 0, unnamed: 1 })
   expect((await copy.read('s')).version).toBe(2)
 })
 
@@ -94,7 +94,7 @@ test('an import with new versions is begun again too, however many ids it has', 
     JSON.stringify({ type: 'Noted', stream: `s-${number % 7}`, version: 1 + Math.floor(number / 7), id: `id-${number}`, data: { number } })
   ))
   await importEvents(copy, lines.slice(0, 700), { renumber: true })
-  expect(await importEvents(copy, lines, { renumber: true })).toEqual({ lines: 900, imported: 200, duplicates: 700 })
+  expect(await importEvents(copy, lines, { renumber: true })).toEqual({ lines: 900, imported: 200, duplicates: 700, unnamed: 0 })
   expect(copy.nextPosition).toBe(900)
 })
 
@@ -260,4 +260,76 @@ test('a stream cannot have forgotten more versions than there can be', async () 
   await importEvents(notes, ['{"type":"$forgotten","stream":"s","version":2147483647}'])
   await notes.append('s', { type: 'Noted', data: { number: 1 } })
   expect((await notes.read('s')).events.map(({ version }) => version)).toEqual([2147483647])
+})
+
+test('what is here is forgotten only where lines show that it is the same, or by choice', async () => {
+  const [notes, copy] = [await store(), await store()]
+  for (let number = 1; number <= 4; number++) await notes.append('s', { type: 'Noted', data: { number } })
+  for (let number = 1; number <= 2; number++) await copy.append('s', { type: 'Noted', data: { number: 10 * number } })
+  await truncateStream(notes, 's', { before: 4 })
+  const truncated = await linesOf(notes)
+  const conflict = { code: 'LOG_VERSION_CONFLICT', detail: { line: 1, stream: 's', version: 4, current: 2 } }
+  expect(await failure(() => importEvents(copy, truncated))).toMatchObject(conflict)
+  await deleteStream(notes, 's')
+  const [deleted] = (await linesOf(notes)).slice(-1)
+  for (const own of [2, 4]) {
+    while (copy.head('s') < own) await copy.append('s', { type: 'Noted', data: { number: 10 * copy.head('s') } })
+    expect(await failure(() => importEvents(copy, [deleted!]))).toMatchObject({ code: 'LOG_VERSION_CONFLICT', detail: { version: 5, current: own } })
+    expect((await copy.read('s')).events).toHaveLength(own)
+  }
+  await importEvents(copy, [deleted!], { forget: true })
+  expect([copy.head('s'), copy.exists('s')]).toEqual([4, false])
+  // Once more, there is nothing that it could forget.
+  await importEvents(copy, [deleted!])
+})
+
+test('events that were forgotten here do not come back by an import, and it says so', async () => {
+  const notes = await store()
+  for (let number = 1; number <= 4; number++) {
+    await notes.append('s', { type: 'Noted', data: { number }, ...(number % 2 === 0 && { id: `n-${number}` }) })
+  }
+  const lines = await linesOf(notes)
+  await truncateStream(notes, 's', { before: 4 })
+  const refused = await failure(() => importEvents(notes, lines))
+  expect(refused).toMatchObject({ code: 'LOG_VERSION_CONFLICT', detail: { line: 1, stream: 's', version: 1 } })
+  expect(await importEvents(notes, lines, { passForgotten: true })).toMatchObject({ imported: 0, duplicates: 4 })
+  // An id that is remembered is that of an event which is forgotten: it is not passed over as if it were there.
+  const again = await failure(() => importEvents(notes, lines.slice(1), { renumber: true }))
+  expect(again).toMatchObject({ code: 'LOG_EVENT_ID_TAKEN', detail: { line: 1, id: 'n-2' } })
+  expect((await notes.read('s')).events.map(({ version }) => version)).toEqual([4])
+})
+
+test('lines that have neither id nor version are counted: they are stored again', async () => {
+  const notes = await store()
+  const lines = ['{"type":"Noted","stream":"s","data":{"number":1}}', '{"type":"Noted","stream":"s","version":2,"data":{"number":2}}']
+  expect(await importEvents(notes, lines)).toEqual({ lines: 2, imported: 2, duplicates: 0, unnamed: 1 })
+  expect(await importEvents(notes, lines.slice(0, 1))).toEqual({ lines: 1, imported: 1, duplicates: 0, unnamed: 1 })
+})
+
+for (const lines of ['{"type":"Noted"}\n', Buffer.from('{}'), undefined, null, 7, {}, [Buffer.from('{}')], [undefined]]) {
+  test(`${JSON.stringify(lines)} are no lines`, async () => {
+    expect(await failure(async () => importEvents(await store(), lines as never))).toBeInstanceOf(TypeError)
+  })
+}
+
+test('an import that is given up in the middle of its lines has not ended well', async () => {
+  const stop = new AbortController()
+  const lines = async function* (): AsyncIterable<string> {
+    yield '{"type":"Noted","stream":"s","data":{"number":1}}'
+    stop.abort(new Error('enough'))
+  }
+  expect((await failure(async () => importEvents(await store(), lines(), { signal: stop.signal }))).message).toBe('enough')
+})
+
+test('an export goes on behind a line of its own events, and behind no other', async () => {
+  const [notes, other] = [await filled(30), await filled(30)]
+  const lines = await linesOf(notes)
+  expect(await linesOf(notes, { after: lines[19] })).toEqual(lines.slice(20))
+  expect(await linesOf(notes, { after: lines[19], from: 25 })).toEqual(lines.slice(25))
+  expect(await linesOf(notes, { after: lines.at(-1) })).toEqual([])
+  for (const after of [(await linesOf(other))[19], '', 'no line', '{}', lines[19]!.replace('"position":19', '"position":1e9'),
+    '{"type":"$forgotten","stream":"s-1","version":2,"position":3}']) {
+    expect(await failure(() => linesOf(notes, { after }))).toMatchObject({ code: 'LOG_FILE_MISMATCH' })
+  }
+  expect(await failure(() => linesOf(notes, { after: 5 }))).toBeInstanceOf(TypeError)
 })
