@@ -18,7 +18,7 @@ export type { FoundTimestamp } from './log/timestamps.ts'
 export type { WaitOptions } from './topics/abort.ts'
 export { bytes, json, msgpack, string } from './topics/codecs.ts'
 export {
-  CommitLog, type LogOptions, type LogStats, type LogStatus, type MemoryLogOptions, type TopicDescription, type TopicInfo,
+  CommitLog, type LogOptions, type LogStats, type LogStatus, type MemoryLogOptions, type OpenTopicOptions, type TopicDescription, type TopicInfo,
 } from './topics/commit-log.ts'
 export { Consumption, type StopOptions } from './topics/consume/consume.ts'
 export type { DeadLetterInfo, DeadLetterStage } from './topics/consume/dead-letter-headers.ts'
@@ -41,7 +41,7 @@ export type { AppendNotice, LogListener, LogNotice } from './topics/diagnostics.
 export type { RecordIterator } from './topics/loop.ts'
 export type { AssignorName } from './topics/groups/assignors.ts'
 export type { Committing, CommitPosition, CommittedRecord } from './topics/groups/commit-entries.ts'
-export { type Committed, GroupConsumer } from './topics/groups/group-consumer.ts'
+export { type CommitOptions, type Committed, GroupConsumer } from './topics/groups/group-consumer.ts'
 export type { GroupConsumerOptions } from './topics/groups/group-options.ts'
 export type { AnyDefinition, KeyOf, LogConsumerOptions, SubscribedTopic, ValueOf } from './topics/groups/group-sources.ts'
 export {

@@ -1,7 +1,8 @@
 /*
  * A member of a group of a cluster: the same loop and the same commits as in this process, which ends its connections with it.
  */
-import { GroupConsumer, type GroupSource } from '../topics/groups/group-consumer.ts'
+import { waiting } from '../topics/abort.ts'
+import { type CommitOptions, GroupConsumer, type GroupSource } from '../topics/groups/group-consumer.ts'
 import { type Committing } from '../topics/groups/commit-entries.ts'
 import { type CommitRequest } from '../topics/groups/group-messages.ts'
 import { type CheckedGroupOptions } from '../topics/groups/group-options.ts'
@@ -17,9 +18,12 @@ export class ClusterGroupConsumer<K, V, P> extends GroupConsumer<K, V, P> {
     reader.ended = () => super.close().catch(() => {})
   }
 
-  override async commit(what?: Committing<P>, options?: { readonly metadata?: string }): Promise<void> {
-    await this.#learn()
-    await super.commit(what, options)
+  override async commit(what?: Committing<P>, options?: CommitOptions): Promise<void> {
+    const signal = options?.signal
+    await waiting(signal && { signal }, 'commit', async () => {
+      await this.#learn()
+      await super.commit(what, options)
+    })
   }
 
   override async toCommit(what?: Committing<P>): Promise<CommitRequest> {

@@ -4,12 +4,14 @@
 import { isLogError, LogError } from '../base/errors.ts'
 import { type KafkaErrorName } from '../format/kafka-errors.ts'
 import { decodeAssignment } from '../format/consumer-protocol.ts'
+import { type WaitOptions } from '../topics/abort.ts'
 import { type PortableGroups } from '../topics/contract.ts'
 import { type GroupState } from '../topics/groups/group-messages.ts'
 import {
   checkReset, type GroupDetails, type GroupInfo, type GroupMemberDetails, type PartitionLag, type PartitionReset, type ResetOptions,
 } from '../topics/groups/groups-admin.ts'
 import { checkName } from '../topics/groups/group-options.ts'
+import { type Call } from './call.ts'
 import { type Connected } from './connected.ts'
 import { endsOf, offsetsAt, type PlaceName } from './ends.ts'
 import { checkAnswer, clusterGroupError, nameOf } from './errors.ts'
@@ -24,14 +26,14 @@ export class ClusterGroups implements PortableGroups {
     this.#connected = connected
   }
 
-  async list(): Promise<readonly GroupInfo[]> {
+  async list(options?: WaitOptions): Promise<readonly GroupInfo[]> {
     const { cluster } = this.#connected
     const { listGroupsV4 } = cluster.client
-    this.#connected.life.check()
-    const groups = await cluster.retrying(async () => {
-      await cluster.refresh([])
+    const call = this.#connected.call(options, 'list')
+    const groups = await cluster.retrying(call, async () => {
+      await cluster.refresh(call, [])
       const answers = await Promise.all(cluster.brokers.map(async (broker) => {
-        const answer = await cluster.main.ask(broker, listGroupsV4.api, [] as never, [] as never)
+        const answer = await cluster.main.ask(call, broker, listGroupsV4.api, [] as never, [] as never)
         checkAnswer(answer.errorCode, 'the groups of the cluster')
         return answer.groups
       }))
@@ -42,20 +44,23 @@ export class ClusterGroups implements PortableGroups {
     )).sort((a, b) => (a.group < b.group ? -1 : 1))
   }
 
-  async describe(group: string): Promise<GroupDetails> {
+  async describe(group: string, options?: WaitOptions): Promise<GroupDetails> {
     checkName(group ?? null, 'group')
-    const found = await this.#describe(group)
+    return this.#existing(this.#connected.call(options, 'describe'), group)
+  }
+
+  async #existing(call: Call, group: string): Promise<GroupDetails> {
+    const found = await this.#describe(call, group)
     // A group that there never was is described as dead.
     if (found.state === 'Dead') throw clusterGroupError('GROUP_ID_NOT_FOUND', group)
     return found
   }
 
-  async #describe(group: string): Promise<GroupDetails> {
+  async #describe(call: Call, group: string): Promise<GroupDetails> {
     const { cluster } = this.#connected
     const { describeGroupsV5 } = cluster.client
-    this.#connected.life.check()
-    const found = await cluster.coordinated('group', group, async (broker) => (
-      (await cluster.main.ask(broker, describeGroupsV5.api, [group], false)).groups[0]!
+    const found = await cluster.coordinated(call, 'group', group, async (broker) => (
+      (await cluster.main.ask(call, broker, describeGroupsV5.api, [group], false)).groups[0]!
     ), ({ errorCode }) => errorCode)
     const name = nameOf(found.errorCode)
     if (name !== 'NONE' && name !== 'GROUP_ID_NOT_FOUND') throw clusterGroupError(name, group)
@@ -67,13 +72,15 @@ export class ClusterGroups implements PortableGroups {
     return { group, state, type: 'classic', protocolType: found.protocolType, assignor: found.protocolData, generation: -1, members }
   }
 
-  async lag(group: string): Promise<readonly PartitionLag[]> {
-    const { members } = await this.describe(group)
-    const committed = await this.#connected.groupOffsets.committed(group)
+  async lag(group: string, options?: WaitOptions): Promise<readonly PartitionLag[]> {
+    checkName(group ?? null, 'group')
+    const call = this.#connected.call(options, 'lag')
+    const { members } = await this.#existing(call, group)
+    const committed = await this.#connected.groupOffsets.committed(group, call)
     const owners = new Map(members.flatMap(({ memberId, partitions }) => partitions.map((place) => [keyOf(place), memberId])))
     const offsets = new Map(committed.map((one) => [keyOf(one), one.offset]))
-    const places = await this.#there(inOrder([...members.flatMap(({ partitions }) => partitions), ...committed]))
-    const ends = await endsOf(this.#connected.cluster, places)
+    const places = await this.#there(call, inOrder([...members.flatMap(({ partitions }) => partitions), ...committed]))
+    const ends = await endsOf(this.#connected.cluster, call, places)
     return places.map(({ topic, partition }, index): PartitionLag => {
       const { startOffset, highWatermark: end } = ends[index]!
       const offset = offsets.get(keyOf({ topic, partition }))
@@ -83,13 +90,13 @@ export class ClusterGroups implements PortableGroups {
     })
   }
 
-  async delete(group: string): Promise<void> {
+  async delete(group: string, options?: WaitOptions): Promise<void> {
     const { cluster } = this.#connected
     const { deleteGroupsV2 } = cluster.client
     checkName(group ?? null, 'group')
-    this.#connected.life.check()
-    const { errorCode } = await cluster.coordinated('group', group, async (broker) => (
-      (await cluster.main.ask(broker, deleteGroupsV2.api, [group])).results[0]!
+    const call = this.#connected.call(options, 'delete')
+    const { errorCode } = await cluster.coordinated(call, 'group', group, async (broker) => (
+      (await cluster.main.ask(call, broker, deleteGroupsV2.api, [group])).results[0]!
     ), (answer) => answer.errorCode)
     if (errorCode !== 0) throw clusterGroupError(nameOf(errorCode), group)
   }
@@ -97,24 +104,26 @@ export class ClusterGroups implements PortableGroups {
   async resetOffsets(group: string, options: ResetOptions): Promise<readonly PartitionReset[]> {
     checkName(group ?? null, 'group')
     checkReset(options)
-    const { state } = await this.#describe(group)
+    const call = this.#connected.call(options.signal && { signal: options.signal }, 'resetOffsets')
+    const { state } = await this.#describe(call, group)
     if (state === 'Dead' && options.topic === undefined) throw clusterGroupError('GROUP_ID_NOT_FOUND', group)
     if (state !== 'Dead' && state !== 'Empty') throw clusterGroupError('NON_EMPTY_GROUP', group)
-    const resets = await this.#resets(group, options)
+    const resets = await this.#resets(call, group, options)
     if (options.dryRun === true || resets.length === 0) return resets
     const groups = new RemoteGroups(this.#connected.cluster, group, this.#connected.groupOffsets)
     const offsets = resets.map(({ topic, partition, to }) => ({ topic, partition, offset: to, leaderEpoch: -1 }))
-    const refused = (await groups.commitOffsets({ groupId: group, memberId: '', generation: -1, offsets })).find(({ error }) => error !== 'NONE')
+    const results = await groups.commitOffsets({ groupId: group, memberId: '', generation: -1, offsets }, call)
+    const refused = results.find(({ error }) => error !== 'NONE')
     if (refused === undefined) return resets
     const busy: readonly KafkaErrorName[] = ['UNKNOWN_MEMBER_ID', 'ILLEGAL_GENERATION']
     throw busy.includes(refused.error) ? clusterGroupError('NON_EMPTY_GROUP', group) : refused.cause
   }
 
-  async #resets(group: string, { topic, partitions, to }: ResetOptions): Promise<PartitionReset[]> {
+  async #resets(call: Call, group: string, { topic, partitions, to }: ResetOptions): Promise<PartitionReset[]> {
     const { cluster } = this.#connected
-    const committed = await this.#connected.groupOffsets.committed(group)
+    const committed = await this.#connected.groupOffsets.committed(group, call)
     const names = topic === undefined ? [...new Set(committed.map((place) => place.topic))].sort() : [topic]
-    await cluster.retrying(() => cluster.refresh(names))
+    await cluster.retrying(call, () => cluster.refresh(call, names))
     const places = names.flatMap((name) => {
       const count = cluster.topic(name)?.leaders.length
       if (count === undefined) throw new LogError('LOG_NOT_FOUND', `there is no topic "${name}" in the cluster`, { topic: name })
@@ -123,16 +132,16 @@ export class ClusterGroups implements PortableGroups {
         partitions?.includes(partition) !== false
       ))
     })
-    const ends = await endsOf(cluster, places)
-    const found = typeof to === 'object' && 'timestamp' in to ? await offsetsAt(cluster, places, to.timestamp, 'read_committed') : []
+    const ends = await endsOf(cluster, call, places)
+    const found = typeof to === 'object' && 'timestamp' in to ? await offsetsAt(cluster, call, places, to.timestamp, 'read_committed') : []
     const before = new Map(committed.map((one) => [keyOf(one), one.offset]))
     return places.map((place, index) => ({ ...place, from: before.get(keyOf(place)), to: targetOf(place, to, ends[index]!, found[index]) }))
   }
 
   /** Those whose topics are there still. */
-  async #there(places: readonly PlaceName[]): Promise<PlaceName[]> {
+  async #there(call: Call, places: readonly PlaceName[]): Promise<PlaceName[]> {
     const { cluster } = this.#connected
-    await cluster.retrying(() => cluster.refresh([...new Set(places.map(({ topic }) => topic))]))
+    await cluster.retrying(call, () => cluster.refresh(call, [...new Set(places.map(({ topic }) => topic))]))
     return places.filter(({ topic, partition }) => (cluster.topic(topic)?.leaders.length ?? 0) > partition)
   }
 }

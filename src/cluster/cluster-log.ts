@@ -2,6 +2,7 @@
  * The root object: a connection to a cluster, as a log.
  */
 import { checkBoolean, checkFunction, checkObject } from '../base/options.ts'
+import { type WaitOptions } from '../topics/abort.ts'
 import type { PortableTransactionOptions } from '../topics/contract.ts'
 import { defineTopic, type TopicDefinition } from '../topics/define-topic.ts'
 import { GroupConsumer } from '../topics/groups/group-consumer.ts'
@@ -13,6 +14,7 @@ import { type Place } from '../topics/groups/member.ts'
 import { Life } from '../topics/life.ts'
 import { Topic } from '../topics/topic.ts'
 import { checkedTransactionOptions, defaultTransactionOptions } from '../topics/transactions/options.ts'
+import { type Call } from './call.ts'
 import { addressText } from './client.ts'
 import { ClusterGroupConsumer } from './cluster-group-consumer.ts'
 import { ClusterGroups } from './cluster-groups.ts'
@@ -41,20 +43,23 @@ export class OpenClusterLog implements ClusterLog {
     return this.#connected.cluster.clusterId
   }
 
-  async topic<K, V>(definition: TopicDefinition<K, V>, options: { readonly create?: boolean } = {}): Promise<ClusterTopic<K, V>> {
-    this.#connected.life.check()
+  async topic<K, V>(
+    definition: TopicDefinition<K, V>, options: { readonly create?: boolean; readonly signal?: AbortSignal } = {},
+  ): Promise<ClusterTopic<K, V>> {
     checkObject(options, 'the options for a topic are an object')
-    checkBoolean(options.create, 'create')
-    const { name, partitionCount, maxMessageBytes } = await this.#ensure(definition, options.create ?? true)
+    const { create = true, ...waiting } = options
+    checkBoolean(create, 'create')
+    const call = this.#connected.call(waiting, `topic "${definition?.name}", which is defined already`)
+    const { name, partitionCount, maxMessageBytes } = await this.#ensure(call, definition, create)
     const { key, value } = definition
     const target = { name, partitionCount, maxMessageBytes, codecs: { key, value } }
     return new OpenClusterTopic(this.#connected, target, new Life(`topic "${name}"`, this.#connected.life))
   }
 
   async #ensure(
-    definition: Pick<TopicDefinition<never, never>, 'name' | 'partitions' | 'settings'>, create: boolean,
+    call: Call, definition: Pick<TopicDefinition<never, never>, 'name' | 'partitions' | 'settings'>, create: boolean,
   ): Promise<{ readonly name: string; readonly partitionCount: number; readonly maxMessageBytes: number }> {
-    const { state, config } = await ensureTopic(this.#connected.cluster, definition, create)
+    const { state, config } = await ensureTopic(this.#connected.cluster, call, definition, create)
     this.#connected.life.check()
     this.#warn(state, config)
     this.#opened.set(state.name, state.leaders.length)
@@ -68,10 +73,10 @@ export class OpenClusterLog implements ClusterLog {
     this.#connected.cluster.emit({ type: 'durability-warning', topic, replication, minInsyncReplicas })
   }
 
-  async topics(): Promise<readonly { readonly name: string; readonly partitions: number }[]> {
-    const { cluster, life } = this.#connected
-    life.check()
-    await cluster.retrying(() => cluster.refresh())
+  async topics(options?: WaitOptions): Promise<readonly { readonly name: string; readonly partitions: number }[]> {
+    const { cluster } = this.#connected
+    const call = this.#connected.call(options, 'topics')
+    await cluster.retrying(call, () => cluster.refresh(call))
     const visible = cluster.topics.filter(({ internal }) => !internal)
     return visible.map(({ name, leaders }) => ({ name, partitions: leaders.length })).sort((a, b) => (a.name < b.name ? -1 : 1))
   }
@@ -88,7 +93,7 @@ export class OpenClusterLog implements ClusterLog {
     const reader = new ReaderCore(this.#connected, { isolation, group, signal, from: options.from ?? 'earliest' })
     const open = async (topic: AnyDefinition | string, create: boolean): Promise<Topic<K, V>> => {
       const definition = (typeof topic === 'string' ? defineTopic(topic) : topic) as unknown as TopicDefinition<K, V>
-      const { name, partitionCount, maxMessageBytes } = await this.#ensure(definition, create)
+      const { name, partitionCount, maxMessageBytes } = await this.#ensure(this.#connected.cluster.call(signal), definition, create)
       const core = reader.open(name, partitionCount, maxMessageBytes)
       await reader.learnEnds()
       const life = new Life(`topic "${name}"`, this.#connected.life)
@@ -108,20 +113,22 @@ export class OpenClusterLog implements ClusterLog {
   async transaction<T>(work: (transaction: ClusterTransaction) => Promise<T> | T, options?: PortableTransactionOptions): Promise<T> {
     checkFunction(work ?? null, 'what is done in a transaction')
     const transaction = await this.beginTransaction(options)
+    const signal = options?.signal
     let result: T
     try {
       result = await work(transaction)
+      signal?.throwIfAborted()
     } catch (error) {
       if (transaction.status === 'open') await transaction.abort()
       throw error
     }
-    if (transaction.status !== 'aborted' && transaction.status !== 'committed') await transaction.commit()
+    if (transaction.status !== 'aborted' && transaction.status !== 'committed') await transaction.commit(signal && { signal })
     return result
   }
 
   async beginTransaction(options?: PortableTransactionOptions): Promise<ClusterTransaction> {
     this.#connected.life.check()
-    return this.#connected.begin(options === undefined ? defaultTransactionOptions : checkedTransactionOptions(options))
+    return this.#connected.begin(options === undefined ? defaultTransactionOptions : checkedTransactionOptions(options), options?.signal)
   }
 
   stats(): ClusterStats {

@@ -2,7 +2,7 @@
  * Sends to a topic of a cluster with a partitioner and a time to wait of its own.
  */
 import { checkFunction, checkOptions } from '../base/options.ts'
-import { type WaitOptions } from '../topics/abort.ts'
+import { waiting, type WaitOptions } from '../topics/abort.ts'
 import type { PortableProducer, PortableProducerOptions, PortableSendRecord, PortableSendResult } from '../topics/contract.ts'
 import { Life } from '../topics/life.ts'
 import { type Partitioner } from '../topics/partitioner.ts'
@@ -64,9 +64,9 @@ export class ClusterProducer<K, V> implements PortableProducer<K, V> {
   }
 
   /** Resolves when everything that this producer was given so far has ended. */
-  async flush(): Promise<void> {
+  async flush(options?: WaitOptions): Promise<void> {
     this.#life.check()
-    await this.#settled()
+    await waiting(options, 'flush', () => this.#settled())
   }
 
   /** Waits for the sends under way, and takes no more. */

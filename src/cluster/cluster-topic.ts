@@ -90,10 +90,11 @@ export class OpenClusterTopic<K, V> implements ClusterTopic<K, V> {
     return { reader, parts: reader.partsOf(reader.open(name, partitionCount, maxMessageBytes), codecs, this.#life) }
   }
 
-  async offsets(): Promise<readonly PartitionOffsets[]> {
+  async offsets(options?: WaitOptions): Promise<readonly PartitionOffsets[]> {
     this.#life.check()
+    const call = this.#connected.call(options, 'offsets')
     const places = Array.from({ length: this.partitionCount }, (_, partition) => ({ topic: this.name, partition }))
-    return (await endsOf(this.#connected.cluster, places)).map((ends, partition) => ({ partition, ...ends }))
+    return (await endsOf(this.#connected.cluster, call, places)).map((ends, partition) => ({ partition, ...ends }))
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@
  * What is known may be out of date: whoever is told so asks again. What is asked, and what the answers mean, is the business of those who ask.
  */
 import { LogError } from '../base/errors.ts'
+import { Call } from './call.ts'
 import {
   addressText, askRaw, type BrokerConnection, type BrokerConnections, type ClientPackage, failureOf, openConnections, type RawRequest,
   type RequestApi,
@@ -30,10 +31,13 @@ export interface TopicState {
 /** What coordinates what. */
 export type CoordinatorKind = 'group' | 'transaction'
 
-/** One set of connections. What waits long for its answer has its own, so that nothing waits behind it. */
+/**
+ * One set of connections. What waits long for its answer has its own, so that nothing waits behind it. A question has what is left of its
+ * call's time, and at most that of the line.
+ */
 export interface Line {
-  ask<Args extends unknown[], Answer>(broker: BrokerAddress, api: RequestApi<Args, Answer>, ...args: Args): Promise<Answer>
-  askRaw<Answer>(broker: BrokerAddress, request: RawRequest<Answer>): Promise<Answer>
+  ask<Args extends unknown[], Answer>(call: Call, broker: BrokerAddress, api: RequestApi<Args, Answer>, ...args: Args): Promise<Answer>
+  askRaw<Answer>(call: Call, broker: BrokerAddress, request: RawRequest<Answer>): Promise<Answer>
   close(): Promise<void>
 }
 
@@ -76,8 +80,8 @@ export class Cluster {
     const pool = openConnections(this.client, this.options, { requestTimeoutMs, inFlight: MOST_IN_FLIGHT })
     const isOpen = (): boolean => this.#lines.has(line)
     const line: Line = {
-      ask: (broker, api, ...args) => this.#ask({ pool, isOpen }, broker, (connection) => api.async(connection, ...args)),
-      askRaw: (broker, request) => this.#ask({ pool, isOpen }, broker, (connection) => askRaw(this.client, connection, request)),
+      ask: (call, broker, api, ...args) => this.#ask({ pool, isOpen, call }, broker, (connection) => api.async(connection, ...args)),
+      askRaw: (call, broker, request) => this.#ask({ pool, isOpen, call }, broker, (connection) => askRaw(this.client, connection, request)),
       close: async () => {
         this.#lines.delete(line)
         await pool.close()
@@ -87,10 +91,15 @@ export class Cluster {
     return line
   }
 
-  /** Asks again while the cluster cannot answer. */
-  retrying<T>(attempt: () => Promise<T>, signal?: AbortSignal, timeoutMs = this.options.timeoutMs): Promise<T> {
+  /** A call that begins now. */
+  call(signal?: AbortSignal, timeoutMs = this.options.timeoutMs): Call {
+    return new Call(this.options.clock, timeoutMs, signal)
+  }
+
+  /** Asks again while the cluster cannot answer, and the call has time. */
+  retrying<T>(call: Call, attempt: () => Promise<T>): Promise<T> {
     const { clock, random } = this.options
-    return retrying({ clock, random, timeoutMs, signal, alive: () => !this.#closed }, attempt)
+    return retrying({ clock, random, call, alive: () => !this.#closed }, attempt)
   }
 
   emit(event: ClusterEvent): void {
@@ -108,14 +117,15 @@ export class Cluster {
 
   // Brokers
 
-  /** Any broker: one that is known, or else one of those that were given. */
-  async any<T>(ask: (broker: BrokerAddress) => Promise<T>): Promise<T> {
+  /** Any broker: one that is known, or else one of those that were given. One that is silent leaves the others their share of the time. */
+  async any<T>(call: Call, ask: (call: Call, broker: BrokerAddress) => Promise<T>): Promise<T> {
     const known = [...this.brokers.filter((broker) => this.isConnected(broker)), ...this.brokers, ...this.options.brokers]
     const addresses = new Map(known.map((address) => [addressText(address), address]))
+    let rest = addresses.size
     let last: unknown
     for (const address of addresses.values()) {
       try {
-        return await ask(address)
+        return await ask(call.part(call.leftMs / rest--), address)
       } catch (error) {
         if (!(error instanceof LogError) || error.code !== 'LOG_CLUSTER_UNAVAILABLE') throw error
         last = error
@@ -125,10 +135,10 @@ export class Cluster {
   }
 
   /** The broker that changes topics. */
-  async controller(): Promise<Broker> {
+  async controller(call: Call): Promise<Broker> {
     const known = this.#brokers.get(this.#controller)
     if (known !== undefined && this.isConnected(known)) return known
-    await this.refresh([])
+    await this.refresh(call, [])
     const found = this.#brokers.get(this.#controller)
     if (found === undefined) throw new LogError('LOG_CLUSTER_UNAVAILABLE', 'the cluster has no controller at the moment')
     return found
@@ -152,15 +162,17 @@ export class Cluster {
   }
 
   /** Learns of topics, of all without names; those that are not there are forgotten. */
-  async refresh(names?: readonly string[]): Promise<void> {
-    // Several who notice at a time that a leader has moved need one answer.
-    if (names === undefined) return (this.#refreshing ??= this.#refresh(undefined).finally(() => { this.#refreshing = undefined }))
-    await this.#refresh(names)
+  async refresh(call: Call, names?: readonly string[]): Promise<void> {
+    if (names !== undefined) return this.#refresh(call, names)
+    // Several who notice at a time that a leader has moved need one answer, which nobody's signal keeps from the others.
+    this.#refreshing ??= this.#refresh(this.call(), undefined).finally(() => { this.#refreshing = undefined })
+    await call.within(this.#refreshing, () => new LogError('LOG_CLUSTER_UNAVAILABLE', 'no broker told of the topics in time'))
   }
 
-  async #refresh(names: readonly string[] | undefined): Promise<void> {
+  async #refresh(call: Call, names: readonly string[] | undefined): Promise<void> {
     const { metadataV10 } = this.client
-    const answer = await this.any((broker) => this.main.ask(broker, metadataV10.api, names === undefined ? null : [...names], false, false))
+    const asked = names === undefined ? null : [...names]
+    const answer = await this.any(call, (part, broker) => this.main.ask(part, broker, metadataV10.api, asked, false, false))
     this.clusterId = answer.clusterId ?? ''
     this.#controller = answer.controllerId
     this.#brokers = new Map(answer.brokers.map(({ nodeId: id, host, port }) => [id, { id, host, port }]))
@@ -185,10 +197,10 @@ export class Cluster {
   }
 
   /** The leader of a partition. */
-  async leaderOf(topic: string, partition: number): Promise<Broker> {
+  async leaderOf(call: Call, topic: string, partition: number): Promise<Broker> {
     const known = this.#leader(topic, partition)
     if (known !== undefined && this.isConnected(known)) return known
-    await this.refresh([topic])
+    await this.refresh(call, [topic])
     const found = this.#leader(topic, partition)
     if (found !== undefined) return found
     throw clusterError('LEADER_NOT_AVAILABLE', `partition ${partition} of topic "${topic}"`, { topic, partition })
@@ -201,11 +213,11 @@ export class Cluster {
   // Coordinators
 
   /** Who coordinates a group, or the transactions of an id. */
-  async coordinatorOf(kind: CoordinatorKind, key: string): Promise<Broker> {
+  async coordinatorOf(call: Call, kind: CoordinatorKind, key: string): Promise<Broker> {
     const known = this.#coordinators.get(`${kind} ${key}`)
     if (known !== undefined && this.isConnected(known)) return known
     const { findCoordinatorV4 } = this.client
-    const answer = await this.any((broker) => this.main.ask(broker, findCoordinatorV4.api, kind === 'group' ? 0 : 1, [key]))
+    const answer = await this.any(call, (part, broker) => this.main.ask(part, broker, findCoordinatorV4.api, kind === 'group' ? 0 : 1, [key]))
     const found = answer.coordinators[0]!
     checkAnswer(found.errorCode, `the coordinator of ${kind} "${key}"`, { [kind]: key }, found.errorMessage)
     const broker = { id: found.nodeId, host: found.host, port: found.port }
@@ -220,10 +232,10 @@ export class Cluster {
 
   /** Asks the coordinator, again as long as it moves. `codeOf` says which error an answer is of. */
   coordinated<T>(
-    kind: CoordinatorKind, key: string, ask: (broker: Broker) => Promise<T>, codeOf: (answer: NoInfer<T>) => number, signal?: AbortSignal,
+    call: Call, kind: CoordinatorKind, key: string, ask: (broker: Broker) => Promise<T>, codeOf: (answer: NoInfer<T>) => number,
   ): Promise<T> {
-    return this.retrying(async () => {
-      const broker = await this.coordinatorOf(kind, key)
+    return this.retrying(call, async () => {
+      const broker = await this.coordinatorOf(call, kind, key)
       try {
         const answer = await ask(broker)
         const name = nameOf(codeOf(answer))
@@ -233,24 +245,35 @@ export class Cluster {
         this.forgetCoordinator(kind, key)
         throw error
       }
-    }, signal)
+    })
   }
 
   // Asking
 
   async #ask<Answer>(
-    { pool, isOpen }: { readonly pool: BrokerConnections; readonly isOpen: () => boolean }, broker: BrokerAddress,
+    { pool, isOpen, call }: { readonly pool: BrokerConnections; readonly isOpen: () => boolean; readonly call: Call }, broker: BrokerAddress,
     ask: (connection: BrokerConnection) => Promise<Answer>,
   ): Promise<Answer> {
     const address = addressText(broker)
     if (!isOpen()) throw new LogError('LOG_CLOSED', 'the connection to the cluster is closed')
     let connection: BrokerConnection | undefined
+    // Its answer may come still: nobody waits for it, and the connection goes on.
+    const late = (): LogError => {
+      const cut = connection !== undefined
+      return new LogError('LOG_CLUSTER_UNAVAILABLE', `broker ${address} did not answer in the time that was left`, { broker: address, cut })
+    }
     try {
-      connection = await pool.get({ host: broker.host, port: broker.port })
-      const answer = await ask(connection)
+      connection = await call.within(pool.get({ host: broker.host, port: broker.port }), late)
+      // What nobody would wait for is not asked: it may be done all the same.
+      if (call.leftMs === 0) {
+        connection = undefined
+        throw late()
+      }
+      const answer = await call.within(ask(connection), late)
       this.#answers(address)
       return answer
     } catch (error) {
+      call.signal?.throwIfAborted()
       if (error instanceof LogError || error instanceof TypeError || error instanceof RangeError) throw error
       const failure = failureOf(error, connection !== undefined)
       if (failure.type === 'answer') {

@@ -2,7 +2,6 @@
  * Opens a connection to a cluster.
  */
 import { LogError } from '../base/errors.ts'
-import { unlessAborted } from '../topics/abort.ts'
 import { addressText, loadClient } from './client.ts'
 import { Cluster } from './cluster.ts'
 import { OpenClusterLog } from './cluster-log.ts'
@@ -25,7 +24,8 @@ export async function connect(options: ConnectOptions): Promise<ClusterLog> {
   checked.signal?.throwIfAborted()
   const cluster = new Cluster(await loadClient(), checked)
   try {
-    await unlessAborted(cluster.retrying(() => cluster.refresh([]), checked.signal, Math.min(checked.timeoutMs, CONNECT_MS)), checked.signal)
+    const call = cluster.call(checked.signal, Math.min(checked.timeoutMs, CONNECT_MS))
+    await cluster.retrying(call, () => cluster.refresh(call, []))
     return new OpenClusterLog(new Connected(cluster))
   } catch (error) {
     await cluster.close()

@@ -1,8 +1,10 @@
 /*
  * What the handles of one connection share: the cluster, who sends, who reads, and the transactions.
  */
+import { signalOf, type WaitOptions } from '../topics/abort.ts'
 import { Life } from '../topics/life.ts'
 import { type BeginOptions } from '../topics/transactions/local-transactions.ts'
+import { type Call } from './call.ts'
 import { type Cluster } from './cluster.ts'
 import { GroupOffsets } from './group-offsets.ts'
 import { type CheckedConnectOptions } from './options.ts'
@@ -30,14 +32,20 @@ export class Connected {
     this.#transactions = new Transactions(cluster)
     this.sender = new Sender({
       cluster, line: cluster.line(cluster.options.requestTimeoutMs), transactionalId: undefined, enter: undefined,
-      identify: () => freshIdentity(cluster),
+      identify: (call) => freshIdentity(cluster, call),
     })
   }
 
-  /** Begins a transaction. */
-  begin(options: BeginOptions): Promise<ClusterTransaction> {
+  /** A call that a user makes now: it has `timeoutMs`, and ends with the signal. */
+  call(options: WaitOptions | undefined, where: string): Call {
     this.life.check()
-    return this.#transactions.begin(options, this.life)
+    return this.cluster.call(options === undefined ? undefined : signalOf(options, where))
+  }
+
+  /** Begins a transaction. */
+  begin(options: BeginOptions, signal?: AbortSignal): Promise<ClusterTransaction> {
+    this.life.check()
+    return this.#transactions.begin(options, this.life, signal)
   }
 
   /** Sends what waits, ends transactions and consumers, and lets go of the brokers. */

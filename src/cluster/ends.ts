@@ -2,6 +2,7 @@
  * Where partitions begin and end, and what lies where in time: ListOffsets, asked of the leaders.
  */
 import { type Isolation } from '../log/partition-log.ts'
+import { type Call } from './call.ts'
 import { type Broker, type Cluster } from './cluster.ts'
 import { checkAnswer } from './errors.ts'
 import { type Ends } from './remote-partition.ts'
@@ -17,10 +18,10 @@ export interface PlaceName {
 }
 
 /** The ends of partitions, in their order. */
-export async function endsOf(cluster: Cluster, places: readonly PlaceName[], signal?: AbortSignal): Promise<Ends[]> {
+export async function endsOf(cluster: Cluster, call: Call, places: readonly PlaceName[]): Promise<Ends[]> {
   const [starts, watermarks, stable] = await Promise.all([
-    listOffsets(cluster, places, EARLIEST, 'read_uncommitted', signal), listOffsets(cluster, places, LATEST, 'read_uncommitted', signal),
-    listOffsets(cluster, places, LATEST, 'read_committed', signal),
+    listOffsets(cluster, call, places, EARLIEST, 'read_uncommitted'), listOffsets(cluster, call, places, LATEST, 'read_uncommitted'),
+    listOffsets(cluster, call, places, LATEST, 'read_committed'),
   ])
   return places.map((_place, index) => (
     { startOffset: starts[index]!, highWatermark: watermarks[index]!, lastStableOffset: stable[index]! }
@@ -29,25 +30,25 @@ export async function endsOf(cluster: Cluster, places: readonly PlaceName[], sig
 
 /** The first record of partitions at or after a time, in their order; undefined where there is none. */
 export async function offsetsAt(
-  cluster: Cluster, places: readonly PlaceName[], timestamp: number, isolation: Isolation, signal?: AbortSignal,
+  cluster: Cluster, call: Call, places: readonly PlaceName[], timestamp: number, isolation: Isolation,
 ): Promise<(number | undefined)[]> {
-  const found = await listOffsets(cluster, places, BigInt(timestamp), isolation, signal)
+  const found = await listOffsets(cluster, call, places, BigInt(timestamp), isolation)
   return found.map((offset) => (offset < 0 ? undefined : offset))
 }
 
 function listOffsets(
-  cluster: Cluster, places: readonly PlaceName[], timestamp: bigint, isolation: Isolation, signal: AbortSignal | undefined,
+  cluster: Cluster, call: Call, places: readonly PlaceName[], timestamp: bigint, isolation: Isolation,
 ): Promise<number[]> {
   const { listOffsetsV7 } = cluster.client
-  return cluster.retrying(async () => {
+  return cluster.retrying(call, async () => {
     const offsets = new Map<string, number>()
-    const brokers = await byLeader(cluster, places)
+    const brokers = await byLeader(cluster, call, places)
     await Promise.all([...brokers].map(async ([broker, of]) => {
       try {
         const topics = byTopic(of).map(([name, partitions]) => (
           { name, partitions: partitions.map((partitionIndex) => ({ partitionIndex, currentLeaderEpoch: -1, timestamp })) }
         ))
-        const answer = await cluster.main.ask(broker, listOffsetsV7.api, -1, isolationLevel[isolation], topics)
+        const answer = await cluster.main.ask(call, broker, listOffsetsV7.api, -1, isolationLevel[isolation], topics)
         for (const { name, partitions } of answer.topics) {
           for (const { partitionIndex, errorCode, offset } of partitions) {
             checkAnswer(errorCode, `the ends of ${name}-${partitionIndex}`, { topic: name, partition: partitionIndex })
@@ -55,19 +56,19 @@ function listOffsets(
           }
         }
       } catch (error) {
-        await cluster.refresh([...new Set(of.map(({ topic }) => topic))]).catch(() => {})
+        await cluster.refresh(call, [...new Set(of.map(({ topic }) => topic))]).catch(() => {})
         throw error
       }
     }))
     return places.map(({ topic, partition }) => offsets.get(`${partition} ${topic}`)!)
-  }, signal)
+  })
 }
 
 /** Partitions by who leads them. */
-export async function byLeader<T extends PlaceName>(cluster: Cluster, places: readonly T[]): Promise<Map<Broker, T[]>> {
+export async function byLeader<T extends PlaceName>(cluster: Cluster, call: Call, places: readonly T[]): Promise<Map<Broker, T[]>> {
   const groups = new Map<number, { readonly broker: Broker; readonly places: T[] }>()
   for (const place of places) {
-    const broker = await cluster.leaderOf(place.topic, place.partition)
+    const broker = await cluster.leaderOf(call, place.topic, place.partition)
     const group = groups.get(broker.id)
     if (group === undefined) groups.set(broker.id, { broker, places: [place] })
     else group.places.push(place)

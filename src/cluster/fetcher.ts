@@ -95,7 +95,7 @@ export class Fetcher implements RecordSupply {
     })
     const wanted = open.filter(({ cursor }) => cursor.buffered < low && !this.#asked.has(cursor))
     if (wanted.length === 0 || this.#closed) return
-    for (const [broker, of] of await byLeader(cluster, wanted)) {
+    for (const [broker, of] of await byLeader(cluster, cluster.call(), wanted)) {
       if (this.#busy.has(broker.id)) continue
       const left = of.filter(({ remote, cursor }) => remote.cursor === cursor && !this.#asked.has(cursor))
       if (left.length === 0) continue
@@ -117,7 +117,7 @@ export class Fetcher implements RecordSupply {
           { partition, fetchOffset: offsets.get(`${partition} ${topic}`)!, partitionMaxBytes: Math.ceil(fetchBytes / 4) }
         )),
       }))
-      const answer = await this.#line.askRaw(broker, fetchRecords({
+      const answer = await this.#line.askRaw(cluster.call(undefined, Infinity), broker, fetchRecords({
         maxWaitMs: some ? SHORT_WAIT_MS : MAX_WAIT_MS, minBytes: 1, maxBytes: fetchBytes, topics,
         isolationLevel: isolation === 'read_committed' ? 1 : 0,
       }))
@@ -174,7 +174,7 @@ export class Fetcher implements RecordSupply {
       return
     }
     const topics = [...new Set(this.#partitions.filter(({ cursor }) => cursor !== undefined).map(({ topic }) => topic))]
-    await cluster.refresh(topics).catch(() => {})
+    await cluster.refresh(cluster.call(), topics).catch(() => {})
     if (!this.#closed) await pause(clock, waitMs(this.#failures++, random))
     for (const remote of this.#partitions) {
       const { topic } = remote

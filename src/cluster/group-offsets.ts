@@ -1,6 +1,7 @@
 /*
  * What groups of a cluster have committed: OffsetFetch, asked of their coordinators.
  */
+import { type Call } from './call.ts'
 import { type Cluster } from './cluster.ts'
 import { clusterGroupError, nameOf } from './errors.ts'
 import { type PlaceName } from './ends.ts'
@@ -21,19 +22,19 @@ export class GroupOffsets {
   }
 
   /** All that a group has committed, in the order of topics and partitions; waits for open transactions that commit for it. */
-  async committed(group: string, signal?: AbortSignal): Promise<GroupOffset[]> {
+  async committed(group: string, call: Call = this.#cluster.call()): Promise<GroupOffset[]> {
     const cluster = this.#cluster
     const { offsetFetchV8 } = cluster.client
     // Null is all of them.
     const asked = [{ groupId: group, topics: null }] as unknown as Parameters<typeof offsetFetchV8.api.async>[1]
-    const topics = await cluster.coordinated('group', group, async (broker) => {
-      const answer = await cluster.main.ask(broker, offsetFetchV8.api, asked, true)
+    const topics = await cluster.coordinated(call, 'group', group, async (broker) => {
+      const answer = await cluster.main.ask(call, broker, offsetFetchV8.api, asked, true)
       const found = answer.groups[0]!
       for (const { partitions } of found.topics) {
         for (const { errorCode } of partitions) if (errorCode !== 0) throw clusterGroupError(nameOf(errorCode), group)
       }
       return found
-    }, ({ errorCode }) => errorCode, signal).then((found) => {
+    }, ({ errorCode }) => errorCode).then((found) => {
       const name = nameOf(found.errorCode)
       if (name !== 'NONE' && name !== 'GROUP_ID_NOT_FOUND') throw clusterGroupError(name, group)
       return found.topics

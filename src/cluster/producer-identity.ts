@@ -1,6 +1,7 @@
 /*
  * Who sends: a producer id with its epoch, by which a cluster knows batches that it has already, and of a transaction which it is of.
  */
+import { type Call } from './call.ts'
 import { type Cluster } from './cluster.ts'
 import { checkAnswer } from './errors.ts'
 
@@ -11,10 +12,10 @@ export interface ProducerIdentity {
 }
 
 /** A new producer without transactions. */
-export function freshIdentity(cluster: Cluster): Promise<ProducerIdentity> {
+export function freshIdentity(cluster: Cluster, call: Call): Promise<ProducerIdentity> {
   const { initProducerIdV4 } = cluster.client
-  return cluster.retrying(async () => {
-    const answer = await cluster.any((broker) => cluster.main.ask(broker, initProducerIdV4.api, null, 0, -1n, -1))
+  return cluster.retrying(call, async () => {
+    const answer = await cluster.any(call, (part, broker) => cluster.main.ask(part, broker, initProducerIdV4.api, null, 0, -1n, -1))
     checkAnswer(answer.errorCode, 'a producer id')
     return { producerId: answer.producerId, producerEpoch: answer.producerEpoch }
   })
@@ -25,10 +26,10 @@ export function freshIdentity(cluster: Cluster): Promise<ProducerIdentity> {
  *
  * @throws LogError `LOG_CLUSTER_UNSUPPORTED` by a cluster without transactions
  */
-export async function transactionalIdentity(cluster: Cluster, id: string, timeoutMs: number): Promise<ProducerIdentity> {
+export async function transactionalIdentity(cluster: Cluster, call: Call, id: string, timeoutMs: number): Promise<ProducerIdentity> {
   const { initProducerIdV4 } = cluster.client
-  const { producerId, producerEpoch } = await cluster.coordinated('transaction', id, async (broker) => {
-    const answer = await cluster.main.ask(broker, initProducerIdV4.api, id, timeoutMs, -1n, -1)
+  const { producerId, producerEpoch } = await cluster.coordinated(call, 'transaction', id, async (broker) => {
+    const answer = await cluster.main.ask(call, broker, initProducerIdV4.api, id, timeoutMs, -1n, -1)
     checkAnswer(answer.errorCode, `transactional id "${id}"`, { transactionalId: id })
     return answer
   }, ({ errorCode }) => errorCode)

@@ -15,6 +15,7 @@ import { SendQueue } from '../topics/send-queue.ts'
 import { type StartPosition } from '../topics/start-position.ts'
 import { type Topic } from '../topics/topic.ts'
 import { type TopicCore, type TopicParts } from '../topics/topic-core.ts'
+import { type Call } from './call.ts'
 import { type Connected } from './connected.ts'
 import { endsOf, offsetsAt, type PlaceName } from './ends.ts'
 import { Fetcher } from './fetcher.ts'
@@ -105,14 +106,16 @@ export class ReaderCore implements ConsumedLog {
   /** Looks for all topics that there are now: for who reads by patterns. */
   async lookForTopics(): Promise<void> {
     const { cluster } = this.#connected
-    await cluster.retrying(() => cluster.refresh(), this.#options.signal)
+    const call = this.#call()
+    await cluster.retrying(call, () => cluster.refresh(call))
   }
 
   /** Looks from time to time for partitions that came to what is open, and with `all` for topics that came. */
   watch(all: boolean): void {
     const { cluster } = this.#connected
     const look = (): void => {
-      void cluster.refresh(all ? undefined : [...this.#topics.keys()]).catch(() => {}).finally(() => { if (!this.#closed) this.watch(all) })
+      const names = all ? undefined : [...this.#topics.keys()]
+      void cluster.refresh(cluster.call(), names).catch(() => {}).finally(() => { if (!this.#closed) this.watch(all) })
     }
     this.#looking?.cancel()
     this.#looking = this.env.clock.setTimer(look, TOPICS_INTERVAL_MS, { ref: false })
@@ -128,7 +131,7 @@ export class ReaderCore implements ConsumedLog {
 
   /** A topic beside the one that is read: dead letters, or records that wait, which are read again when their time has come. */
   async openTopic({ name, create, partitions, settings }: TopicRequest): Promise<TopicCore> {
-    const { state, config } = await ensureTopic(this.#connected.cluster, { name, partitions, settings }, create)
+    const { state, config } = await ensureTopic(this.#connected.cluster, this.#call(), { name, partitions, settings }, create)
     const core = this.open(name, state.leaders.length, config.maxMessageBytes)
     for (const remote of this.#topics.get(name)!.partitions) remote.keeps = true
     await this.#learn(this.#topics.get(name)!.partitions)
@@ -161,17 +164,21 @@ export class ReaderCore implements ConsumedLog {
 
   /** Learns where a time is in partitions. */
   async learnTimestamp(remotes: readonly RemotePartition[], timestamp: number): Promise<void> {
-    const { isolation, signal } = this.#options
-    const offsets = await offsetsAt(this.#connected.cluster, remotes, timestamp, isolation, signal)
+    const { isolation } = this.#options
+    const offsets = await offsetsAt(this.#connected.cluster, this.#call(), remotes, timestamp, isolation)
     remotes.forEach((remote, index) => remote.learnTimestamp(timestamp, isolation, offsets[index]))
   }
 
   async #learn(remotes: readonly RemotePartition[]): Promise<void> {
-    const { signal, from } = this.#options
+    const { from } = this.#options
     if (remotes.length === 0) return
-    const ends = await endsOf(this.#connected.cluster, remotes, signal)
+    const ends = await endsOf(this.#connected.cluster, this.#call(), remotes)
     remotes.forEach((remote, index) => remote.learn(ends[index]!))
     if (typeof from === 'object') await this.learnTimestamp(remotes, from.timestamp)
+  }
+
+  #call(): Call {
+    return this.#connected.cluster.call(this.#options.signal)
   }
 
   /** A topic with its codecs, as consumers take it. */

@@ -10,6 +10,7 @@ import type {
   CommitRequest, CommitResult, JoinAnswer, JoinRequest, LeaveAnswer, LeaveRequest, LocalMember, SyncAnswer, SyncRequest,
 } from '../topics/groups/group-messages.ts'
 import { type CommittedOffset, placeKey } from '../topics/groups/offset-table.ts'
+import { type Call } from './call.ts'
 import { type Broker, type Cluster, type Line } from './cluster.ts'
 import { byTopic, lastOfEach, type PlaceName } from './ends.ts'
 import { checkAnswer, clusterGroupError, nameOf } from './errors.ts'
@@ -36,6 +37,7 @@ export class RemoteGroups implements MemberSide {
   #line: Line | undefined
   #local: LocalMember | undefined
   #protocol: string | null = null
+  #rebalanceTimeoutMs = 0
   #isStatic = false
   /** It is about to join again, and knows that it has to. */
   #releasing = false
@@ -62,6 +64,7 @@ export class RemoteGroups implements MemberSide {
   async join(request: JoinRequest): Promise<JoinAnswer> {
     const { local, rebalanceTimeoutMs } = request
     this.#local = local
+    this.#rebalanceTimeoutMs = rebalanceTimeoutMs
     this.#isStatic = (request.groupInstanceId ?? null) !== null
     // Others may be given what this member has as soon as it joins, where assignors do not know what is owned.
     if (this.#protocol !== null && !cooperative.includes(this.#protocol) && local?.holds() === true) {
@@ -91,8 +94,9 @@ export class RemoteGroups implements MemberSide {
   async #join({ groupId, groupInstanceId = null, rebalanceTimeoutMs, protocolType, protocols }: JoinRequest, memberId: string): Promise<JoinAnswer> {
     const { joinGroupV7 } = this.#cluster.client
     const { sessionTimeoutMs } = this.#cluster.options
-    const answer = await this.#asked((broker) => this.#line!.ask(
-      broker, joinGroupV7.api, groupId, sessionTimeoutMs, rebalanceTimeoutMs, memberId, groupInstanceId, protocolType, [...protocols], null,
+    const call = this.#longCall(rebalanceTimeoutMs)
+    const answer = await this.#asked(call, (broker) => this.#line!.ask(
+      call, broker, joinGroupV7.api, groupId, sessionTimeoutMs, rebalanceTimeoutMs, memberId, groupInstanceId, protocolType, [...protocols], null,
     ))
     this.#checkAllowed(answer.errorCode)
     return {
@@ -107,8 +111,9 @@ export class RemoteGroups implements MemberSide {
   async sync(request: SyncRequest): Promise<SyncAnswer> {
     const { groupId, memberId, groupInstanceId = null, generation, protocolType = null, protocolName = null, assignments } = request
     const { syncGroupV5 } = this.#cluster.client
-    const answer = await this.#asked((broker) => this.#line!.ask(
-      broker, syncGroupV5.api, groupId, generation, memberId, groupInstanceId, protocolType!, protocolName!, [...assignments],
+    const call = this.#longCall(this.#rebalanceTimeoutMs)
+    const answer = await this.#asked(call, (broker) => this.#line!.ask(
+      call, broker, syncGroupV5.api, groupId, generation, memberId, groupInstanceId, protocolType!, protocolName!, [...assignments],
     ))
     this.#checkAllowed(answer.errorCode)
     const error = nameOf(answer.errorCode)
@@ -134,14 +139,17 @@ export class RemoteGroups implements MemberSide {
     const { leaveGroupV4 } = this.#cluster.client
     const asked = members.map(({ memberId, groupInstanceId = null }) => ({ memberId, groupInstanceId }))
     try {
-      const broker = await this.#cluster.coordinatorOf('group', groupId)
-      await this.#cluster.main.ask(broker, leaveGroupV4.api, groupId, asked as unknown as Parameters<typeof leaveGroupV4.api.async>[2])
+      const call = this.#cluster.call()
+      const broker = await this.#cluster.coordinatorOf(call, 'group', groupId)
+      await this.#cluster.main.ask(call, broker, leaveGroupV4.api, groupId, asked as unknown as Parameters<typeof leaveGroupV4.api.async>[2])
     } catch {
       // Its session will end.
     }
   }
 
-  async commitOffsets({ memberId, generation, groupInstanceId = null, offsets: given }: CommitRequest): Promise<readonly CommitResult[]> {
+  async commitOffsets(
+    { memberId, generation, groupInstanceId = null, offsets: given }: CommitRequest, call: Call = this.#cluster.call(),
+  ): Promise<readonly CommitResult[]> {
     const offsets = lastOfEach(given)
     const { offsetCommitV8 } = this.#cluster.client
     const topics = byTopic(offsets).map(([name, partitions]) => ({
@@ -153,8 +161,8 @@ export class RemoteGroups implements MemberSide {
       }),
     }))
     const answer = await this.#cluster.coordinated(
-      'group', this.#group,
-      (broker) => this.#cluster.main.ask(broker, offsetCommitV8.api, this.#group, generation, memberId, groupInstanceId, topics),
+      call, 'group', this.#group,
+      (broker) => this.#cluster.main.ask(call, broker, offsetCommitV8.api, this.#group, generation, memberId, groupInstanceId, topics),
       ({ topics: of }) => of[0]?.partitions[0]?.errorCode ?? 0,
     )
     const results: CommitResult[] = []
@@ -201,8 +209,13 @@ export class RemoteGroups implements MemberSide {
   }
 
   /** Asks the coordinator; members find by themselves what most errors mean. */
-  #asked<T extends { readonly errorCode: number }>(ask: (broker: Broker) => Promise<T>): Promise<T> {
-    return this.#cluster.coordinated<T>('group', this.#group, ask, ({ errorCode }) => errorCode)
+  #asked<T extends { readonly errorCode: number }>(call: Call, ask: (broker: Broker) => Promise<T>): Promise<T> {
+    return this.#cluster.coordinated<T>(call, 'group', this.#group, ask, ({ errorCode }) => errorCode)
+  }
+
+  /** Who joins waits for the others, who have so long to give back what they have. */
+  #longCall(rebalanceTimeoutMs: number): Call {
+    return this.#cluster.call(undefined, Math.max(this.#cluster.options.timeoutMs, rebalanceTimeoutMs + JOIN_MARGIN_MS))
   }
 
   #checkAllowed(errorCode: number): void {
@@ -230,9 +243,11 @@ export class RemoteGroups implements MemberSide {
     const mine = this.#beat
     let error: KafkaErrorName = 'NONE'
     try {
-      const broker = await this.#cluster.coordinatorOf('group', this.#group)
+      // One that is silent is asked again, or another one, while there is time.
+      const call = this.#cluster.call(undefined, this.#cluster.options.sessionTimeoutMs / 3)
+      const broker = await this.#cluster.coordinatorOf(call, 'group', this.#group)
       const { groupId, generation, memberId, groupInstanceId } = member
-      error = nameOf((await this.#cluster.main.ask(broker, heartbeatV4.api, groupId, generation, memberId, groupInstanceId)).errorCode)
+      error = nameOf((await this.#cluster.main.ask(call, broker, heartbeatV4.api, groupId, generation, memberId, groupInstanceId)).errorCode)
     } catch {
       this.#cluster.forgetCoordinator('group', this.#group)
     }

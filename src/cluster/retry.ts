@@ -4,36 +4,37 @@
 import { type Clock } from '../base/clock.ts'
 import { pause } from '../base/pause.ts'
 import { type Random } from '../base/random.ts'
+import { type Call } from './call.ts'
 import { isPassing } from './errors.ts'
 
 const FIRST_WAIT_MS = 20
 const LONGEST_WAIT_MS = 1000
 
-/** How long, and for whom. */
+/** For whom. */
 export interface RetryOptions {
   readonly clock: Clock
   readonly random: Random
-  readonly timeoutMs: number
-  readonly signal?: AbortSignal | undefined
+  /** Whose time it is. */
+  readonly call: Call
   /** False when nobody wants to know any more. */
   readonly alive?: () => boolean
 }
 
 /**
- * What `attempt` gives, tried again while it fails with what passes.
+ * What `attempt` gives, tried again while it fails with what passes and the call has time.
  *
  * @throws what it failed with last; the signal's reason
  */
-export async function retrying<T>({ clock, random, timeoutMs, signal, alive }: RetryOptions, attempt: () => Promise<T>): Promise<T> {
-  const deadline = clock.monotonic() + timeoutMs
+export async function retrying<T>({ clock, random, call, alive }: RetryOptions, attempt: () => Promise<T>): Promise<T> {
   for (let count = 0; ; count++) {
-    signal?.throwIfAborted()
+    call.signal?.throwIfAborted()
     try {
       return await attempt()
     } catch (error) {
-      const left = deadline - clock.monotonic()
-      if (!isPassing(error) || left <= 0 || alive?.() === false) throw error
-      await pause(clock, Math.min(waitMs(count, random), left), signal)
+      const wait = waitMs(count, random)
+      // A question that has no time left says less than the answer that there was.
+      if (!isPassing(error) || call.leftMs <= wait || alive?.() === false) throw error
+      await pause(clock, wait, call.signal)
     }
   }
 }

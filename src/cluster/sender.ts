@@ -9,6 +9,7 @@ import { pause } from '../base/pause.ts'
 import { BatchBuilder } from '../log/batch-builder.ts'
 import { type RecordCodecs, type RecordInput } from '../log/record-input.ts'
 import { WindowCache } from '../log/windows.ts'
+import { type Call } from './call.ts'
 import { type Broker, type Cluster, type Line } from './cluster.ts'
 import { clusterError, isPassing, mayBeStored, nameOf, wasCut } from './errors.ts'
 import { produce, type ProduceAnswer } from './messages.ts'
@@ -24,9 +25,9 @@ export interface SenderOptions {
   readonly line: Line
   readonly transactionalId: string | undefined
   /** Whose the batches are; asked again when a batch was given up of which nobody knows. */
-  readonly identify: () => Promise<ProducerIdentity>
+  readonly identify: (call: Call) => Promise<ProducerIdentity>
   /** Called before batches go to a partition: a transaction must name its partitions. */
-  readonly enter: ((topic: string, partition: number) => Promise<void> | undefined) | undefined
+  readonly enter: ((call: Call, topic: string, partition: number) => Promise<void> | undefined) | undefined
 }
 
 /** Where a record goes: a partition, and the bytes that a batch of it may have. */
@@ -226,16 +227,17 @@ export class Sender {
   async #dispatch(lanes: readonly Lane[]): Promise<void> {
     const byBroker = new Map<number, { readonly broker: Broker; readonly lanes: Lane[] }>()
     try {
-      const identity = await this.#identified()
+      const identity = await this.#identified(this.#callOf(lanes))
       for (const lane of lanes) this.#own(lane, identity)
     } catch (error) {
-      for (const lane of lanes) this.#failOverdue(lane, error)
+      for (const lane of lanes) this.#failed(lane, error)
       return
     }
     await Promise.all(lanes.map(async (lane) => {
+      const call = this.#callOf([lane])
       try {
-        await this.#options.enter?.(lane.topic, lane.partition)
-        const broker = await this.#options.cluster.leaderOf(lane.topic, lane.partition)
+        await this.#options.enter?.(call, lane.topic, lane.partition)
+        const broker = await this.#options.cluster.leaderOf(call, lane.topic, lane.partition)
         const group = byBroker.get(broker.id)
         if (group === undefined) byBroker.set(broker.id, { broker, lanes: [lane] })
         else group.lanes.push(lane)
@@ -246,8 +248,18 @@ export class Sender {
     for (const { broker, lanes: of } of byBroker.values()) void this.#send(broker, of)
   }
 
-  async #identified(): Promise<ProducerIdentity> {
-    this.#identity ??= this.#options.identify().then((identity) => (this.#known = identity))
+  /** As long as the first batches of lanes may wait still; of several, the one that waited longest. */
+  #callOf(lanes: readonly Lane[]): Call {
+    return this.#options.cluster.call(undefined, Math.min(...lanes.map(({ ready }) => this.#leftOf(ready[0]!))))
+  }
+
+  #leftOf({ since }: SendBatch): number {
+    const { clock, timeoutMs } = this.#options.cluster.options
+    return Math.max(0, timeoutMs - (clock.monotonic() - since))
+  }
+
+  async #identified(call: Call): Promise<ProducerIdentity> {
+    this.#identity ??= this.#options.identify(call).then((identity) => (this.#known = identity))
     try {
       return await this.#identity
     } catch (error) {
@@ -287,7 +299,7 @@ export class Sender {
       const request = produce({
         transactionalId, timeoutMs: cluster.options.requestTimeoutMs, topics: [...topics.values()],
       })
-      answer = await line.askRaw(broker, request)
+      answer = await line.askRaw(this.#callOf(lanes), broker, request)
     } catch (error) {
       for (const lane of lanes) {
         // An answer that cannot be read is one to a send that was understood.
@@ -323,27 +335,25 @@ export class Sender {
   /** The first batch of a lane was not stored, as far as is known: tries again, or gives it up. */
   #failed(lane: Lane, error: unknown): void {
     const { cluster, transactionalId } = this.#options
-    const { clock, random, timeoutMs } = cluster.options
+    const { clock, random } = cluster.options
     const batch = lane.ready[0]!
     const forgotten = error instanceof LogError && error.detail['error'] === 'UNKNOWN_PRODUCER_ID'
     if (this.#closed === undefined && forgotten && transactionalId === undefined && !batch.unknown) {
       this.#renew()
       return void this.#dispatch([lane])
     }
-    const left = timeoutMs - (clock.monotonic() - batch.since)
-    if (this.#closed === undefined && isPassing(error) && left > 0) {
-      const wait = Math.min(waitMs(batch.attempts, random), left)
+    const wait = waitMs(batch.attempts, random)
+    if (this.#closed === undefined && isPassing(error) && this.#leftOf(batch) > wait) {
       // Unless nobody could be asked at all, the leader may be another one by now.
-      void cluster.refresh([lane.topic]).catch(() => {}).then(() => pause(clock, wait)).then(() => this.#dispatch([lane]))
+      void cluster.refresh(this.#callOf([lane]), [lane.topic]).catch(() => {}).then(() => pause(clock, wait)).then(() => this.#dispatch([lane]))
       return
     }
-    this.#fail(lane, error)
+    this.#failOverdue(lane, error)
   }
 
   /** Gives up the first batch of a lane, and those behind it whose time is up too: each of them would wait as long for the same answer. */
   #failOverdue(lane: Lane, error: unknown): void {
-    const { clock, timeoutMs } = this.#options.cluster.options
-    const isOverdue = ({ since }: SendBatch): boolean => clock.monotonic() - since >= timeoutMs
+    const isOverdue = (batch: SendBatch): boolean => this.#leftOf(batch) === 0
     if (lane.open !== undefined && isOverdue(lane.open)) this.#seal(lane)
     while (lane.ready.length > 1 && isOverdue(lane.ready[1]!)) {
       const [batch] = lane.ready.splice(1, 1)

@@ -5,6 +5,7 @@ import { LogError } from '../base/errors.ts'
 import { type TopicDefinition } from '../topics/define-topic.ts'
 import { kafkaSettingName, settingFromText, settingText } from '../topics/kafka-settings.ts'
 import { type TopicSettings } from '../topics/settings.ts'
+import { type Call } from './call.ts'
 import { type Cluster, type TopicState } from './cluster.ts'
 import { checkAnswer, clusterError, nameOf } from './errors.ts'
 
@@ -28,37 +29,37 @@ export interface TopicConfig {
  * @throws LogError `LOG_TOPIC_MISMATCH`, `LOG_NOT_FOUND`, `LOG_CLUSTER_REFUSED`, `LOG_CLUSTER_UNAVAILABLE`
  */
 export async function ensureTopic(
-  cluster: Cluster, definition: Pick<TopicDefinition<never, never>, 'name' | 'partitions' | 'settings'>, create: boolean,
+  cluster: Cluster, call: Call, definition: Pick<TopicDefinition<never, never>, 'name' | 'partitions' | 'settings'>, create: boolean,
 ): Promise<{ readonly state: TopicState; readonly config: TopicConfig }> {
   const { name, partitions, settings } = definition
-  let state = await found(cluster, name)
+  let state = await found(cluster, call, name)
   if (state === undefined) {
     if (!create) throw new LogError('LOG_NOT_FOUND', `there is no topic "${name}" in the cluster`, { topic: name })
-    await createTopic(cluster, definition)
-    state = await appeared(cluster, name, partitions ?? 1)
+    await createTopic(cluster, call, definition)
+    state = await appeared(cluster, call, name, partitions ?? 1)
   }
   const count = state.leaders.length
   if (partitions !== undefined && partitions < count) {
     throw new LogError('LOG_TOPIC_MISMATCH', `topic "${name}" has ${count} partitions, not ${partitions}`, { topic: name, partitions: count })
   }
-  const config = await configOf(cluster, name)
+  const config = await configOf(cluster, call, name)
   checkSettings(name, settings, config)
   if (partitions !== undefined && partitions > count) {
-    await addPartitions(cluster, name, partitions)
-    state = await appeared(cluster, name, partitions)
+    await addPartitions(cluster, call, name, partitions)
+    state = await appeared(cluster, call, name, partitions)
   }
   return { state, config }
 }
 
-async function found(cluster: Cluster, name: string): Promise<TopicState | undefined> {
-  await cluster.retrying(() => cluster.refresh([name]))
+async function found(cluster: Cluster, call: Call, name: string): Promise<TopicState | undefined> {
+  await cluster.retrying(call, () => cluster.refresh(call, [name]))
   return cluster.topic(name)
 }
 
 /** Waits until all partitions are known, and have leaders. */
-function appeared(cluster: Cluster, name: string, partitions: number): Promise<TopicState> {
-  return cluster.retrying(async () => {
-    await cluster.refresh([name])
+function appeared(cluster: Cluster, call: Call, name: string, partitions: number): Promise<TopicState> {
+  return cluster.retrying(call, async () => {
+    await cluster.refresh(call, [name])
     const state = cluster.topic(name)
     if (state !== undefined && state.leaders.length >= partitions && state.leaders.every((id) => id >= 0)) return state
     throw clusterError('LEADER_NOT_AVAILABLE', `topic "${name}"`, { topic: name })
@@ -66,28 +67,30 @@ function appeared(cluster: Cluster, name: string, partitions: number): Promise<T
 }
 
 async function createTopic(
-  cluster: Cluster, { name, partitions = 1, settings }: Pick<TopicDefinition<never, never>, 'name' | 'partitions' | 'settings'>,
+  cluster: Cluster, call: Call, { name, partitions = 1, settings }: Pick<TopicDefinition<never, never>, 'name' | 'partitions' | 'settings'>,
 ): Promise<void> {
   const configs = clusterSettings(settings).map(([setting, value]) => ({ name: setting, value }))
   const topic = { name, numPartitions: partitions, replicationFactor: cluster.options.replication ?? -1, assignments: [], configs }
   const { createTopicsV7 } = cluster.client
-  await cluster.retrying(async () => {
-    const answer = await cluster.main.ask(await cluster.controller(), createTopicsV7.api, [topic], cluster.options.requestTimeoutMs, false)
+  await cluster.retrying(call, async () => {
+    const controller = await cluster.controller(call)
+    const answer = await cluster.main.ask(call, controller, createTopicsV7.api, [topic], cluster.options.requestTimeoutMs, false)
     const { errorCode, errorMessage } = answer.topics[0]!
     // Somebody else made it at the same time, or we did and did not hear of it.
     if (nameOf(errorCode) !== 'TOPIC_ALREADY_EXISTS') checkAnswer(errorCode, `making topic "${name}"`, { topic: name }, errorMessage)
   })
 }
 
-async function addPartitions(cluster: Cluster, name: string, count: number): Promise<void> {
+async function addPartitions(cluster: Cluster, call: Call, name: string, count: number): Promise<void> {
   const { createPartitionsV3 } = cluster.client
-  await cluster.retrying(async () => {
+  await cluster.retrying(call, async () => {
     // Null: the cluster chooses the brokers.
     const asked = [{ name, count, assignments: null }] as unknown as Parameters<typeof createPartitionsV3.api.async>[1]
-    const answer = await cluster.main.ask(await cluster.controller(), createPartitionsV3.api, asked, cluster.options.requestTimeoutMs, false)
+    const controller = await cluster.controller(call)
+    const answer = await cluster.main.ask(call, controller, createPartitionsV3.api, asked, cluster.options.requestTimeoutMs, false)
     const { errorCode, errorMessage } = answer.results[0]!
     if (nameOf(errorCode) === 'INVALID_PARTITIONS') {
-      await cluster.refresh([name])
+      await cluster.refresh(call, [name])
       if ((cluster.topic(name)?.leaders.length ?? 0) >= count) return
     }
     checkAnswer(errorCode, `adding partitions to topic "${name}"`, { topic: name }, errorMessage)
@@ -95,12 +98,12 @@ async function addPartitions(cluster: Cluster, name: string, count: number): Pro
 }
 
 /** The settings of a topic; those of which the cluster tells nothing are not in them. */
-export async function configOf(cluster: Cluster, name: string): Promise<TopicConfig> {
+export async function configOf(cluster: Cluster, call: Call, name: string): Promise<TopicConfig> {
   const { describeConfigsV4 } = cluster.client
   const resource = { resourceType: TOPIC_RESOURCE, resourceName: name, configurationKeys: null }
-  const values = await cluster.retrying(async () => {
+  const values = await cluster.retrying(call, async () => {
     const ask = [resource] as unknown as Parameters<typeof describeConfigsV4.api.async>[1]
-    const answer = await cluster.any((broker) => cluster.main.ask(broker, describeConfigsV4.api, ask, false, false))
+    const answer = await cluster.any(call, (part, broker) => cluster.main.ask(part, broker, describeConfigsV4.api, ask, false, false))
     const { errorCode, errorMessage, configs } = answer.results[0]!
     // Who may not look at settings may send nevertheless.
     if (nameOf(errorCode) === 'TOPIC_AUTHORIZATION_FAILED') return new Map<string, string>()

@@ -3,6 +3,7 @@
  */
 import { isLogError, LogError } from '../base/errors.ts'
 import { describe } from '../base/options.ts'
+import { waiting, type WaitOptions } from '../topics/abort.ts'
 import { type PartitionChooser } from '../topics/partitioner.ts'
 import { type PortableSendRecord, type PortableSendResult, type PortableTopic, type PortableTransaction } from '../topics/contract.ts'
 import { type Committing } from '../topics/groups/commit-entries.ts'
@@ -56,14 +57,16 @@ export class ClusterTransaction implements PortableTransaction {
     return this.#status
   }
 
-  send<K, V>(topic: PortableTopic<K, V>, record: PortableSendRecord<K, V>): Promise<PortableSendResult>
-  send<K, V>(topic: PortableTopic<K, V>, records: readonly PortableSendRecord<K, V>[]): Promise<readonly PortableSendResult[]>
+  send<K, V>(topic: PortableTopic<K, V>, record: PortableSendRecord<K, V>, options?: WaitOptions): Promise<PortableSendResult>
   send<K, V>(
-    topic: PortableTopic<K, V>, input: PortableSendRecord<K, V> | readonly PortableSendRecord<K, V>[],
+    topic: PortableTopic<K, V>, records: readonly PortableSendRecord<K, V>[], options?: WaitOptions,
+  ): Promise<readonly PortableSendResult[]>
+  send<K, V>(
+    topic: PortableTopic<K, V>, input: PortableSendRecord<K, V> | readonly PortableSendRecord<K, V>[], options?: WaitOptions,
   ): Promise<never> {
     const { target } = ((topic as unknown as Sendable<K, V> | null | undefined) ?? {}) as Partial<Sendable<K, V>>
     if (target === undefined) throw new TypeError(`a transaction sends to a topic, as log.topic gives it, not ${describe(topic)}`)
-    return this.sendTo(target, input) as Promise<never>
+    return waiting(options, 'send', () => this.sendTo(target, input)) as Promise<never>
   }
 
   /** @internal As `send`. */
@@ -85,14 +88,14 @@ export class ClusterTransaction implements PortableTransaction {
    * Commits offsets of a group with the transaction: of a consumer with `autoCommit: false`, what it was handed so far or what is named; of a
    * group without consumers, the offsets that are given, each of the next record to read.
    */
-  commitOffsets<P>(consumer: Committer<P>, what?: Committing<P>): Promise<void>
-  commitOffsets(group: string, offsets: readonly GroupOffset[]): Promise<void>
-  commitOffsets<P>(of: Committer<P> | string, what?: Committing<P> | readonly GroupOffset[]): Promise<void> {
-    return this.#doing('commitOffsets', async () => {
+  commitOffsets<P>(consumer: Committer<P>, what?: Committing<P>, options?: WaitOptions): Promise<void>
+  commitOffsets(group: string, offsets: readonly GroupOffset[], options?: WaitOptions): Promise<void>
+  commitOffsets<P>(of: Committer<P> | string, what?: Committing<P> | readonly GroupOffset[], options?: WaitOptions): Promise<void> {
+    return waiting(options, 'commitOffsets', () => this.#doing('commitOffsets', async () => {
       const consumer = of as GroupConsumer<unknown, unknown, P>
       const request = typeof of === 'string' ? groupRequest(of, what as readonly GroupOffset[]) : await consumer.toCommit(what as Committing<P>)
       if (request.offsets.length > 0) await this.#producer.commitOffsets(request)
-    })
+    }))
   }
 
   /** @internal As `commitOffsets`, for a request that is made already. */
@@ -106,10 +109,12 @@ export class ClusterTransaction implements PortableTransaction {
    * @throws LogError `LOG_TXN_ABORTED` when something of it was not stored: then nothing of it counts; `LOG_TXN_TIMED_OUT`, `LOG_PRODUCER_FENCED`;
    *   `LOG_SEND_UNKNOWN` when the answer was lost: it counts, or not
    */
-  commit(): Promise<void> {
-    if (this.#status !== 'open') return Promise.reject(this.#endedError('commit'))
-    this.#status = 'committing'
-    return (this.#ending = this.#commit())
+  commit(options?: WaitOptions): Promise<void> {
+    return waiting(options, 'commit', () => {
+      if (this.#status !== 'open') return Promise.reject(this.#endedError('commit'))
+      this.#status = 'committing'
+      return (this.#ending = this.#commit())
+    })
   }
 
   async #commit(): Promise<void> {
@@ -139,13 +144,15 @@ export class ClusterTransaction implements PortableTransaction {
   }
 
   /** Makes nothing of the transaction count. One that has been aborted already is left alone. */
-  async abort(): Promise<void> {
-    if (this.#status === 'committed' || this.#status === 'committing') throw this.#endedError('abort')
-    if (this.#status === 'open') {
-      this.#status = 'aborting'
-      this.#ending = this.#settled().then(() => this.#abort())
-    }
-    await this.#ending
+  abort(options?: WaitOptions): Promise<void> {
+    return waiting(options, 'abort', async () => {
+      if (this.#status === 'committed' || this.#status === 'committing') throw this.#endedError('abort')
+      if (this.#status === 'open') {
+        this.#status = 'aborting'
+        this.#ending = this.#settled().then(() => this.#abort())
+      }
+      await this.#ending
+    })
   }
 
   /** @internal Aborts it if it is open; waits for the end that it is coming to otherwise. */

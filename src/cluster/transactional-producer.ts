@@ -5,6 +5,7 @@
 import { isLogError, LogError } from '../base/errors.ts'
 import { pause } from '../base/pause.ts'
 import { type CommitRequest } from '../topics/groups/group-messages.ts'
+import { type Call } from './call.ts'
 import { type Broker, type Cluster, type Line } from './cluster.ts'
 import { byTopic, lastOfEach } from './ends.ts'
 import { checkAnswer, clusterGroupError, isPassing, nameOf } from './errors.ts'
@@ -31,7 +32,8 @@ export class TransactionalProducer {
     this.#identity = identity
     this.#line = cluster.line(cluster.options.requestTimeoutMs)
     this.sender = new Sender({
-      cluster, line: this.#line, transactionalId: id, identify: async () => identity, enter: (topic, partition) => this.#enter(topic, partition),
+      cluster, line: this.#line, transactionalId: id, identify: async () => identity,
+      enter: (call, topic, partition) => this.#enter(call, topic, partition),
     })
   }
 
@@ -40,14 +42,14 @@ export class TransactionalProducer {
     return this.#partitions.size === 0 && this.#groups.size === 0
   }
 
-  #enter(topic: string, partition: number): Promise<void> | undefined {
+  #enter(call: Call, topic: string, partition: number): Promise<void> | undefined {
     const key = `${partition} ${topic}`
     const known = this.#partitions.get(key)
     if (known !== undefined) return known
     const { addPartitionsToTxnV3 } = this.#cluster.client
     const asked = [{ transactionalId: this.id, ...this.#identity, topics: [{ name: topic, partitions: [partition] }], verifyOnly: false }]
-    const entering = this.#coordinated(async (broker) => {
-      const answer = await this.#cluster.main.ask(broker, addPartitionsToTxnV3.api, asked)
+    const entering = this.#coordinated(call, async (broker) => {
+      const answer = await this.#cluster.main.ask(call, broker, addPartitionsToTxnV3.api, asked)
       const errorCode = answer.resultsByTransaction[0]?.topicResults[0]?.resultsByPartition[0]?.partitionErrorCode ?? 0
       checkAnswer(errorCode, `partition ${partition} of topic "${topic}" in transaction "${this.id}"`, { transactionalId: this.id, topic, partition })
       return { errorCode }
@@ -61,8 +63,9 @@ export class TransactionalProducer {
     const offsets = lastOfEach(given)
     const { addOffsetsToTxnV3, txnOffsetCommitV3 } = this.#cluster.client
     const { producerId, producerEpoch } = this.#identity
-    await this.#coordinated(async (broker) => {
-      const answer = await this.#cluster.main.ask(broker, addOffsetsToTxnV3.api, this.id, producerId, producerEpoch, groupId)
+    const call = this.#cluster.call()
+    await this.#coordinated(call, async (broker) => {
+      const answer = await this.#cluster.main.ask(call, broker, addOffsetsToTxnV3.api, this.id, producerId, producerEpoch, groupId)
       checkAnswer(answer.errorCode, `group "${groupId}" in transaction "${this.id}"`, { transactionalId: this.id, group: groupId })
       return answer
     })
@@ -77,8 +80,8 @@ export class TransactionalProducer {
         }
       }),
     }))
-    const answer = await this.#cluster.coordinated('group', groupId, (broker) => this.#cluster.main.ask(
-      broker, txnOffsetCommitV3.api, this.id, groupId, producerId, producerEpoch, generation, memberId, groupInstanceId, topics,
+    const answer = await this.#cluster.coordinated(call, 'group', groupId, (broker) => this.#cluster.main.ask(
+      call, broker, txnOffsetCommitV3.api, this.id, groupId, producerId, producerEpoch, generation, memberId, groupInstanceId, topics,
     ), ({ topics: of }) => of[0]?.partitions[0]?.errorCode ?? 0)
     for (const { name: topic, partitions } of answer.topics) {
       for (const { partitionIndex: partition, errorCode } of partitions) {
@@ -93,11 +96,12 @@ export class TransactionalProducer {
    * @throws LogError `LOG_SEND_UNKNOWN` when the answer to a commit was lost, and nobody could be asked again
    */
   async end(committed: boolean): Promise<void> {
+    const call = this.#cluster.call()
     let unknown = false
     try {
-      await this.#coordinated(async (broker) => {
+      await this.#coordinated(call, async (broker) => {
         try {
-          const answer = await this.#askEnd(broker, committed)
+          const answer = await this.#askEnd(call, broker, committed)
           checkAnswer(answer.errorCode, `${committed ? 'committing' : 'aborting'} transaction "${this.id}"`, { transactionalId: this.id })
           return answer
         } catch (error) {
@@ -111,33 +115,31 @@ export class TransactionalProducer {
       const message = `the commit of transaction "${this.id}" was asked for, and the answer lost: all of it counts, or nothing`
       throw new LogError('LOG_SEND_UNKNOWN', message, { transactionalId: this.id }, error)
     }
-    await this.#untilMarked(committed)
+    await this.#untilMarked(call.part(this.#cluster.options.requestTimeoutMs), committed)
     this.#partitions.clear()
     this.#groups.clear()
   }
 
-  #askEnd(broker: Broker, committed: boolean): Promise<{ readonly errorCode: number }> {
+  #askEnd(call: Call, broker: Broker, committed: boolean): Promise<{ readonly errorCode: number }> {
     const { endTxnV3 } = this.#cluster.client
     const { producerId, producerEpoch } = this.#identity
-    return this.#cluster.main.ask(broker, endTxnV3.api, this.id, producerId, producerEpoch, committed)
+    return this.#cluster.main.ask(call, broker, endTxnV3.api, this.id, producerId, producerEpoch, committed)
   }
 
   /**
    * Waits until the end, which is decided, is marked in every partition: readers see it from then on, and the next transaction may begin.
    * Asked again for the same end, a coordinator tells whether it still writes markers. One that cannot be asked has its time.
    */
-  async #untilMarked(committed: boolean): Promise<void> {
-    const { clock, requestTimeoutMs } = this.#cluster.options
-    const deadline = clock.monotonic() + requestTimeoutMs
-    for (let wait = 1; clock.monotonic() < deadline; wait = Math.min(wait * 2, LONGEST_LOOK_MS)) {
+  async #untilMarked(call: Call, committed: boolean): Promise<void> {
+    for (let wait = 1; call.leftMs > 0; wait = Math.min(wait * 2, LONGEST_LOOK_MS)) {
       try {
-        const { errorCode } = await this.#askEnd(await this.#cluster.coordinatorOf('transaction', this.id), committed)
+        const { errorCode } = await this.#askEnd(call, await this.#cluster.coordinatorOf(call, 'transaction', this.id), committed)
         if (nameOf(errorCode) !== 'CONCURRENT_TRANSACTIONS') return
       } catch (error) {
         if (!isPassing(error)) return
         this.#cluster.forgetCoordinator('transaction', this.id)
       }
-      await pause(clock, wait)
+      await pause(this.#cluster.options.clock, wait)
     }
   }
 
@@ -146,7 +148,7 @@ export class TransactionalProducer {
     await this.#line.close()
   }
 
-  async #coordinated(ask: (broker: Broker) => Promise<{ readonly errorCode: number }>): Promise<void> {
-    await this.#cluster.coordinated('transaction', this.id, ask, ({ errorCode }) => errorCode)
+  async #coordinated(call: Call, ask: (broker: Broker) => Promise<{ readonly errorCode: number }>): Promise<void> {
+    await this.#cluster.coordinated(call, 'transaction', this.id, ask, ({ errorCode }) => errorCode)
   }
 }

@@ -4,6 +4,7 @@
  */
 import { type Life } from '../topics/life.ts'
 import { type BeginOptions } from '../topics/transactions/local-transactions.ts'
+import { type Call } from './call.ts'
 import { type Cluster } from './cluster.ts'
 import { transactionalIdentity } from './producer-identity.ts'
 import { ClusterTransaction } from './transaction.ts'
@@ -31,26 +32,32 @@ export class Transactions {
    *
    * @throws LogError `LOG_CLUSTER_UNSUPPORTED`, `LOG_CLUSTER_UNAVAILABLE`, `LOG_NOT_AUTHORIZED`
    */
-  async begin({ transactionalId, timeoutMs }: BeginOptions, life: Life): Promise<ClusterTransaction> {
+  async begin({ transactionalId, timeoutMs }: BeginOptions, life: Life, signal?: AbortSignal): Promise<ClusterTransaction> {
     const lasts = Math.min(timeoutMs, LONGEST_MS)
-    const producer = (transactionalId === undefined ? this.#free.get(lasts)?.pop() : undefined) ?? (await this.#make(transactionalId, lasts))
+    const free = transactionalId === undefined ? this.#free.get(lasts)?.pop() : undefined
+    const producer = free ?? (await this.#make(this.#cluster.call(signal), transactionalId, lasts))
     const transaction = new ClusterTransaction(this.#cluster, producer, { transactionalId, timeoutMs: lasts, life }, (usable) => {
       this.#open.delete(transaction)
       if (!usable || transactionalId !== undefined) {
         if (transactionalId === undefined) this.#ids.push(producer.id)
         return void producer.close()
       }
-      const free = this.#free.get(lasts)
-      if (free === undefined) this.#free.set(lasts, [producer])
-      else free.push(producer)
+      const others = this.#free.get(lasts)
+      if (others === undefined) this.#free.set(lasts, [producer])
+      else others.push(producer)
     })
     this.#open.add(transaction)
     return transaction
   }
 
-  async #make(given: string | undefined, timeoutMs: number): Promise<TransactionalProducer> {
+  async #make(call: Call, given: string | undefined, timeoutMs: number): Promise<TransactionalProducer> {
     const id = given ?? this.#ids.pop() ?? `${this.#cluster.options.transactionalIdPrefix}-${this.#made++}`
-    return new TransactionalProducer(this.#cluster, id, await transactionalIdentity(this.#cluster, id, timeoutMs))
+    try {
+      return new TransactionalProducer(this.#cluster, id, await transactionalIdentity(this.#cluster, call, id, timeoutMs))
+    } catch (error) {
+      if (given === undefined) this.#ids.push(id)
+      throw error
+    }
   }
 
   /** Aborts those that are open, and waits for those that are ending. */

@@ -2,6 +2,7 @@
  * A cluster as a log: the portable contracts, and what only a cluster has. What is here runs on any cluster that speaks Kafka's protocol
  * (3.0 or newer).
  */
+import type { WaitOptions } from '../topics/abort.ts'
 import type {
   PortableGroupConsumer, PortableGroupConsumerOptions, PortableLog, PortableConsumer, PortableConsumerOptions, PortableTopic,
 } from '../topics/contract.ts'
@@ -41,7 +42,7 @@ export interface ClusterLog extends PortableLog {
    * @throws LogError `LOG_TOPIC_MISMATCH` when it has other settings or more partitions, `LOG_NOT_FOUND` with `create: false`,
    *   `LOG_CLUSTER_UNAVAILABLE`, `LOG_NOT_AUTHORIZED`
    */
-  topic<K, V>(definition: TopicDefinition<K, V>, options?: { readonly create?: boolean }): Promise<ClusterTopic<K, V>>
+  topic<K, V>(definition: TopicDefinition<K, V>, options?: { readonly create?: boolean; readonly signal?: AbortSignal }): Promise<ClusterTopic<K, V>>
   stats(): ClusterStats
 }
 
@@ -50,5 +51,5 @@ export interface ClusterTopic<K, V> extends PortableTopic<K, V> {
   consumer(options: PortableGroupConsumerOptions<number>): PortableGroupConsumer<K, V, number>
   consumer(options?: PortableConsumerOptions): PortableConsumer<K, V>
   /** The ends of its partitions now, by number. */
-  offsets(): Promise<readonly PartitionOffsets[]>
+  offsets(options?: WaitOptions): Promise<readonly PartitionOffsets[]>
 }

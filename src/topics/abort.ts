@@ -17,6 +17,17 @@ export function signalOf(options: WaitOptions, where: string): AbortSignal | und
   return options.signal
 }
 
+/** What `work` gives; with a signal in `options`, its reason as soon as it is aborted. One that is aborted already keeps it from beginning. */
+export function waiting<T>(options: WaitOptions | undefined, where: string, work: () => Promise<T>): Promise<T> {
+  if (options === undefined) return work()
+  try {
+    const signal = signalOf(options, where)
+    return unlessAborted(work(), signal)
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
 /** What `promise` gives, or the signal's reason as soon as it is aborted. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise

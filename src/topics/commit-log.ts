@@ -16,6 +16,7 @@ import { checkTopicName } from '../format/names.ts'
 import { uuidText } from '../format/uuid.ts'
 import { type LogConfig } from '../log/config.ts'
 import { type RecordCodecs } from '../log/record-input.ts'
+import { unlessAborted } from './abort.ts'
 import { type TopicEntry } from './catalog.ts'
 import { checkCompactOptions, compactAllNow, type CompactOptions, type CompactReport } from './cleaning.ts'
 import { builtInCodec, bytes, msgpack, string } from './codecs.ts'
@@ -39,6 +40,14 @@ import { presentLogs, type TopicCore } from './topic-core.ts'
 import { Topic } from './topic.ts'
 import { checkedTransactionOptions, defaultTransactionOptions, type TransactionOptions } from './transactions/options.ts'
 import { type Transaction } from './transactions/transaction.ts'
+
+/** How a topic is opened. */
+export interface OpenTopicOptions {
+  /** Make it when it is missing. Default true. */
+  readonly create?: boolean
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal
+}
 
 /** What `CommitLog.memory` and `CommitLog.open` may be told. Settings of topics count for those that are not given their own. */
 export interface MemoryLogOptions extends TopicSettings {
@@ -241,23 +250,23 @@ export class CommitLog implements PortableLog {
    *
    * @throws LogError `LOG_TOPIC_MISMATCH` when it has other codecs or more partitions; `LOG_NOT_FOUND` with `create: false` or read-only
    */
-  topic<K, V>(definition: TopicDefinition<K, V>, options?: { readonly create?: boolean }): Promise<Topic<K, V>>
+  topic<K, V>(definition: TopicDefinition<K, V>, options?: OpenTopicOptions): Promise<Topic<K, V>>
   /** Opens a topic by its name. Without codecs it is opened with those that it has. */
-  topic<K = string, V = unknown>(name: string, options?: TopicOptions<K, V> & { readonly create?: boolean }): Promise<Topic<K, V>>
-  async topic<K, V>(
-    given: TopicDefinition<K, V> | string, options: TopicOptions<K, V> & { readonly create?: boolean } = {},
-  ): Promise<Topic<K, V>> {
+  topic<K = string, V = unknown>(name: string, options?: TopicOptions<K, V> & OpenTopicOptions): Promise<Topic<K, V>>
+  async topic<K, V>(given: TopicDefinition<K, V> | string, options: TopicOptions<K, V> & OpenTopicOptions = {}): Promise<Topic<K, V>> {
     this.#life.check()
     checkObject(options, 'the options for a topic are an object')
-    const { create = true, ...others } = options
+    const { create = true, signal, ...others } = options
     checkBoolean(create, 'create')
+    checkSignal(signal)
+    signal?.throwIfAborted()
     const named = typeof given === 'string'
     if (!named) checkOptions(others, [], `topic "${given?.name}", which is defined already`)
     const definition = named ? defineTopic<K, V>(given, others) : checkedDefinition(given)
     // A topic of the log's own is made by who keeps something in it.
     const mayMake = create && !isInternalTopic(definition.name)
     const request = requestOf(definition, { create: mayMake, key: !named || others.key !== undefined, value: !named || others.value !== undefined })
-    return this.#opened(request, definition)
+    return unlessAborted(this.#opened(request, definition), signal)
   }
 
   /**
@@ -326,7 +335,6 @@ export class CommitLog implements PortableLog {
 
   async #opened<K, V>(request: TopicRequest, definition: TopicDefinition<K, V>): Promise<Topic<K, V>> {
     const core = await this.#core.openTopic(request)
-    await this.#core.admin.settle(core)
     return this.#handle<K, V>(core, {
       key: request.key === undefined ? codecOf(core.entry, 'key', definition.key) : definition.key,
       value: request.value === undefined ? codecOf(core.entry, 'value', definition.value) : definition.value,
@@ -352,14 +360,16 @@ export class CommitLog implements PortableLog {
     checkFunction(work ?? null, 'what is done in a transaction')
     const begun = this.#begin(options)
     const transaction = begun instanceof Promise ? await begun : begun
+    const signal = options?.signal
     let result: T
     try {
       result = await work(transaction)
+      signal?.throwIfAborted()
     } catch (error) {
       if (transaction.status === 'open') await transaction.abort()
       throw error
     }
-    if (transaction.status !== 'aborted' && transaction.status !== 'committed') await transaction.commit()
+    if (transaction.status !== 'aborted' && transaction.status !== 'committed') await transaction.commit(signal && { signal })
     return result
   }
 
@@ -408,10 +418,12 @@ export class CommitLog implements PortableLog {
    *
    * @param options  `internal: true` tells of those too in which the log keeps groups and transactions
    */
-  async topics(options: { readonly internal?: boolean } = {}): Promise<readonly TopicInfo[]> {
+  async topics(options: { readonly internal?: boolean; readonly signal?: AbortSignal } = {}): Promise<readonly TopicInfo[]> {
     this.#life.check()
-    checkOptions(options, ['internal'], 'topics')
+    checkOptions(options, ['internal', 'signal'], 'topics')
     checkBoolean(options.internal, 'internal')
+    checkSignal(options.signal)
+    options.signal?.throwIfAborted()
     this.#core.reload()
     return this.#core.topics.filter(({ name }) => options.internal === true || !isInternalTopic(name)).map(infoOf)
   }

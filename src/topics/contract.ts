@@ -3,17 +3,21 @@
  * interfaces runs on both; what only a local log can do (partitions as objects, synchronous appends and reads, durable offsets) is not
  * here. Each grows by what both can do.
  *
+ * Whatever waits takes a `signal`, which ends the waiting with its reason, at once: what was under way may be done nevertheless. One that is
+ * aborted already keeps it from being begun.
+ *
  * What may differ: offsets of a partition rise and may have gaps, behind transactions for one; records of different partitions have no order; a
  * time that a log gives is that of its machine. All else is said as cases in src/testing/portable-conformance/, which run on every kind of log.
  *
  * test/types/ compiles every portable example against the local log and against a stub.
  */
 import { type HeadersInput } from '../log/record-input.ts'
+import { type WaitOptions } from './abort.ts'
 import type { Handler, LoopStats } from './consume/loop-options.ts'
 import type { ConsumeOptions } from './consume/options.ts'
 import { type TopicDefinition } from './define-topic.ts'
 import type { Committing } from './groups/commit-entries.ts'
-import type { Committed } from './groups/group-consumer.ts'
+import type { CommitOptions, Committed } from './groups/group-consumer.ts'
 import type { GroupConsumerOptions } from './groups/group-options.ts'
 import type { KeyOf, LogConsumerOptions, SubscribedTopic, ValueOf } from './groups/group-sources.ts'
 import type { Groups } from './groups/groups-admin.ts'
@@ -67,8 +71,8 @@ export interface PortableConsumerOptions {
 
 /** A log: topics, and an end. */
 export interface PortableLog extends AsyncDisposable {
-  topic<K, V>(definition: TopicDefinition<K, V>, options?: { readonly create?: boolean }): Promise<PortableTopic<K, V>>
-  topics(): Promise<readonly { readonly name: string; readonly partitions: number }[]>
+  topic<K, V>(definition: TopicDefinition<K, V>, options?: { readonly create?: boolean; readonly signal?: AbortSignal }): Promise<PortableTopic<K, V>>
+  topics(options?: WaitOptions): Promise<readonly { readonly name: string; readonly partitions: number }[]>
   readonly groups: PortableGroups
   consumer<const T extends readonly SubscribedTopic[]>(
     options: Omit<LogConsumerOptions<T>, 'ref'>,
@@ -86,27 +90,33 @@ export interface PortableTransactionOptions {
   readonly transactionalId?: string
   /** Milliseconds after which it is aborted. */
   readonly timeoutMs?: number
+  /** Ends the waiting for its beginning, and of `log.transaction` for its end: aborted before the commit is asked for, nothing of it counts. */
+  readonly signal?: AbortSignal
 }
 
 /** Records, and offsets of groups, that count together or not at all. */
 export interface PortableTransaction extends AsyncDisposable {
   /** Resolves with the place of the record, which counts once the transaction is committed. One that fails makes `commit` fail. */
-  send<K, V>(topic: PortableTopic<K, V>, record: PortableSendRecord<K, V>): Promise<PortableSendResult>
-  send<K, V>(topic: PortableTopic<K, V>, records: readonly PortableSendRecord<K, V>[]): Promise<readonly PortableSendResult[]>
+  send<K, V>(topic: PortableTopic<K, V>, record: PortableSendRecord<K, V>, options?: WaitOptions): Promise<PortableSendResult>
+  send<K, V>(
+    topic: PortableTopic<K, V>, records: readonly PortableSendRecord<K, V>[], options?: WaitOptions,
+  ): Promise<readonly PortableSendResult[]>
   /** Commits offsets, each of the next record to read, for a group without members. */
   commitOffsets(
     group: string, offsets: readonly { readonly topic: string; readonly partition: number; readonly offset: number; readonly metadata?: string }[],
+    options?: WaitOptions,
   ): Promise<void>
-  commit(): Promise<void>
-  abort(): Promise<void>
+  /** A signal ends the waiting, not the commit: whether it counts is not known then. One that is aborted already leaves the transaction open. */
+  commit(options?: WaitOptions): Promise<void>
+  abort(options?: WaitOptions): Promise<void>
 }
 
 /** A topic. */
 export interface PortableTopic<K, V> extends AsyncDisposable {
   readonly name: string
   readonly partitionCount: number
-  send(record: PortableSendRecord<K, V>, options?: { readonly signal?: AbortSignal }): Promise<PortableSendResult>
-  send(records: readonly PortableSendRecord<K, V>[], options?: { readonly signal?: AbortSignal }): Promise<readonly PortableSendResult[]>
+  send(record: PortableSendRecord<K, V>, options?: WaitOptions): Promise<PortableSendResult>
+  send(records: readonly PortableSendRecord<K, V>[], options?: WaitOptions): Promise<readonly PortableSendResult[]>
   producer(options?: PortableProducerOptions<K, V>): PortableProducer<K, V>
   consumer(options: PortableGroupConsumerOptions<number>): PortableGroupConsumer<K, V, number>
   consumer(options?: PortableConsumerOptions): PortableConsumer<K, V>
@@ -125,7 +135,7 @@ export interface PortableConsumption extends AsyncDisposable {
   /** Resolves when it has stopped; rejects with what ended it otherwise. */
   readonly done: Promise<void>
   /** Waits for what handlers have in hand, commits what they finished and leaves the group; what is not finished by then comes again. */
-  stop(options?: { readonly deadlineMs?: number }): Promise<void>
+  stop(options?: { readonly deadlineMs?: number; readonly signal?: AbortSignal }): Promise<void>
   stats(): LoopStats
 }
 
@@ -143,8 +153,8 @@ export interface PortableGroupConsumer<K, V, P> extends AsyncIterable<PortableRe
   seek(partition: P, to: StartPosition): void
   pause(...partitions: readonly P[]): void
   resume(...partitions: readonly P[]): void
-  commit(what?: Committing<P>, options?: { readonly metadata?: string }): Promise<void>
-  committed(partition: P): Promise<Committed | undefined>
+  commit(what?: Committing<P>, options?: CommitOptions): Promise<void>
+  committed(partition: P, options?: WaitOptions): Promise<Committed | undefined>
   close(): Promise<void>
 }
 
@@ -164,10 +174,10 @@ export type PortablePartitioner<K, V> = (record: PortableSendRecord<K, V>, parti
 /** Sends with a partitioner of its own. */
 export interface PortableProducer<K, V> extends AsyncDisposable {
   readonly topic: string
-  send(record: PortableSendRecord<K, V>, options?: { readonly signal?: AbortSignal }): Promise<PortableSendResult>
-  send(records: readonly PortableSendRecord<K, V>[], options?: { readonly signal?: AbortSignal }): Promise<readonly PortableSendResult[]>
+  send(record: PortableSendRecord<K, V>, options?: WaitOptions): Promise<PortableSendResult>
+  send(records: readonly PortableSendRecord<K, V>[], options?: WaitOptions): Promise<readonly PortableSendResult[]>
   /** Resolves when everything sent so far is stored. */
-  flush(): Promise<void>
+  flush(options?: WaitOptions): Promise<void>
   close(): Promise<void>
 }
 

@@ -11,7 +11,7 @@ import { type Inspect, INSPECT, inspected } from '../base/inspect.ts'
 import { checkFunction, checkOptions } from '../base/options.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
 import { type RecordCodecs, type RecordInput } from '../log/record-input.ts'
-import { signalOf, unlessAborted, type WaitOptions } from './abort.ts'
+import { signalOf, unlessAborted, waiting, type WaitOptions } from './abort.ts'
 import { bytes } from './codecs.ts'
 import { type PortableProducer } from './contract.ts'
 import { appendsWatched, tellAppend } from './diagnostics.ts'
@@ -122,10 +122,12 @@ export class Producer<K, V> implements PortableProducer<K, V> {
   }
 
   /** Resolves when everything that this producer was given so far is settled and all its partitions are synced, whatever the durability. */
-  async flush(): Promise<void> {
+  async flush(options?: WaitOptions): Promise<void> {
     this.life.check()
-    await this.settled()
-    await Promise.all(presentLogs(this.parts.core).map((log) => log.flush()))
+    await waiting(options, 'flush', async () => {
+      await this.settled()
+      await Promise.all(presentLogs(this.parts.core).map((log) => log.flush()))
+    })
   }
 
   /** Waits for the sends under way, and takes no more. */

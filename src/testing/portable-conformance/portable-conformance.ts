@@ -13,6 +13,7 @@ import { commitCases, groupCases, memberCases } from './group-cases.ts'
 import { type LogUnderTest, type PortableCase } from './log-under-test.ts'
 import { managedCases } from './managed-cases.ts'
 import { loopCases, startCases } from './reading-cases.ts'
+import { signalCases } from './signal-cases.ts'
 import { producerCases, sendCases, topicCases } from './topic-cases.ts'
 import { transactionCases } from './transaction-cases.ts'
 
@@ -28,7 +29,7 @@ export interface PortableConformanceHooks {
 /** All cases, in the order in which they run. */
 export const portableCases: readonly PortableCase[] = [
   ...topicCases, ...sendCases, ...producerCases, ...startCases, ...loopCases, ...commitCases, ...memberCases, ...groupCases,
-  ...transactionCases, ...managedCases, ...endingCases,
+  ...transactionCases, ...managedCases, ...signalCases, ...endingCases,
 ]
 
 /**

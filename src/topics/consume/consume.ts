@@ -4,6 +4,7 @@
  */
 import { LogError } from '../../base/errors.ts'
 import { checkInteger, checkOptions, describe } from '../../base/options.ts'
+import { waiting } from '../abort.ts'
 import { Life } from '../life.ts'
 import { resolveStart } from '../start-position.ts'
 import { logOf, type TopicParts } from '../topic-core.ts'
@@ -21,6 +22,8 @@ import { storeTogether } from './store-together.ts'
 export interface StopOptions {
   /** Milliseconds that records in hand have to be finished. Default 30 s. */
   readonly deadlineMs?: number
+  /** Ends the waiting for the end, which comes nevertheless. */
+  readonly signal?: AbortSignal
 }
 
 const DEFAULT_DEADLINE_MS = 30_000
@@ -69,10 +72,10 @@ export class Consumption<K, V> {
    * time shorter.
    */
   async stop(options: StopOptions = {}): Promise<void> {
-    checkOptions(options, ['deadlineMs'], 'stop')
-    const { deadlineMs = DEFAULT_DEADLINE_MS } = options
+    checkOptions(options, ['deadlineMs', 'signal'], 'stop')
+    const { deadlineMs = DEFAULT_DEADLINE_MS, signal } = options
     checkInteger(deadlineMs ?? null, 'deadlineMs', 0, MOST_MS)
-    await this.#loop.stop(deadlineMs)
+    await waiting(signal && { signal }, 'stop', () => this.#loop.stop(deadlineMs))
   }
 
   /** Its numbers as they are now. */

@@ -10,6 +10,8 @@ import { type InspectOptions } from 'node:util'
 import { type Timer } from '../../base/clock.ts'
 import { type Inspect, INSPECT, inspected } from '../../base/inspect.ts'
 import { type LogRecord } from '../../log/record.ts'
+import { checkSignal } from '../../base/options.ts'
+import { unlessAborted, waiting, type WaitOptions } from '../abort.ts'
 import { Life } from '../life.ts'
 import { type LogCore } from '../log-core.ts'
 import { Loop, type LoopReading, type Loops, type RecordIterator } from '../loop.ts'
@@ -34,6 +36,14 @@ export interface Committed {
   /** The next one to read. */
   readonly offset: number
   readonly metadata: string
+}
+
+/** How offsets are committed. */
+export interface CommitOptions {
+  /** Kept beside them. */
+  readonly metadata?: string
+  /** Ends the waiting; the commit goes on. */
+  readonly signal?: AbortSignal
 }
 
 /** What a group consumer reads, and how its user names partitions. */
@@ -160,13 +170,16 @@ export class GroupConsumer<K, V, P> {
    *
    * @throws LogError `LOG_MEMBER_UNKNOWN`, `LOG_GENERATION_STALE`, `LOG_COMMIT_OUT_OF_RANGE`, and those of appending
    */
-  async commit(what?: Committing<P>, options: { readonly metadata?: string } = {}): Promise<void> {
+  async commit(what?: Committing<P>, options: CommitOptions = {}): Promise<void> {
     this.#life.check()
+    const { metadata, signal } = options
+    checkSignal(signal)
+    signal?.throwIfAborted()
     const toPlace = (given: P): Place => this.#source.toPlace(given)
-    const entries = what === undefined ? this.#done() : toEntries(what, options.metadata, toPlace)
+    const entries = what === undefined ? this.#done() : toEntries(what, metadata, toPlace)
     if (entries.length === 0) return
-    if (this.#member !== undefined) return this.#commitMine(this.#member, entries)
-    await this.#commitAlone(entries)
+    const member = this.#member
+    await unlessAborted(member === undefined ? this.#commitAlone(entries) : this.#commitMine(member, entries), signal)
   }
 
   /** @internal What a transaction commits for this consumer: up to and with what is named, or else all that was handed out, in hand or done. */
@@ -183,12 +196,14 @@ export class GroupConsumer<K, V, P> {
   }
 
   /** What the group has committed for a partition, as far as it belongs to the log still; undefined for nothing. */
-  async committed(partition: P): Promise<Committed | undefined> {
+  async committed(partition: P, options?: WaitOptions): Promise<Committed | undefined> {
     const place = this.#source.toPlace(partition)
-    const groups = await this.#source.core.groups()
-    await groups.refresh()
-    const found = await groups.offsets.valid(this.group, place)
-    return found === undefined ? undefined : { offset: found.offset, metadata: found.metadata }
+    return waiting(options, 'committed', async () => {
+      const groups = await this.#source.core.groups()
+      await groups.refresh()
+      const found = await groups.offsets.valid(this.group, place)
+      return found === undefined ? undefined : { offset: found.offset, metadata: found.metadata }
+    })
   }
 
   /**

@@ -3,8 +3,9 @@
  * stored, and changes nothing.
  */
 import { isLogError, LogError } from '../../base/errors.ts'
-import { checkBoolean, checkInteger, checkOptions, describe } from '../../base/options.ts'
+import { checkBoolean, checkInteger, checkOptions, checkSignal, describe } from '../../base/options.ts'
 import { decodeAssignment } from '../../format/consumer-protocol.ts'
+import { waiting, type WaitOptions } from '../abort.ts'
 import { type Life } from '../life.ts'
 import { type LogCore } from '../log-core.ts'
 import { resolveStart, type StartPosition } from '../start-position.ts'
@@ -71,6 +72,8 @@ export interface ResetOptions {
   readonly to: 'earliest' | 'latest' | { readonly timestamp: number } | { readonly offset: number }
   /** Tell what would be done, and do nothing. Default false. */
   readonly dryRun?: boolean
+  /** Ends the waiting; what was under way may be done nevertheless. */
+  readonly signal?: AbortSignal
 }
 
 /** What becomes, or would become, of one partition. */
@@ -92,8 +95,8 @@ export class Groups {
   }
 
   /** All groups: those with members, and those that have committed something, by name. */
-  async list(): Promise<readonly GroupInfo[]> {
-    const groups = await this.#groups()
+  async list(options?: WaitOptions): Promise<readonly GroupInfo[]> {
+    const groups = await waiting(options, 'list', () => this.#groups())
     return groups.list().map(({ groupId, state, type, protocolType }) => ({ group: groupId, state, type, protocolType }))
       .sort((a, b) => (a.group < b.group ? -1 : 1))
   }
@@ -103,7 +106,11 @@ export class Groups {
    *
    * @throws LogError `LOG_GROUP_NOT_FOUND`
    */
-  async describe(group: string): Promise<GroupDetails> {
+  async describe(group: string, options?: WaitOptions): Promise<GroupDetails> {
+    return waiting(options, 'describe', () => this.#details(group))
+  }
+
+  async #details(group: string): Promise<GroupDetails> {
     const { state, type, protocolType, protocol, generation, members } = await this.#describe(group)
     return { group, state, type, protocolType, assignor: protocol, generation, members: members.map((member) => detailsOf(member, protocolType)) }
   }
@@ -113,8 +120,12 @@ export class Groups {
    *
    * @throws LogError `LOG_GROUP_NOT_FOUND`
    */
-  async lag(group: string): Promise<readonly PartitionLag[]> {
-    const described = await this.describe(group)
+  async lag(group: string, options?: WaitOptions): Promise<readonly PartitionLag[]> {
+    return waiting(options, 'lag', () => this.#lag(group))
+  }
+
+  async #lag(group: string): Promise<readonly PartitionLag[]> {
+    const described = await this.#details(group)
     const groups = await this.#groups()
     const owners = new Map(described.members.flatMap(({ memberId, partitions }) => partitions.map((place) => [keyOf(place), memberId])))
     const places = [...described.members.flatMap(({ partitions }) => partitions), ...groups.offsets.all(group)]
@@ -137,10 +148,10 @@ export class Groups {
    *
    * @throws LogError `LOG_GROUP_NOT_FOUND`, `LOG_GROUP_NOT_EMPTY`, `LOG_READ_ONLY`
    */
-  async delete(group: string): Promise<void> {
+  async delete(group: string, options?: WaitOptions): Promise<void> {
     this.#checkWritable()
     checkName(group ?? null, 'group')
-    const { error, cause } = await (await this.#groups()).deleteGroup(group)
+    const { error, cause } = await waiting(options, 'delete', async () => (await this.#groups()).deleteGroup(group))
     if (error !== 'NONE') throw cause ?? groupError(error, group)
   }
 
@@ -154,6 +165,10 @@ export class Groups {
     checkName(group ?? null, 'group')
     checkReset(options)
     if (options.dryRun !== true) this.#checkWritable()
+    return waiting(options.signal && { signal: options.signal }, 'resetOffsets', () => this.#reset(group, options))
+  }
+
+  async #reset(group: string, options: ResetOptions): Promise<readonly PartitionReset[]> {
     const groups = await this.#groups()
     const state = groups.describe(group)?.state
     // With a topic it may be a group that is to begin somewhere; without one there is nothing to set back.
@@ -236,8 +251,9 @@ function keyOf({ topic, partition }: Place): string {
 /** Throws a TypeError or RangeError for what `resetOffsets` cannot be told. */
 export function checkReset(options: ResetOptions): void {
   if (options === undefined) throw new TypeError('resetOffsets takes { to }: where the group is to go on')
-  checkOptions(options, ['topic', 'partitions', 'to', 'dryRun'], 'resetOffsets')
-  const { topic, partitions, to, dryRun } = options
+  checkOptions(options, ['topic', 'partitions', 'to', 'dryRun', 'signal'], 'resetOffsets')
+  const { topic, partitions, to, dryRun, signal } = options
+  checkSignal(signal)
   if (topic !== undefined) checkName(topic, 'topic')
   if (partitions !== undefined && (!Array.isArray(partitions) || topic === undefined)) {
     throw new TypeError('partitions is an array of numbers of partitions of the topic that is named')

@@ -12,6 +12,7 @@ import { checkInteger, describe } from '../../base/options.ts'
 import { type PartitionLog } from '../../log/partition-log.ts'
 import { type RecordCodecs, type RecordInput } from '../../log/record-input.ts'
 import { TransactionPart } from '../../log/transaction-part.ts'
+import { waiting, type WaitOptions } from '../abort.ts'
 import { appendsWatched, tellAppend } from '../diagnostics.ts'
 import { type Committing } from '../groups/commit-entries.ts'
 import { type GroupCoordinator } from '../groups/coordinator.ts'
@@ -121,10 +122,13 @@ export class Transaction {
    *   `LOG_DISK_FULL`, `LOG_FENCED`, `LOG_RECORD_TOO_LARGE`, `LOG_RECORD_INVALID`, `LOG_TOPIC_INTERNAL`, `LOG_READ_ONLY`, `LOG_CLOSED`
    * @throws TypeError for keys and values that the topic's codecs do not take; RangeError for a partition that is not there
    */
-  send<K, V>(topic: Topic<K, V>, record: SendRecord<K, V>): Promise<SendResult>
+  send<K, V>(topic: Topic<K, V>, record: SendRecord<K, V>, options?: WaitOptions): Promise<SendResult>
   /** Appends records in their order, and resolves with the place of each. */
-  send<K, V>(topic: Topic<K, V>, records: readonly SendRecord<K, V>[]): Promise<SendResult[]>
-  send<K, V>(topic: Topic<K, V>, input: SendRecord<K, V> | readonly SendRecord<K, V>[]): Promise<SendResult | SendResult[]> {
+  send<K, V>(topic: Topic<K, V>, records: readonly SendRecord<K, V>[], options?: WaitOptions): Promise<SendResult[]>
+  send<K, V>(
+    topic: Topic<K, V>, input: SendRecord<K, V> | readonly SendRecord<K, V>[], options?: WaitOptions,
+  ): Promise<SendResult | SendResult[]> {
+    if (options !== undefined) return waiting(options, 'send', () => this.send(topic, input as SendRecord<K, V>))
     try {
       const results = this.#submit(topic, input)
       if (!(results instanceof Promise)) return Promise.resolve(Array.isArray(input) ? results : results[0]!)
@@ -148,13 +152,14 @@ export class Transaction {
    * @throws LogError `LOG_MEMBER_UNKNOWN`, `LOG_GENERATION_STALE`, `LOG_MEMBER_FENCED` when the partitions are somebody else's by now;
    *   `LOG_COMMIT_OUT_OF_RANGE`, and what `send` throws
    */
-  commitOffsets<P>(consumer: Committer<P>, what?: Committing<P>): Promise<void>
+  commitOffsets<P>(consumer: Committer<P>, what?: Committing<P>, options?: WaitOptions): Promise<void>
   /**
    * Commits offsets, each of the next record to read, for a group that has no consumers: one whose progress you keep yourself. Nothing is asked
    * of members, topics or ends of partitions. A group that is consumed is committed for by its consumer, as above.
    */
-  commitOffsets(group: string, offsets: readonly GroupOffset[]): Promise<void>
-  commitOffsets<P>(of: Committer<P> | string, what?: Committing<P> | readonly GroupOffset[]): Promise<void> {
+  commitOffsets(group: string, offsets: readonly GroupOffset[], options?: WaitOptions): Promise<void>
+  commitOffsets<P>(of: Committer<P> | string, what?: Committing<P> | readonly GroupOffset[], options?: WaitOptions): Promise<void> {
+    if (options !== undefined) return waiting(options, 'commitOffsets', () => this.commitOffsets(of as string, what as readonly GroupOffset[]))
     const committed = this.#until(this.#commitOffsets(of, what))
     // Whoever does not await it hears of it from `commit`.
     committed.catch(() => {})
@@ -173,17 +178,20 @@ export class Transaction {
   }
 
   /**
-   * Makes everything of the transaction count, and resolves when no crash can undo that.
+   * Makes everything of the transaction count, and resolves when no crash can undo that. A signal ends the waiting, not the commit; one that is
+   * aborted already leaves the transaction open.
    *
    * @throws LogError `LOG_TXN_ABORTED` when something of it was lost: then nothing of it counts; `LOG_TXN_TIMED_OUT`, `LOG_PRODUCER_FENCED`,
    *   `LOG_CLOSED`. After a failed sync or write, `cause` says which, a crash before the next open of the partition may still bring all of it back
    */
-  commit(): Promise<void> {
+  commit(options?: WaitOptions): Promise<void> {
+    if (options !== undefined) return waiting(options, 'commit', () => this.commit())
     return this.status_ === 'open' ? this.#ender.commit(this) : Promise.reject(endedError(this, 'commit'))
   }
 
   /** Makes nothing of the transaction count. One that has been aborted already is left alone. */
-  async abort(): Promise<void> {
+  async abort(options?: WaitOptions): Promise<void> {
+    if (options !== undefined) return waiting(options, 'abort', () => this.abort())
     if (this.status_ === 'committed' || this.status_ === 'committing') this.#checkOpen('abort')
     await this.#ender.abort(this)
   }
