@@ -18,6 +18,7 @@ import { LocalSockets } from '../../kafka/local-sockets.ts'
 import { type ClientSocket, MemorySocket, refusedConnection, type SocketRequest } from '../../kafka/memory-socket.ts'
 import { CommitLog, type MemoryLogOptions } from '../../topics/commit-log.ts'
 import { TestClock } from '../clock/test-clock.ts'
+import { threadWork } from '../clock/thread-work.ts'
 import { VirtualClock } from '../clock/virtual-clock.ts'
 import { Faults } from '../faults/faults.ts'
 import { folderImage } from '../import/folder-image.ts'
@@ -99,6 +100,8 @@ export class TestBroker implements AsyncDisposable {
   #opened: KafkaListener | undefined
   /** What this process connects, where time may have to wait for it. */
   #sockets: LocalSockets | undefined
+  /** Ends that work of other threads is looked at, where time has to wait for it. */
+  #watchesThreads: (() => void) | undefined
   #base: Checkpoint | undefined
   #waiting = 0
   #turn: Promise<unknown> = Promise.resolve()
@@ -135,6 +138,7 @@ export class TestBroker implements AsyncDisposable {
     const begin = image ?? await imageFrom(options, { clock, random })
     const { log, files } = await openedLog(options, { clock, random }, begin)
     const broker = new TestBroker(options, { log, files, clock, random, changes })
+    if (clock instanceof VirtualClock) broker.#watchesThreads = threadWork.watch()
     try {
       await broker.#listen(apis)
       broker.#beginContracts()
@@ -146,6 +150,7 @@ export class TestBroker implements AsyncDisposable {
     } catch (error) {
       await broker.#opened?.close()
       broker.#sockets?.close()
+      broker.#watchesThreads?.()
       await log.close()
       throw error
     }
@@ -388,6 +393,7 @@ export class TestBroker implements AsyncDisposable {
     await this.#turn.catch(() => {})
     await this.#listener.close()
     this.#sockets?.close()
+    this.#watchesThreads?.()
     this.#changes.close()
     await this.#log.close()
     await Promise.all(this.#closingLogs)

@@ -13,6 +13,8 @@ export interface FakeTimers {
   /** Of faked `process.nextTick` and `queueMicrotask`, which Jest fakes unless it is told not to: what is to run before anything else. */
   readonly jobs?: readonly unknown[]
   runMicrotasks?(): void
+  /** How many `setImmediate` callbacks wait for the next turn of the event loop, where these are counted. */
+  readonly immediates?: number
   /** Moves on, and fires what is due. */
   tick(ms: number): number
 }

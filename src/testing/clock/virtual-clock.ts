@@ -5,6 +5,7 @@
 import { type Clock, realClock, type Timer } from '../../base/clock.ts'
 import { ManualClock, MOST_TIMERS } from '../manual-clock.ts'
 import { type FakeTimers, fakeTimers, nextFakeTimerMs, runFakeJobs } from './fake-timers.ts'
+import { threadWork } from './thread-work.ts'
 
 /** What a virtual clock has to know of what runs by it. */
 export interface Activity {
@@ -29,6 +30,10 @@ const LATE_MS = 100
 const CLIENT_STEP_MS = 10
 /** Real ms after which somebody who is always at work is not waited for any more. */
 const LONGEST_SETTLE_MS = 10_000
+/** Turns of the event loop after which somebody who asks for the next one in each is not waited for any more. */
+const MOST_IMMEDIATE_TURNS = 10_000
+/** Real ms between two looks whether other threads are done. */
+const THREAD_LOOK_MS = 1
 
 /** A clock that stands still until it is moved. */
 export class VirtualClock implements Clock {
@@ -37,6 +42,7 @@ export class VirtualClock implements Clock {
   readonly #manual: ManualClock
   readonly #activity: Activity
   #deferred = 0
+  #immediateTurns = 0
   #moving: Promise<void> = Promise.resolve()
 
   /** @param now  wall time at the start */
@@ -125,7 +131,7 @@ export class VirtualClock implements Clock {
     this.#manual.setNow(ms)
   }
 
-  /** Waits until nobody is at work any more. */
+  /** Waits until nobody is at work any more, in this thread or in others. */
   async settle(): Promise<void> {
     const began = realClock.monotonic()
     for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
@@ -133,8 +139,10 @@ export class VirtualClock implements Clock {
       await realTurn(0)
       for (let turn = 0; this.#activity.inFlight && turn < NEAR_TURNS; turn++) await realTurn(0)
       if (this.#activity.inFlight && quiet === QUIET_TURNS - 1) await realTurn(QUIET_REMOTE_MS)
-      if (runFakeJobs() || this.#activity.count !== count || this.#deferred > 0) quiet = -1
-      if (realClock.monotonic() - began > LONGEST_SETTLE_MS) return
+      if (this.#isBusy(count)) quiet = -1
+      else if (quiet === QUIET_TURNS - 1 && threadWork.beginNext()) quiet = -1
+      if (realClock.monotonic() - began > LONGEST_SETTLE_MS) return threadWork.giveUp()
+      if (threadWork.underWay) await threadsDone(began + LONGEST_SETTLE_MS)
     }
   }
 
@@ -144,7 +152,17 @@ export class VirtualClock implements Clock {
     this.#step(ms)
     await realTurn(0)
     const unseen = fakeTimers() !== undefined && this.#activity.inFlight
-    if (runFakeJobs() || this.#activity.count !== count || this.#deferred > 0 || unseen) await this.settle()
+    if (this.#isBusy(count) || threadWork.waits || unseen) await this.settle()
+  }
+
+  /** Whether somebody was at work since `count`, or is. */
+  #isBusy(count: number): boolean {
+    return runFakeJobs() || this.#activity.count !== count || this.#deferred > 0 || threadWork.underWay || this.#immediatesWait()
+  }
+
+  #immediatesWait(): boolean {
+    if ((fakeTimers()?.immediates ?? 0) === 0) return false
+    return ++this.#immediateTurns <= MOST_IMMEDIATE_TURNS
   }
 
   #step(ms: number): void {
@@ -158,6 +176,10 @@ export class VirtualClock implements Clock {
     this.#moving = done.catch(() => {})
     return done
   }
+}
+
+async function threadsDone(until: number): Promise<void> {
+  for (let turn = 0; threadWork.underWay && realClock.monotonic() < until; turn++) await realTurn(turn < NEAR_TURNS ? 0 : THREAD_LOOK_MS)
 }
 
 function realTurn(ms: number): Promise<void> {

@@ -8,6 +8,7 @@ import { type FaultSpec } from '../faults/spec.ts'
 import { type TestBrokerOptions } from '../broker/options.ts'
 import { startTestBroker, type TestBroker } from '../broker/test-broker.ts'
 import { type Duration, durationMs } from '../clock/durations.ts'
+import { threadWork } from '../clock/thread-work.ts'
 import { VirtualClock } from '../clock/virtual-clock.ts'
 import { type Deviation, type Schedule } from './deviation.ts'
 import { OwnTime } from './own-time.ts'
@@ -117,6 +118,7 @@ export class ExploredRun {
 /** Runs a test under a schedule. Never throws for what the test does. */
 export async function runSchedule(test: ExploredTest, { seed, deviations }: Schedule, { broker, faults, mostMs }: RunOptions): Promise<RunOutcome> {
   const time = new OwnTime(BEGIN, seed)
+  const release = threadWork.hold()
   try {
     const kafka = await startTestBroker({ ...broker, clock: 'virtual', transport: 'memory', seed, now: BEGIN })
     const { clock } = kafka.clock
@@ -130,9 +132,11 @@ export async function runSchedule(test: ExploredTest, { seed, deviations }: Sche
     const timeline = kafka.journal.timeline()
     scheduler.calmDown()
     const atEnd = await failureOf(scheduler.run(begun(() => run.end()), mostMs, () => run.look()))
+    release()
     const atClose = await failureOf(kafka.close())
     return { failure: failure ?? atEnd ?? atClose, messages: scheduler.sent, delivered: scheduler.delivered, calls, timeline }
   } finally {
+    release()
     time.remove()
   }
 }

@@ -1,9 +1,15 @@
 /*
- * Timers, dates and chance of the process in the place of the machine's, so that whatever a service draws and waits for is the same in every run. The
- * mark on `setTimeout` is that of fake timers of test frameworks: a virtual clock moves these in step by it.
+ * Timers, dates and chance of the process in the place of the machine's, so that whatever a service draws and waits for is the same in every run: the
+ * global functions, and those of `node:timers` and `node:timers/promises`. The mark on `setTimeout` is that of fake timers of test frameworks: a
+ * virtual clock moves these in step by it.
  */
+import { syncBuiltinESMExports } from 'node:module'
+import nodeTimers from 'node:timers'
+import nodeTimersPromises from 'node:timers/promises'
 import { seededRandom } from '../../base/random.ts'
 import { type FakeTimers, fakeTimers } from '../clock/fake-timers.ts'
+import { replaced } from './replaced.ts'
+import { type RunTimers, timeoutSignal, timersPromises } from './own-time-promises.ts'
 
 interface Waiting {
   callAt: number
@@ -12,7 +18,9 @@ interface Waiting {
   readonly every: number | undefined
 }
 
-type GlobalParts = Pick<typeof globalThis, 'setTimeout' | 'setInterval' | 'clearTimeout' | 'clearInterval' | 'Date'> & { random: () => number }
+type Callback = (...args: never[]) => void
+
+const { clearTimeout: clearRealTimeout, setImmediate: realImmediate, clearImmediate: clearRealImmediate } = globalThis
 
 /** What is in the place of the machine's time. */
 export class OwnTime implements FakeTimers {
@@ -21,7 +29,8 @@ export class OwnTime implements FakeTimers {
   #ids = 0
   /** What was given for timers. */
   readonly #handles = new WeakSet<object>()
-  readonly #before: GlobalParts
+  readonly #immediates = new Set<object>()
+  readonly #restores: readonly (() => void)[]
 
   /**
    * Puts it in place.
@@ -31,27 +40,40 @@ export class OwnTime implements FakeTimers {
    */
   constructor(now: number, seed: number) {
     if (fakeTimers() !== undefined) throw new TypeError('explore brings timers of its own: call useRealTimers() before')
-    const { setTimeout, setInterval, clearTimeout, clearInterval, Date } = globalThis
-    this.#before = { setTimeout, setInterval, clearTimeout, clearInterval, Date, random: Math.random }
     this.now = now
-    const clear = (timer: unknown): void => this.#clear(timer)
     const random = seededRandom(seed)
-    const sleep = (ms?: number, value?: unknown): Promise<unknown> => new Promise((resolve) => void this.#set(() => resolve(value), ms, [], false))
-    Object.assign(globalThis, {
-      setTimeout: Object.assign((callback: () => void, ms?: number, ...args: never[]) => this.#set(callback, ms, args, false), {
-        clock: this, [Symbol.for('nodejs.util.promisify.custom')]: sleep,
+    const timers: RunTimers = {
+      set: (callback, ms, again) => this.#set(callback, ms, [], again),
+      clear: (timer) => this.#clear(timer),
+      setImmediate: (callback) => this.#setImmediate(callback, []),
+      clearImmediate: (immediate) => this.#clearImmediate(immediate),
+    }
+    const promises = timersPromises(timers)
+    const functions = this.#functions(promises)
+    this.#restores = [
+      replaced(globalThis, { ...functions, Date: dateOf(this, globalThis.Date) }),
+      replaced(Math, { random: () => random.next() }),
+      replaced(performance, { now: () => this.now - now }),
+      replaced(AbortSignal, { timeout: (ms: number) => timeoutSignal(timers, ms) }),
+      replaced(nodeTimers, functions),
+      replaced(nodeTimersPromises, promises),
+      replaced(nodeTimersPromises.scheduler, {
+        wait: (ms: number, options?: { readonly signal?: AbortSignal }) => promises.setTimeout(ms, undefined, options),
+        yield: () => promises.setImmediate(),
       }),
-      setInterval: (callback: () => void, ms?: number, ...args: never[]) => this.#set(callback, ms, args, true),
-      clearTimeout: clear, clearInterval: clear, Date: dateOf(this, Date),
-    })
-    Math.random = () => random.next()
+    ]
+    syncBuiltinESMExports()
+  }
+
+  /** Callbacks of `setImmediate` that wait. */
+  get immediates(): number {
+    return this.#immediates.size
   }
 
   /** Puts the machine's back. Timers that wait never fire. */
   remove(): void {
-    const { random, ...globals } = this.#before
-    Object.assign(globalThis, globals)
-    Math.random = random
+    for (const restore of this.#restores) restore()
+    syncBuiltinESMExports()
   }
 
   tick(ms: number): number {
@@ -66,6 +88,23 @@ export class OwnTime implements FakeTimers {
     return (this.now = end)
   }
 
+  /** By their names, with what `util.promisify` makes of them. */
+  #functions(promises: ReturnType<typeof timersPromises>): Record<string, unknown> {
+    const promisified = Symbol.for('nodejs.util.promisify.custom')
+    return {
+      setTimeout: Object.assign((callback: Callback, ms?: number, ...args: never[]) => this.#set(callback, ms, args, false), {
+        clock: this, [promisified]: promises.setTimeout,
+      }),
+      setInterval: (callback: Callback, ms?: number, ...args: never[]) => this.#set(callback, ms, args, true),
+      setImmediate: Object.assign((callback: Callback, ...args: never[]) => this.#setImmediate(callback, args), {
+        [promisified]: promises.setImmediate,
+      }),
+      clearTimeout: (timer: unknown) => this.#clear(timer),
+      clearInterval: (timer: unknown) => this.#clear(timer),
+      clearImmediate: (immediate: unknown) => this.#clearImmediate(immediate),
+    }
+  }
+
   #next(end: number): readonly [number, Waiting] | undefined {
     let first: readonly [number, Waiting] | undefined
     for (const [id, timer] of Object.entries(this.timers)) {
@@ -74,7 +113,7 @@ export class OwnTime implements FakeTimers {
     return first
   }
 
-  #set(callback: (...args: never[]) => void, ms = 0, args: never[], again: boolean): object {
+  #set(callback: Callback, ms = 0, args: never[], again: boolean): object {
     const id = ++this.#ids
     const delay = ms >= 1 && ms <= 0x7fff_ffff ? Math.trunc(ms) : 1
     const waiting: Waiting = { callAt: this.now + delay, callback: () => callback(...args), every: again ? delay : undefined }
@@ -95,8 +134,23 @@ export class OwnTime implements FakeTimers {
   #clear(timer: unknown): void {
     if (timer === undefined || timer === null) return
     // One of the machine, or of another run: its number may be that of a timer here.
-    if (typeof timer === 'object' && !this.#handles.has(timer)) return this.#before.clearTimeout(timer as NodeJS.Timeout)
+    if (typeof timer === 'object' && !this.#handles.has(timer)) return clearRealTimeout(timer as NodeJS.Timeout)
     delete this.timers[Number(timer)]
+  }
+
+  /** The machine's: it is no matter of time. Whoever moves time waits for them. */
+  #setImmediate(callback: Callback, args: never[]): object {
+    const immediate = realImmediate(() => {
+      this.#immediates.delete(immediate)
+      callback(...args)
+    })
+    this.#immediates.add(immediate)
+    return immediate
+  }
+
+  #clearImmediate(immediate: unknown): void {
+    this.#immediates.delete(immediate as object)
+    clearRealImmediate(immediate as NodeJS.Immediate)
   }
 }
 
