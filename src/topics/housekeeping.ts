@@ -30,7 +30,9 @@ export class Housekeeping {
   readonly #clock: Clock
   readonly #chores: readonly Chore[]
   readonly #failed: (task: string, error: unknown) => void
-  readonly #ending = new AbortController()
+  /** Ends the task that runs. */
+  #ending: AbortController | undefined
+  #closed = false
   #timer: Timer | undefined
   #timerDue = Infinity
   #running: Promise<void> | undefined
@@ -43,7 +45,7 @@ export class Housekeeping {
 
   /** Looks which tasks are asked for by now; one that was not before is due after its time. */
   look(): void {
-    if (this.#ending.signal.aborted) return
+    if (this.#closed) return
     for (const chore of this.#chores) {
       if (!chore.task.wanted()) chore.due = undefined
       else chore.due ??= this.#clock.monotonic() + chore.task.everyMs
@@ -53,7 +55,8 @@ export class Housekeeping {
 
   /** Ends what runs, and waits for it. */
   async close(): Promise<void> {
-    this.#ending.abort()
+    this.#closed = true
+    this.#ending?.abort()
     this.#timer?.cancel()
     await this.#running
   }
@@ -79,7 +82,8 @@ export class Housekeeping {
   }
 
   async #runDue(): Promise<void> {
-    const { signal } = this.#ending
+    // Made for the first run, which is long after the log was opened: most processes that open one have no other use for it yet.
+    const { signal } = (this.#ending ??= new AbortController())
     for (const chore of this.#chores) {
       if (signal.aborted) return
       if (chore.due === undefined || chore.due > this.#clock.monotonic()) continue
@@ -89,6 +93,6 @@ export class Housekeeping {
   }
 
   #tell(name: string, error: unknown): void {
-    if (!this.#ending.signal.aborted) this.#failed(name, error)
+    if (!this.#closed) this.#failed(name, error)
   }
 }

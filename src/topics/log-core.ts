@@ -401,6 +401,8 @@ export class LogCore {
     topic.entry = entry
     topic.logs.push(...added)
     this.#topics.set(entry.name, topic)
+    // One that was open has the settings of before.
+    if (open !== undefined) await this.admin.settle(topic)
     this.#housekeeping?.look()
     return topic
   }

@@ -51,7 +51,7 @@ export async function openShared(options: CoreOptions, given: GivenOptions): Pro
   for (;;) {
     const open = table.get(key)
     if (open === undefined) return openFirst(table, key, options, given)
-    if (open.closing === undefined) return share(table, key, open, given)
+    if (open.closing === undefined) return shareAsGiven(table, key, open, given)
     await open.closing.catch(() => {})
   }
 }
@@ -66,9 +66,9 @@ async function openFirst(table: OpenTable, key: string, options: CoreOptions, gi
     table.delete(key)
     const [otherKey, other] = holder(table, error) ?? []
     if (otherKey === undefined || other === undefined) throw error
-    return share(table, otherKey, other, given)
+    return shareAsGiven(table, otherKey, other, given)
   }
-  return share(table, key, open, given)
+  return share(table, key, open)
 }
 
 /** Opens a log. Waits for the lock only when it is somebody else's: a folder has more names than one, and the holder may be us. */
@@ -96,7 +96,19 @@ function holder(table: OpenTable, error: unknown): [string, OpenLog] | undefined
   return [...table].find(([, { core, closing }]) => closing === undefined && token !== undefined && core?.env.lock?.holder.token === token)
 }
 
-async function share(table: OpenTable, key: string, open: OpenLog, given: GivenOptions): Promise<LogShare> {
+/** A share in what somebody else opened. */
+async function shareAsGiven(table: OpenTable, key: string, open: OpenLog, given: GivenOptions): Promise<LogShare> {
+  const taken = await share(table, key, open)
+  try {
+    checkAgrees(taken.core, given)
+  } catch (error) {
+    await taken.release()
+    throw error
+  }
+  return taken
+}
+
+async function share(table: OpenTable, key: string, open: OpenLog): Promise<LogShare> {
   open.handles++
   const release = async (): Promise<void> => {
     open.handles--
@@ -105,20 +117,12 @@ async function share(table: OpenTable, key: string, open: OpenLog, given: GivenO
     open.closing = open.core?.close() ?? Promise.resolve()
     await open.closing.finally(() => table.delete(key))
   }
-  let core: LogCore
   try {
-    core = await open.opening
+    return { core: await open.opening, release }
   } catch (error) {
     open.handles--
     throw error
   }
-  try {
-    checkAgrees(core, given)
-  } catch (error) {
-    await release()
-    throw error
-  }
-  return { core, release }
 }
 
 /** Throws a TypeError when the log was opened with another value of an option that is given now. */
