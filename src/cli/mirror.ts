@@ -27,6 +27,7 @@ export const mirror: Command = {
     follow: { short: 'f', help: 'go on as the source grows, until Ctrl-C' },
     'dry-run': { help: 'tell what would be done, and do nothing' },
     id: { value: 'NAME', help: 'what the mirror keeps on the target is found under it; by default the id of the source' },
+    gaps: { value: 'refuse|pass', help: 'what to do where the source deleted records before they were mirrored; by default refuse' },
     append: { help: 'mirror behind the records of others that a topic of the target has' },
     security: { value: 'FILE', help: 'JSON with the security of a cluster: { "tls": true, "sasl": { … } }' },
     wait: { value: 'SECONDS', help: 'how long to wait while another process holds the folder to write to' },
@@ -83,8 +84,14 @@ function optionsOf(call: Call): MirrorOptions {
   const id = call.text('id')
   return {
     topics: [...topics, ...patterns, ...all], groups: [...call.texts('group'), ...call.texts('groups').map((text) => regExp('groups', text))],
-    existing: call.flag('append') ? 'append' : 'refuse', ...(id !== undefined && { id }),
+    existing: call.flag('append') ? 'append' : 'refuse', gaps: gapsOf(call), ...(id !== undefined && { id }),
   }
+}
+
+function gapsOf(call: Call): 'refuse' | 'pass' {
+  const given = call.text('gaps') ?? 'refuse'
+  if (given === 'refuse' || given === 'pass') return given
+  throw new UsageError(`--gaps is refuse or pass, not "${given}"`)
 }
 
 function regExp(option: string, text: string): RegExp {
@@ -107,6 +114,7 @@ async function run(
     onEvent: (event) => {
       if (event.type === 'retry') screen.say(`trying again in ${event.delayMs} ms: ${String((event.error as Error).message)}`)
       if (event.type === 'group-moved') screen.say(`the group ${event.group} lives on the target: it is left alone`)
+      if (event.type === 'gap') screen.say(`${event.topic}-${event.partition}: offsets ${event.from} to ${event.to - 1} are gone: passed over`)
       if (event.type !== 'mirrored') return
       records += event.records
       bytes += event.bytes

@@ -86,6 +86,22 @@ describe('mirror', () => {
     expect(await running).toMatchObject({ code: 0, out: expect.stringContaining('nothing left') as string })
   })
 
+  test('--gaps pass goes on behind what the source deleted before it was mirrored, and says so', async () => {
+    const { from, to, log } = await filled()
+    await commitlog(['mirror', from, to, '--topic', 'words'])
+    const words = await log.topic(Words)
+    await words.send([{ value: 'e', partition: 0 }, { value: 'f', partition: 0 }])
+    await words.deleteRecords({ 0: 3 })
+    const refused = await commitlog(['mirror', from, to, '--topic', 'words'])
+    expect([refused.code, /LOG_\w+/.exec(refused.err)?.[0]]).toEqual([1, 'LOG_MIRROR_GAP'])
+    const { code, err, lines } = await commitlog(['mirror', from, to, '--topic', 'words', '--gaps', 'pass'])
+    expect({ code, err, lines }).toEqual({
+      code: 0, err: 'words-0: offsets 2 to 2 are gone: passed over\n', lines: ['1 record, 1 B, of 1 topic; 0 groups; nothing left'],
+    })
+    expect(await read(to, values)).toEqual(['a', 'c', 'f', 'b', 'd'])
+    expect((await commitlog(['mirror', from, to, '--gaps', 'maybe'])).code).toBe(2)
+  })
+
   test('a mirror onto itself, and a folder that is not there, are told in a line', async () => {
     const { from, to } = await filled()
     const told = async (...words: readonly string[]): Promise<unknown> => {

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { LogError } from '../../src/base/errors.ts'
 import { mirror, type Mirroring } from '../../src/cluster/mirror/mirror.ts'
 import { type MirrorOptions } from '../../src/cluster/mirror/options.ts'
+import { planMirror } from '../../src/cluster/mirror/plan.ts'
 import { eventStore } from '../../src/events/event-store.ts'
 import { bytes, json, string } from '../../src/topics/codecs.ts'
 import { CommitLog } from '../../src/topics/commit-log.ts'
@@ -36,14 +37,30 @@ async function contentsOf<K, V>(topic: PortableTopic<K, V>): Promise<unknown[]> 
   return records.sort((a, b) => a.partition - b.partition || a.offset - b.offset).map(contents)
 }
 
+/** What a log has under a name; its methods know whose they are. */
+function bound(log: CommitLog, name: string | symbol): unknown {
+  const value: unknown = Reflect.get(log, name, log)
+  return typeof value === 'function' ? value.bind(log) : value
+}
+
+/** Waits until the ledger of the only mirror to a log says that nothing is left below these offsets of the source, by partition. */
+async function positions(target: CommitLog, wanted: ReadonlyMap<number, number>): Promise<void> {
+  for (const left = new Set(wanted.keys()); left.size > 0;) {
+    await new Promise(setImmediate)
+    const { name } = (await target.topics()).find((topic) => topic.name.startsWith('commitlog-mirror-'))!
+    const ledger = await target.topic(defineTopic(name, { key: string, value: json<{ readonly source?: number }>() }))
+    for (const { key, value } of await collect(ledger.consumer({ until: 'end' }))) {
+      const [kind, , partition] = JSON.parse(key!) as [string, string, number]
+      if (kind === 'passed' && value!.source === wanted.get(partition)) left.delete(partition)
+    }
+  }
+}
+
 /** A log whose commits fail as they are told: before they are done, or, when the message says so, behind that. */
 function failing(log: CommitLog, failures: (LogError | undefined)[]): PortableLog {
   return new Proxy(log, {
     get(_, name) {
-      if (name !== 'beginTransaction') {
-        const value: unknown = Reflect.get(log, name, log)
-        return typeof value === 'function' ? value.bind(log) : value
-      }
+      if (name !== 'beginTransaction') return bound(log, name)
       return async (options: { readonly transactionalId?: string }) => {
         const transaction = await log.beginTransaction(options)
         const commit = transaction.commit.bind(transaction)
@@ -362,14 +379,144 @@ test('a topic that is not there is LOG_NOT_FOUND, and nothing is made', async ()
   expect(await target.topics()).toEqual([])
 })
 
-test('a source that no longer has what was to be mirrored next is LOG_OFFSET_OUT_OF_RANGE', async () => {
+test('offsets that the source deleted before they were mirrored are LOG_MIRROR_GAP, and gaps: pass goes on behind them and says so', async () => {
   const [source, target] = [await memoryLog(), await memoryLog()]
   const words = await source.topic(Words)
   await words.send(numbers(5).map((value) => ({ value, partition: 0 })))
   await mirrorOnce(source, target)
-  await words.send(numbers(5).map((value) => ({ value, partition: 0 })))
-  await words.deleteRecords({ 0: 8 })
-  expect((await failure(() => mirrorOnce(source, target))).code).toBe('LOG_OFFSET_OUT_OF_RANGE')
+  await words.send(numbers(5, 5).map((value) => ({ value, partition: 0 })))
+  await words.send({ value: 'x', partition: 1 })
+  await words.deleteRecords({ 0: 8, 1: 1 })
+  const gaps = [{ topic: 'words', partition: 0, from: 5, to: 8 }, { topic: 'words', partition: 1, from: 0, to: 1 }]
+  const error = await failure(() => mirrorOnce(source, target))
+  expect({ code: error.code, detail: error.detail }).toEqual({ code: 'LOG_MIRROR_GAP', detail: { gaps } })
+  expect(error.message).toContain('5..7 of words-0, 0..0 of words-1')
+  expect((await planMirror(source, target, { topics: [Words] })).topics[0]!.problem?.code).toBe('LOG_MIRROR_GAP')
+  const told: unknown[] = []
+  const mirroring = await mirrored(source, target, { until: 'end', gaps: 'pass', onEvent: (event) => { if (event.type === 'gap') told.push(event) } })
+  await mirroring.done
+  expect(told).toEqual(gaps.map((gap) => ({ type: 'gap', ...gap })))
+  expect((await mirroring.status()).gaps).toEqual(gaps)
+  expect((await contentsOf(await target.topic(Words))).map((record) => (record as { value: unknown }).value)).toEqual([...numbers(5), 'n8', 'n9'])
+  await mirrorOnce(source, target)
+})
+
+test('a source that deleted what was mirrored, and markers and aborted records behind it, is mirrored on, also from an idle mirror', async () => {
+  for (const ends of ['stopped', 'lost'] as const) {
+    const [source, target] = [await memoryLog(), await memoryLog()]
+    const words = await source.topic(Words)
+    const mirroring = await mirrored(source, target)
+    await source.transaction((tx) => tx.send(words, { value: 'a', partition: 0 }))
+    const aborted = await source.beginTransaction()
+    await aborted.send(words, { value: 'b', partition: 1 })
+    await aborted.abort()
+    if (ends === 'stopped') await mirroring.stop()
+    else await positions(target, new Map([[0, 2], [1, 2]]))
+    await words.deleteRecords('latest')
+    await words.send([{ value: 'c', partition: 0 }, { value: 'd', partition: 1 }])
+    // The first one may go on still: another run takes over from it.
+    await mirrorOnce(source, target)
+    expect((await contentsOf(await target.topic(Words))).map((record) => (record as { value: unknown }).value)).toEqual(['a', 'c', 'd'])
+  }
+})
+
+test('what a source deleted before a mirror began is not missing', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const words = await source.topic(Words)
+  await words.send(numbers(6).map((value, index) => ({ value, partition: index % 3 })))
+  await words.deleteRecords({ 0: 1, 1: 2 })
+  await mirrorOnce(source, target)
+  await mirrorOnce(source, target)
+  expect((await contentsOf(await target.topic(Words))).map((record) => (record as { value: unknown }).value)).toEqual(['n3', 'n2', 'n5'])
+})
+
+test('a source that deletes behind a slow mirror while it runs: nothing is passed over in silence', async () => {
+  const [source, target] = [await memoryLog(), await memoryLog()]
+  const words = await source.topic(Words)
+  await words.send(numbers(50).map((value) => ({ value, partition: 0 })))
+  let waiting = 0
+  let go = (): void => {}
+  const gate = new Promise<void>((resolve) => { go = resolve })
+  const begin = async (): Promise<unknown> => {
+    waiting++
+    await gate
+    return target.beginTransaction()
+  }
+  const slow = new Proxy(target, { get: (_, name) => (name === 'beginTransaction' ? begin : bound(target, name)) })
+  const mirroring = await mirrored(source, slow, { id: 'slow', gaps: 'pass', transactionBytes: 100 })
+  while (waiting === 0) await new Promise(setImmediate)
+  await words.send(numbers(50, 50).map((value) => ({ value, partition: 0 })))
+  await words.deleteRecords({ 0: 90 })
+  go()
+  await mirroring.caughtUp()
+  const { gaps } = await mirroring.status()
+  const missing = gaps.reduce((sum, { from, to }) => sum + to - from, 0)
+  expect((await contentsOf(await target.topic(Words))).length + missing).toBe(100)
+  expect(missing).toBeGreaterThan(0)
+})
+
+test('a mirror back is LOG_MIRROR_ITSELF, and its topics stay as they are; other topics may go the other way', async () => {
+  const [a, b] = [await memoryLog(), await memoryLog()]
+  const Others = defineTopic('others', { value: string })
+  const words = await a.topic(Words)
+  await words.send(numbers(3).map((value) => ({ value, partition: 0 })))
+  const there = await mirrored(a, b, { topics: [Words] })
+  await there.caughtUp()
+  for (const existing of ['refuse', 'append'] as const) {
+    expect((await failure(() => mirrored(b, a, { topics: [/./], existing }))).code).toBe('LOG_MIRROR_ITSELF')
+  }
+  expect((await planMirror(b, a, { topics: [Words], existing: 'append' })).topics[0]!.problem?.code).toBe('LOG_MIRROR_ITSELF')
+  await (await b.topic(Others)).send({ value: 'x' })
+  const back = await mirrored(b, a, { topics: [Others] })
+  await words.send({ value: 'n3', partition: 0 })
+  await Promise.all([there.caughtUp(), back.caughtUp()])
+  for (const log of [a, b]) {
+    expect((await contentsOf(await log.topic(Words))).length).toBe(4)
+    expect((await contentsOf(await log.topic(Others))).length).toBe(1)
+  }
+})
+
+for (const existing of ['refuse', 'append'] as const) {
+  test(`two mirrors that begin at one moment in opposite directions multiply nothing, with existing: ${existing}`, async () => {
+    const [a, b] = [await memoryLog(), await memoryLog()]
+    const logs = [a, b] as const
+    for (const log of logs) await log.topic(Words)
+    if (existing === 'append') for (const log of logs) await (await log.topic(Words)).send({ value: 'before', partition: 0 })
+    const begun = await Promise.allSettled(logs.map((log, index) => mirrored(log, logs[1 - index]!, { topics: [Words], existing })))
+    const runs = begun.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
+    const refused = begun.flatMap((one) => (one.status === 'rejected' ? [one.reason as LogError] : []))
+    const [first] = await Promise.all([
+      Promise.race([...runs.map((run) => failure(() => run.done)), ...refused]),
+      (await a.topic(Words)).send({ value: 'only', partition: 0 }),
+    ])
+    expect(first.code).toBe('LOG_MIRROR_ITSELF')
+    // One of them may go on, and what is true then stays so.
+    await Promise.all(runs.map((run) => run.caughtUp().catch(() => {})))
+    const counts = await Promise.all(logs.map(async (log) => (await contentsOf(await log.topic(Words))).length))
+    const most = existing === 'append' ? 3 : 1
+    for (const count of counts) expect(count).toBeLessThanOrEqual(most)
+    // What was claimed in vain is in nobody's way: one of the directions can be gone on with.
+    await Promise.all(runs.map((run) => run.stop().catch(() => {})))
+    const codes: unknown[] = []
+    for (const [from, to] of [[a, b], [b, a]] as const) {
+      codes.push(await mirrorOnce(from, to, { topics: [Words], existing: 'append' }).catch(({ code }: LogError) => code))
+    }
+    expect(codes.sort()).toEqual(['LOG_MIRROR_ITSELF', undefined])
+  })
+}
+
+test('a ring of three logs is refused, and a topic that closes one while mirrors run ends the mirror that would', async () => {
+  const logs = [await memoryLog(), await memoryLog(), await memoryLog()] as const
+  const [a, b, c] = logs
+  await (await a.topic(Words)).send({ value: 'x' })
+  await (await mirrored(a, b)).caughtUp()
+  await (await mirrored(b, c)).caughtUp()
+  expect((await failure(() => mirrored(c, a, { existing: 'append' }))).code).toBe('LOG_MIRROR_ITSELF')
+  const back = await mirrored(c, a, { topics: [/^later$/] })
+  await (await a.topic(defineTopic('later', { value: string }))).send({ value: 'y' })
+  expect((await failure(() => back.done)).code).toBe('LOG_MIRROR_ITSELF')
+  for (const log of logs) expect((await contentsOf(await log.topic(Words))).length).toBe(1)
+  expect((await contentsOf(await a.topic(defineTopic('later', { value: string })))).length).toBe(1)
 })
 
 test('options that make no sense are refused by name', async () => {

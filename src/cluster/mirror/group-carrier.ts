@@ -59,7 +59,7 @@ export class GroupCarrier {
         if (lag.committed === undefined) continue
         const { topic, partition } = lag
         const mirrored = topics.get(topic)!
-        const source = Math.min(lag.committed, await mirrored.mirroredTo(partition))
+        const source = Math.min(lag.committed, mirrored.mirroredTo(partition))
         if (source < lag.committed) complete = false
         const before = this.#ledger.carried(group, topic, partition)
         const target = await mirrored.translate(partition, source)

@@ -3,6 +3,8 @@
  * compacted, and every entry is stored in the transaction of what it tells of; so what the ledger says is what is there, whatever happened.
  *
  *   key    ["run", topic, partition, source offset of the first]     value   { by, runs: [[source, step, target, step, count], …] }
+ *   key    ["passed", topic, partition]                              value   { by, source }: nothing is left to mirror below
+ *   key    ["topic", topic]                                          value   { by, from: ids of the logs that its records come through }
  *   key    ["group", group, topic, partition]                        value   { by, source, target }
  *
  * Nobody else writes to it, so a transaction of this mirror finds the ledger's end where it left it. When it does not, another mirror of the
@@ -20,6 +22,7 @@ export interface LedgerEntry {
   /** Which run of the mirror wrote it. */
   readonly by: string
   readonly runs?: readonly Run[]
+  readonly from?: readonly string[]
   readonly source?: number
   readonly target?: number
 }
@@ -39,14 +42,20 @@ export type LedgerRecord = PortableSendRecord<string, LedgerEntry>
  */
 export const transactionOptions = { timeoutMs: 30_000 } as const
 
+/** Of the keys that tell where a topic is from. */
+const ORIGIN = 'topic'
+
 /** A marker stands behind the records of each transaction. */
 const MARKER = 1
 
 /** What one mirror keeps. */
 export class Ledger {
+  readonly #log: PortableLog
   readonly #topic: PortableTopic<string, LedgerEntry>
   readonly #by: string
   readonly #maps = new Map<string, OffsetMap>()
+  readonly #passed = new Map<string, number>()
+  readonly #origins = new Map<string, readonly string[]>()
   readonly #groups = new Map<string, Carried>()
   /** Keys of the last entry of a partition, as long as that is one run which may grow. */
   readonly #growing = new Map<string, string>()
@@ -55,7 +64,8 @@ export class Ledger {
   /** What is stored with the next transaction that commits. */
   #stored: { readonly apply: () => void; readonly end: number } | undefined
 
-  private constructor(topic: PortableTopic<string, LedgerEntry>, by: string) {
+  private constructor(log: PortableLog, topic: PortableTopic<string, LedgerEntry>, by: string) {
+    this.#log = log
     this.#topic = topic
     this.#by = by
   }
@@ -68,14 +78,14 @@ export class Ledger {
   /** Opens the ledger of a mirror, and makes it when there is none. `by` is this run's own name. */
   static async open(log: PortableLog, id: string, by: string): Promise<Ledger> {
     const definition = defineTopic(Ledger.topicOf(id), { partitions: 1, key: string, value: json<LedgerEntry>(), cleanupPolicy: 'compact' })
-    return new Ledger(await log.topic(definition), by)
+    return new Ledger(log, await log.topic(definition), by)
   }
 
   /** Reads a ledger without a mirror; undefined when there is none. */
   static async look(log: PortableLog, id: string): Promise<Ledger | undefined> {
     const name = Ledger.topicOf(id)
     if (!(await log.topics()).some((topic) => topic.name === name)) return undefined
-    const ledger = new Ledger(await log.topic(defineTopic(name, { key: string, value: json<LedgerEntry>() }), { create: false }), '')
+    const ledger = new Ledger(log, await log.topic(defineTopic(name, { key: string, value: json<LedgerEntry>() }), { create: false }), '')
     await ledger.#read(Infinity)
     return ledger
   }
@@ -91,6 +101,16 @@ export class Ledger {
   /** Whether anything of a topic was mirrored. */
   knows(topic: string): boolean {
     return [...this.#maps].some(([place, { last }]) => last !== undefined && place.slice(0, place.lastIndexOf('/')) === topic)
+  }
+
+  /** Offset on the source below which nothing is left to mirror: behind the last record, or behind what is known to hold none. */
+  position(topic: string, partition: number): number {
+    return Math.max(this.mapOf(topic, partition).nextSource, this.#passed.get(placeOf(topic, partition)) ?? 0)
+  }
+
+  /** Ids of the logs that a topic's records come through; undefined for a topic that was not begun with. */
+  origin(topic: string): readonly string[] | undefined {
+    return this.#origins.get(topic)
   }
 
   /** What was carried over last for a group. */
@@ -135,6 +155,16 @@ export class Ledger {
     return { key, value: { by: this.#by, runs: longer === undefined ? runs : [longer] } }
   }
 
+  /** The entry that says that nothing is left to mirror below an offset of the source. */
+  passedEntry(topic: string, partition: number, source: number): LedgerRecord {
+    return { key: JSON.stringify(['passed', topic, partition]), value: { by: this.#by, source } }
+  }
+
+  /** The entry that says where a topic is from; without ids, that it is not mirrored. */
+  originEntry(topic: string, from: readonly string[] | undefined): LedgerRecord {
+    return { key: JSON.stringify([ORIGIN, topic]), value: { by: this.#by, ...(from !== undefined && { from }) } }
+  }
+
   /** The entry for a commit that a transaction carries over. */
   groupEntry(group: string, topic: string, partition: number, { source, target }: Carried): LedgerRecord {
     return { key: JSON.stringify(['group', group, topic, partition]), value: { by: this.#by, source, target } }
@@ -150,6 +180,23 @@ export class Ledger {
     const { offset } = results[0]!
     if (offset !== this.#end) throw this.#fenced(`it goes on at ${offset}, and this mirror left it at ${this.#end}`)
     this.#stored = { end: results.at(-1)!.offset + 1 + MARKER, apply: () => { for (const { key, value } of entries) this.#apply(key!, value!) } }
+  }
+
+  /**
+   * Stores entries in a transaction of their own.
+   *
+   * @throws LogError `LOG_PRODUCER_FENCED`, and those of the target
+   */
+  async write(entries: readonly LedgerRecord[]): Promise<void> {
+    const transaction = await this.#log.beginTransaction(transactionOptions)
+    try {
+      await this.store(transaction, entries)
+      await transaction.commit()
+    } catch (error) {
+      await transaction.abort().catch(() => {})
+      throw error
+    }
+    this.committed()
   }
 
   /** The transaction with the entries was committed. */
@@ -168,6 +215,8 @@ export class Ledger {
   async #read(own: number): Promise<void> {
     this.#stored = undefined
     this.#maps.clear()
+    this.#passed.clear()
+    this.#origins.clear()
     this.#groups.clear()
     this.#growing.clear()
     // Before the entries: who writes meanwhile is noticed by the first transaction.
@@ -188,9 +237,12 @@ export class Ledger {
     return new LogError('LOG_PRODUCER_FENCED', `the ledger ${this.#topic.name} of the mirror: ${what}`, { topic: this.#topic.name, by })
   }
 
-  #apply(key: string, { runs, source, target }: LedgerEntry): void {
+  #apply(key: string, { runs, from, source, target }: LedgerEntry): void {
     const [kind, name, partition] = JSON.parse(key) as [string, string, number]
     if (kind === 'group') this.#groups.set(key, { source: source!, target: target! })
+    if (kind === 'passed') this.#passed.set(placeOf(name, partition), source!)
+    if (kind === ORIGIN && from !== undefined) this.#origins.set(name, from)
+    if (kind === ORIGIN && from === undefined) this.#origins.delete(name)
     if (kind !== 'run' || runs === undefined) return
     const place = placeOf(name, partition)
     const map = this.mapOf(name, partition)
@@ -199,6 +251,12 @@ export class Ledger {
     if (runs.length === 1) this.#growing.set(place, key)
     else this.#growing.delete(place)
   }
+}
+
+/** The topic that a key tells the origin of; undefined for other keys. */
+export function originOf(key: string): string | undefined {
+  const [kind, topic] = JSON.parse(key) as [string, string]
+  return kind === ORIGIN ? topic : undefined
 }
 
 /** What a run has from an offset of the source on. */

@@ -11,9 +11,10 @@ import { isLogError, LogError } from '../../base/errors.ts'
 import { systemRandom } from '../../base/random.ts'
 import { type PortableConsumer, type PortableLog, type PortableSendRecord, type PortableTransaction } from '../../topics/contract.ts'
 import { type SourceTopic, sourceTopics } from './side.ts'
+import { Claims } from './claims.ts'
 import { GroupCarrier, type GroupStatus } from './group-carrier.ts'
 import { Ledger, type LedgerRecord, transactionOptions } from './ledger.ts'
-import { MirroredTopic, type PartitionProgress, type PlainRecord } from './mirrored-topic.ts'
+import { type Gap, gone, MirroredTopic, type PartitionProgress, type PlainRecord } from './mirrored-topic.ts'
 import { runsOf } from './offset-map.ts'
 import { checkMirrorOptions, type CheckedMirrorOptions, type MirrorOptions } from './options.ts'
 
@@ -31,6 +32,8 @@ export interface MirrorStatus {
   readonly lag: number
   readonly topics: readonly { readonly topic: string; readonly partitions: readonly PartitionProgress[] }[]
   readonly groups: readonly GroupStatus[]
+  /** What the source has deleted before it was mirrored, and this run has passed over. */
+  readonly gaps: readonly Gap[]
   /** What failed last. */
   readonly lastError: unknown
 }
@@ -67,7 +70,8 @@ interface Reader {
  * Mirrors topics of one log to another one, and carries over what groups commit. Resolves when it runs: topics are made, and what stands in
  * the way is thrown.
  *
- * @throws LogError `LOG_MIRROR_ITSELF`, `LOG_MIRROR_TARGET`, `LOG_TOPIC_MISMATCH`, `LOG_NOT_FOUND`, and those of both logs
+ * @throws LogError `LOG_MIRROR_ITSELF`, `LOG_MIRROR_TARGET`, `LOG_TOPIC_MISMATCH`, `LOG_NOT_FOUND`, and those of both logs. `done` rejects with
+ *   `LOG_MIRROR_GAP` when the source has deleted what was to be mirrored, and with `LOG_MIRROR_ITSELF` when another mirror brings it back
  * @see docs/cluster.md
  */
 export async function mirror(source: PortableLog, target: PortableLog, options: MirrorOptions): Promise<Mirroring> {
@@ -75,9 +79,11 @@ export async function mirror(source: PortableLog, target: PortableLog, options: 
   checked.signal?.throwIfAborted()
   // Before anything is made on the target.
   const topics = await sourceTopics(source, checked.topics)
+  const claims = new Claims(source, target)
+  await claims.check(topics)
   const by = Buffer.from(systemRandom.bytes(9)).toString('base64url')
   const ledger = await Ledger.open(target, checked.id, by)
-  const mirroring = new Mirroring({ source, target, ledger, options: checked, clock: systemClock })
+  const mirroring = new Mirroring({ source, target, ledger, claims, options: checked, clock: systemClock })
   await mirroring.begin(topics)
   return mirroring
 }
@@ -89,11 +95,13 @@ export class Mirroring {
   readonly #source: PortableLog
   readonly #target: PortableLog
   readonly #ledger: Ledger
+  readonly #claims: Claims
   readonly #options: CheckedMirrorOptions
   readonly #clock: Clock
   readonly #carrier: GroupCarrier
   readonly #topics = new Map<string, MirroredTopic>()
   readonly #readers = new Map<string, Reader>()
+  readonly #gaps: Gap[] = []
   #waiting: Waiting[] = []
   #waitingBytes = 0
   #state: MirrorState = 'running'
@@ -116,12 +124,14 @@ export class Mirroring {
     readonly source: PortableLog
     readonly target: PortableLog
     readonly ledger: Ledger
+    readonly claims: Claims
     readonly options: CheckedMirrorOptions
     readonly clock: Clock
   }) {
     this.#source = parts.source
     this.#target = parts.target
     this.#ledger = parts.ledger
+    this.#claims = parts.claims
     this.#options = parts.options
     this.#clock = parts.clock
     this.#carrier = new GroupCarrier(parts)
@@ -151,7 +161,7 @@ export class Mirroring {
     const lag = topics.flatMap(({ partitions }) => partitions).reduce((sum, partition) => sum + partition.lag, 0)
     return {
       state: this.#state, records: this.#records, bytes: this.#bytes, lag, topics, groups: await this.#carrier.status(this.#topics),
-      lastError: this.#lastError,
+      gaps: [...this.#gaps], lastError: this.#lastError,
     }
   }
 
@@ -200,7 +210,7 @@ export class Mirroring {
           // The source was closed.
           if (this.#stopping && isLogError(error, 'LOG_CLOSED')) break
           this.#lastError = error
-          if (!worthAnotherTry(error)) throw error
+          if (!worthAnotherTry(error) && !await this.#isGap(error)) throw error
           begun = false
           this.#state = 'waiting'
           this.#options.onEvent({ type: 'retry', error, delayMs })
@@ -210,6 +220,7 @@ export class Mirroring {
           delayMs = Math.min(delayMs * 2, LONGEST_RETRY_MS)
         }
       }
+      if (begun) await this.#settle().catch(() => {})
       this.#state = 'stopped'
     } catch (error) {
       this.#state = 'failed'
@@ -250,6 +261,8 @@ export class Mirroring {
   /** Begins to read where the ledger ends. */
   async #restart(): Promise<void> {
     await this.#ledger.load()
+    await this.#claims.claim([...this.#topics.values()], this.#ledger)
+    await this.#passGaps([...this.#topics.values()])
     for (const topic of this.#topics.values()) this.#beginReader(topic)
   }
 
@@ -337,12 +350,48 @@ export class Mirroring {
   async #look(): Promise<void> {
     this.#lookAt = this.#clock.monotonic() + this.#options.groupIntervalMs
     const grown = (topic: SourceTopic): boolean => this.#topics.get(topic.name)?.partitions.length !== topic.partitions
-    for (const topic of (await sourceTopics(this.#source, this.#options.topics)).filter(grown)) {
+    const found = (await sourceTopics(this.#source, this.#options.topics)).filter(grown)
+    if (found.length > 0) await this.#claims.check(found)
+    const opened: MirroredTopic[] = []
+    for (const topic of found) {
       await this.#endReader(topic.name)
       this.#forget(topic.name)
-      this.#beginReader(await this.#open(topic))
+      opened.push(await this.#open(topic))
     }
+    await this.#claims.claim([...this.#topics.values()], this.#ledger)
+    await this.#passGaps(opened)
+    for (const topic of opened) this.#beginReader(topic)
     await this.#carrier.carry(this.#topics)
+    await this.#settle()
+  }
+
+  /** Stores how far partitions are in which nothing that is mirrored stands behind the last record. When records wait, they say so soon. */
+  async #settle(): Promise<void> {
+    const entries: LedgerRecord[] = []
+    for (const topic of this.#topics.values()) {
+      if (this.#waiting.length > 0) return
+      for (const { partition, position } of await topic.settled()) entries.push(this.#ledger.passedEntry(topic.name, partition, position))
+    }
+    if (entries.length > 0) await this.#ledger.write(entries)
+  }
+
+  /** @throws LogError `LOG_MIRROR_GAP` */
+  async #passGaps(topics: readonly MirroredTopic[]): Promise<void> {
+    const gaps = (await Promise.all(topics.map((topic) => topic.gaps()))).flat()
+    if (gaps.length === 0) return
+    if (this.#options.gaps === 'refuse') throw gone(gaps)
+    await this.#ledger.write(gaps.map(({ topic, partition, to }) => this.#ledger.passedEntry(topic, partition, to)))
+    for (const gap of gaps) {
+      this.#gaps.push(gap)
+      this.#options.onEvent({ type: 'gap', ...gap })
+    }
+  }
+
+  /** Whether reading fails because the source has deleted what was to be read. What becomes of it is decided when reading begins again. */
+  async #isGap(error: unknown): Promise<boolean> {
+    if (!isLogError(error, 'LOG_OFFSET_OUT_OF_RANGE')) return false
+    const gaps = await Promise.all([...this.#topics.values()].map((topic) => topic.gaps().catch(() => [])))
+    return gaps.flat().length > 0
   }
 
   /** What waits of a topic is read again. */

@@ -11,6 +11,9 @@ import { type Ends, endsOf, hasRecords, plainTopic, type PlainTopic, type Source
 /** A record of a topic as bytes. */
 export type PlainRecord = PortableRecord<Uint8Array, Uint8Array>
 
+/** Gaps that the message of an error names. */
+const MOST_NAMED = 5
+
 /** How far a partition is mirrored. */
 export interface PartitionProgress {
   readonly partition: number
@@ -22,6 +25,14 @@ export interface PartitionProgress {
   readonly lag: number
 }
 
+/** Offsets of the source that were deleted before they were mirrored: `from` is the first of them, `to` the first one behind. */
+export interface Gap {
+  readonly topic: string
+  readonly partition: number
+  readonly from: number
+  readonly to: number
+}
+
 /** A topic that is mirrored. */
 export class MirroredTopic {
   readonly name: string
@@ -30,7 +41,7 @@ export class MirroredTopic {
   /** Numbers of the partitions, as they were when it was opened. */
   readonly partitions: readonly number[]
   readonly #ledger: Ledger
-  /** Offsets below which nothing is left to mirror, where that is more than the last record says: markers and gaps stand behind it. */
+  /** Offsets below which nothing is left to mirror, where that is more than the ledger says: markers and aborted records stand behind it. */
   readonly #passed = new Map<number, number>()
 
   private constructor(source: PlainTopic, target: PlainTopic, ledger: Ledger) {
@@ -67,8 +78,31 @@ export class MirroredTopic {
   }
 
   /** Offset on the source below which every record is mirrored. */
-  async mirroredTo(partition: number): Promise<number> {
-    return Math.max(this.#ledger.mapOf(this.name, partition).nextSource, this.#passed.get(partition) ?? 0)
+  mirroredTo(partition: number): number {
+    return Math.max(this.#ledger.position(this.name, partition), this.#passed.get(partition) ?? 0)
+  }
+
+  /** Where partitions begin of which nothing was mirrored yet and the source has deleted something: before the mirror began, nothing is gone. */
+  async beginnings(): Promise<{ readonly partition: number; readonly position: number }[]> {
+    const list = [...await this.ends()].map(([partition, { start }]) => ({ partition, position: start }))
+    return list.filter(({ partition, position }) => position > 0 && this.mirroredTo(partition) === 0)
+  }
+
+  /** What the source has deleted before it was mirrored. */
+  async gaps(): Promise<Gap[]> {
+    const { name: topic } = this
+    const list = [...await this.ends()].map(([partition, { start: to }]) => ({ topic, partition, from: this.mirroredTo(partition), to }))
+    return list.filter(({ from, to }) => from < to)
+  }
+
+  /**
+   * Looks whether anything is left to mirror. Gives the positions that the ledger does not have yet: of partitions in which nothing but
+   * markers, aborted records and what is deleted stands behind the last record that was mirrored.
+   */
+  async settled(): Promise<{ readonly partition: number; readonly position: number }[]> {
+    for (const [partition, { end }] of await this.ends()) await this.isMirroredTo(partition, end)
+    const list = this.partitions.map((partition) => ({ partition, position: this.mirroredTo(partition) }))
+    return list.filter(({ partition, position }) => position > this.#ledger.position(this.name, partition))
   }
 
   /** Where on the target somebody goes on who goes on at `offset` of the source, which is mirrored up to there. */
@@ -104,7 +138,7 @@ export class MirroredTopic {
 
   /** Whether everything below `end` is mirrored; looks whether what is between holds a record. */
   async isMirroredTo(partition: number, end: number): Promise<boolean> {
-    if (await this.mirroredTo(partition) >= end) return true
+    if (this.mirroredTo(partition) >= end) return true
     const consumer = this.source.consumer({ partitions: [partition], from: new Map([[partition, this.#start(partition)]]), until: 'end' })
     try {
       for await (const { offset } of consumer) if (offset < end) return false
@@ -120,15 +154,15 @@ export class MirroredTopic {
   async progress(): Promise<PartitionProgress[]> {
     const progress: PartitionProgress[] = []
     for (const [partition, { start, end }] of await this.ends()) {
-      const position = Math.max(start, await this.mirroredTo(partition))
+      const position = Math.max(start, this.mirroredTo(partition))
       progress.push({ partition, position: Math.min(position, end), end, lag: Math.max(0, end - position) })
     }
     return progress
   }
 
   #start(partition: number): StartPosition {
-    const map = this.#ledger.mapOf(this.name, partition)
-    return map.last === undefined ? 'earliest' : map.nextSource
+    const position = this.mirroredTo(partition)
+    return position === 0 ? 'earliest' : position
   }
 }
 
@@ -144,6 +178,14 @@ export function checkTarget(
   if (there === undefined || there.partitions === partitions || (known && there.partitions < partitions)) return
   const message = `topic "${name}" has ${partitions} partitions on the source and ${there.partitions} on the target: a mirror keeps partitions`
   throw new LogError('LOG_TOPIC_MISMATCH', message, { topic: name, source: partitions, target: there.partitions })
+}
+
+/** The error of a source that has deleted what was to be mirrored. */
+export function gone(gaps: readonly Gap[]): LogError {
+  const named = gaps.slice(0, MOST_NAMED).map(({ topic, partition, from, to }) => `${from}..${to - 1} of ${topic}-${partition}`).join(', ')
+  const more = gaps.length > MOST_NAMED ? `, and of ${gaps.length - MOST_NAMED} partitions more` : ''
+  const message = `the source has deleted offsets before they were mirrored: ${named}${more}; gaps: 'pass' goes on behind them`
+  return new LogError('LOG_MIRROR_GAP', message, { gaps })
 }
 
 /** The error of a target that has records of others. */

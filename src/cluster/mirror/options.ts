@@ -18,6 +18,8 @@ export type MirrorEvent =
   | { readonly type: 'group'; readonly group: string; readonly topic: string; readonly partition: number; readonly offset: number }
   /** A group commits on the target by itself: the mirror leaves it alone from now on. */
   | { readonly type: 'group-moved'; readonly group: string }
+  /** The source has deleted offsets `from` to `to - 1` before they were mirrored, and the mirror goes on behind them, as `gaps: 'pass'` says. */
+  | { readonly type: 'gap'; readonly topic: string; readonly partition: number; readonly from: number; readonly to: number }
 
 /** What a mirror may be told. */
 export interface MirrorOptions {
@@ -37,6 +39,11 @@ export interface MirrorOptions {
    * records of the source behind those.
    */
   readonly existing?: 'refuse' | 'append'
+  /**
+   * What is done when the source has deleted records before they were mirrored: `'refuse'` (default) ends the mirror with `LOG_MIRROR_GAP`,
+   * `'pass'` goes on behind them: UNSAFE, for they will not be on the target. What is passed over is told by an event and by `status()`.
+   */
+  readonly gaps?: 'refuse' | 'pass'
   /** `'end'` ends the mirror when it holds what the source had when it began. Default: it goes on as the source grows. */
   readonly until?: 'end'
   readonly onEvent?: (event: MirrorEvent) => void
@@ -45,7 +52,7 @@ export interface MirrorOptions {
   // How fast
   /** Most bytes of keys, values and headers in one transaction on the target. Default 8 MiB. */
   readonly transactionBytes?: number
-  /** Ms between two looks at groups, and for topics that patterns match. Default 1000. */
+  /** Ms between two looks at groups, for topics that patterns match, and where topics are from. Default 1000. */
   readonly groupIntervalMs?: number
 }
 
@@ -55,6 +62,7 @@ export interface CheckedMirrorOptions {
   readonly groups: readonly (string | RegExp)[]
   readonly id: string
   readonly existing: 'refuse' | 'append'
+  readonly gaps: 'refuse' | 'pass'
   readonly untilEnd: boolean
   readonly onEvent: (event: MirrorEvent) => void
   readonly signal: AbortSignal | undefined
@@ -63,7 +71,7 @@ export interface CheckedMirrorOptions {
 }
 
 const names: readonly (keyof MirrorOptions)[] = [
-  'topics', 'groups', 'id', 'existing', 'until', 'onEvent', 'signal', 'transactionBytes', 'groupIntervalMs',
+  'topics', 'groups', 'id', 'existing', 'gaps', 'until', 'onEvent', 'signal', 'transactionBytes', 'groupIntervalMs',
 ]
 const LONGEST_ID = 200
 const MIB = 1024 * 1024
@@ -79,12 +87,14 @@ export function checkMirrorOptions(source: PortableLog, target: PortableLog, opt
   }
   if (options === undefined) throw new TypeError('mirror takes options, with the topics')
   checkOptions(options, names, 'mirror')
-  const { topics, groups = [], existing = 'refuse', until, onEvent = () => {}, signal, transactionBytes = 8 * MIB, groupIntervalMs = 1000 } = options
+  const { topics, groups = [], existing = 'refuse', gaps = 'refuse', until, onEvent = () => {}, signal } = options
+  const { transactionBytes = 8 * MIB, groupIntervalMs = 1000 } = options
   checkSubscribed(topics)
   if (!Array.isArray(groups) || !groups.every((group) => group instanceof RegExp || (typeof group === 'string' && group !== ''))) {
     throw new TypeError(`groups is an array of names and regular expressions, not ${describe(groups)}`)
   }
   checkOneOf(existing ?? null, 'existing', ['refuse', 'append'])
+  checkOneOf(gaps ?? null, 'gaps', ['refuse', 'pass'])
   checkOneOf(until, 'until', ['end'])
   checkFunction(onEvent, 'onEvent')
   checkSignal(signal)
@@ -100,5 +110,5 @@ export function checkMirrorOptions(source: PortableLog, target: PortableLog, opt
   if (typeof id !== 'string' || !isTopicName(id) || id.length > LONGEST_ID) {
     throw new TypeError(`the id of a mirror is 1 to ${LONGEST_ID} of a-z A-Z 0-9 . _ -, not ${describe(id)}`)
   }
-  return { topics, groups, id, existing, untilEnd: until === 'end', onEvent, signal, transactionBytes, groupIntervalMs }
+  return { topics, groups, id, existing, gaps, untilEnd: until === 'end', onEvent, signal, transactionBytes, groupIntervalMs }
 }

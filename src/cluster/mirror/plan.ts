@@ -4,9 +4,10 @@
 import { isLogError, type LogError } from '../../base/errors.ts'
 import { type PortableLog } from '../../topics/contract.ts'
 import { Ledger } from './ledger.ts'
-import { checkTarget, taken } from './mirrored-topic.ts'
+import { checkTarget, type Gap, gone, taken } from './mirrored-topic.ts'
 import { checkMirrorOptions, type MirrorOptions } from './options.ts'
-import { endsOf, hasRecords, plainTopic, sourceTopics, type SourceTopic } from './side.ts'
+import { checkOrigin, Origins } from './origins.ts'
+import { type Ends, endsOf, hasRecords, identityOf, plainTopic, sourceTopics } from './side.ts'
 
 /** What would become of a topic. */
 export interface PlannedTopic {
@@ -46,23 +47,32 @@ export async function planMirror(source: PortableLog, target: PortableLog, optio
   const chosen = await sourceTopics(source, checked.topics)
   const ledger = await Ledger.look(target, checked.id)
   const there = await target.topics()
+  const origins = await new Origins(source).look()
   const topics: PlannedTopic[] = []
   for (const topic of chosen) {
+    const ends = await endsOf(await plainTopic(source, topic.name))
+    const gaps = checked.gaps === 'pass' ? [] : gapsOf(topic.name, ends, ledger)
     const found = there.find(({ name }) => name === topic.name)
     const known = ledger?.knows(topic.name) === true
     const refuses = found !== undefined && !known && checked.existing === 'refuse'
+    const taking = refuses && await hasRecords(await plainTopic(target, topic.name))
     topics.push({
       topic: topic.name, partitions: topic.partitions, state: found === undefined ? 'new' : known ? 'goes-on' : 'exists',
-      offsets: await offsetsLeft(source, topic.name, ledger),
-      problem: problemOf(topic, found, known) ?? (refuses && await hasRecords(await plainTopic(target, topic.name)) ? taken(topic.name) : undefined),
+      offsets: offsetsLeft(topic.name, ends, ledger),
+      problem: thrownBy(() => {
+        checkOrigin(topic.name, origins, identityOf(target))
+        checkTarget(topic, found, known)
+        if (taking) throw taken(topic.name)
+        if (gaps.length > 0) throw gone(gaps)
+      }),
     })
   }
   return { topics, groups: await plannedGroups(source, checked.groups, new Set(topics.map(({ topic }) => topic))) }
 }
 
-function problemOf(topic: SourceTopic, found: { readonly partitions: number } | undefined, known: boolean): LogError | undefined {
+function thrownBy(check: () => void): LogError | undefined {
   try {
-    checkTarget(topic, found, known)
+    check()
     return undefined
   } catch (error) {
     if (isLogError(error)) return error
@@ -70,12 +80,15 @@ function problemOf(topic: SourceTopic, found: { readonly partitions: number } | 
   }
 }
 
-async function offsetsLeft(source: PortableLog, name: string, ledger: Ledger | undefined): Promise<number> {
-  let left = 0
-  for (const [partition, { start, end }] of await endsOf(await plainTopic(source, name))) {
-    left += Math.max(0, end - Math.max(start, ledger?.mapOf(name, partition).nextSource ?? 0))
-  }
-  return left
+function gapsOf(topic: string, ends: ReadonlyMap<number, Ends>, ledger: Ledger | undefined): Gap[] {
+  if (ledger?.origin(topic) === undefined) return []
+  return [...ends].map(([partition, { start }]) => ({ topic, partition, from: ledger.position(topic, partition), to: start }))
+    .filter(({ from, to }) => from < to)
+}
+
+function offsetsLeft(topic: string, ends: ReadonlyMap<number, Ends>, ledger: Ledger | undefined): number {
+  const left = [...ends].map(([partition, { start, end }]) => end - Math.max(start, ledger?.position(topic, partition) ?? 0))
+  return left.reduce((sum, offsets) => sum + Math.max(0, offsets), 0)
 }
 
 async function plannedGroups(source: PortableLog, asked: readonly (string | RegExp)[], topics: ReadonlySet<string>): Promise<PlannedGroup[]> {
