@@ -55,10 +55,18 @@ export async function serveTest(call: Call, topics: TestTopics, ended: Promise<v
     ? jsonLine({ type: 'listening', bootstrap, control: sidecar.url, brokers, clusterId: kafka.log.core.clusterId, seed })
     : `${screen.paint('green', 'listening')} on ${bold(bootstrap)}, controlled at ${bold(sidecar.url)}`)
   await screen.flush()
+  if (call.flag('until-stdin-ends') && call.terminal.stdin === process.stdin) await watchOver()
   await ended
   const failures = await sidecar.close()
   for (const { code, message } of failures) screen.say(`${message} (${code})`)
   return failures.length === 0 ? 0 : 1
+}
+
+/** Whatever tests ask it to do, it ends. Windows lets only one thread read what comes through a pipe. */
+async function watchOver(): Promise<void> {
+  if (process.platform === 'win32') return
+  const { watchStdin } = await import('./stdin-watchdog.ts')
+  watchStdin()
 }
 
 function testOptions(call: Call, topics: TestTopics): TestBrokerOptions {

@@ -112,7 +112,8 @@ function endOf(call: Call): Promise<void> {
     for (const event of ['end', 'error', 'close']) stdin.once(event, resolve)
     stdin.resume()
   })
-  return Promise.race([interrupted, ended])
+  // A stdin that is read keeps the process alive.
+  return Promise.race([interrupted, ended]).finally(() => stdin.pause())
 }
 
 interface NamedTopic {

@@ -139,6 +139,24 @@ test.runIf(process.platform !== 'win32')('Ctrl-C ends following with 0, and prod
   expect((await commitlog('verify', folder)).stdout).toContain('2 records')
 })
 
+test.runIf(process.platform !== 'win32')('serve --test ends with its stdin, also when its event loop is held for ever', async () => {
+  const held = 'data:text/javascript,process.on("SIGUSR2", () => { for (;;); })'
+  const serving = spawn(process.execPath, ['--import', held, program, 'serve', '--test', '--json', '--until-stdin-ends'])
+  const end = once(serving, 'exit')
+  await printed(serving, '"listening"')
+  serving.kill('SIGUSR2')
+  serving.stdin.end()
+  expect(await end).toEqual([null, 'SIGKILL'])
+}, 60_000)
+
+test.runIf(process.platform !== 'win32')('serve --test ends with SIGTERM while its stdin goes on', async () => {
+  const serving = start('serve', '--test', '--json', '--until-stdin-ends')
+  const end = ended(serving)
+  await printed(serving, '"listening"')
+  serving.kill('SIGTERM')
+  expect(await end).toBe(0)
+})
+
 test('an import that is killed again and again stores every record once', async () => {
   const [source, folder] = [join(outside.folder, 'lines'), join(outside.folder, 'imported')]
   const count = 60_000

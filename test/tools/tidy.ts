@@ -46,7 +46,7 @@ const builtinPlaces: Readonly<Record<string, readonly string[]>> = {
   'node:fs/promises': ['src/files/', 'src/cli/'],
   'node:sqlite': ['src/files/'],
   'node:child_process': ['src/files/', 'src/cli/'],
-  'node:net': ['src/kafka/', 'src/cluster/'],
+  'node:net': ['src/kafka/', 'src/cluster/', 'src/cli/stdin-watchdog.ts'],
   'node:tls': ['src/kafka/', 'src/cluster/'],
   'node:dns': ['src/kafka/', 'src/cluster/'],
   'node:dgram': [],

@@ -152,7 +152,7 @@ export class Fault {
     const { api, request, context: { clientId, connection, broker } } = call.exchange
     if (!this.isOn(api.name)) return false
     const { topic, group, client, connection: wanted, broker: nodeId } = this.spec.target ?? {}
-    if (!isClient(clientId, client) || (wanted !== undefined && wanted !== connection.id)) return false
+    if (!this.ask(() => isClient(clientId, client), false) || (wanted !== undefined && wanted !== connection.id)) return false
     if (nodeId !== undefined && nodeId !== broker.nodeId) return false
     if (group !== undefined && !isAboutGroup(request, group)) return false
     if (topic !== undefined && !call.places().some((place) => this.isOf(place.topic, place.partition))) return false

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { closest, describe } from '../../base/options.ts'
+import { BoundedPattern, wrongPattern } from './bounded-pattern.ts'
 import { type Schema } from './schema.ts'
 
 /** Something that is wrong with a value. */
@@ -17,13 +18,12 @@ export interface Violation {
 const MOST_VIOLATIONS = 10
 /** A schema that refers to itself without end describes nothing. */
 const MOST_DEPTH = 200
-/** Longer patterns are nobody's, and the machine that runs them has no bound. */
-const MOST_PATTERN = 1000
 
 /**
  * What is wrong with a value; nothing when it is as the schema says.
  *
- * @param most  steps that it may take: choices in choices take twice as many for each, and who waits for them waits for ever
+ * @param most  for a schema from somebody else: steps that it may take. Choices in choices take twice as many for each, and who waits for them waits
+ *   for ever; its patterns end in time as well
  */
 export function violations(schema: Schema, value: unknown, root: Schema = schema, most = Infinity): Violation[] {
   const steps = { left: most }
@@ -56,7 +56,7 @@ function check(place: Place): readonly Violation[] {
 
 /** What a part of the value, or all of it, has to be as well. */
 function inner(place: Place, schema: Schema, at = place.at, value = place.value): readonly Violation[] {
-  return check({ schema, value, at, root: place.root, depth: place.depth + 1, steps: place.steps })
+  return check({ ...place, schema, value, at, depth: place.depth + 1 })
 }
 
 function referred(pointer: string, root: Schema): Schema {
@@ -94,8 +94,9 @@ function isOfType(value: unknown, type: keyof typeof typeNames): boolean {
   }
 }
 
-const values: Rule = ({ schema, value, at }) => {
+const values: Rule = ({ schema, value, at, steps }) => {
   const { const: only, enum: words } = schema
+  steps.left -= words?.length ?? 0
   if ('const' in schema && !isDeepStrictEqual(value, only)) return [{ at, reason: `is ${JSON.stringify(only)}, not ${describe(value)}` }]
   if (words === undefined || words.some((one) => isDeepStrictEqual(value, one))) return []
   const meant = typeof value === 'string' ? closest(value, words.filter((one) => typeof one === 'string')) : undefined
@@ -113,13 +114,23 @@ const numbers: Rule = ({ schema: { minimum, maximum, exclusiveMinimum, exclusive
   return multipleOf !== undefined && !Number.isInteger(value / multipleOf) ? wrong(`is a multiple of ${multipleOf}`) : []
 }
 
-const texts: Rule = ({ schema: { minLength, maxLength, pattern, format }, value, at }) => {
+const texts: Rule = ({ schema, value, at, steps }) => {
   if (typeof value !== 'string') return []
+  const { minLength, maxLength, pattern, format } = schema
   const length = minLength === undefined && maxLength === undefined ? 0 : [...value].length
   if (length < (minLength ?? 0)) return [{ at, reason: length === 0 ? 'is empty' : `has at least ${minLength} letters, not ${length}` }]
   if (length > (maxLength ?? Infinity)) return [{ at, reason: `has at most ${maxLength} letters, not ${length}` }]
   if (format === 'regex') return wrongPattern(value).map((reason) => ({ at, reason }))
-  return pattern !== undefined && !new RegExp(pattern, 'u').test(value) ? [{ at, reason: `${describe(value)} does not fit ${pattern}` }] : []
+  if (pattern === undefined || patternOf(schema, pattern, steps.left < Infinity).test(value)) return []
+  return [{ at, reason: `${describe(value)} does not fit ${pattern}` }]
+}
+
+const patterns = new WeakMap<Schema, RegExp>()
+
+function patternOf(schema: Schema, source: string, foreign: boolean): RegExp {
+  let pattern = patterns.get(schema)
+  if (pattern === undefined) patterns.set(schema, (pattern = foreign ? new BoundedPattern(source) : new RegExp(source, 'u')))
+  return pattern
 }
 
 const lists: Rule = (place) => {
@@ -128,9 +139,22 @@ const lists: Rule = (place) => {
   const rows: readonly unknown[] = value
   if (rows.length < minItems) return [{ at, reason: `has at least ${minItems} items, not ${rows.length}` }]
   if (rows.length > maxItems) return [{ at, reason: `has at most ${maxItems} items, not ${rows.length}` }]
-  const twice = uniqueItems !== true ? -1 : rows.findIndex((row, index) => rows.slice(0, index).some((other) => isDeepStrictEqual(row, other)))
+  const twice = uniqueItems === true ? firstTwice(rows) : -1
   if (twice >= 0) return [{ at: `${at}/${twice}`, reason: 'is in the list twice' }]
   return items === undefined ? [] : rows.flatMap((row, index) => inner(place, items, `${at}/${index}`, row))
+}
+
+/** Where the first row is that was there before; −1 for none. */
+function firstTwice(rows: readonly unknown[]): number {
+  const seen = new Set<string>()
+  return rows.findIndex((row) => seen.size === seen.add(sortedJson(row)).size)
+}
+
+/** As JSON, with the fields of objects in their order: the same for what is the same. */
+function sortedJson(value: unknown): string {
+  return JSON.stringify(value, (_, one: unknown) => (
+    isObject(one) ? Object.fromEntries(Object.entries(one).sort(([a], [b]) => (a < b ? -1 : 1))) : one
+  ))
 }
 
 const objects: Rule = (place) => {
@@ -195,15 +219,4 @@ export function unknownField(given: string, known: readonly string[], what = 'fi
 /** Whether a value is an object of JSON: no list, and not null. */
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** What is wrong with a pattern from somebody else; nothing when it can be run. */
-export function wrongPattern(source: string, flags = 'u'): string[] {
-  if (source.length > MOST_PATTERN) return [`is a pattern of at most ${MOST_PATTERN} letters, not ${source.length}`]
-  try {
-    void new RegExp(source, flags)
-    return []
-  } catch (error) {
-    return [`is no pattern: ${(error as Error).message}`]
-  }
 }

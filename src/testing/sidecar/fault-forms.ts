@@ -6,7 +6,7 @@ import { faultMs, type FaultAction, type FaultMoment, type FaultSpec, type Fault
 import { answerChange } from './answer-changes.ts'
 import { asJson } from './json-values.ts'
 import { checkMatcher, contains, matcher } from './json-matcher.ts'
-import { wrongPattern } from './check.ts'
+import { BoundedPattern, wrongPattern } from './bounded-pattern.ts'
 import {
   anything, byName, type Described, described, either, flag, integer, list, name, object, oneOf, type Schema, text, titled, word,
 } from './schema.ts'
@@ -72,7 +72,7 @@ export function faultFrom({ target, matching, actions, ...rest }: Described<type
   return {
     ...rest,
     ...(target !== undefined && { target: targetFrom(target) }),
-    ...(matching !== undefined && { matching: (request) => contains(asJson(request), matching) }),
+    ...(matching !== undefined && { matching: untilItThrows((request) => contains(asJson(request), matching)) }),
     actions: actions.map((given) => actionFrom(given, [rest.api].flat())),
   }
 }
@@ -88,7 +88,21 @@ export function clientFrom(given: string | Described<typeof pattern>): string | 
   if (typeof given === 'string') return given
   const [wrong] = wrongPattern(given.pattern, given.flags)
   if (wrong !== undefined) throw new TypeError(`client ${wrong}`)
-  return new RegExp(given.pattern, given.flags ?? 'u')
+  return new BoundedPattern(given.pattern, given.flags)
+}
+
+/** What took too long for one request is not asked about the next one: the fault tells of it. */
+function untilItThrows<T, R>(ask: (given: T) => R): (given: T) => R {
+  let thrown: { readonly error: unknown } | undefined
+  return (given) => {
+    if (thrown !== undefined) throw thrown.error
+    try {
+      return ask(given)
+    } catch (error) {
+      thrown = { error }
+      throw error
+    }
+  }
 }
 
 function targetFrom({ client, ...rest }: Described<typeof faultInput>['target'] & {}): FaultTarget {

@@ -4,7 +4,8 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { describe } from '../../base/options.ts'
-import { isObject, unknownField, wrongPattern } from './check.ts'
+import { BoundedPattern, wrongPattern } from './bounded-pattern.ts'
+import { isObject, unknownField } from './check.ts'
 import { type Schema, titled } from './schema.ts'
 
 /** Of a matcher: it may be anything, and what it may not be is told by {@link checkMatcher}. */
@@ -34,7 +35,7 @@ const operators: Readonly<Record<string, Operator>> = {
   },
   $matches: {
     wrong: (given) => (typeof given === 'string' ? wrongPattern(given)[0] : `is a pattern, not ${describe(given)}`),
-    holds: (received, given) => typeof received === 'string' && new RegExp(given as string, 'u').test(received),
+    holds: (received, given) => typeof received === 'string' && new BoundedPattern(given as string).test(received),
   },
   $containing: {
     wrong: matcherFault,

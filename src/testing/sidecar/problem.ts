@@ -10,6 +10,7 @@ import { type Described, integer, list, object, text, titled } from './schema.ts
 export const refusals = {
   INVALID_JSON: 400,
   INVALID_REQUEST: 400,
+  PATTERN_TOO_SLOW: 400,
   FOREIGN_ORIGIN: 403,
   UNKNOWN_ROUTE: 404,
   UNKNOWN_ID: 404,

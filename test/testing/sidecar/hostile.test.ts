@@ -3,6 +3,8 @@
  */
 import { connect } from 'node:net'
 import { expect, test } from 'vitest'
+import { RawClient } from '../../kafka/harness.ts'
+import { produceOne } from '../broker/harness.ts'
 import { ask, control, told } from './harness.ts'
 
 const json = { 'content-type': 'application/json' }
@@ -127,6 +129,35 @@ test('a wait ends when whoever waits has gone, and takes nothing with it', async
   await it.done('POST', '/topics/orders/records', { records: [{ value: 'for who stays' }] })
   expect(looked.untaken()).toHaveLength(1)
   expect(await it.done('POST', '/topics/orders/next')).toMatchObject({ value: 'for who stays' })
+})
+
+test('a pattern that would take years is given up, wherever it is asked, and everybody else is answered', async () => {
+  const topic = `${'a'.repeat(60)}.`
+  const it = await control({ topics: { orders: 1, [topic]: 1 } })
+  const slow = '^(a+)+$'
+  const text = `${'a'.repeat(60)}!`
+  const raw = await RawClient.connect(it.kafka.brokers[0]!.port)
+  raw.clientId = text
+  await produceOne(raw, 'orders', 0, text)
+  for (const [method, path, body] of [
+    ['POST', '/expect', { matcher: 'toHaveProduced', topic: 'orders', record: { value: { $matches: slow } } }],
+    ['POST', '/expect', { matcher: 'toHaveReceivedRequest', api: 'Produce', client: { pattern: slow } }],
+    ['POST', '/topics/orders/wait-for', { record: { value: { $not: { $matches: slow } } } }],
+    ['GET', `/journal?clientPattern=${encodeURIComponent(slow)}`, undefined],
+  ] as const) {
+    expect(await it.refused(method, path, body)).toMatchObject(told(400, 'takes too long with a text of 61 letters', 'PATTERN_TOO_SLOW'))
+  }
+  const { id } = await it.done('POST', '/contracts', { topic: 'orders', key: { type: ['string', 'null'] }, value: { pattern: slow } })
+  expect((await produceOne(raw, 'orders', 0, JSON.stringify(text))).errorCode).toBe(87)
+  expect((await it.done('GET', `/contracts/${id}`)).violations).toMatchObject([{ reason: expect.stringContaining('takes too long') }])
+  await it.done('DELETE', `/contracts/${id}`)
+  const error = [{ type: 'error', error: 'UNKNOWN_SERVER_ERROR' }]
+  for (const fault of [{ target: { client: { pattern: slow } } }, { matching: { topicData: [{ name: { $matches: '^([a-z]+)+$' } }] } }]) {
+    await it.done('POST', '/faults', { api: 'Produce', actions: error, optional: true, ...fault })
+    expect((await produceOne(raw, topic, 0, 'x')).errorCode).toBe(0)
+    expect(await it.refused('POST', '/verify')).toMatchObject(told(409, 'takes too long with a text of 61 letters', 'LOG_FAULT_UNFIRED'))
+    await it.done('DELETE', '/faults')
+  }
 })
 
 test('bytes that are no HTTP end a connection, and no other', async () => {

@@ -3,7 +3,7 @@
  */
 import { type EntryFilter } from '../../journal/journal.ts'
 import { type JournalEntry } from '../../journal/entry.ts'
-import { wrongPattern } from '../check.ts'
+import { BoundedPattern, wrongPattern } from '../bounded-pattern.ts'
 import { asJson } from '../json-values.ts'
 import { bytes, done, json, plainText, route, type Route } from '../route.ts'
 import { anything, byName, described, type Described, integer, list, name, object, oneOf, orNull, type Schema, text, titled } from '../schema.ts'
@@ -80,7 +80,7 @@ function filterOf({ client, clientPattern, ...rest }: FilterAsked): EntryFilter 
   if (client !== undefined) throw new TypeError('client and clientPattern exclude each other')
   const [wrong] = wrongPattern(clientPattern)
   if (wrong !== undefined) throw new TypeError(`clientPattern ${wrong}`)
-  return { ...rest, client: new RegExp(clientPattern, 'u') }
+  return { ...rest, client: new BoundedPattern(clientPattern) }
 }
 
 function entryForm(found: JournalEntry, messages: boolean): Described<typeof entry> {
