@@ -10,6 +10,7 @@ import { type ByteWriter } from '../base/bytes.ts'
 import { type Codec } from '../base/codec.ts'
 import { LogError } from '../base/errors.ts'
 import { describe } from '../base/options.ts'
+import { JsonDecoder } from './json-decode.ts'
 import { encodeMsgpack, MAP_TAG } from './msgpack-encode.ts'
 import { checkSchema, type SchemaOutput, type StandardSchema, validated } from './standard-schema.ts'
 import { readUtf8, writeUtf8 } from './utf8.ts'
@@ -83,6 +84,8 @@ export function builtInCodec(name: string): Codec<unknown> | undefined {
   return [bytes as Codec<unknown>, string as Codec<unknown>, plainJson, plainMsgpack].find((codec) => codec.name === name)
 }
 
+const jsonDecoder = new JsonDecoder()
+
 const plainJson: Codec<unknown> = Object.freeze({
   name: 'json',
   encode(value: unknown, writer: ByteWriter): void {
@@ -91,7 +94,7 @@ const plainJson: Codec<unknown> = Object.freeze({
   },
   decode(buffer: Buffer, start: number, end: number): unknown {
     try {
-      return JSON.parse(readUtf8(buffer, start, end))
+      return jsonDecoder.decode(buffer, start, end)
     } catch (error) {
       return refuseBytes('json', end - start, error)
     }

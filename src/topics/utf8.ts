@@ -7,6 +7,7 @@ import { type ByteWriter } from '../base/bytes.ts'
 interface FastBuffer {
   utf8Write?(value: string, at: number, length?: number): number
   utf8Slice?(start: number, end: number): string
+  latin1Slice?(start: number, end: number): string
 }
 
 const fast = Buffer.prototype as FastBuffer
@@ -20,6 +21,11 @@ const writeAt: (buffer: Buffer, value: string, at: number) => number = typeof fa
 export const readUtf8: (buffer: Buffer, start: number, end: number) => string = typeof fast.utf8Slice === 'function'
   ? (buffer, start, end) => (buffer as FastBuffer).utf8Slice!(start, end)
   : (buffer, start, end) => buffer.toString('utf8', start, end)
+
+/** The bytes in `buffer[start, end)` as characters, one each: text when they are ASCII. */
+export const readLatin1: (buffer: Buffer, start: number, end: number) => string = typeof fast.latin1Slice === 'function'
+  ? (buffer, start, end) => (buffer as FastBuffer).latin1Slice!(start, end)
+  : (buffer, start, end) => buffer.toString('latin1', start, end)
 
 /** Writes `value` at the writer's place and gives how many bytes it took. Half surrogate pairs become U+FFFD. */
 export function writeUtf8(writer: ByteWriter, value: string): number {
