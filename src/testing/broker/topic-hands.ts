@@ -13,6 +13,7 @@ import { partitionOfKey } from '../../topics/partitioner.ts'
 import { type TopicCore } from '../../topics/topic-core.ts'
 import { type Duration, durationMs } from '../clock/durations.ts'
 import { type Changes } from './changes.ts'
+import { checkAppend, type EncodedRecord } from './check-append.ts'
 import { TestRecord } from './test-record.ts'
 
 /** What hands of a test broker work with. */
@@ -103,14 +104,16 @@ export class TopicHands {
   }
 
   /**
-   * Appends a record, or several, and tells where they are: at once, and clients see them.
+   * Appends a record, or several, and tells where they are: at once, and clients see them. When one of several cannot be appended, none is.
    *
-   * @throws LogError `LOG_NOT_FOUND` when there is no such topic; RangeError for a partition that there is not
+   * @throws LogError `LOG_NOT_FOUND` when there is no such topic, `LOG_RECORD_TOO_LARGE`, `LOG_RECORD_INVALID`; RangeError for a partition that there
+   *   is not
    */
   append(record: TestRecordInput): RecordPlace
   append(records: readonly TestRecordInput[]): RecordPlace[]
   append(input: TestRecordInput | readonly TestRecordInput[]): RecordPlace | RecordPlace[] {
-    const appended = (Array.isArray(input) ? input as readonly TestRecordInput[] : [input as TestRecordInput]).map((record) => this.#append(record))
+    const appended = this.#checked(Array.isArray(input) ? input as readonly TestRecordInput[] : [input as TestRecordInput])
+      .map(({ log, record }) => ({ partition: log.partition, offset: log.append(codecs, record) }))
     this.#world.changes.tell()
     return Array.isArray(input) ? appended : appended[0]!
   }
@@ -215,22 +218,25 @@ export class TopicHands {
     return log
   }
 
-  #append(record: TestRecordInput): RecordPlace {
-    const given: Partial<TestRecordInput> | null | undefined = record
-    if (given === null || typeof given !== 'object' || given.value === undefined) {
-      throw new TypeError(`a record is { key, value, headers, timestamp, partition } with a value, or null for a tombstone, not ${describe(record)}`)
+  /** Records with their partitions, all of which will be taken. */
+  #checked(inputs: readonly TestRecordInput[]): { readonly log: PartitionLog; readonly record: EncodedRecord }[] {
+    const { config } = this.#topic
+    const now = this.#world.core().env.clock.now()
+    const round = this.#round
+    try {
+      return inputs.map((input) => {
+        const record = encodedRecord(input, now)
+        const log = this.#log(input.partition ?? this.#choose(record.key ?? null))
+        checkAppend(log, config, record, now)
+        return { log, record }
+      })
+    } catch (error) {
+      this.#round = round
+      throw error
     }
-    checkOptions(record, recordNames, 'a record')
-    const key = encoded(record.key ?? null)
-    const partition = record.partition ?? this.#choose(key)
-    const { headers, timestamp } = record
-    const offset = this.#log(partition).append(codecs, {
-      key, value: encoded(record.value), timestamp: timestamp ?? this.#world.core().env.clock.now(), ...(headers !== undefined && { headers }),
-    })
-    return { partition, offset }
   }
 
-  #choose(key: Buffer | Uint8Array | null): number {
+  #choose(key: Uint8Array | null): number {
     const { partitions } = this
     return key === null ? this.#round++ % partitions : partitionOfKey(bytes, key, partitions)
   }
@@ -282,6 +288,16 @@ function recordsOf(log: PartitionLog, core: LogCore, { from, isolation, most = I
     found.push(new TestRecord(record))
   }
   return found
+}
+
+function encodedRecord(input: TestRecordInput, now: number): EncodedRecord {
+  const given: Partial<TestRecordInput> | null | undefined = input
+  if (given === null || typeof given !== 'object' || given.value === undefined) {
+    throw new TypeError(`a record is { key, value, headers, timestamp, partition } with a value, or null for a tombstone, not ${describe(input)}`)
+  }
+  checkOptions(input, recordNames, 'a record')
+  const { key = null, value, headers, timestamp = now } = input
+  return { key: encoded(key), value: encoded(value), timestamp, ...(headers !== undefined && { headers }) }
 }
 
 function encoded(value: TestValue): Buffer | Uint8Array | null {

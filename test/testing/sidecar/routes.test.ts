@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { initProducerId } from '../../../src/kafka/apis/22-init-producer-id.ts'
 import { fetch } from '../../../src/kafka/apis/01-fetch.ts'
+import { bytes } from '../../../src/topics/codecs.ts'
 import { RawClient } from '../../kafka/harness.ts'
 import { together, WireMember } from '../../kafka/wire-member.ts'
 import { fetchOne, isOpen, produceOne } from '../broker/harness.ts'
@@ -152,6 +153,44 @@ test('records are put in as text, JSON and bytes, and told in all of these forms
     { pointer: '/records/0/timestamp', detail: 'is at least 0, not -1' },
   ])
   expect(await it.refused('POST', '/topics/nowhere/records', { records: [{ value: 1 }] })).toMatchObject({ status: 404 })
+})
+
+test('of records that are put in together all are stored or none', async () => {
+  const it = await control({ topics: { orders: 3, kept: { config: { 'cleanup.policy': 'compact', 'message.timestamp.after.max.ms': 1000 } } } })
+  const places = async (topic: string): Promise<Json> => (await it.done('GET', `/topics/${topic}`)).partitions.map(({ end }: Json) => end)
+  for (const [topic, wrong, status] of [
+    ['orders', { value: 'y', partition: 9 }, 400], ['orders', { value: 'x'.repeat(2_000_000) }, 400], ['orders', { value: 1, valueBase64: '' }, 400],
+    ['orders', { value: 'x', headers: { h: 'x'.repeat(2_000_000) } }, 400], ['kept', { value: 'no key' }, 400],
+    ['kept', { key: 'k', value: 1, timestamp: 8_000_000_000_000_000 }, 400],
+  ] as const) {
+    const records = [{ key: 'k', value: 'x', partition: 0 }, { key: 'other', value: 'x' }, wrong]
+    expect(await it.refused('POST', `/topics/${topic}/records`, { records })).toMatchObject({ status })
+    expect(await places(topic)).toEqual(topic === 'orders' ? [0, 0, 0] : [0])
+  }
+  const sent = await it.done('POST', '/topics/orders/records', { records: [1, 2, 3].map((value) => ({ value })) })
+  expect(sent.records).toEqual([0, 1, 2].map((partition) => ({ partition, offset: 0 })))
+})
+
+test('a record of several is refused just where the log itself would refuse it', async () => {
+  const it = await control({ topics: { small: { config: { 'max.message.bytes': 1000 } } } })
+  const [log] = it.kafka.log.core.openTopics.find(({ entry }) => entry.name === 'small')!.logs
+  const headers = { a: 'b', none: null }
+  const refused = (append: () => unknown): boolean => {
+    try {
+      append()
+      return false
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'LOG_RECORD_TOO_LARGE' })
+      return true
+    }
+  }
+  const codecs = { key: bytes, value: bytes }
+  for (let size = 880; size < 980; size++) {
+    const value = Buffer.alloc(size)
+    const byLog = refused(() => log!.append(codecs, { key: Buffer.from('k'), value, headers, timestamp: it.kafka.clock.now() }))
+    expect(refused(() => it.kafka.topic('small').append([{ key: 'k', value, headers }, { key: 'k', value: 'x' }])), String(size)).toBe(byLog)
+  }
+  expect(refused(() => it.kafka.topic('small').append([{ value: Buffer.alloc(880) }]))).toBe(false)
 })
 
 test('records are waited for, and what does not come is told', async () => {
