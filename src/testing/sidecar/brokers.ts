@@ -1,10 +1,10 @@
 /*
  * The brokers that are controlled: the first one, and forks of it and of each other.
  */
-import { type ForkOptions, type TestBroker } from '../broker/test-broker.ts'
+import { type ForkOptions, type RestoreOptions, type TestBroker } from '../broker/test-broker.ts'
 import { ControlledBroker } from './controlled-broker.ts'
 import { Numbered } from './numbered.ts'
-import { type Failure } from './problem.ts'
+import { type Failure, Failures } from './problem.ts'
 
 /** Each has ports of its own. */
 const MOST_FORKS = 32
@@ -44,10 +44,24 @@ export class Brokers {
     return this.forks.remove(id).close()
   }
 
+  /**
+   * A broker is as when it was started; with the first one all forks end, and their ports are free.
+   *
+   * @throws Failures, after all is done, for what the test fails for, that of the forks too, unless `verify` is false
+   */
+  async reset(broker: ControlledBroker, { verify, ...options }: RestoreOptions & { readonly verify: boolean }): Promise<void> {
+    const failures = [...await broker.reset(options), ...(broker === this.first ? await this.#closeForks() : [])]
+    if (verify && failures.length > 0) throw new Failures(failures)
+  }
+
   /** Ends all of them. Gives what the test fails for. */
   async close(): Promise<readonly Failure[]> {
-    const all = [this.first, ...this.forks.entries.map(([, fork]) => fork)]
+    return (await Promise.all([this.first.close(), this.#closeForks()])).flat()
+  }
+
+  async #closeForks(): Promise<Failure[]> {
+    const forks = this.forks.entries
     this.forks.clear()
-    return (await Promise.all(all.map((broker) => broker.close()))).flat()
+    return (await Promise.all(forks.map(([, fork]) => fork.close()))).flat()
   }
 }

@@ -6,7 +6,7 @@ import { type Checkpoint, type RestoreOptions, type TestBroker } from '../broker
 import { type Fault } from '../faults/fault.ts'
 import { type Contract } from '../strict/contract.ts'
 import { Numbered } from './numbered.ts'
-import { type Failure, Failures } from './problem.ts'
+import { type Failure } from './problem.ts'
 
 const MOST_FAULTS = 10_000
 const MOST_CHECKPOINTS = 1000
@@ -50,18 +50,14 @@ export class ControlledBroker {
     this.faults.clear()
   }
 
-  /**
-   * As when it was started.
-   *
-   * @throws Failures, after all is reset, for what the test fails for, unless `verify` is false
-   */
-  async reset({ verify, ...options }: RestoreOptions & { readonly verify: boolean }): Promise<void> {
+  /** As when it was started. Gives what the test fails for. */
+  async reset(options: RestoreOptions): Promise<readonly Failure[]> {
     const { failures } = this
     await this.kafka.reset(options).catch(unlessFailure)
     this.faults.clear()
     this.contracts.clear()
     this.#failedScenarios = []
-    if (verify && failures.length > 0) throw new Failures(failures)
+    return failures
   }
 
   /** Ends it. Gives what the test fails for. */

@@ -366,6 +366,27 @@ test('a fork is another Kafka with all of the routes, and knows the checkpoints 
   expect(await it.refused('POST', '/forks', { from: '9' })).toMatchObject(told(404, 'there is no checkpoint "9"'))
 })
 
+test('reset ends forks, and fails for what never happened to them; that of a fork touches no other', async () => {
+  const it = await control({ topics: { orders: 1 } })
+  await it.done('POST', '/checkpoints')
+  const { brokers: [{ port }] } = await it.done('POST', '/forks')
+  await it.done('POST', '/forks/1/forks')
+  await it.done('POST', '/forks/2/faults', { api: 'Fetch', actions: [{ type: 'duplicate' }] })
+  await it.done('POST', '/topics/orders/records', { records: [{ value: 'x' }] })
+  await it.done('POST', '/forks/1/reset')
+  expect((await it.done('GET', '/forks')).forks).toHaveLength(2)
+  expect((await it.done('GET', '/topics/orders/records')).records).toHaveLength(1)
+  expect(await it.refused('POST', '/reset')).toMatchObject({ status: 409, code: 'LOG_FAULT_UNFIRED' })
+  expect(await it.done('GET', '/forks')).toEqual({ forks: [] })
+  expect((await it.done('GET', '/topics/orders/records')).records).toEqual([])
+  expect(await isOpen(port)).toBe(false)
+  await it.done('POST', '/checkpoints/1/restore')
+  await it.done('POST', '/forks')
+  await it.done('POST', '/forks/3/faults', { api: 'Fetch', actions: [{ type: 'duplicate' }] })
+  await it.done('POST', '/reset', { verify: false })
+  await it.done('POST', '/verify')
+})
+
 // Faults ----------------------------------------------------------------------------------------------------------------------------------
 
 test('a fault happens, is told, and one that never happened fails the test: by verify, and by reset, which resets all the same', async () => {

@@ -40,7 +40,9 @@ export const checkpointRoutes: readonly Route[] = [
     method: 'POST', path: '/reset', name: 'reset', summary: 'As when it was started: its topics and nothing else, no faults, an empty journal',
     body: object({}, { connections, verify: described(flag, 'Whether it is told what the test fails for. Default true.') }),
     answer: done('It is reset.'), refuses: { 409: 'It is reset, and the test fails for what was asked before.' },
-    run: ({ broker, body: { verify = true, ...options } }) => broker.reset({ ...options, verify }),
+    description: 'Of what was started: its forks end with it, and the test fails for theirs too. Of a fork: it is as it was when it was forked. '
+      + 'Checkpoints stay.',
+    run: ({ broker, brokers, body: { verify = true, ...options } }) => brokers.reset(broker, { ...options, verify }),
   }),
   route('checkpoints', {
     method: 'POST', path: '/verify', name: 'verify', summary: 'Whether the test fails for what happened, or did not',
