@@ -2,6 +2,7 @@
  * Keeps how far Emmett's processors are in a compacted topic beside the events, `<category>.processors`. One writer, so a checkpoint is compared
  * with the one before and set in one step.
  */
+import { takeInTurns } from '../events/take-in-turns.ts'
 import { json, string } from '../topics/codecs.ts'
 import { type CommitLog } from '../topics/commit-log.ts'
 import { defineTopic } from '../topics/define-topic.ts'
@@ -38,7 +39,9 @@ async function openProgress(log: CommitLog, category: string): Promise<Progress>
     partitions: 1, key: string, value: json<Stored>(), cleanupPolicy: 'compact',
   }))
   const known = new Map<string, number>()
-  for (const { key, value } of topic.partition(0).read()) if (key !== null && value !== null) known.set(key, Number(value.position))
+  await takeInTurns(topic.partition(0).read(), log.core.env.clock, ({ key, value }) => {
+    if (key !== null && value !== null) known.set(key, Number(value.position))
+  })
   return { known, write: (key, value) => topic.send({ key, value }) }
 }
 

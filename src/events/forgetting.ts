@@ -14,6 +14,7 @@ import { checkStream, checkVersion } from './event-input.ts'
 import { forgettingEvent } from './reactor.ts'
 import { partsOf, type StoreParts } from './store-parts.ts'
 import { snapshotTopic } from './snapshot-store.ts'
+import { takeInTurns } from './take-in-turns.ts'
 import { type EventShape, type EventStore } from './types.ts'
 
 /** What freeing the room of forgotten events did. */
@@ -132,9 +133,11 @@ async function forgetSnapshots(log: LogCore, category: string, isForgotten: (str
   })
   const snapshots = logOf(topic, 0)
   const there = new Map<string, boolean>()
-  for (const { key, valueBytes } of snapshots.read({ key: string, value: bytes })) if (key !== null) there.set(key, valueBytes !== null)
-  // A key is the name of the fold and the stream; either may have slashes in it, and one that goes for nothing is made again.
-  const gone = [...there].filter(([key, stored]) => stored && parts(key).some(isForgotten)).map(([key]) => key)
+  await takeInTurns(snapshots.read({ key: string, value: bytes }), log.env.clock, ({ key, valueBytes }) => {
+    // A key is the name of the fold and the stream; either may have slashes in it, and one that goes for nothing is made again.
+    if (key !== null && parts(key).some(isForgotten)) there.set(key, valueBytes !== null)
+  })
+  const gone = [...there].filter(([, stored]) => stored).map(([key]) => key)
   if (gone.length === 0) return
   for (const key of gone) snapshots.append({ key: string, value: bytes }, { key, value: null })
   await snapshots.flush()

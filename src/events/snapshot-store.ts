@@ -8,6 +8,7 @@ import { type TopicCore, logOf } from '../topics/topic-core.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
 import { type RecordCodecs } from '../log/record-input.ts'
 import { type StreamCore } from './stream-core.ts'
+import { takeInTurns } from './take-in-turns.ts'
 
 /** What is stored of a state. */
 interface Snapshot {
@@ -19,6 +20,9 @@ interface Snapshot {
 }
 
 const codecs: RecordCodecs<string, Snapshot> = { key: string, value: msgpack<Snapshot>() }
+/** Snapshots of a fold whose places are known, those that were made last: some 100 bytes each, and the id of the stream. */
+const MOST_PLACES = 250_000
+
 const untouched: RecordCodecs<string, null> = { key: string, value: { name: 'bytes', encode: () => {}, decode: () => null } }
 
 /** The topic that holds the snapshots of a category. */
@@ -31,14 +35,25 @@ export class SnapshotStore<State> {
   readonly every: number
   readonly #name: string
   readonly #core: StreamCore
+  readonly #most: number
+  /** By stream, the newest last. */
   #places: Map<string, number> | undefined
   #opening: Promise<PartitionLog | undefined> | undefined
 
-  /** @param name  of the fold and its version, in the category */
-  constructor(core: StreamCore, name: string, every: number) {
+  /**
+   * @param name  of the fold and its version, in the category
+   * @param most  snapshots whose places are known
+   */
+  constructor(core: StreamCore, name: string, every: number, most = MOST_PLACES) {
     this.#core = core
     this.#name = name
     this.every = every
+    this.#most = most
+  }
+
+  /** Streams of which it knows a snapshot. */
+  get known(): number {
+    return this.#places?.size ?? 0
   }
 
   /** The newest snapshot of a stream that is of its history. */
@@ -75,7 +90,7 @@ export class SnapshotStore<State> {
     if (log === undefined || event === undefined || event.version !== version) return
     const at = log.append(codecs, { key: this.#key(stream), value: { state, version, position: offset, id: event.id } })
     await log.durable(at)
-    this.#places!.set(stream, at)
+    this.#place(this.#places!, stream, at)
   }
 
   #key(stream: string): string {
@@ -106,8 +121,25 @@ export class SnapshotStore<State> {
     const log = logOf(topic, 0)
     const places = new Map<string, number>()
     const prefix = this.#key('')
-    for (const { key, offset } of log.read(untouched)) if (key?.startsWith(prefix) === true) places.set(key.slice(prefix.length), offset)
-    this.#places = places
+    await takeInTurns(log.read(untouched), this.#core.logCore.env.clock, ({ key, offset, valueBytes }) => {
+      if (key?.startsWith(prefix) !== true) return
+      const stream = key.slice(prefix.length)
+      if (valueBytes === null) places.delete(stream)
+      else this.#place(places, stream, offset)
+    })
+    // Of two who opened it at once the second may not know what the first has kept since.
+    this.#places ??= places
     return log
+  }
+
+  /** Where the snapshot of a stream is; the oldest one is given up when there are too many. */
+  #place(places: Map<string, number>, stream: string, offset: number): void {
+    places.delete(stream)
+    places.set(stream, offset)
+    if (places.size <= this.#most) return
+    for (const oldest of places.keys()) {
+      places.delete(oldest)
+      break
+    }
   }
 }
