@@ -259,11 +259,14 @@ export class Sender {
   }
 
   async #identified(call: Call): Promise<ProducerIdentity> {
-    this.#identity ??= this.#options.identify(call).then((identity) => (this.#known = identity))
+    const asking = (this.#identity ??= this.#options.identify(call))
     try {
-      return await this.#identity
+      const identity = await asking
+      // Of several that were asked for meanwhile the last one counts, whichever is answered first.
+      if (this.#identity === asking) this.#known = identity
+      return identity
     } catch (error) {
-      this.#identity = undefined
+      if (this.#identity === asking) this.#identity = undefined
       throw error
     }
   }
@@ -274,10 +277,8 @@ export class Sender {
       lane.identity = identity
       lane.sequence = 0
     }
-    if (lane.ready.every((batch) => batch.identity === identity)) return
-    lane.sequence = 0
     for (const batch of lane.ready) {
-      if (batch.unknown && batch.identity !== undefined) continue
+      if (batch.identity === identity || (batch.unknown && batch.identity !== undefined)) continue
       batch.stamp(identity, lane.sequence)
       lane.sequence = (lane.sequence + batch.recordCount) % SEQUENCES
     }

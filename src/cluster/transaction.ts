@@ -180,7 +180,7 @@ export class ClusterTransaction implements PortableTransaction {
 
   #over(status: 'committed' | 'aborted', usable: boolean): void {
     this.#status = status
-    this.#ended(usable)
+    this.#ended(usable && !this.#producer.hasUnanswered)
   }
 
   async #settled(): Promise<void> {

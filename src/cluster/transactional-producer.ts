@@ -6,9 +6,10 @@ import { isLogError, LogError } from '../base/errors.ts'
 import { pause } from '../base/pause.ts'
 import { type CommitRequest } from '../topics/groups/group-messages.ts'
 import { type Call } from './call.ts'
+import { type RequestApi } from './client.ts'
 import { type Broker, type Cluster, type Line } from './cluster.ts'
 import { byTopic, lastOfEach } from './ends.ts'
-import { checkAnswer, clusterGroupError, isPassing, nameOf } from './errors.ts'
+import { checkAnswer, clusterGroupError, isPassing, nameOf, wasCut } from './errors.ts'
 import { type ProducerIdentity } from './producer-identity.ts'
 import { Sender } from './sender.ts'
 
@@ -25,6 +26,7 @@ export class TransactionalProducer {
   /** Of the transaction that is open. */
   readonly #partitions = new Map<string, Promise<void>>()
   readonly #groups = new Set<string>()
+  #hasUnanswered = false
 
   constructor(cluster: Cluster, id: string, identity: ProducerIdentity) {
     this.id = id
@@ -42,6 +44,14 @@ export class TransactionalProducer {
     return this.#partitions.size === 0 && this.#groups.size === 0
   }
 
+  /**
+   * Whether a coordinator was asked for something and did not answer. It may do it later: when another transaction of the same producer is open,
+   * which it would end, or give offsets of this one. So the next one needs a new epoch.
+   */
+  get hasUnanswered(): boolean {
+    return this.#hasUnanswered
+  }
+
   #enter(call: Call, topic: string, partition: number): Promise<void> | undefined {
     const key = `${partition} ${topic}`
     const known = this.#partitions.get(key)
@@ -49,7 +59,7 @@ export class TransactionalProducer {
     const { addPartitionsToTxnV3 } = this.#cluster.client
     const asked = [{ transactionalId: this.id, ...this.#identity, topics: [{ name: topic, partitions: [partition] }], verifyOnly: false }]
     const entering = this.#coordinated(call, async (broker) => {
-      const answer = await this.#cluster.main.ask(call, broker, addPartitionsToTxnV3.api, asked)
+      const answer = await this.#ask(call, broker, addPartitionsToTxnV3.api, asked)
       const errorCode = answer.resultsByTransaction[0]?.topicResults[0]?.resultsByPartition[0]?.partitionErrorCode ?? 0
       checkAnswer(errorCode, `partition ${partition} of topic "${topic}" in transaction "${this.id}"`, { transactionalId: this.id, topic, partition })
       return { errorCode }
@@ -65,7 +75,7 @@ export class TransactionalProducer {
     const { producerId, producerEpoch } = this.#identity
     const call = this.#cluster.call()
     await this.#coordinated(call, async (broker) => {
-      const answer = await this.#cluster.main.ask(call, broker, addOffsetsToTxnV3.api, this.id, producerId, producerEpoch, groupId)
+      const answer = await this.#ask(call, broker, addOffsetsToTxnV3.api, this.id, producerId, producerEpoch, groupId)
       checkAnswer(answer.errorCode, `group "${groupId}" in transaction "${this.id}"`, { transactionalId: this.id, group: groupId })
       return answer
     })
@@ -80,7 +90,7 @@ export class TransactionalProducer {
         }
       }),
     }))
-    const answer = await this.#cluster.coordinated(call, 'group', groupId, (broker) => this.#cluster.main.ask(
+    const answer = await this.#cluster.coordinated(call, 'group', groupId, (broker) => this.#ask(
       call, broker, txnOffsetCommitV3.api, this.id, groupId, producerId, producerEpoch, generation, memberId, groupInstanceId, topics,
     ), ({ topics: of }) => of[0]?.partitions[0]?.errorCode ?? 0)
     for (const { name: topic, partitions } of answer.topics) {
@@ -123,7 +133,7 @@ export class TransactionalProducer {
   #askEnd(call: Call, broker: Broker, committed: boolean): Promise<{ readonly errorCode: number }> {
     const { endTxnV3 } = this.#cluster.client
     const { producerId, producerEpoch } = this.#identity
-    return this.#cluster.main.ask(call, broker, endTxnV3.api, this.id, producerId, producerEpoch, committed)
+    return this.#ask(call, broker, endTxnV3.api, this.id, producerId, producerEpoch, committed)
   }
 
   /**
@@ -146,6 +156,15 @@ export class TransactionalProducer {
   async close(): Promise<void> {
     this.sender.close(new TypeError(`the producer of transactional id "${this.id}" is closed`))
     await this.#line.close()
+  }
+
+  async #ask<Args extends unknown[], Answer>(call: Call, broker: Broker, api: RequestApi<Args, Answer>, ...args: Args): Promise<Answer> {
+    try {
+      return await this.#cluster.main.ask(call, broker, api, ...args)
+    } catch (error) {
+      this.#hasUnanswered ||= !isPassing(error) || wasCut(error)
+      throw error
+    }
   }
 
   async #coordinated(call: Call, ask: (broker: Broker) => Promise<{ readonly errorCode: number }>): Promise<void> {
