@@ -11,6 +11,7 @@ import { type Duration, durationMs } from '../clock/durations.ts'
 import { threadWork } from '../clock/thread-work.ts'
 import { VirtualClock } from '../clock/virtual-clock.ts'
 import { type Deviation, type Schedule } from './deviation.ts'
+import { Invariants } from './invariants.ts'
 import { OwnTime } from './own-time.ts'
 import { nameText, scheduledLink } from './scheduled-link.ts'
 import { type Delivery, Scheduler } from './scheduler.ts'
@@ -48,6 +49,8 @@ const BEGIN = Date.UTC(2026, 0, 1)
 export class ExploredRun {
   /** The broker of this run: in memory, with virtual time. Clients come by its `socketFactory()`. */
   readonly kafka: TestBroker
+  /** What has to hold in this run, whatever else is looked at. */
+  readonly invariants: Invariants
   readonly #scheduler: Scheduler
   readonly #endings: (() => unknown)[] = []
   readonly #looks = new Set<() => void>()
@@ -55,6 +58,7 @@ export class ExploredRun {
   /** @internal */
   constructor(kafka: TestBroker, scheduler: Scheduler) {
     this.kafka = kafka
+    this.invariants = new Invariants(kafka)
     this.#scheduler = scheduler
   }
 
@@ -127,14 +131,18 @@ export async function runSchedule(test: ExploredTest, { seed, deviations }: Sche
     kafka.link = (wrote) => scheduledLink(scheduler, wrote)
     const struck = faults.map((spec, index) => strikeOn(kafka, spec, index + 1, deviations))
     const run = new ExploredRun(kafka, scheduler)
-    const failure = await failureOf(scheduler.run(begun(() => test(run)), mostMs, () => run.look()))
+    const failure = await failureOf(scheduler.run(begun(() => test(run)), mostMs, () => {
+      run.look()
+      run.invariants.look()
+    }))
     const calls = struck.map((fault) => fault.calls)
     const timeline = kafka.journal.timeline()
     scheduler.calmDown()
     const atEnd = await failureOf(scheduler.run(begun(() => run.end()), mostMs, () => run.look()))
+    const broken = await failureOf(begun(async () => run.invariants.end()))
     release()
     const atClose = await failureOf(kafka.close())
-    return { failure: failure ?? atEnd ?? atClose, messages: scheduler.sent, delivered: scheduler.delivered, calls, timeline }
+    return { failure: failure ?? atEnd ?? broken ?? atClose, messages: scheduler.sent, delivered: scheduler.delivered, calls, timeline }
   } finally {
     release()
     time.remove()
