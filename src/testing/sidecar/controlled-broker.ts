@@ -7,6 +7,7 @@ import { type Fault } from '../faults/fault.ts'
 import { type Contract } from '../strict/contract.ts'
 import { Numbered } from './numbered.ts'
 import { type Failure } from './problem.ts'
+import { Scenarios } from './scenarios.ts'
 
 const MOST_FAULTS = 10_000
 const MOST_CHECKPOINTS = 1000
@@ -22,47 +23,42 @@ export class ControlledBroker {
   readonly faults = new Numbered<Fault>('fault', MOST_FAULTS)
   readonly checkpoints = new Numbered<Checkpoint>('checkpoint', MOST_CHECKPOINTS)
   readonly contracts = new Numbered<Contract>('contract', MOST_CONTRACTS)
-  /** Scenarios that nobody waits for, and that failed. */
-  #failedScenarios: Failure[] = []
+  readonly scenarios: Scenarios
 
   constructor(kafka: TestBroker, id: string | undefined) {
     this.kafka = kafka
     this.id = id
+    this.scenarios = new Scenarios(kafka)
   }
 
   /** What a test of this broker fails for, as things stand. */
   get failures(): readonly Failure[] {
     const { faults, strict } = this.kafka
     const checks = [() => faults.check(), () => strict?.check(), ...this.contracts.entries.map(([, contract]) => () => contract.check())]
-    return [...checks.flatMap(failureOf), ...this.#failedScenarios]
+    return [...checks.flatMap(failureOf), ...this.scenarios.failures]
   }
 
-  /** Goes on with a scenario that nobody waits for. */
-  watch(scenario: Promise<void>): void {
-    scenario.catch((error: unknown) => {
-      this.#failedScenarios.push({ code: 'SCENARIO_FAILED', message: `a scenario failed: ${error instanceof Error ? error.message : String(error)}` })
-    })
-  }
-
-  /** Ends and forgets all faults. */
+  /** Ends and forgets all faults, and scenarios. */
   clearFaults(): void {
     this.kafka.faults.clear()
     this.faults.clear()
+    this.scenarios.clear()
   }
 
   /** As when it was started. Gives what the test fails for. */
   async reset(options: RestoreOptions): Promise<readonly Failure[]> {
     const { failures } = this
+    this.scenarios.clear()
     await this.kafka.reset(options).catch(unlessFailure)
     this.faults.clear()
     this.contracts.clear()
-    this.#failedScenarios = []
     return failures
   }
 
   /** Ends it. Gives what the test fails for. */
   async close(): Promise<readonly Failure[]> {
     const { failures } = this
+    this.scenarios.clear()
     await this.kafka.close().catch(unlessFailure)
     return failures
   }

@@ -26,6 +26,20 @@ const description = [
 
 type Json = Readonly<Record<string, unknown>>
 
+const NO_FORK = 'Behind `/forks/{fork}`: there is no such fork.'
+/** Why a request may be refused whatever it asks for. */
+const refusedAnyway = {
+  BadRequest: 'It is asked wrongly: `detail` says how, and `errors` where in what was sent.',
+  Foreign: 'It is asked by a page of another origin, or by another name than that of this machine.',
+  NoFork: NO_FORK,
+  TooLarge: 'The body is too large.',
+  NoJson: 'The body is not JSON by its type.',
+  Ending: 'It is ending.',
+  Problem: 'It was not done: `code` says why.',
+}
+const usual: Readonly<Record<number, keyof typeof refusedAnyway>> = { 400: 'BadRequest', 403: 'Foreign', 404: 'NoFork', 503: 'Ending' }
+const usualWithBody: typeof usual = { ...usual, 413: 'TooLarge', 415: 'NoJson' }
+
 /** The description of routes, as JSON. `version` is that of the package. */
 export function openApiOf(routes: readonly Route[], version: string): Json {
   const components = new Components()
@@ -43,22 +57,29 @@ export function openApiOf(routes: readonly Route[], version: string): Json {
     paths,
     components: {
       schemas: components.schemas,
-      responses: { Problem: { description: 'It was not done: `code` says why.', content: problems } },
+      responses: Object.fromEntries(Object.entries(refusedAnyway).map(([name, why]) => [name, { description: why, content: problems }])),
     },
   }
 }
 
 function operationOf(route: Route, components: Components, problems: Json): Json {
-  const { name, tag, summary, description: more, params = {}, query = {}, body, refuses = {} } = route
+  const { method, name, tag, summary, description: more, params = {}, query = {}, body, refuses = {} } = route
   const parameters = [...parametersOf(params, 'path', components), ...parametersOf(query, 'query', components)]
-  const refused = Object.entries(refuses).map(([status, why]) => [status, { description: why, content: problems }])
+  const refused = Object.entries(refuses).map(([status, why]) => (
+    [status, { description: status === '404' ? `${why} ${NO_FORK}` : why, content: problems }]
+  ))
+  const anyway = Object.entries(method === 'GET' ? usual : usualWithBody).map(([status, response]) => [status, reference(response)])
   return {
     operationId: name, tags: [tag], summary, ...(more !== undefined && { description: more }), ...(parameters.length > 0 && { parameters }),
     ...(body !== undefined && { requestBody: { required: needsBody(body), content: { 'application/json': { schema: components.of(body) } } } }),
     responses: {
-      [route.answer.status]: answerOf(route, components), ...Object.fromEntries(refused), default: { $ref: '#/components/responses/Problem' },
+      [route.answer.status]: answerOf(route, components), ...Object.fromEntries([...anyway, ...refused]), default: reference('Problem'),
     },
   }
+}
+
+function reference(response: keyof typeof refusedAnyway): Json {
+  return { $ref: `#/components/responses/${response}` }
 }
 
 /** Whether something has to be sent: not where all of it may be left out. */

@@ -104,7 +104,7 @@ export class Sidecar {
     const { route, params: given } = this.#table.find(request.method!, path) ?? this.#table.refuse(target.pathname)
     const params = valuesOf(given, route.params ?? {}, 'path')
     const query = valuesOf(once(target.searchParams), route.query ?? {}, 'query')
-    const body = bodyFor(route, await jsonBody(request))
+    const body = bodyFor(route, route.method === 'GET' ? none(request) : await jsonBody(request))
     const result = await route.run({ broker, brokers: this.#brokers, params, query, body, signal })
     const location = route.location?.(result)
     const contentType = contentTypeOf(route)
@@ -167,6 +167,12 @@ function valuesOf(given: Readonly<Record<string, string>>, fields: Fields, where
 function scalarOf(text: string): unknown {
   if (text === 'true' || text === 'false') return text === 'true'
   return /^-?\d{1,16}$/.test(text) ? Number(text) : text
+}
+
+/** What a GET has behind its head is not even read. */
+function none({ headers, url = '' }: IncomingMessage): undefined {
+  if (headers['transfer-encoding'] === undefined && Number(headers['content-length'] ?? 0) === 0) return undefined
+  throw new Refusal('INVALID_REQUEST', `GET ${url} takes no body`, { headers: { connection: 'close' } })
 }
 
 function bodyFor({ body: schema, method, path }: Route, given: unknown): unknown {

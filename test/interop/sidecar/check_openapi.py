@@ -42,9 +42,9 @@ def held(method, path, body=None):
     """Asks. Fields are complained of just when what is asked is not as the description says; what is answered always is."""
     status, kind, answer = ask(method, path, body)
     operation = operation_of(method, path)
-    response = operation["responses"].get(str(status))
-    if response is None:
-        response = description["components"]["responses"]["Problem"]
+    response = operation["responses"][str(status)]
+    if "$ref" in response:
+        response = description["components"]["responses"][response["$ref"].split("/")[-1]]
     if body is not None:
         schema = operation["requestBody"]["content"]["application/json"]["schema"]
         complaint = status == 400 and "errors" in answer

@@ -495,10 +495,14 @@ test('a scenario runs by the clock, in front or behind, and one that fails behin
   await it.done('POST', '/clock/advance', { by: '2s' })
   expect((await it.done('GET', '/brokers')).brokers).toMatchObject([{ up: true }, { up: false }])
   await it.done('POST', '/verify')
-  await it.done('POST', '/scenarios', { scenario: 't+1s down 7', background: true })
+  for (const background of [true, false]) {
+    expect(await it.refused('POST', '/scenarios', { scenario: 't+1s down 7', background })).toMatchObject(told(400, 'there is no broker 7'))
+    expect(await it.refused('POST', '/scenarios', { scenario: 'some day', background })).toMatchObject(told(400, 'a step is'))
+  }
+  await it.done('POST', '/scenarios', { scenario: 't+1s move nowhere-0 to 1', background: true })
+  expect(await it.refused('POST', '/verify')).toMatchObject(told(409, 'a scenario never began', 'SCENARIO_FAILED'))
   await it.done('POST', '/clock/advance', { by: '2s' })
-  expect(await it.refused('POST', '/verify')).toMatchObject(told(409, 'there is no broker 7', 'SCENARIO_FAILED'))
-  expect(await it.refused('POST', '/scenarios', { scenario: 'some day' })).toMatchObject(told(400, 'a step is'))
+  expect(await it.refused('POST', '/verify')).toMatchObject(told(409, 'a scenario failed: there is no topic "nowhere"', 'SCENARIO_FAILED'))
   expect(await it.refused('POST', '/reset')).toMatchObject({ code: 'SCENARIO_FAILED' })
   await it.done('POST', '/verify')
 })
@@ -519,6 +523,36 @@ test('time moves as it is told, and not where it is that of the machine', async 
   expect(await it.refused('POST', '/clock/advance', { by: -1 })).toMatchObject({ status: 400 })
   const real = await control()
   expect(await real.refused('POST', '/clock/advance', { by: 1 })).toMatchObject(told(400, 'needs a clock that can be moved'))
+})
+
+test('one who leaves while time is moved for him ends it: time stands, and his scenario does nothing more', async () => {
+  const it = await control({ brokers: 2, clock: 'virtual' })
+  const json = { 'content-type': 'application/json' }
+  for (const [path, body] of [['/clock/advance', { by: '99999999d' }], ['/scenarios', { scenario: 't+300d down 1' }]] as const) {
+    const leaving = new AbortController()
+    const { now } = await it.done('GET', '/clock')
+    // Somebody always waits for the next moment.
+    const polls = (): void => void (left || it.kafka.clock.clock.setTimer(polls, 100))
+    let left = false
+    polls()
+    const gone = ask(`${it.url}${path}`, { method: 'POST', headers: json, content: JSON.stringify(body), signal: leaving.signal })
+    await expect.poll(async () => (await it.done('GET', '/clock')).now).toBeGreaterThan(now)
+    leaving.abort()
+    await expect(gone).rejects.toThrow()
+    await expect.poll(() => it.sidecar.underway).toBe(0)
+    left = true
+    const stands = await it.done('GET', '/clock')
+    await it.done('GET', '/health')
+    expect(await it.done('GET', '/clock')).toEqual(stands)
+  }
+  await it.done('POST', '/clock/advance', { by: '301d' })
+  expect((await it.done('GET', '/brokers')).brokers).toMatchObject([{ up: true }, { up: true }])
+  await it.done('POST', '/verify')
+})
+
+test('a scenario that the clock of the machine cannot wait for is refused', async () => {
+  const it = await control()
+  expect(await it.refused('POST', '/scenarios', { scenario: 't+30d down 1', background: true })).toMatchObject(told(400, 'is too far off'))
 })
 
 test('time moves until nobody waits for it', async () => {

@@ -1,6 +1,8 @@
 /*
  * The time of the broker. One that goes as the machine's cannot be moved: start it with `--clock virtual` or `--clock skip`.
  */
+import { realClock } from '../../../base/clock.ts'
+import { durationMs } from '../../clock/durations.ts'
 import { type TestClock } from '../../clock/test-clock.ts'
 import { Refusal } from '../problem.ts'
 import { json, route, type Route } from '../route.ts'
@@ -15,6 +17,11 @@ const clock = titled('Clock', object({
 /** Of JavaScript's dates, less so much that what is advanced then is a date too. */
 const LATEST = 8_640_000_000_000_000 / 2
 
+/** Of the broker's time. */
+const FIRST_STEP_MS = 60_000
+/** Where one took less the next is longer. */
+const STEP_REAL_MS = 10
+
 /** The routes. */
 export const clockRoutes: readonly Route[] = [
   route('clock', {
@@ -25,8 +32,9 @@ export const clockRoutes: readonly Route[] = [
     method: 'POST', path: '/clock/advance', name: 'advanceClock', summary: 'Moves time on: every timer fires at its time',
     body: object({ by: duration }), answer: json(clock, 'The time then.'),
     refuses: { 409: 'Timers fire again and again: it is too far for one step.' },
-    async run({ broker, body: { by } }) {
-      await broker.kafka.clock.advance(by).catch(neverIdle)
+    description: 'Others are answered meanwhile. It stops where it is when the client leaves.',
+    async run({ broker, body: { by }, signal }) {
+      await advanced(broker.kafka.clock, durationMs(by, 'the time to advance'), signal)
       return clockForm(broker.kafka.clock)
     },
   }),
@@ -56,6 +64,20 @@ export const clockRoutes: readonly Route[] = [
     },
   }),
 ]
+
+/** Moves in steps that take some ten ms each, so that one who leaves is noticed. */
+async function advanced(moved: TestClock, ms: number, signal: AbortSignal): Promise<void> {
+  let left = ms
+  for (let stepMs = FIRST_STEP_MS; ;) {
+    signal.throwIfAborted()
+    const began = realClock.monotonic()
+    const step = Math.min(left, stepMs)
+    await moved.advance(step).catch(neverIdle)
+    left -= step
+    if (left <= 0) return
+    stepMs = Math.max(1, stepMs * (realClock.monotonic() - began < STEP_REAL_MS ? 2 : 0.5))
+  }
+}
 
 function clockForm(found: TestClock): Described<typeof clock> {
   const now = found.now()

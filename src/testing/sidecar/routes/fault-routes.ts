@@ -1,7 +1,6 @@
 /*
  * What goes wrong because a test asked for it: faults of requests, and scenarios by the clock of the broker.
  */
-import { parseScenario } from '../../faults/scenario.ts'
 import { fault, faultForm, faultFrom, faultInput } from '../fault-forms.ts'
 import { created, done, json, route, type Route } from '../route.ts'
 import { described, flag, list, name, object } from '../schema.ts'
@@ -52,15 +51,13 @@ export const faultRoutes: readonly Route[] = [
     method: 'POST', path: '/scenarios', name: 'runScenario',
     summary: 'Faults of the cluster by its clock: `t+0 down 1; t+5s up 1; t+6s move orders-0 to 2`',
     description: 'Answers when the last step is done; time that stands is moved for it. Steps are `down N`, `up N`, `move TOPIC-PARTITION to N`, '
-      + '`rehash coordinators`. With `background` it answers at once, and a step that fails fails the test.',
+      + '`rehash coordinators`. With `background` it answers at once; a step that fails fails the test, and '
+      + 'so does a scenario of which no step is ever done. One that is waited for ends when the client leaves.',
     body: object({ scenario: name }, { background: described(flag, 'Default false.') }), answer: done('It is done, or begun.'),
     refuses: { 404: 'There is no such topic.', 409: 'It takes more than a year of the broker\'s time.' },
-    async run({ broker, body: { scenario, background = false } }) {
-      const { faults, clock } = broker.kafka
-      parseScenario(scenario)                              // what nobody understands is told now
-      const running = faults.run(scenario)
-      if (background) broker.watch(running)
-      else await (clock.mode === 'virtual' ? clock.runUntil(running, '365d') : running)
+    async run({ broker: { scenarios }, body: { scenario, background = false }, signal }) {
+      if (background) scenarios.runUnattended(scenario)
+      else await scenarios.run(scenario, signal)
     },
   }),
 ]
