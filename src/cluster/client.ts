@@ -38,24 +38,44 @@ export function loadClient(): Promise<ClientPackage> {
 
 /** New connections, made as they are asked for. `inFlight` requests may be under way on each. */
 export function openConnections(
-  { ConnectionPool }: ClientPackage, { clientId, security }: CheckedConnectOptions,
+  client: ClientPackage, { clientId, security }: Pick<CheckedConnectOptions, 'clientId' | 'security'>,
   times: { readonly requestTimeoutMs: number; readonly inFlight: number },
 ): BrokerConnections {
   const { tls, sasl } = security
-  const pool = new ConnectionPool(clientId, {
+  const pool = new client.ConnectionPool(clientId, {
     requestTimeout: times.requestTimeoutMs, connectTimeout: Math.min(times.requestTimeoutMs, 10_000), maxInflights: times.inFlight,
     ...(tls !== undefined && tls !== false && { tls: tls === true ? {} : tls, tlsServerName: tls === true ? true : (tls.servername ?? true) }),
-    ...(sasl !== undefined && { sasl: saslOf(sasl) }),
+    ...(sasl !== undefined && { sasl: { ...saslOf(sasl), authenticate: authenticator(client, sasl) } }),
   })
-  // Errors are told to whoever asked: a connection that nobody asks anything of at the moment must not end the process with its own.
-  pool.on('connecting', ({ connection }) => { connection.on('error', () => {}) })
+  // Told to whoever asks: a connection that nobody asks anything of at the moment must not end the process with its own.
+  pool.on('connecting', ({ connection }) => { connection.on('error', (error: unknown) => { troubles.set(connection, error) }) })
   return pool
 }
+
+/** What ended connections: those who asked are told by the package only that they were closed. */
+const troubles = new WeakMap<BrokerConnection, unknown>()
 
 function saslOf(sasl: ClusterSasl): Package.SASLOptions {
   const mechanism = sasl.mechanism.toUpperCase() as Package.SASLOptions['mechanism']
   if (sasl.mechanism === 'oauthbearer') return { mechanism, token: sasl.token, authBytesValidator: checkToken }
   return { mechanism, username: sasl.username, password: sasl.password }
+}
+
+/** A timer that is set for longer fires at once: the package sets one for 0.8 of a session's time. */
+const LONGEST_SESSION_MS = 0x7fff_ffff
+
+/** As the package does it, with sessions that no timer overflows by: of a token for 90 days a new one is asked for sooner. */
+function authenticator({ saslOAuthBearer, saslPlain, saslScramSha }: ClientPackage, sasl: ClusterSasl): Package.SASLCustomAuthenticator {
+  return (mechanism, connection, ask, username, password, token, callback) => {
+    const done = ((error, answer) => {
+      const isLong = answer !== undefined && answer !== null && answer.sessionLifetimeMs > LONGEST_SESSION_MS
+      callback(error, isLong ? { ...answer, sessionLifetimeMs: BigInt(LONGEST_SESSION_MS) } : answer)
+    }) as typeof callback
+    if (sasl.mechanism === 'oauthbearer') return saslOAuthBearer.authenticate(ask, connection, token!, {}, done)
+    if (sasl.mechanism === 'plain') return saslPlain.authenticate(ask, connection, username!, password!, done)
+    const algorithm = mechanism.slice('SCRAM-'.length) as Parameters<typeof saslScramSha.authenticate>[2]
+    saslScramSha.authenticate(ask, connection, algorithm, username!, password!, saslScramSha.defaultCrypto, done)
+  }
 }
 
 /** A broker that takes a token says nothing; what it says is why it does not (RFC 7628), and it hears nothing more then. */
@@ -101,23 +121,49 @@ export type ClientFailure =
 /** What errors of the package have, and those that they were caused by. */
 interface PackageError {
   readonly code?: string
+  readonly message?: string
   readonly response?: unknown
   readonly cause?: unknown
 }
 
-/** Reads an error of the package. `connected`: there was a connection to ask on. */
-export function failureOf(error: unknown, connected: boolean): ClientFailure {
-  for (let at = error as PackageError | null | undefined; at !== undefined && at !== null; at = at.cause as PackageError | undefined) {
+/** Reads an error of the package. `connection`: what was asked on, when there was one. */
+export function failureOf(error: unknown, connection: BrokerConnection | undefined): ClientFailure {
+  const trouble = connection === undefined ? undefined : troubles.get(connection)
+  for (const at of [...causesOf(error), ...causesOf(trouble)]) {
     if (at.response !== undefined) return { type: 'answer', answer: at.response }
     if (at.code === 'PLT_KFK_AUTHENTICATION') return { type: 'authentication' }
     if (at.code === 'PLT_KFK_UNSUPPORTED_API' || at.code === 'PLT_KFK_UNSUPPORTED') return { type: 'unsupported' }
     if (typeof at.code === 'string' && isCertificateError(at.code)) return { type: 'authentication' }
   }
-  return { type: connected ? 'cut' : 'unreachable' }
+  return { type: connection === undefined ? 'unreachable' : 'cut' }
 }
 
+/** What a broker's certificate lacks, and what brokers say in alerts of our own: that they want one, or another one. */
 function isCertificateError(code: string): boolean {
-  return code.startsWith('ERR_TLS_') || code.startsWith('CERT_') || code.includes('SELF_SIGNED') || code === 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'
+  if (code.startsWith('ERR_SSL_') && code.includes('_ALERT_')) return !code.endsWith('_INTERNAL_ERROR')
+  return code.startsWith('ERR_TLS_') || code.startsWith('CERT_') || code.includes('SELF_SIGNED') || certificateErrors.includes(code)
+}
+
+const certificateErrors: readonly string[] = [
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+]
+
+/** Whether the broker closed the connection on a question. */
+export function wasClosed(error: unknown): boolean {
+  return causesOf(error).some(({ code, message }) => code === 'PLT_KFK_NETWORK' && message === 'Connection closed')
+}
+
+/** Whether the other side did not understand our TLS, or hung up on it. */
+export function isRefusedHandshake(error: unknown): boolean {
+  return causesOf(error).some(({ code, message }) => (
+    code === 'EPROTO' || code === 'ERR_SSL_WRONG_VERSION_NUMBER' || (code === 'PLT_KFK_USER' && message?.startsWith('TLS handshake') === true)
+  ))
+}
+
+function causesOf(error: unknown): readonly PackageError[] {
+  const causes: PackageError[] = []
+  for (let at = error as PackageError | null | undefined; at !== undefined && at !== null; at = at.cause as PackageError | undefined) causes.push(at)
+  return causes
 }
 
 /** Text for events and errors. */

@@ -15,8 +15,13 @@ import { type Call } from './call.ts'
 import { type Connected } from './connected.ts'
 import { endsOf, offsetsAt, type PlaceName } from './ends.ts'
 import { checkAnswer, clusterGroupError, nameOf } from './errors.ts'
+import { CONSUMER_GROUP_DESCRIBE_KEY, describeConsumerGroup } from './messages.ts'
 import { RemoteGroups } from './remote-groups.ts'
 import { type Ends } from './remote-partition.ts'
+
+const LIST_GROUPS = 16
+/** The version of ListGroups that tells of which protocol groups are. */
+const WITH_TYPES = 5
 
 /** The groups of a cluster. */
 export class ClusterGroups implements PortableGroups {
@@ -28,19 +33,20 @@ export class ClusterGroups implements PortableGroups {
 
   async list(options?: WaitOptions): Promise<readonly GroupInfo[]> {
     const { cluster } = this.#connected
-    const { listGroupsV4 } = cluster.client
+    const { listGroupsV4, listGroupsV5 } = cluster.client
     const call = this.#connected.call(options, 'list')
     const groups = await cluster.retrying(call, async () => {
       await cluster.refresh(call, [])
       const answers = await Promise.all(cluster.brokers.map(async (broker) => {
-        const answer = await cluster.main.ask(call, broker, listGroupsV4.api, [] as never, [] as never)
+        const { api } = (await cluster.supports(call, broker, LIST_GROUPS, WITH_TYPES)) ? listGroupsV5 : listGroupsV4
+        const answer = await cluster.main.ask(call, broker, api as typeof listGroupsV5.api, [], [])
         checkAnswer(answer.errorCode, 'the groups of the cluster')
         return answer.groups
       }))
       return answers.flat()
     })
-    return groups.map(({ groupId, groupState, protocolType }): GroupInfo => (
-      { group: groupId ?? '', state: groupState as GroupState, type: 'classic', protocolType }
+    return groups.map(({ groupId, groupState, protocolType, groupType }): GroupInfo => (
+      { group: groupId ?? '', state: groupState as GroupState, type: typeOf(groupType), protocolType }
     )).sort((a, b) => (a.group < b.group ? -1 : 1))
   }
 
@@ -65,6 +71,9 @@ export class ClusterGroups implements PortableGroups {
     const name = nameOf(found.errorCode)
     if (name !== 'NONE' && name !== 'GROUP_ID_NOT_FOUND') throw clusterGroupError(name, group)
     const state = (name === 'NONE' ? found.groupState : 'Dead') as GroupState
+    // Those of the newer protocol are none to whoever asks for classic ones.
+    const newer = state === 'Dead' ? await this.#describeConsumers(call, group) : undefined
+    if (newer !== undefined) return newer
     const members = found.members.map((member): GroupMemberDetails => ({
       memberId: member.memberId, instanceId: member.groupInstanceId ?? undefined, clientId: member.clientId, host: member.clientHost,
       partitions: found.protocolType === 'consumer' ? placesIn(member.memberAssignment) : [],
@@ -72,11 +81,30 @@ export class ClusterGroups implements PortableGroups {
     return { group, state, type: 'classic', protocolType: found.protocolType, assignor: found.protocolData, generation: -1, members }
   }
 
+  /** A group of the newer protocol (KIP-848); undefined when it is none. */
+  async #describeConsumers(call: Call, group: string): Promise<GroupDetails | undefined> {
+    const { cluster } = this.#connected
+    const found = await cluster.coordinated(call, 'group', group, async (broker) => {
+      if (!(await cluster.supports(call, broker, CONSUMER_GROUP_DESCRIBE_KEY, 0))) return undefined
+      return (await cluster.main.askRaw(call, broker, describeConsumerGroup(group))).groups[0]
+    }, (answer) => answer?.errorCode ?? 0)
+    if (found === undefined || nameOf(found.errorCode) === 'GROUP_ID_NOT_FOUND') return undefined
+    if (found.errorCode !== 0) throw clusterGroupError(nameOf(found.errorCode), group)
+    const { groupState, assignorName: assignor, groupEpoch: generation } = found
+    const members = found.members.map(({ memberId, instanceId, clientId, clientHost: host, assignment }): GroupMemberDetails => ({
+      memberId, instanceId: instanceId ?? undefined, clientId, host,
+      partitions: inOrder(assignment.topicPartitions.flatMap(({ topicName: topic, partitions }) => (
+        partitions.map((partition) => ({ topic, partition }))
+      ))),
+    }))
+    return { group, state: groupState as GroupState, type: 'consumer', protocolType: 'consumer', assignor, generation, members }
+  }
+
   async lag(group: string, options?: WaitOptions): Promise<readonly PartitionLag[]> {
     checkName(group ?? null, 'group')
     const call = this.#connected.call(options, 'lag')
     const { members } = await this.#existing(call, group)
-    const committed = await this.#connected.groupOffsets.committed(group, call)
+    const committed = await this.#connected.groupOffsets.committed(group, { call })
     const owners = new Map(members.flatMap(({ memberId, partitions }) => partitions.map((place) => [keyOf(place), memberId])))
     const offsets = new Map(committed.map((one) => [keyOf(one), one.offset]))
     const places = await this.#there(call, inOrder([...members.flatMap(({ partitions }) => partitions), ...committed]))
@@ -121,7 +149,7 @@ export class ClusterGroups implements PortableGroups {
 
   async #resets(call: Call, group: string, { topic, partitions, to }: ResetOptions): Promise<PartitionReset[]> {
     const { cluster } = this.#connected
-    const committed = await this.#connected.groupOffsets.committed(group, call)
+    const committed = await this.#connected.groupOffsets.committed(group, { call })
     const names = topic === undefined ? [...new Set(committed.map((place) => place.topic))].sort() : [topic]
     await cluster.retrying(call, () => cluster.refresh(call, names))
     const places = names.flatMap((name) => {
@@ -144,6 +172,12 @@ export class ClusterGroups implements PortableGroups {
     await cluster.retrying(call, () => cluster.refresh(call, [...new Set(places.map(({ topic }) => topic))]))
     return places.filter(({ topic, partition }) => (cluster.topic(topic)?.leaders.length ?? 0) > partition)
   }
+}
+
+/** Brokers that tell no types have classic groups only. */
+function typeOf(groupType: string | undefined): GroupInfo['type'] {
+  const type = groupType?.toLowerCase()
+  return type === 'consumer' || type === 'share' ? type : 'classic'
 }
 
 function targetOf({ topic, partition }: PlaceName, to: ResetOptions['to'], ends: Ends, found: number | undefined): number {

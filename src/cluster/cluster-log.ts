@@ -90,7 +90,8 @@ export class OpenClusterLog implements ClusterLog {
     type K = KeyOf<T[number]>
     type V = ValueOf<T[number]>
     const { isolation, group, signal } = checked
-    const reader = new ReaderCore(this.#connected, { isolation, group, signal, from: options.from ?? 'earliest' })
+    const patterns = options.topics.some((topic) => topic instanceof RegExp)
+    const reader = new ReaderCore(this.#connected, { isolation, group, signal, patterns, from: options.from ?? 'earliest' })
     const open = async (topic: AnyDefinition | string, create: boolean): Promise<Topic<K, V>> => {
       const definition = (typeof topic === 'string' ? defineTopic(topic) : topic) as unknown as TopicDefinition<K, V>
       const { name, partitionCount, maxMessageBytes } = await this.#ensure(this.#connected.cluster.call(signal), definition, create)
@@ -100,7 +101,6 @@ export class OpenClusterLog implements ClusterLog {
       return new Topic<K, V>(reader.partsOf(core, { key: definition.key, value: definition.value }, life))
     }
     const { life } = this.#connected
-    reader.watch(options.topics.some((topic) => topic instanceof RegExp))
     const source = topicsSource<K, V>({ core: reader.asLog, life, open }, options.topics, group)
     const prepare = async (): Promise<void> => {
       await source.prepare()
@@ -132,12 +132,12 @@ export class OpenClusterLog implements ClusterLog {
   }
 
   stats(): ClusterStats {
-    const { cluster, sender, options } = this.#connected
+    const { cluster, buffered } = this.#connected
     return {
       clusterId: cluster.clusterId,
       brokers: cluster.brokers.map((broker) => ({ id: broker.id, address: addressText(broker), connected: cluster.isConnected(broker) })),
       topics: [...this.#opened].map(([name, partitions]) => ({ name, partitions })),
-      bufferedBytes: sender.bytes, bufferBytes: options.bufferBytes,
+      bufferedBytes: buffered.bytes, bufferBytes: buffered.limit,
     }
   }
 

@@ -74,8 +74,9 @@ export class OpenClusterTopic<K, V> implements ClusterTopic<K, V> {
 
   consume(options: ConsumeOptions, handler: Handler<K, V>): Consumption<K, V> {
     this.#life.check()
-    const { group, from, signal } = checkConsumeOptions(this.name, options)
-    const { reader, parts } = this.#read({ isolation: 'read_committed', group, from, signal })
+    const { group, from, signal, retryTopic } = checkConsumeOptions(this.name, options)
+    const asideFor = [this.name, ...(retryTopic === undefined ? [] : [retryTopic])]
+    const { reader, parts } = this.#read({ isolation: 'read_committed', group, from, signal, asideFor })
     const consumption = new Consumption(parts, options, handler)
     reader.ended = () => consumption.done.catch(() => {})
     const close = (): void => void reader.close()
@@ -86,7 +87,6 @@ export class OpenClusterTopic<K, V> implements ClusterTopic<K, V> {
   #read(options: ReaderOptions): { readonly reader: ReaderCore; readonly parts: ReturnType<typeof ReaderCore.prototype.partsOf<K, V>> } {
     const { name, partitionCount, maxMessageBytes, codecs } = this.target
     const reader = new ReaderCore(this.#connected, options)
-    reader.watch(false)
     return { reader, parts: reader.partsOf(reader.open(name, partitionCount, maxMessageBytes), codecs, this.#life) }
   }
 

@@ -56,6 +56,8 @@ export class Cluster {
   readonly #coordinators = new Map<string, Broker>()
   readonly #lines = new Set<Line>()
   readonly #lost = new Set<string>()
+  /** What brokers take, by address and key of request, until they are lost: they may come back as newer ones. */
+  readonly #versions = new Map<string, ReadonlyMap<number, { readonly least: number; readonly most: number }>>()
   readonly #listeners = new Set<() => void>()
   #refreshing: Promise<void> | undefined
   #closed = false
@@ -76,8 +78,8 @@ export class Cluster {
   }
 
   /** New connections, on which a broker has so long for its answers. */
-  line(requestTimeoutMs: number): Line {
-    const pool = openConnections(this.client, this.options, { requestTimeoutMs, inFlight: MOST_IN_FLIGHT })
+  line(requestTimeoutMs: number, security = this.options.security): Line {
+    const pool = openConnections(this.client, { ...this.options, security }, { requestTimeoutMs, inFlight: MOST_IN_FLIGHT })
     const isOpen = (): boolean => this.#lines.has(line)
     const line: Line = {
       ask: (call, broker, api, ...args) => this.#ask({ pool, isOpen, call }, broker, (connection) => api.async(connection, ...args)),
@@ -132,6 +134,19 @@ export class Cluster {
       }
     }
     throw last
+  }
+
+  /** Whether a broker takes a version of a request: one that does not hangs up on it. */
+  async supports(call: Call, broker: BrokerAddress, key: number, version: number): Promise<boolean> {
+    const address = addressText(broker)
+    let versions = this.#versions.get(address)
+    if (versions === undefined) {
+      const { apiKeys } = await this.main.ask(call, broker, this.client.apiVersionsV3.api, 'commitlog', '1')
+      versions = new Map(apiKeys.map(({ apiKey, minVersion: least, maxVersion: most }) => [apiKey, { least, most }]))
+      this.#versions.set(address, versions)
+    }
+    const known = versions.get(key)
+    return known !== undefined && version >= known.least && version <= known.most
   }
 
   /** The broker that changes topics. */
@@ -275,7 +290,7 @@ export class Cluster {
     } catch (error) {
       call.signal?.throwIfAborted()
       if (error instanceof LogError || error instanceof TypeError || error instanceof RangeError) throw error
-      const failure = failureOf(error, connection !== undefined)
+      const failure = failureOf(error, connection)
       if (failure.type === 'answer') {
         this.#answers(address)
         return failure.answer as Answer
@@ -301,6 +316,7 @@ export class Cluster {
   }
 
   #loses(broker: string, error: unknown): void {
+    this.#versions.delete(broker)
     if (this.#closed || this.#lost.has(broker)) return
     this.#lost.add(broker)
     this.emit({ type: 'broker-lost', broker, error })

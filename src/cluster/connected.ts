@@ -4,6 +4,7 @@
 import { signalOf, type WaitOptions } from '../topics/abort.ts'
 import { Life } from '../topics/life.ts'
 import { type BeginOptions } from '../topics/transactions/local-transactions.ts'
+import { Buffered } from './buffered.ts'
 import { type Call } from './call.ts'
 import { type Cluster } from './cluster.ts'
 import { GroupOffsets } from './group-offsets.ts'
@@ -19,6 +20,7 @@ export class Connected {
   readonly cluster: Cluster
   readonly life: Life
   readonly sender: Sender
+  readonly buffered: Buffered
   readonly groupOffsets: GroupOffsets
   /** Consumers that may have something to end. */
   readonly readers = new Set<{ close(): Promise<void> }>()
@@ -29,9 +31,10 @@ export class Connected {
     this.cluster = cluster
     this.life = new Life(`the connection to cluster ${cluster.clusterId}`)
     this.groupOffsets = new GroupOffsets(cluster)
-    this.#transactions = new Transactions(cluster)
+    this.buffered = new Buffered(cluster.options.bufferBytes)
+    this.#transactions = new Transactions(cluster, this.buffered)
     this.sender = new Sender({
-      cluster, line: cluster.line(cluster.options.requestTimeoutMs), transactionalId: undefined, enter: undefined,
+      cluster, line: cluster.line(cluster.options.requestTimeoutMs), transactionalId: undefined, buffered: this.buffered, enter: undefined,
       identify: (call) => freshIdentity(cluster, call),
     })
   }

@@ -21,8 +21,17 @@ export class GroupOffsets {
     this.#cluster = cluster
   }
 
-  /** All that a group has committed, in the order of topics and partitions; waits for open transactions that commit for it. */
-  async committed(group: string, call: Call = this.#cluster.call()): Promise<GroupOffset[]> {
+  /**
+   * All that a group has committed, in the order of topics and partitions; waits for open transactions that commit for it.
+   *
+   * @param unstable  told of places that such a transaction holds up, each time they are asked for
+   */
+  async committed(
+    group: string, { call = this.#cluster.call(), unstable }: {
+      readonly call?: Call
+      readonly unstable?: ((place: PlaceName) => Promise<void>) | undefined
+    } = {},
+  ): Promise<GroupOffset[]> {
     const cluster = this.#cluster
     const { offsetFetchV8 } = cluster.client
     // Null is all of them.
@@ -30,9 +39,12 @@ export class GroupOffsets {
     const topics = await cluster.coordinated(call, 'group', group, async (broker) => {
       const answer = await cluster.main.ask(call, broker, offsetFetchV8.api, asked, true)
       const found = answer.groups[0]!
-      for (const { partitions } of found.topics) {
-        for (const { errorCode } of partitions) if (errorCode !== 0) throw clusterGroupError(nameOf(errorCode), group)
-      }
+      const wrong = found.topics.flatMap(({ name: topic, partitions }) => (
+        partitions.filter(({ errorCode }) => errorCode !== 0).map(({ partitionIndex: partition, errorCode }) => ({ topic, partition, errorCode }))
+      ))
+      const isUnstable = ({ errorCode }: { readonly errorCode: number }): boolean => nameOf(errorCode) === 'UNSTABLE_OFFSET_COMMIT'
+      await Promise.all(wrong.filter(isUnstable).map(unstable ?? (async () => {})))
+      if (wrong.length > 0) throw clusterGroupError(nameOf(wrong[0]!.errorCode), group)
       return found
     }, ({ errorCode }) => errorCode).then((found) => {
       const name = nameOf(found.errorCode)

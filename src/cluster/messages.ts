@@ -1,9 +1,12 @@
 /*
  * The two requests that carry records, Produce and Fetch: read and written here, so that batches stay the bytes that they are. One version
- * of each, which Kafka has had since 2.8 and 2.7, and has still. Spec: Kafka's protocol.
+ * of each, which Kafka has had since 2.8 and 2.7, and has still. And ConsumerGroupDescribe, which the package cannot read: it takes the names
+ * of topics for one. Spec: Kafka's protocol.
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
-import { array, bigint64, type Decoded, type Encodable, int16, int32, int64, int8, message, records, string } from '../format/schema.ts'
+import {
+  array, bigint64, boolean, type Decoded, type Encodable, int16, int32, int64, int8, message, records, string, struct, uuid,
+} from '../format/schema.ts'
 import { type RawRequest } from './client.ts'
 
 const PRODUCE_KEY = 0
@@ -68,6 +71,50 @@ const fetchResponse = message('FetchResponse', { versions: [12, 12], flexible: 1
     }),
   }),
 })
+
+const groupAssignment = struct({ topicPartitions: array({ topicId: uuid(), topicName: string(), partitions: array(int32()) }) })
+
+const consumerGroupRequest = message('ConsumerGroupDescribeRequest', { versions: [0, 0], flexible: 0 }, {
+  groupIds: array(string()),
+  includeAuthorizedOperations: boolean({ default: false }),
+})
+
+const consumerGroupResponse = message('ConsumerGroupDescribeResponse', { versions: [0, 0], flexible: 0 }, {
+  throttleTimeMs: int32(),
+  groups: array({
+    errorCode: int16(),
+    errorMessage: string({ nullable: 0, default: null }),
+    groupId: string(),
+    groupState: string(),
+    groupEpoch: int32(),
+    assignmentEpoch: int32(),
+    assignorName: string(),
+    members: array({
+      memberId: string(),
+      instanceId: string({ nullable: 0, default: null }),
+      rackId: string({ nullable: 0, default: null }),
+      memberEpoch: int32(),
+      clientId: string(),
+      clientHost: string(),
+      subscribedTopicNames: array(string()),
+      subscribedTopicRegex: string({ nullable: 0, default: null }),
+      assignment: groupAssignment,
+      targetAssignment: groupAssignment,
+    }),
+    authorizedOperations: int32(),
+  }),
+})
+
+/** The key of ConsumerGroupDescribe. */
+export const CONSUMER_GROUP_DESCRIBE_KEY = 69
+
+/** Asks a coordinator for a group of the newer protocol. */
+export function describeConsumerGroup(group: string): RawRequest<Decoded<typeof consumerGroupResponse>> {
+  return {
+    key: CONSUMER_GROUP_DESCRIBE_KEY, version: 0, body: [consumerGroupRequest.encode(0, { groupIds: [group] })],
+    read: (bytes) => consumerGroupResponse.at(0).decode(readerOf(bytes, 'the description of a group')),
+  }
+}
 
 /** What a broker answers to Produce. */
 export type ProduceAnswer = Decoded<typeof produceResponse>

@@ -32,7 +32,11 @@ export interface ConnectOptions {
   // What happens
   /** Copies of each partition of topics that are made. Default: what the cluster has as its own. */
   readonly replication?: number
-  /** What names of transactions begin with that are made up, one for each that is open at a time. Default: the client id and a random part. */
+  /**
+   * What names of transactions begin with that are made up. Those of `consume`, which puts records aside, go on with the group and the partition:
+   * who has the partition next ends at once what was left open of it, given the same prefix. Default: the client id, and a random part but for
+   * those of `consume`.
+   */
   readonly transactionalIdPrefix?: string
   /** Called with what happens: brokers that go and come back, topics that a single failure may lose records of. */
   readonly onEvent?: ClusterListener
@@ -72,6 +76,8 @@ export interface CheckedConnectOptions {
   readonly clientId: string
   readonly replication: number | undefined
   readonly transactionalIdPrefix: string
+  /** What names of transactions begin with that are to be the same after a restart. */
+  readonly transactionalIdBase: string
   readonly onEvent: ClusterListener | undefined
   readonly requestTimeoutMs: number
   readonly timeoutMs: number
@@ -105,6 +111,7 @@ export function checkConnectOptions(options: ConnectOptions): CheckedConnectOpti
   const { requestTimeoutMs = 30_000, timeoutMs = 120_000, sessionTimeoutMs = 45_000, random = systemRandom } = options
   const { batchSize = MIB, bufferBytes = 256 * MIB, fetchBytes = 8 * MIB } = options
   checkText(clientId, 'clientId')
+  const { transactionalIdPrefix: transactionalIdBase = clientId } = options
   const { transactionalIdPrefix = `${clientId}-${random.int(2 ** 31).toString(36)}${random.int(2 ** 31).toString(36)}` } = options
   checkText(transactionalIdPrefix, 'transactionalIdPrefix')
   checkInteger(replication, 'replication', 1, 0x7fff)
@@ -119,8 +126,8 @@ export function checkConnectOptions(options: ConnectOptions): CheckedConnectOpti
   checkInteger(fetchBytes ?? null, 'fetchBytes', 1, MOST_BYTES)
   checkSecurity(security)
   return {
-    brokers: addresses(options.brokers), security, clientId, replication, transactionalIdPrefix, onEvent, requestTimeoutMs, timeoutMs,
-    sessionTimeoutMs, signal, compression, batchSize, bufferBytes, fetchBytes, clock, random,
+    brokers: addresses(options.brokers), security, clientId, replication, transactionalIdPrefix, transactionalIdBase, onEvent,
+    requestTimeoutMs, timeoutMs, sessionTimeoutMs, signal, compression, batchSize, bufferBytes, fetchBytes, clock, random,
   }
 }
 

@@ -8,17 +8,17 @@ import { defaultLogConfig } from '../log/config.ts'
 import { type Isolation } from '../log/partition-log.ts'
 import { type RecordCodecs } from '../log/record-input.ts'
 import { BufferBudget } from '../log/buffer-budget.ts'
-import { type CommitRequest } from '../topics/groups/group-messages.ts'
 import { type Life } from '../topics/life.ts'
 import { type LogCore, type TopicRequest } from '../topics/log-core.ts'
 import { SendQueue } from '../topics/send-queue.ts'
 import { type StartPosition } from '../topics/start-position.ts'
-import { type Topic } from '../topics/topic.ts'
 import { type TopicCore, type TopicParts } from '../topics/topic-core.ts'
+import { AsideTransaction } from './aside-transaction.ts'
 import { type Call } from './call.ts'
 import { type Connected } from './connected.ts'
 import { endsOf, offsetsAt, type PlaceName } from './ends.ts'
 import { Fetcher } from './fetcher.ts'
+import { transactionalIdentity } from './producer-identity.ts'
 import { RemoteGroups } from './remote-groups.ts'
 import { type RemotePartition } from './remote-partition.ts'
 import { ensureTopic } from './topic-state.ts'
@@ -26,7 +26,7 @@ import { ensureTopic } from './topic-state.ts'
 /** What consumers ask of their log, beside `env`, `transactions` and `admin`. */
 type ConsumedLog = Pick<LogCore, 'folder' | 'readOnly' | 'topics' | 'openTopics' | 'onTopicsChanged' | 'reload' | 'openTopic' | 'groups'>
 
-/** A transaction of a process that was killed keeps its group from its commits for as long. */
+/** A transaction of a process that was killed keeps its group from its commits for as long, unless who comes next takes its name over. */
 const ASIDE_MS = 60_000
 
 /** Ms between two looks for topics and partitions. */
@@ -45,7 +45,11 @@ export interface ReaderOptions {
   readonly group: string | undefined
   /** Where partitions begin of which nothing is committed. */
   readonly from: StartPosition
+  /** It reads topics that come later too; default false. */
+  readonly patterns?: boolean
   readonly signal: AbortSignal | undefined
+  /** Topics for which it commits together with records that it puts aside; by default none. */
+  readonly asideFor?: readonly string[]
 }
 
 /** A cluster as the log of one consumer. */
@@ -61,7 +65,6 @@ export class ReaderCore implements ConsumedLog {
   /** Ends who reads, who commits then and leaves. */
   ended: (() => Promise<void>) | undefined
   #looking: { cancel(): void } | undefined
-  #closed = false
 
   constructor(connected: Connected, options: ReaderOptions) {
     const { cluster } = connected
@@ -70,9 +73,11 @@ export class ReaderCore implements ConsumedLog {
     this.folder = `cluster ${cluster.clusterId}`
     this.env = { clock: cluster.options.clock }
     this.#fetcher = new Fetcher({ cluster, isolation: options.isolation })
-    connected.readers.add(this)
     if (options.group === undefined) return
     this.#groups = new RemoteGroups(cluster, options.group, connected.groupOffsets)
+    this.#groups.onJoin = () => this.#begin()
+    this.#groups.onRest = () => this.#rest()
+    this.#groups.offsets.onUnstable = (place) => this.#takeOver(place)
     this.#groups.offsets.onBegin = (places) => {
       this.#grow(places)
       return this.learnEnds()
@@ -110,12 +115,26 @@ export class ReaderCore implements ConsumedLog {
     await cluster.retrying(call, () => cluster.refresh(call))
   }
 
+  /** It has a member, which has something to end. */
+  #begin(): void {
+    this.#connected.readers.add(this)
+    this.#watch(this.#options.patterns ?? false)
+  }
+
+  #rest(): void {
+    this.#connected.readers.delete(this)
+    this.#looking?.cancel()
+    this.#looking = undefined
+  }
+
   /** Looks from time to time for partitions that came to what is open, and with `all` for topics that came. */
-  watch(all: boolean): void {
+  #watch(all: boolean): void {
     const { cluster } = this.#connected
     const look = (): void => {
       const names = all ? undefined : [...this.#topics.keys()]
-      void cluster.refresh(cluster.call(), names).catch(() => {}).finally(() => { if (!this.#closed) this.watch(all) })
+      void cluster.refresh(cluster.call(), names).catch(() => {}).finally(() => {
+        if (this.#connected.readers.has(this)) this.#watch(all)
+      })
     }
     this.#looking?.cancel()
     this.#looking = this.env.clock.setTimer(look, TOPICS_INTERVAL_MS, { ref: false })
@@ -189,27 +208,26 @@ export class ReaderCore implements ConsumedLog {
 
   /** As far as records are put aside together with a commit: transactions of the cluster. */
   get transactions(): LogCore['transactions'] {
-    const begin = async (): Promise<unknown> => {
-      const transaction = await this.#connected.begin({ transactionalId: undefined, timeoutMs: ASIDE_MS })
-      return {
-        send: ({ parts }: Topic<Uint8Array, Uint8Array>, record: never) => transaction.sendTo({
-          name: parts.core.entry.name, partitionCount: parts.core.logs.length, codecs: parts.codecs,
-          maxMessageBytes: parts.core.config.maxMessageBytes,
-        }, record),
-        commitRequest: (request: CommitRequest) => transaction.commitRequest(request),
-        commit: () => transaction.commit(),
-        abort: () => transaction.abort(),
-      }
-    }
+    const begin = async (): Promise<AsideTransaction> => new AsideTransaction(this.#connected, (place) => this.#asideId(place), ASIDE_MS)
     return { begin } as unknown as LogCore['transactions']
+  }
+
+  /** The name of what puts aside for a partition: whoever has the partition next has the same one. */
+  #asideId({ topic, partition }: PlaceName): string {
+    return `${this.#connected.options.transactionalIdBase}-consume-${this.#options.group}-${topic}-${partition}`
+  }
+
+  /** What somebody had open who is no more is aborted, and not waited for. */
+  async #takeOver(place: PlaceName): Promise<void> {
+    if (this.#options.asideFor?.includes(place.topic) !== true) return
+    const { cluster } = this.#connected
+    await transactionalIdentity(cluster, this.#call(), this.#asideId(place), ASIDE_MS)
   }
 
   async close(): Promise<void> {
     // What is done is committed, and the group left, while there are connections.
     await this.ended?.()
-    this.#closed = true
-    this.#connected.readers.delete(this)
-    this.#looking?.cancel()
+    this.#rest()
     await Promise.all([this.#fetcher.close(), this.#groups?.close()])
   }
 }

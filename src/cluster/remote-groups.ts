@@ -4,7 +4,7 @@
  */
 import { type Timer } from '../base/clock.ts'
 import { type KafkaErrorName } from '../format/kafka-errors.ts'
-import { FinishedSet } from '../topics/consume/finished-set.ts'
+import { finishedIn, metadataWith } from '../topics/consume/finished-metadata.ts'
 import { type GroupCoordinator } from '../topics/groups/coordinator.ts'
 import type {
   CommitRequest, CommitResult, JoinAnswer, JoinRequest, LeaveAnswer, LeaveRequest, LocalMember, SyncAnswer, SyncRequest,
@@ -32,6 +32,10 @@ type MemberSide = Pick<
 /** The coordinator of one group, for one member. */
 export class RemoteGroups implements MemberSide {
   readonly offsets: RemoteOffsets
+  /** Called when somebody is about to be a member, and when nobody is any more. */
+  onJoin: () => void = () => {}
+  onRest: () => void = () => {}
+  #joined = 0
   readonly #cluster: Cluster
   readonly #group: string
   #line: Line | undefined
@@ -53,12 +57,26 @@ export class RemoteGroups implements MemberSide {
   }
 
   addLocal(local: { topicsChanged(): void }): void {
+    this.#joined++
+    this.onJoin()
     this.#onTopics = this.#cluster.onTopicsChanged(() => local.topicsChanged())
   }
 
-  removeLocal(_local: unknown, _left: Promise<void>): void {
+  removeLocal(_local: unknown, left: Promise<void>): void {
     this.#onTopics?.()
     this.#onTopics = undefined
+    this.#joined--
+    void left.catch(() => {}).then(() => this.#rest())
+  }
+
+  /** Nobody is a member any more: what only members need is let go. */
+  async #rest(): Promise<void> {
+    await Promise.all(this.#leaving)
+    if (this.#joined > 0) return
+    this.onRest()
+    const line = this.#line
+    this.#line = undefined
+    await line?.close()
   }
 
   async join(request: JoinRequest): Promise<JoinAnswer> {
@@ -156,7 +174,7 @@ export class RemoteGroups implements MemberSide {
       name,
       partitions: partitions.map((partitionIndex) => {
         const { offset, leaderEpoch, metadata, finished } = offsets.find((one) => one.topic === name && one.partition === partitionIndex)!
-        const committedMetadata = finished === undefined ? (metadata ?? '') : finished.toString('base64')
+        const committedMetadata = metadataWith(metadata, finished)
         return { partitionIndex, committedOffset: BigInt(offset), committedLeaderEpoch: leaderEpoch, committedMetadata }
       }),
     }))
@@ -274,11 +292,16 @@ export class RemoteOffsets {
   onStored: (place: PlaceName, offset: number) => void = () => {}
   /** Called before partitions are begun with. */
   onBegin: (places: readonly PlaceName[]) => Promise<void> = async () => {}
+  /** Called when a transaction that is open holds up what is committed for a partition that is begun with. */
+  onUnstable: (place: PlaceName) => Promise<void> = async () => {}
   readonly #group: string
-  readonly #source: GroupOffsets
+  readonly #source: Pick<GroupOffsets, 'committed'>
   readonly #known = new Map<string, CommittedOffset>()
+  /** Counts commits, and says when each place was committed for last. */
+  #commits = 0
+  readonly #storedAt = new Map<string, number>()
 
-  constructor(group: string, source: GroupOffsets) {
+  constructor(group: string, source: Pick<GroupOffsets, 'committed'>) {
     this.#group = group
     this.#source = source
   }
@@ -296,15 +319,22 @@ export class RemoteOffsets {
     return () => {}
   }
 
-  /** Learns all that is committed, once no open transaction commits for it. */
-  async load(): Promise<void> {
-    const all = await this.#source.committed(this.#group)
+  /** Learns all that is committed, once no open transaction commits for it. What was stored since it was asked is newer than the answer. */
+  async load(unstable?: (place: PlaceName) => Promise<void>): Promise<void> {
+    const asked = this.#commits
+    const all = await this.#source.committed(this.#group, { unstable })
+    const newer = [...this.#known].filter(([key]) => (this.#storedAt.get(key) ?? 0) > asked)
     this.#known.clear()
     for (const one of all) this.#known.set(placeKey(one.topic, one.partition), committedOf(one))
+    for (const [key, committed] of newer) this.#known.set(key, committed)
   }
 
   async stable(_group: string, places: readonly PlaceName[]): Promise<void> {
-    await Promise.all([this.load(), this.onBegin(places)])
+    const partitions = new Set(places.map(({ partition }) => partition))
+    const unstable = async (place: PlaceName): Promise<void> => {
+      if (partitions.has(place.partition)) await this.onUnstable(place)
+    }
+    await Promise.all([this.load(unstable), this.onBegin(places)])
   }
 
   isStable(_group: string, _places: readonly PlaceName[]): boolean {
@@ -317,6 +347,7 @@ export class RemoteOffsets {
   }
 
   stored({ topic, partition, offset, leaderEpoch, metadata, finished }: CommitRequest['offsets'][number]): void {
+    this.#storedAt.set(placeKey(topic, partition), ++this.#commits)
     this.#known.set(placeKey(topic, partition), {
       offset, leaderEpoch, metadata: metadata ?? '', commitTimestamp: -1, expireTimestamp: -1, finished, at: -1,
     })
@@ -326,18 +357,4 @@ export class RemoteOffsets {
 
 function committedOf({ offset, leaderEpoch, metadata }: GroupOffset): CommittedOffset {
   return { offset, leaderEpoch, metadata, commitTimestamp: -1, expireTimestamp: -1, finished: finishedIn(metadata, offset), at: -1 }
-}
-
-/** What consume() finished above an offset: kept as its metadata, which holds nothing else then. */
-function finishedIn(metadata: string, offset: number): Buffer | undefined {
-  if (metadata === '' || !/^[A-Za-z0-9+/]+={0,2}$/.test(metadata)) return undefined
-  try {
-    const bytes = Buffer.from(metadata, 'base64')
-    // Words that happen to be of its letters are none.
-    if (bytes.toString('base64') !== metadata) return undefined
-    FinishedSet.decode(offset, bytes)
-    return bytes
-  } catch {
-    return undefined
-  }
 }

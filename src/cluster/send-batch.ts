@@ -10,6 +10,7 @@ import { type ProducerIdentity } from './producer-identity.ts'
 
 /** Where a batch was stored. */
 export interface StoredBatch {
+  /** −1 when it was there already, and the broker does not tell any more where. */
   readonly baseOffset: number
   /** Ms since 1970 that the broker gave all its records; undefined when they keep their own. */
   readonly appendTime: number | undefined

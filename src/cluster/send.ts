@@ -85,7 +85,7 @@ function place<K, V>(sender: Sender, { target, chooser }: SendTools<K, V>, recor
 
 async function resultOf({ batch, index, partition, timestamp }: Sent): Promise<PortableSendResult> {
   const { baseOffset, appendTime } = await batch.stored
-  return { partition, offset: baseOffset + index, timestamp: appendTime ?? timestamp }
+  return { partition, offset: offsetIn(baseOffset, index), timestamp: appendTime ?? timestamp }
 }
 
 async function resultsOf(outcomes: readonly (Sent | { readonly error: unknown })[]): Promise<PortableSendResult[]> {
@@ -100,7 +100,7 @@ async function resultsOf(outcomes: readonly (Sent | { readonly error: unknown })
     if ('error' in outcome) return outcome
     const at = stored.get(outcome.batch)
     if (at === undefined) return { error: failures.get(outcome.batch) }
-    return { partition: outcome.partition, offset: at.baseOffset + outcome.index, timestamp: at.appendTime ?? outcome.timestamp }
+    return { partition: outcome.partition, offset: offsetIn(at.baseOffset, outcome.index), timestamp: at.appendTime ?? outcome.timestamp }
   })
   const failed = results.filter((result) => 'error' in result)
   if (failed.length === 0) return results as PortableSendResult[]
@@ -108,6 +108,11 @@ async function resultsOf(outcomes: readonly (Sent | { readonly error: unknown })
   const told = results.map((result) => ('error' in result ? result.error : result))
   const message = `${failed.length} of ${results.length} records were not stored: ${error instanceof Error ? error.message : String(error)}`
   throw new LogError('LOG_SEND_FAILED', message, { results: told }, error, failed.every((one) => isLogError(one.error) && one.error.retriable))
+}
+
+/** Of a batch whose place is not known nobody knows any place. */
+function offsetIn(baseOffset: number, index: number): number {
+  return baseOffset === -1 ? -1 : baseOffset + index
 }
 
 function roughSize(value: unknown): number {

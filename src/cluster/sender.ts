@@ -9,6 +9,7 @@ import { pause } from '../base/pause.ts'
 import { BatchBuilder } from '../log/batch-builder.ts'
 import { type RecordCodecs, type RecordInput } from '../log/record-input.ts'
 import { WindowCache } from '../log/windows.ts'
+import { type Buffered } from './buffered.ts'
 import { type Call } from './call.ts'
 import { type Broker, type Cluster, type Line } from './cluster.ts'
 import { clusterError, isPassing, mayBeStored, nameOf, wasCut } from './errors.ts'
@@ -24,6 +25,8 @@ export interface SenderOptions {
   readonly cluster: Cluster
   readonly line: Line
   readonly transactionalId: string | undefined
+  /** Counts what waits here, and elsewhere. */
+  readonly buffered: Buffered
   /** Whose the batches are; asked again when a batch was given up of which nobody knows. */
   readonly identify: (call: Call) => Promise<ProducerIdentity>
   /** Called before batches go to a partition: a transaction must name its partitions. */
@@ -68,8 +71,6 @@ class Lane {
 
 /** Sends batches, all of one producer. */
 export class Sender {
-  /** Bytes of batches that have not ended. */
-  bytes = 0
   readonly #options: SenderOptions
   readonly #windows = new WindowCache(0)
   readonly #lanes = new Map<string, Lane>()
@@ -93,10 +94,7 @@ export class Sender {
    */
   add<K, V>(place: SendPlace, codecs: RecordCodecs<K, V>, record: RecordInput<K, V>): Placed {
     if (this.#closed !== undefined) throw this.#closed
-    const { bufferBytes } = this.#options.cluster.options
-    if (this.bytes > bufferBytes) {
-      throw new LogError('LOG_BUFFER_FULL', `${this.bytes} bytes wait for the cluster already`, { bytes: this.bytes, bufferBytes })
-    }
+    this.#options.buffered.checkRoom()
     const lane = this.#lane(place)
     const { builder } = lane
     const { count, size, nextAt } = builder
@@ -113,7 +111,7 @@ export class Sender {
       this.#seal(lane)
       return this.add(place, codecs, record)
     }
-    this.bytes += builder.size - size
+    this.#options.buffered.bytes += builder.size - size
     const batch = (lane.open ??= this.#begin())
     if (builder.full) this.#seal(lane)
     this.#dirty.add(lane)
@@ -188,7 +186,7 @@ export class Sender {
     const before = lane.builder.size
     const own = known ? { ...identity, baseSequence: lane.sequence, transactional } : producer
     batch.take(lane.builder.seal({ baseOffset: 0, leaderEpoch: -1, compression, appendTime: undefined, producer: own }))
-    this.bytes += batch.size - before
+    this.#options.buffered.bytes += batch.size - before
     if (known) {
       batch.identity = identity
       batch.sequence = lane.sequence
@@ -391,7 +389,7 @@ export class Sender {
   }
 
   #end(batch: SendBatch, settle: () => void): void {
-    this.bytes -= batch.size
+    this.#options.buffered.bytes -= batch.size
     batch.released(this.#windows)
     settle()
     if (--this.#underWay > 0) return

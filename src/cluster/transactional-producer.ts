@@ -4,7 +4,9 @@
  */
 import { isLogError, LogError } from '../base/errors.ts'
 import { pause } from '../base/pause.ts'
+import { metadataWith } from '../topics/consume/finished-metadata.ts'
 import { type CommitRequest } from '../topics/groups/group-messages.ts'
+import { type Buffered } from './buffered.ts'
 import { type Call } from './call.ts'
 import { type RequestApi } from './client.ts'
 import { type Broker, type Cluster, type Line } from './cluster.ts'
@@ -28,13 +30,13 @@ export class TransactionalProducer {
   readonly #groups = new Set<string>()
   #hasUnanswered = false
 
-  constructor(cluster: Cluster, id: string, identity: ProducerIdentity) {
+  constructor(cluster: Cluster, buffered: Buffered, id: string, identity: ProducerIdentity) {
     this.id = id
     this.#cluster = cluster
     this.#identity = identity
     this.#line = cluster.line(cluster.options.requestTimeoutMs)
     this.sender = new Sender({
-      cluster, line: this.#line, transactionalId: id, identify: async () => identity,
+      cluster, line: this.#line, transactionalId: id, buffered, identify: async () => identity,
       enter: (call, topic, partition) => this.#enter(call, topic, partition),
     })
   }
@@ -86,7 +88,7 @@ export class TransactionalProducer {
         const { offset, leaderEpoch, metadata, finished } = offsets.find((one) => one.topic === name && one.partition === partitionIndex)!
         return {
           partitionIndex, committedOffset: BigInt(offset), committedLeaderEpoch: leaderEpoch,
-          committedMetadata: finished === undefined ? (metadata ?? '') : finished.toString('base64'),
+          committedMetadata: metadataWith(metadata, finished),
         }
       }),
     }))

@@ -4,6 +4,7 @@
  */
 import { type Life } from '../topics/life.ts'
 import { type BeginOptions } from '../topics/transactions/local-transactions.ts'
+import { type Buffered } from './buffered.ts'
 import { type Call } from './call.ts'
 import { type Cluster } from './cluster.ts'
 import { transactionalIdentity } from './producer-identity.ts'
@@ -16,6 +17,7 @@ const LONGEST_MS = 900_000
 /** Begins transactions. */
 export class Transactions {
   readonly #cluster: Cluster
+  readonly #buffered: Buffered
   /** By the time after which the cluster aborts theirs. */
   readonly #free = new Map<number, TransactionalProducer[]>()
   readonly #open = new Set<ClusterTransaction>()
@@ -23,8 +25,9 @@ export class Transactions {
   readonly #ids: string[] = []
   #made = 0
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, buffered: Buffered) {
     this.#cluster = cluster
+    this.#buffered = buffered
   }
 
   /**
@@ -53,7 +56,7 @@ export class Transactions {
   async #make(call: Call, given: string | undefined, timeoutMs: number): Promise<TransactionalProducer> {
     const id = given ?? this.#ids.pop() ?? `${this.#cluster.options.transactionalIdPrefix}-${this.#made++}`
     try {
-      return new TransactionalProducer(this.#cluster, id, await transactionalIdentity(this.#cluster, call, id, timeoutMs))
+      return new TransactionalProducer(this.#cluster, this.#buffered, id, await transactionalIdentity(this.#cluster, call, id, timeoutMs))
     } catch (error) {
       if (given === undefined) this.#ids.push(id)
       throw error

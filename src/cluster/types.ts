@@ -26,7 +26,7 @@ export interface ClusterStats {
   readonly brokers: readonly { readonly id: number; readonly address: string; readonly connected: boolean }[]
   /** Topics that were opened. */
   readonly topics: readonly { readonly name: string; readonly partitions: number }[]
-  /** Bytes of records that are not acknowledged yet, and above how many `send` rejects with `LOG_BUFFER_FULL`. */
+  /** Bytes of records that are not acknowledged yet, those of transactions included, and above how many `send` rejects with `LOG_BUFFER_FULL`. */
   readonly bufferedBytes: number
   readonly bufferBytes: number
 }

@@ -39,7 +39,10 @@ export interface PortableSendRecord<K, V> {
 /** Where a record went. */
 export interface PortableSendResult {
   readonly partition: number
-  /** More than that of every record before it in the partition; what is between may be markers of transactions, or nothing. */
+  /**
+   * More than that of every record before it in the partition; what is between may be markers of transactions, or nothing. −1 when a cluster
+   * had the record already, since the answer to an earlier try was lost, and does not tell any more where.
+   */
   readonly offset: number
   /** Ms since 1970; −1 when the log chose it, and the record, which is stored, cannot be read just now. */
   readonly timestamp: number

@@ -1,8 +1,8 @@
 import { createServer } from 'node:net'
 import { expect, test } from 'vitest'
-import { type ClusterLog, connect } from '../../src/cluster/index.ts'
+import { type ClusterLog, type ClusterSecurity, connect } from '../../src/cluster/index.ts'
 import { defineTopic, isLogError, LogError, string } from '../../src/index.ts'
-import { unsecuredTokens } from '../../src/kafka/index.ts'
+import { type ListenOptions, unsecuredTokens } from '../../src/kafka/index.ts'
 import { startTestBroker } from '../../src/testing/index.ts'
 import { ca, client, server } from '../kafka/certificates.ts'
 import { overListener } from './harness.ts'
@@ -75,6 +75,45 @@ test('TLS: who is not who the certificate says is not believed; a name of its ow
     await (await log.topic(defineTopic('t', { value: string }))).send({ value: 'a' })
     expect(await valuesOf(log, 't')).toEqual(['a'])
   }, { listen: { tls: { ...server, ca, clientAuth: 'required' } }, connect: { security: { tls: { ca, ...client } } } })
+})
+
+test('what security lacks, or has and should not, is LOG_AUTHENTICATION_FAILED at once, and not retriable', async () => {
+  const users = { users: { ada: 'right' } }
+  const cases: readonly (readonly [listen: Partial<ListenOptions>, good: ClusterSecurity, bad: ClusterSecurity, says: RegExp])[] = [
+    [{ sasl: users }, { sasl: { mechanism: 'plain', username: 'ada', password: 'right' } }, {}, /`security.sasl` is missing/],
+    [{ tls: { ...server, ca, clientAuth: 'required' } }, { tls: { ca, ...client } }, { tls: { ca } }, /does not believe who we say we are/],
+    [{}, {}, { tls: { ca } }, /do not speak TLS/],
+  ]
+  for (const [listen, good, bad, says] of cases) {
+    await overListener(async ({ connect: another }) => {
+      const error = await failureOf(another({ security: bad, timeoutMs: 600_000 }))
+      expect([error.code, error.retriable]).toEqual(['LOG_AUTHENTICATION_FAILED', false])
+      expect(error.message).toMatch(says)
+    }, { listen, connect: { security: good } })
+  }
+})
+
+test('a token that is good for months is asked for once, and not with every tick', async () => {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const token = `${part({ alg: 'none' })}.${part({ sub: 'ada', exp: Math.floor(Date.now() / 1000) + 90 * 86_400 })}.`
+  let asked = 0
+  const provide = (): string => {
+    asked++
+    return token
+  }
+  const warnings: string[] = []
+  const warned = ({ name }: Error): void => { warnings.push(name) }
+  process.on('warning', warned)
+  await overListener(async ({ log }) => {
+    const topic = await log.topic(defineTopic('t', { value: string }))
+    await topic.send({ value: 'a' })
+    // A timer that overflows fires after 1 ms: each answer takes as long.
+    const before = asked
+    for (let round = 0; round < 20; round++) await topic.offsets()
+    expect(asked).toBe(before)
+  }, { listen: { sasl: { oauthbearer: unsecuredTokens() } }, connect: { security: { sasl: { mechanism: 'oauthbearer', token: provide } } } })
+  process.off('warning', warned)
+  expect(warnings).not.toContain('TimeoutOverflowWarning')
 })
 
 test('OAUTHBEARER: a token that the cluster takes, of a function too; one that it does not is LOG_AUTHENTICATION_FAILED', async () => {

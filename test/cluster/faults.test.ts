@@ -45,6 +45,20 @@ function raised(response: Readonly<Record<string, unknown>>): Readonly<Record<st
   )) as Readonly<Record<string, unknown>>
 }
 
+/** An answer to Produce of a broker that knows the batch, and not any more where it is. */
+function known(response: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const change = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(change)
+    if (typeof value !== 'object' || value === null) return value
+    const changed = Object.entries(value).map(([name, one]) => [name, name === 'errorCode' ? DUPLICATE : name === 'baseOffset' ? -1 : change(one)])
+    return Object.fromEntries(changed) as unknown
+  }
+  return change(response) as Readonly<Record<string, unknown>>
+}
+
+/** Kafka's number for DUPLICATE_SEQUENCE_NUMBER. */
+const DUPLICATE = 46
+
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, value) => value)
 
 async function failureOf(work: Promise<unknown>): Promise<LogError> {
@@ -364,3 +378,14 @@ test('a topic that keeps one copy is warned of, once', () => overBroker(async (_
   await log.topic(Orders)
   expect(events).toEqual([expect.objectContaining({ type: 'durability-warning', topic: 'orders' })])
 }))
+
+test('records that the cluster has already, at places that it does not tell, are stored, and their offset is -1', () => overBroker(
+  async ({ faults }, log) => {
+    const topic = await log.topic(Orders)
+    faults.on('Produce').once().answer(known)
+    const results = await topic.send([1, 2].map((value) => ({ value, partition: 0 })))
+    expect(results.map(({ partition, offset }) => [partition, offset])).toEqual([[0, -1], [0, -1]])
+    expect((await topic.send({ value: 3, partition: 0 })).offset).toBe(2)
+    expect(await readAll(log)).toEqual([1, 2, 3])
+  },
+))

@@ -7,16 +7,20 @@
  *    | version | bits, lowest first: bit i is offset `committed` + i |
  *    +---------+----------------------------------------------------+
  *
- * Zero bytes at the end are left out. As base64 it never takes more than the 4096 bytes that Kafka allows for metadata.
+ * Zero bytes at the end are left out. As base64 behind its marker (finished-metadata.ts) it never takes more than the 4096 bytes that Kafka
+ * allows for metadata.
  */
 import { LogError } from '../../base/errors.ts'
 
 const VERSION = 1
 const HEADER_BYTES = 1
-const MOST_BASE64_BYTES = 4096
+const MOST_METADATA_BYTES = 4096
+
+/** What a set begins with as the metadata of a commit. */
+export const FINISHED_MARKER = 'cl-finished:'
 
 /** How many bytes a set may have. */
-export const MOST_FINISHED_BYTES = (MOST_BASE64_BYTES / 4) * 3
+export const MOST_FINISHED_BYTES = ((MOST_METADATA_BYTES - FINISHED_MARKER.length) / 4) * 3
 
 /** How many offsets, the committed one included, a set can speak of. */
 export const MOST_FINISHED_SPAN = (MOST_FINISHED_BYTES - HEADER_BYTES) * 8

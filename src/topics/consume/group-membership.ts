@@ -6,6 +6,7 @@ import { groupError } from '../groups/group-error.ts'
 import { type CommitRequest } from '../groups/group-messages.ts'
 import { GroupMember, type MemberEvents } from '../groups/member.ts'
 import { type LogCore } from '../log-core.ts'
+import { finishedIn } from './finished-metadata.ts'
 import { type CommitEntry, type CommittedPlace, type Membership, type Place } from './membership.ts'
 
 /** How a consumption joins. */
@@ -83,6 +84,6 @@ export class GroupMembership implements Membership {
     if (stored === undefined || log === undefined) return undefined
     const { offset, leaderEpoch } = stored
     const kept = log.epochs.divergence({ epoch: leaderEpoch, offset }, log.nextOffset)
-    return kept < offset ? { offset: kept } : { offset, finished: stored.finished }
+    return kept < offset ? { offset: kept } : { offset, finished: stored.finished ?? finishedIn(stored.metadata, offset) }
   }
 }

@@ -65,7 +65,7 @@ export interface ConsumeOptions {
   readonly concurrency?: number
   /**
    * How many records of a partition may be between the first unfinished one and the last one handed out; reading waits when there are more.
-   * Default 4096, at most 24,568.
+   * Default 4096, at most 24,496.
    */
   readonly maxInFlight?: number
   /** Milliseconds after which what finished is committed at the latest. Default 100. */

@@ -4,6 +4,7 @@
  */
 import { type KafkaErrorName } from '../../format/kafka-errors.ts'
 import { OFFSETS_TOPIC } from '../internal-topics.ts'
+import { metadataWith } from '../consume/finished-metadata.ts'
 import { type LogCore } from '../log-core.ts'
 import { type CommitResult, type OffsetToCommit } from './group-messages.ts'
 import { commitRecord } from './group-records.ts'
@@ -84,8 +85,10 @@ export class CommittedOffsets {
     return (partitions ?? this.#table.all(groupId)).map(({ topic, partition }) => {
       const unstable = requireStable && this.#table.isPending(groupId, topic, partition)
       const committed = unstable ? undefined : this.#table.get(groupId, topic, partition)
+      // Who reads this over the wire learns there what is finished above it, as members of a cluster's groups keep it.
+      const metadata = metadataWith(committed?.metadata, committed?.finished)
       return {
-        topic, partition, offset: committed?.offset ?? -1, leaderEpoch: committed?.leaderEpoch ?? -1, metadata: committed?.metadata ?? '',
+        topic, partition, offset: committed?.offset ?? -1, leaderEpoch: committed?.leaderEpoch ?? -1, metadata,
         error: unstable ? 'UNSTABLE_OFFSET_COMMIT' : 'NONE',
       }
     })

@@ -31,6 +31,7 @@ export interface GroupInfo {
 export interface GroupDetails extends GroupInfo {
   /** The assignor that the members agreed on; empty while they have not. */
   readonly assignor: string
+  /** −1 where it is not told: of classic groups of a cluster. */
   readonly generation: number
   readonly members: readonly GroupMemberDetails[]
 }
