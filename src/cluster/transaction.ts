@@ -107,7 +107,7 @@ export class ClusterTransaction implements PortableTransaction {
    * Makes everything of the transaction count.
    *
    * @throws LogError `LOG_TXN_ABORTED` when something of it was not stored: then nothing of it counts; `LOG_TXN_TIMED_OUT`, `LOG_PRODUCER_FENCED`;
-   *   `LOG_SEND_UNKNOWN` when the answer was lost: it counts, or not
+   *   `LOG_COMMIT_UNKNOWN` when the answer was lost: it counts, or not
    */
   commit(options?: WaitOptions): Promise<void> {
     return waiting(options, 'commit', () => {
@@ -126,7 +126,7 @@ export class ClusterTransaction implements PortableTransaction {
         return
       } catch (error) {
         // It is neither: whoever asks its status learns that it was being committed.
-        if (isLogError(error, 'LOG_SEND_UNKNOWN')) {
+        if (isLogError(error, 'LOG_COMMIT_UNKNOWN')) {
           this.#ended(false)
           throw error
         }

@@ -105,7 +105,7 @@ export class TransactionalProducer {
   /**
    * Ends the transaction, for all who read from then on. Nothing of it may be under way.
    *
-   * @throws LogError `LOG_SEND_UNKNOWN` when the answer to a commit was lost, and nobody could be asked again
+   * @throws LogError `LOG_COMMIT_UNKNOWN` when the answer to a commit was lost, and nobody could be asked again
    */
   async end(committed: boolean): Promise<void> {
     const call = this.#cluster.call()
@@ -125,7 +125,7 @@ export class TransactionalProducer {
     } catch (error) {
       if (!committed || !unknown || !(isPassing(error) || isLogError(error, 'LOG_CLOSED'))) throw error
       const message = `the commit of transaction "${this.id}" was asked for, and the answer lost: all of it counts, or nothing`
-      throw new LogError('LOG_SEND_UNKNOWN', message, { transactionalId: this.id }, error)
+      throw new LogError('LOG_COMMIT_UNKNOWN', message, { transactionalId: this.id }, error)
     }
     await this.#untilMarked(call.part(this.#cluster.options.requestTimeoutMs), committed)
     this.#partitions.clear()

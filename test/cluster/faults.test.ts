@@ -143,14 +143,14 @@ test('a transaction whose end was decided and not told of counts once', () => ov
   expect(await readAll(log)).toEqual([1, 2, 3])
 }))
 
-test('a commit of which nobody knows is LOG_SEND_UNKNOWN; one that nobody could be asked for is not', () => overBroker(async ({ faults }, log) => {
+test('a commit of which nobody knows is LOG_COMMIT_UNKNOWN; one that nobody could be asked for is not', () => overBroker(async ({ faults }, log) => {
   const topic = await log.topic(Orders)
   const transaction = await log.beginTransaction()
   await transaction.send(topic, { key: 'a', value: 1 })
   const lost = faults.on('EndTxn').dropConnection({ when: 'after-apply' })
   const error = await failureOf(transaction.commit())
   lost.cancel()
-  expect([error.code, error.retriable]).toEqual(['LOG_SEND_UNKNOWN', false])
+  expect([error.code, error.retriable]).toEqual(['LOG_COMMIT_UNKNOWN', false])
   expect(await readAll(log)).toEqual([1])
   await log.transaction((tx) => tx.send(topic, { key: 'b', value: 2 }))
   expect(await readAll(log)).toEqual([1, 2])
@@ -176,7 +176,7 @@ test('dead letters are there once when the answers to their commits are lost for
   const lost = kafka.faults.on('EndTxn').dropConnection({ when: 'after-apply' })
   const failing = (): void => { throw new Error('seven') }
   const consumption = topic.consume({ group: 'work', retry: { attempts: 1 } }, failing)
-  expect((await failureOf(consumption.done)).code).toBe('LOG_SEND_UNKNOWN')
+  expect((await failureOf(consumption.done)).code).toBe('LOG_COMMIT_UNKNOWN')
   lost.cancel()
   const again = topic.consume({ group: 'work', retry: { attempts: 1 } }, failing)
   await kafka.group('work').caughtUp({ topics: ['orders'] })

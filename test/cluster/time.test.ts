@@ -86,7 +86,7 @@ for (const [name, api, call] of calls) {
   }))
 }
 
-const unknownCode = { Produce: 'LOG_SEND_UNKNOWN', EndTxn: 'LOG_SEND_UNKNOWN' }
+const unknownCode = { Produce: 'LOG_SEND_UNKNOWN', EndTxn: 'LOG_COMMIT_UNKNOWN' }
 
 test('a broker that is silent leaves the others their share of the time', () => over({ timeoutMs: 3 * CALL_MS }, async (log) => {
   const silent = kafka.faults.on('Metadata').times(1).silence()

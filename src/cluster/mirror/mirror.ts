@@ -496,7 +496,7 @@ function worthAnotherTry(error: unknown): boolean {
   if (error.code === 'LOG_SEND_FAILED') {
     return (error.detail['results'] as readonly unknown[]).every((result) => !(result instanceof Error) || worthAnotherTry(result))
   }
-  return error.retriable || error.code === 'LOG_SEND_UNKNOWN'
+  return error.retriable || error.code === 'LOG_SEND_UNKNOWN' || error.code === 'LOG_COMMIT_UNKNOWN'
 }
 
 function readOf({ key, value, headers, timestamp, partition, offset }: PlainRecord): Read {
