@@ -83,7 +83,7 @@ interface Sums {
 /** Cleans one partition. */
 export class Cleaner {
   readonly #parts: CleanerParts
-  readonly #stop = new AbortController()
+  #controller: AbortController | undefined
   #checkpoint: number | undefined
   #running: Promise<unknown> = Promise.resolve()
   /** What a swap that failed has left to do before anything else may change the segments. */
@@ -136,6 +136,11 @@ export class Cleaner {
     const { env, topic, partition } = this.#parts
     const known = env.cleaner?.checkpoint.get(topic, partition) ?? this.#checkpoint
     if (known !== undefined && known > offset) await this.#cleanedTo(offset)
+  }
+
+  /** Ends what runs. Made when it is first asked for: of many partitions few are ever cleaned. */
+  get #stop(): AbortController {
+    return (this.#controller ??= new AbortController())
   }
 
   async #clean({ now = this.#parts.env.clock.now(), signal }: CleanOptions): Promise<CleanReport> {
