@@ -32,7 +32,7 @@ export interface PassSource<E extends EventShape> {
 
 /** A reading for several takers. */
 export class Pass<E extends EventShape, Taker extends EventTaker<E> = EventTaker<E>> {
-  readonly takers: Taker[]
+  #takers: readonly Taker[]
   readonly #source: PassSource<E>
   readonly #told: () => boolean
   readonly #stop = new AbortController()
@@ -43,8 +43,24 @@ export class Pass<E extends EventShape, Taker extends EventTaker<E> = EventTaker
   /** @param told  called after some events, and at the end; true ends the pass */
   constructor(source: PassSource<E>, takers: readonly Taker[], told: () => boolean) {
     this.#source = source
-    this.takers = [...takers]
+    this.#takers = [...takers]
     this.#told = told
+  }
+
+  /** Who takes events now. */
+  get takers(): readonly Taker[] {
+    return this.#takers
+  }
+
+  /** Hands events to these too, from where they stand on, which is not behind this reading. */
+  add(takers: readonly Taker[]): void {
+    this.#takers = [...this.#takers, ...takers]
+    this.wake()
+  }
+
+  /** Hands one nothing more. */
+  remove(taker: Taker): void {
+    if (this.#takers.includes(taker)) this.#takers = this.#takers.filter((one) => one !== taker)
   }
 
   /** Events below it were handed over. */
@@ -54,7 +70,7 @@ export class Pass<E extends EventShape, Taker extends EventTaker<E> = EventTaker
 
   /** Whether somebody takes events. */
   get busy(): boolean {
-    return this.takers.some(({ failure }) => failure === undefined)
+    return this.#takers.some(({ failure }) => failure === undefined)
   }
 
   /** Begins. What cannot be read is thrown by what it resolves to. */
@@ -94,7 +110,7 @@ export class Pass<E extends EventShape, Taker extends EventTaker<E> = EventTaker
 
   /** From where it has to read: Infinity when nobody takes anything. */
   #from(): number {
-    return this.takers.reduce((from, { position, failure }) => (failure === undefined ? Math.min(from, position) : from), Infinity)
+    return this.#takers.reduce((from, { position, failure }) => (failure === undefined ? Math.min(from, position) : from), Infinity)
   }
 
   async #read(from: number, end: number): Promise<void> {
@@ -105,24 +121,42 @@ export class Pass<E extends EventShape, Taker extends EventTaker<E> = EventTaker
       for await (const events of store.all({ from, until: 'end', signal, ref: false }).batches()) {
         let left = LOOK_EVERY
         for (const event of events) {
-          for (const taker of this.takers) {
-            const taken = taker.take(event)
-            if (typeof taken !== 'boolean') await taken
-          }
+          const handed = this.#hand(event)
+          if (handed !== undefined) await handed
           this.#position = event.position + 1
           if (--left > 0) continue
           left = LOOK_EVERY
           if (pace.over) await pace.breathe()
         }
-        for (const taker of this.takers) await taker.settle()
+        for (const taker of this.#takers) await taker.settle()
         if (this.#told() || !this.busy) return
       }
-      for (const taker of this.takers) taker.reached(end)
+      for (const taker of this.#takers) taker.reached(end)
       this.#position = Math.max(this.#position, end)
-      for (const taker of this.takers) await taker.settle()
+      for (const taker of this.#takers) await taker.settle()
     } catch (error) {
       if (!signal.aborted) throw error
     }
+  }
+
+  /** Hands an event to all; what it returns, if anything, is to be awaited before there are more. */
+  #hand(event: RecordedEvent<E>): Promise<void> | undefined {
+    const takers = this.#takers
+    for (let index = 0; index < takers.length; index++) {
+      const taken = takers[index]!.take(event)
+      if (typeof taken !== 'boolean') return this.#handOn(event, takers, index + 1, taken)
+    }
+    // Those that came meanwhile take it too; who has it already passes over it.
+    return takers === this.#takers ? undefined : this.#hand(event)
+  }
+
+  async #handOn(event: RecordedEvent<E>, takers: readonly Taker[], from: number, taken: Promise<boolean>): Promise<void> {
+    await taken
+    for (let index = from; index < takers.length; index++) {
+      const next = takers[index]!.take(event)
+      if (typeof next !== 'boolean') await next
+    }
+    if (takers !== this.#takers) await this.#hand(event)
   }
 
   async #woken(): Promise<void> {

@@ -106,7 +106,7 @@ class ProjectionRun<E extends EventShape> {
     const views = this.#projections.flatMap((one) => one.views)
     const furthest = views.reduce((most, { position }) => Math.max(most, position), 0)
     const near = views.filter((view) => view.live && !this.#isInline(view) && view.position >= furthest - FAR_BEHIND)
-    this.#main.takers.push(...near)
+    this.#main.add(near)
     const far = views.filter((view) => !near.includes(view))
     if (far.length > 0) this.catchUp(far)
     this.#begin(this.#main)
@@ -116,7 +116,7 @@ class ProjectionRun<E extends EventShape> {
   catchUp(views: readonly View<E, unknown>[]): void {
     const pass: Pass<E, View<E, unknown>> = new Pass(this.#source, views, () => {
       this.#tell()
-      for (const view of [...pass.takers]) if (this.#join(view)) pass.takers.splice(pass.takers.indexOf(view), 1)
+      for (const view of pass.takers) if (this.#join(view)) pass.remove(view)
       return pass.takers.length === 0
     })
     this.#behind.add(pass)
@@ -143,7 +143,7 @@ class ProjectionRun<E extends EventShape> {
   /** Hands a view nothing more. */
   leaveView(view: View<E, unknown>): void {
     this.#inline.delete(view)
-    for (const { takers } of [this.#main, ...this.#behind]) if (takers.includes(view)) takers.splice(takers.indexOf(view), 1)
+    for (const pass of [this.#main, ...this.#behind]) pass.remove(view)
   }
 
   get #source(): { readonly store: EventStore<E>; readonly partition: StoreParts<E>['partition']; readonly clock: StoreParts<E>['clock'] } {
@@ -180,8 +180,7 @@ class ProjectionRun<E extends EventShape> {
       this.#quiet ??= this.parts.partition.onProgress(() => this.#foldInline())
     } else {
       if (view.position < this.#main.position) return false
-      this.#main.takers.push(view)
-      this.#main.wake()
+      this.#main.add([view])
     }
     if (!view.live) owner.swap(view)
     return true
@@ -386,7 +385,7 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
     const before = this.#live
     this.#live = view as View<E, State>
     this.#beside = undefined
-    this.#swapping = this.#settleSwap(before)
+    this.#swapping = this.#settleSwap(before, this.#swapped.splice(0))
   }
 
   /** @internal */
@@ -416,14 +415,16 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
     return this.#live.failure ?? this.#beside?.failure ?? this.#readFailure
   }
 
-  async #settleSwap(before: View<E, State>): Promise<void> {
+  async #settleSwap(before: View<E, State>, waiting: readonly Waiter[]): Promise<void> {
     try {
       this.#run.leaveView(before as View<E, unknown>)
       await this.#live.goLive()
+      // A power cut is not to take the new rows when the old ones are gone.
+      await this.#live.table.flush()
       await before.table.drop()
-      for (const { resolve } of this.#swapped.splice(0)) resolve()
+      for (const { resolve } of waiting) resolve()
     } catch (error) {
-      for (const { reject } of this.#swapped.splice(0)) reject(error)
+      for (const { reject } of waiting) reject(error)
     }
   }
 
@@ -468,11 +469,14 @@ export function projectionTables(log: LogCore, category: string): TableName[] {
  * Removes what is stored of a projection, which must not run: of one version, or of all.
  *
  * @returns how many tables were removed
+ * @throws LogError `LOG_PROJECTION_RUNS` when it runs in this process
  */
 export async function dropProjection<E extends EventShape>(store: EventStore<E>, name: string, version?: number): Promise<number> {
-  const { log } = partsOf(store)
+  const { log, core } = partsOf(store)
   const tables = projectionTables(log, store.category)
   const gone = tables.filter((table) => table.projection === name && (version === undefined || table.version === version))
+  const running = gone.map((table) => `${table.projection} ${table.version}`).find((table) => core.projecting.has(table))
+  if (running !== undefined) throw runsAlready(running)
   for (const table of gone) await log.admin.delete(tableTopic(table))
   return gone.length
 }

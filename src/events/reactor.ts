@@ -161,14 +161,19 @@ class LocalReactor<E extends EventShape, Type extends E['type']> implements Reac
   }
 
   async deadLetters(): Promise<DeadEvent[]> {
-    const { events } = await this.#parts.store.read(deadLetterStream(this.name))
+    return (await this.#deadLetters()).left
+  }
+
+  /** Those that are left, and the version of their stream. */
+  async #deadLetters(): Promise<{ readonly left: DeadEvent[]; readonly version: number }> {
+    const { version, events } = await this.#parts.store.read(deadLetterStream(this.name))
     const left = new Map<number, DeadEvent>()
     for (const { type, data } of events as readonly { readonly type: string; readonly data: unknown }[]) {
       const dead = data as DeadEvent
       if (type === DEAD) left.set(dead.position, dead)
       else left.delete(dead.position)
     }
-    return [...left.values()]
+    return { left: [...left.values()], version }
   }
 
   retryDeadLetter(position: number): Promise<void> {
@@ -179,11 +184,21 @@ class LocalReactor<E extends EventShape, Type extends E['type']> implements Reac
 
   async #revive(position: number): Promise<void> {
     checkInteger(position ?? null, 'the position of a dead letter', 0)
-    const dead = (await this.deadLetters()).find((one) => one.position === position)
-    if (dead === undefined) throw new RangeError(`there is no dead letter of position ${position}`)
-    const { events: [event] } = await this.#parts.store.read(dead.stream, { from: dead.version, to: dead.version })
-    const outputs = event === undefined ? [] : await this.#reaction(event, 1)
-    await this.#append([...outputs, planOf(deadLetterStream(this.name), REVIVED, { position }, 'any')])
+    const stream = deadLetterStream(this.name)
+    for (let attempt = 1; ; attempt++) {
+      const { left, version } = await this.#deadLetters()
+      const dead = left.find((one) => one.position === position)
+      if (dead === undefined) throw new RangeError(`there is no dead letter of position ${position}`)
+      const { events: [event] } = await this.#parts.store.read(dead.stream, { from: dead.version, to: dead.version })
+      const outputs = event === undefined ? [] : await this.#reaction(event, attempt)
+      try {
+        await this.#append([...outputs, planOf(stream, REVIVED, { position }, version)])
+        return
+      } catch (error) {
+        // Another one came meanwhile, or another reactor of this name has handled it.
+        if (!isLogError(error, 'LOG_VERSION_CONFLICT') || error.detail['stream'] !== stream) throw error
+      }
+    }
   }
 
   async #load(): Promise<number> {
@@ -229,9 +244,11 @@ class LocalReactor<E extends EventShape, Type extends E['type']> implements Reac
   async #reaction(event: RecordedEvent<E>, attempt: number): Promise<StreamPlan[]> {
     const { store } = this.#parts
     const wanted = new Map<string, { readonly events: NewEvent<E>[]; readonly expected: Expected }>()
+    let handling = true
     const context: ReactorContext<E> = {
       attempt, signal: this.#loop.stopping.signal,
       append: (stream, events, { expected = 'any' } = {}) => {
+        if (!handling) throw new TypeError(`reactor ${this.name} appends when its handler has resolved: nothing of it would be stored`)
         const known = wanted.get(stream)
         const list = Array.isArray(events) ? events as readonly NewEvent<E>[] : [events as NewEvent<E>]
         if (known === undefined) wanted.set(stream, { events: [...list], expected })
@@ -239,7 +256,11 @@ class LocalReactor<E extends EventShape, Type extends E['type']> implements Reac
       },
     }
     return withOrigin(originOf(event), async () => {
-      await this.#options.handle(event as never, context)
+      try {
+        await this.#options.handle(event as never, context)
+      } finally {
+        handling = false
+      }
       const appends = [...wanted].map(([stream, { events, expected }]) => ({ stream, events, expected }))
       return appends.length === 0 ? [] : store.plans(appends)
     })

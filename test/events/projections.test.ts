@@ -369,3 +369,30 @@ test('many rows are loaded in turns, and readers have those before until all are
   expect(loaded.size).toBe(rows)
   await loaded.close()
 })
+
+test('one of several that is closed in the middle of an event takes no event from the others', async () => {
+  const carts = await store()
+  const counted = (name: string, seen: () => void) => defineProjection<CartEvent, number>({
+    name, initial: () => 0, on: { Added: (row) => { seen(); return row + 1 } },
+  })
+  let [left, closed] = [16, Promise.resolve()]
+  const [first, second, third] = await project(carts, [
+    counted('first', () => { if (--left === 0) closed = first.close() }), counted('second', () => {}), counted('third', () => {}),
+  ])
+  for (let number = 0; number < 40; number++) await add(carts, `c-${number}`, 'tea')
+  await Promise.all([second.caughtUp(), third.caughtUp()])
+  expect([second.size, third.size]).toEqual([40, 40])
+  await Promise.all([closed, second.close(), third.close()])
+})
+
+test('a projection that runs is not dropped', async () => {
+  const carts = await store()
+  const totals = await project(carts, Totals)
+  await add(carts, 'a', 'tea', 2)
+  await totals.caughtUp()
+  expect((await failure(() => dropProjection(carts, 'totals'))).code).toBe('LOG_PROJECTION_RUNS')
+  expect((await failure(() => dropProjection(carts, 'totals', 1))).code).toBe('LOG_PROJECTION_RUNS')
+  expect([await dropProjection(carts, 'totals', 2), totals.get('tea')?.count]).toEqual([0, 2])
+  await totals.close()
+  expect(await dropProjection(carts, 'totals')).toBe(1)
+})

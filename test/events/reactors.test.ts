@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { defineEvents } from '../../src/events/define-events.ts'
 import { eventStore, type LocalEventStore } from '../../src/events/event-store.ts'
-import { react, type ReactorOptions, reactorStream } from '../../src/events/reactor.ts'
+import { react, type ReactorContext, type ReactorOptions, reactorStream } from '../../src/events/reactor.ts'
 import { shredded } from '../../src/events/shredding.ts'
 import { memoryKeys } from '../../src/events/subject-keys.ts'
 import { type CommitLog } from '../../src/index.ts'
@@ -279,4 +279,40 @@ test('of two reactors of one name the one that comes second reacts to one event 
   expect(Math.max(runs.first, runs.second)).toBe(3)
   for (const stream of ['a', 'b', 'c']) expect(orders.head(stream)).toBe(2)
   await Promise.all([first.close(), second.close()])
+})
+
+test('a dead letter is handled once, also by two reactors of one name', async () => {
+  const tokens = await eventStore<{ type: 'Said' | 'Echoed', data: number }>(await memoryLog(), { category: 'token' })
+  let broken = true
+  const options = {
+    name: 'echo', types: ['Said' as const], retry: { attempts: 1 }, deadLetter: true,
+    handle: async ({ data }: { data: number }, { append }: ReactorContext<{ type: 'Said' | 'Echoed', data: number }>) => {
+      if (broken) throw new Error('not now')
+      await new Promise((resolve) => { setImmediate(resolve) })
+      append('echo', { type: 'Echoed', data })
+    },
+  }
+  const first = await react(tokens, options)
+  const { position } = await tokens.append('a', { type: 'Said', data: 1 })
+  await first.caughtUp()
+  const second = await react(tokens, options)
+  broken = false
+  const results = await Promise.allSettled([first.retryDeadLetter(position), second.retryDeadLetter(position)])
+  expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  expect((await tokens.read('echo')).events.map(({ data }) => data)).toEqual([1])
+  expect(await first.deadLetters()).toEqual([])
+  // One of the two has lost its name to the other.
+  await Promise.allSettled([first.close(), second.close()])
+})
+
+test('an append that comes when its handler has resolved is no event that is lost without a word', async () => {
+  const tokens = await eventStore<{ type: 'Said', data: number }>(await memoryLog(), { category: 'token' })
+  let late: (() => void) | undefined
+  const echo = await react(tokens, {
+    name: 'echo', from: 'earliest', handle: (_, { append }) => { late = () => append('echo', { type: 'Said', data: 2 }) },
+  })
+  await tokens.append('a', { type: 'Said', data: 1 })
+  await echo.caughtUp()
+  expect(late).toThrow(TypeError)
+  await echo.close()
 })
