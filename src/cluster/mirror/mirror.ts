@@ -8,7 +8,9 @@
 import { isDeepStrictEqual } from 'node:util'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { isLogError, LogError } from '../../base/errors.ts'
+import { pause } from '../../base/pause.ts'
 import { systemRandom } from '../../base/random.ts'
+import { waiting, type WaitOptions } from '../../topics/abort.ts'
 import { type PortableConsumer, type PortableLog, type PortableSendRecord, type PortableTransaction } from '../../topics/contract.ts'
 import { type SourceTopic, sourceTopics } from './side.ts'
 import { Claims } from './claims.ts'
@@ -151,7 +153,25 @@ export class Mirroring {
     signal?.addEventListener('abort', stop)
     void this.#run().then(this.#finish, this.#fail).finally(() => signal?.removeEventListener('abort', stop))
     if (signal?.aborted === true) stop()
-    if (untilEnd) void this.caughtUp().then(stop, () => {})
+    if (untilEnd) void this.#untilEnd().then(stop, (error: unknown) => this.#ended(error))
+  }
+
+  /** As `caughtUp`; what an outage keeps it from asking is asked again. */
+  async #untilEnd(): Promise<void> {
+    for (;;) {
+      try {
+        return await this.caughtUp()
+      } catch (error) {
+        if (this.#state === 'stopped' || this.#state === 'failed' || !worthAnotherTry(error)) throw error
+        await pause(this.#clock, FIRST_RETRY_MS)
+      }
+    }
+  }
+
+  /** Nobody can tell where its end is: the loop fails with it, unless it has ended by itself. */
+  #ended(error: unknown): void {
+    this.#failure ??= { error }
+    this.#nudge()
   }
 
   /** How far it is, by both logs. */
@@ -169,9 +189,15 @@ export class Mirroring {
    * Resolves when everything is on the target, and counts, that the source holds now, and what the groups have committed is carried over:
    * when nobody writes to the source and consumes from it any more, producers and consumers can go on at the target.
    *
+   * A signal ends the waiting.
+   *
    * @throws LogError `LOG_CLOSED` when it was stopped before; what ended the mirror
    */
-  async caughtUp(): Promise<void> {
+  async caughtUp(options?: WaitOptions): Promise<void> {
+    return waiting(options, 'caughtUp', () => this.#caughtUp())
+  }
+
+  async #caughtUp(): Promise<void> {
     const wanted = new Map<MirroredTopic, Map<number, number>>()
     for (const topic of this.#topics.values()) {
       wanted.set(topic, new Map([...await topic.ends()].map(([partition, { end }]) => [partition, end])))
@@ -182,11 +208,11 @@ export class Mirroring {
     await Promise.race([reached, this.done.then(stopped)])
   }
 
-  /** Finishes what is in hand, and stops. What is not mirrored by then is with the next run. */
-  async stop(): Promise<void> {
+  /** Finishes what is in hand, and stops. What is not mirrored by then is with the next run. A signal ends the waiting; it stops nevertheless. */
+  async stop(options?: WaitOptions): Promise<void> {
     this.#stopping = true
     this.#nudge()
-    await this.done
+    await waiting(options, 'stop', () => this.done)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
