@@ -19,6 +19,10 @@ const START_MS = 240_000
 export class KafkaNodes {
   /** Where clients find it: all three. */
   readonly bootstrap: string
+  /** Of its brokers, from that of node 1 on. */
+  readonly ports: readonly number[]
+  /** Nodes that it has, whether they run or not. */
+  readonly count = NODES
   readonly #jars: string
   readonly #folder: string
   readonly #running = new Map<number, ChildProcess>()
@@ -26,18 +30,23 @@ export class KafkaNodes {
   private constructor(jars: string, folder: string, ports: readonly number[]) {
     this.#jars = jars
     this.#folder = folder
+    this.ports = ports
     this.bootstrap = ports.map((port) => `127.0.0.1:${port}`).join(',')
   }
 
-  /** Makes and starts a cluster in a folder, and waits until it takes topics. */
-  static async start(jars: string, folder: string): Promise<KafkaNodes> {
+  /**
+   * Makes and starts a cluster in a folder, and waits until it takes topics.
+   *
+   * @param more  lines of the properties of each
+   */
+  static async start(jars: string, folder: string, more = ''): Promise<KafkaNodes> {
     const ports = await freePorts(2 * NODES)
     const [brokers, controllers] = [ports.slice(0, NODES), ports.slice(NODES)]
     const nodes = new KafkaNodes(jars, folder, brokers)
     for (let index = 0; index < NODES; index++) {
       const home = nodes.#homeOf(index + 1)
       mkdirSync(home, { recursive: true })
-      writeFileSync(join(home, 'server.properties'), properties({ home, node: index + 1, port: brokers[index]!, controllers }))
+      writeFileSync(join(home, 'server.properties'), properties({ home, node: index + 1, port: brokers[index]!, controllers }) + more)
       const format = ['kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', join(home, 'server.properties')]
       execFileSync('java', [...JAVA, '-cp', join(jars, '*'), ...format], { stdio: 'ignore' })
     }
