@@ -17,7 +17,8 @@ import { evictAll } from './group-hands.ts'
 
 /** A log that is always written to cannot be taken a picture of. */
 const MOST_FLUSHES = 1000
-const FOLDER = '/memory'
+/** Where logs in memory lie. */
+export const IMAGE_FOLDER = '/memory'
 
 /** Takes a picture of a log in memory. */
 export async function imageOf(core: LogCore, files: MemoryFileSystem): Promise<MemoryFileSystem> {
@@ -53,18 +54,18 @@ export async function openImage(
 
 /** Clients that knew the log before must not mistake anything of this one: ids of topics that were made anew, and ids of producers. */
 async function continueFrom(before: LogCore, files: MemoryFileSystem, random: Random): Promise<void> {
-  const catalog = readCatalog(files, FOLDER)!
+  const catalog = readCatalog(files, IMAGE_FOLDER)!
   const { nextProducerId = 0n } = readCatalog(before.env.files, before.folder) ?? {}
   const topics = catalog.topics.map((entry) => (knows(before, entry) ? entry : { ...entry, id: newUuid(random) }))
   const anew = topics.filter((entry, index) => entry !== catalog.topics[index])
   for (const { name, partitions, id } of anew) {
     for (let partition = 0; partition < partitions; partition++) {
-      const path = files.join(FOLDER, partitionFolderName(name, partition), PARTITION_METADATA_FILE)
+      const path = files.join(IMAGE_FOLDER, partitionFolderName(name, partition), PARTITION_METADATA_FILE)
       await writeFileAtomically(files, path, encodePartitionMetadata(id))
     }
   }
   const larger = nextProducerId > (catalog.nextProducerId ?? 0n) ? { nextProducerId } : {}
-  if (anew.length > 0 || 'nextProducerId' in larger) await writeCatalog(files, FOLDER, { ...catalog, ...larger, topics })
+  if (anew.length > 0 || 'nextProducerId' in larger) await writeCatalog(files, IMAGE_FOLDER, { ...catalog, ...larger, topics })
 }
 
 /**

@@ -17,6 +17,7 @@ import { type BrokerInfo, type KafkaListener, openListener } from '../../kafka/l
 import { LocalSockets } from '../../kafka/local-sockets.ts'
 import { type ClientSocket, MemorySocket, refusedConnection, type SocketRequest } from '../../kafka/memory-socket.ts'
 import { CommitLog, type MemoryLogOptions } from '../../topics/commit-log.ts'
+import { presentLogs } from '../../topics/topic-core.ts'
 import { TestClock } from '../clock/test-clock.ts'
 import { threadWork } from '../clock/thread-work.ts'
 import { VirtualClock } from '../clock/virtual-clock.ts'
@@ -33,6 +34,7 @@ import { Changes } from './changes.ts'
 import { emulatedApis } from './emulate.ts'
 import { FetchWatch } from './fetch-watch.ts'
 import { evictAll, GroupHands } from './group-hands.ts'
+import { imageOfFolder, putInFolder } from './folder-image.ts'
 import { imageOf, openImage } from './image.ts'
 import { interceptorOf } from './interceptor.ts'
 import { checkTopic, type ResolvedTestOptions, resolvedTestOptions, type TestBrokerOptions, type TestTopicOptions } from './options.ts'
@@ -67,6 +69,8 @@ export interface ForkOptions {
 
 /** The replicas of a partition whose maker does not say. */
 const USUAL_REPLICAS = 3
+/** Bytes of a folder up to which it can be reset. */
+const MOST_BASE_BYTES = 256 * 1024 * 1024
 /** So that what faults draw does not change what the log draws. */
 const FAULT_SEED = 0x9e37_79b9
 
@@ -146,7 +150,9 @@ export class TestBroker implements AsyncDisposable {
         for (const [name, topic] of Object.entries(options.topics)) await broker.#beginTopic(name, checkTopic(name, topic))
         if (options.from !== undefined && begin === undefined) await broker.import(options.from)
       }
-      if (files !== undefined) broker.#base = new Checkpoint(await imageOf(log.core, files))
+      if (files !== undefined || log.core.openTopics.flatMap(presentLogs).reduce((sum, { size }) => sum + size, 0) <= MOST_BASE_BYTES) {
+        broker.#base = await broker.#take()
+      }
     } catch (error) {
       await broker.#opened?.close()
       broker.#sockets?.close()
@@ -236,12 +242,10 @@ export class TestBroker implements AsyncDisposable {
 
   /**
    * A moment to go back to: topics, records, committed offsets, transactions, what administrators set. Shares what does not change with the broker,
-   * so it costs as much as there are files. Not the time, nor faults and the journal.
-   *
-   * @throws TypeError for a broker with `dir`
+   * so it costs as much as there are files; of a broker with `dir` it is a copy in memory. Not the time, nor faults and the journal.
    */
   checkpoint(): Promise<Checkpoint> {
-    return this.#inTurn(async () => new Checkpoint(await imageOf(this.#log.core, this.#memory('checkpoint'))))
+    return this.#inTurn(() => this.#take())
   }
 
   /**
@@ -259,13 +263,14 @@ export class TestBroker implements AsyncDisposable {
    * As it was when it was started: its topics and nothing else, every broker up and leading what it did, no faults, an empty journal.
    *
    * @throws LogError, after all is reset: `LOG_FAULT_UNFIRED` for faults that never happened, `LOG_STRICT` for findings of strict mode,
-   *   `LOG_CONTRACT_BROKEN`
+   *   `LOG_CONTRACT_BROKEN`. TypeError, and nothing is reset, for a broker whose `dir` had more than 256 MiB in it when it was started
    */
   async reset(options: RestoreOptions = {}): Promise<void> {
     checkOptions(options, ['connections'], 'reset')
     checkOneOf(options.connections, 'connections', ['keep', 'drop'])
     return this.#inTurn(async () => {
-      this.#memory('reset')
+      const base = this.#base
+      if (base === undefined) throw new TypeError(`${this.#options.dir} was too large to be kept for a reset: restore a checkpoint`)
       const failure = this.#failure()
       this.faults.clear()
       this.strict?.clear()
@@ -273,21 +278,21 @@ export class TestBroker implements AsyncDisposable {
       this.#beginContracts()
       for (const { nodeId } of this.#listener.brokers) await this.#listener.startBroker(nodeId)
       this.#listener.cluster.leadership.clear()
-      await this.#restore(this.#base!, options)
+      await this.#restore(base, options)
       this.journal.clear()
       if (failure !== undefined) throw failure
     })
   }
 
   /**
-   * Another broker that begins where this one is, or was: with ports of its own, the same options, and the records shared until one of the two
-   * writes.
+   * Another broker that begins where this one is, or was: in memory, with ports of its own, the same options, and the records shared until one of
+   * the two writes.
    */
   async fork(options: ForkOptions = {}): Promise<TestBroker> {
     checkOptions(options, ['from', 'seed'], 'fork')
     const { image } = options.from ?? await this.checkpoint()
     this.#checkOpen()
-    const { port: _, from: __, ...others } = this.#options
+    const { port: _, from: __, dir: ___, ...others } = this.#options
     // Where time is moved, the other one goes on from here: records of this one are not of its future.
     const now = this.clock.mode === 'real' ? {} : { now: this.clock.now() }
     return TestBroker.start({ ...givenOptions(others), ...now, seed: options.seed ?? this.seed }, image)
@@ -452,18 +457,52 @@ export class TestBroker implements AsyncDisposable {
   }
 
   async #restore(at: Checkpoint, { connections = 'keep' }: RestoreOptions): Promise<void> {
-    this.#memory('restore')
     const before = this.#log
-    const { log, files } = await openImage(at.image, logOptions(this.#options, this.clock.clock, this.#random), before.core)
+    const { dir } = this.#options
+    const { log, files } = await openImage(at.image, this.#logOptions, before.core)
+    if (dir === undefined) this.#begin(log, files)
+    else await this.#restoreFolder(dir, log, files)
+    if (connections === 'drop') this.#listener.dropConnections('the test broker was restored')
+    if (dir === undefined) {
+      const closing = leave(before).finally(() => this.#closingLogs.delete(closing))
+      this.#closingLogs.add(closing)
+    }
+    this.#changes.tell()
+  }
+
+  /** One folder holds one log at a time: requests wait until that of the picture is in the place of the other. */
+  async #restoreFolder(dir: string, log: CommitLog, files: MemoryFileSystem): Promise<void> {
+    const before = this.#log
+    let release = (): void => {}
+    const over = new Promise<void>((resolve) => { release = resolve })
+    const endWait = this.intercept({ before: () => over })
+    try {
+      this.#listener.replaceLog(log)
+      await leave(before)
+      await log.close()
+      try {
+        await putInFolder(files, dir, this.#parts)
+      } finally {
+        this.#begin((await openedLog(this.#options, this.#parts, undefined)).log, undefined)
+      }
+    } finally {
+      endWait()
+      release()
+    }
+  }
+
+  /** From now on clients work with this log. */
+  #begin(log: CommitLog, files: MemoryFileSystem | undefined): void {
     this.#log = log
     this.#files = files
     this.#hear(log)
     this.#listener.replaceLog(log)
     this.#fetches.restart()
-    if (connections === 'drop') this.#listener.dropConnections('the test broker was restored')
-    const closing = leave(before).finally(() => this.#closingLogs.delete(closing))
-    this.#closingLogs.add(closing)
-    this.#changes.tell()
+  }
+
+  async #take(): Promise<Checkpoint> {
+    const { core } = this.#log
+    return new Checkpoint(await (this.#files === undefined ? imageOfFolder(core, this.#parts) : imageOf(core, this.#files)))
   }
 
   /** Checkpoints and what goes back to them come one after the other. */
@@ -492,9 +531,12 @@ export class TestBroker implements AsyncDisposable {
     return this.#opened!
   }
 
-  #memory(verb: string): MemoryFileSystem {
-    if (this.#files === undefined) throw new TypeError(`${verb} is for brokers in memory, and this one keeps its log in ${this.#options.dir}`)
-    return this.#files
+  get #parts(): { readonly clock: Clock; readonly random: Random } {
+    return { clock: this.clock.clock, random: this.#random }
+  }
+
+  get #logOptions(): MemoryLogOptions & { readonly random: Random } {
+    return logOptions(this.#options, this.clock.clock, this.#random)
   }
 
   #checkOpen(): void {
@@ -567,7 +609,7 @@ function logOptions({ log }: ResolvedTestOptions, clock: Clock, random: Random):
 }
 
 /** The options of a broker without what was made of them. */
-function givenOptions({ timeoutMs, ...options }: Omit<ResolvedTestOptions, 'port' | 'from'>): TestBrokerOptions {
+function givenOptions({ timeoutMs, ...options }: Omit<ResolvedTestOptions, 'port' | 'from' | 'dir'>): TestBrokerOptions {
   return { ...options, timeout: timeoutMs }
 }
 
