@@ -1,6 +1,6 @@
 /*
- * Whether a partition will take a record, asked before any record of a list is appended: of those that belong together none is stored alone. Says what
- * the append itself would (log/append-checks.ts).
+ * Whether a partition will take a record, asked before any record of a list is appended: of those that belong together none is stored alone. Says
+ * what the append itself would (log/append-checks.ts).
  */
 import { RECORDS_AT } from '../../format/batch.ts'
 import { headersSize, NULL_SIZE, recordBodySize, recordSize } from '../../format/record.ts'
@@ -26,7 +26,7 @@ export function checkAppend(log: PartitionLog, config: LogConfig, record: Encode
   const bounds = timestampBounds(config, now)
   if (bounds !== undefined) checkBounds(timestamp, bounds, topic)
   checkTimestamp(timestamp)
-  const list = headers === undefined ? [] : headerList(headers).map(([name, one]) => [name, typeof one === 'string' ? Buffer.from(one) : one] as const)
-  const size = RECORDS_AT + recordSize(recordBodySize(0, 0, key?.length ?? NULL_SIZE, value?.length ?? NULL_SIZE, headersSize(list)))
+  const sizeOfHeaders = headersSize(headerList(headers ?? []).map(([name, one]) => [name, typeof one === 'string' ? Buffer.from(one) : one]))
+  const size = RECORDS_AT + recordSize(recordBodySize(0, 0, key?.length ?? NULL_SIZE, value?.length ?? NULL_SIZE, sizeOfHeaders))
   if (size > config.maxMessageBytes) throw recordTooLarge(size, { topic, partition, config })
 }

@@ -53,6 +53,9 @@ export interface EntryFilter {
 
 const DEFAULTS = { maxEntries: 10_000, maxBytes: 64 * 1024 * 1024 }
 /** A name of an API stands for itself and nothing else. */
+const SASL_AUTHENTICATE = 36
+/** API, version and correlation id of a request. */
+const START_BYTES = 8
 const names: readonly string[] = apis.map(({ name }) => name)
 
 /** What was said. */
@@ -136,7 +139,9 @@ export class Journal {
 
   /** @internal A request in a version that is not served, with what it was told. */
   unserved(request: UnservedRequest, bytes: AnswerBytes): void {
-    const entry = this.#add({ ...request, served: false })
+    // Somewhere in it is a password, wherever that version has it.
+    const frame = request.api.key === SASL_AUTHENTICATE ? request.frame.subarray(0, START_BYTES) : request.frame
+    const entry = this.#add({ ...request, frame, served: false })
     if (bytes === undefined) return
     entry.durationMs = 0
     entry.order.answered = ++this.#order

@@ -2,7 +2,7 @@
  * What is answered when something is not done: problem details with a stable code. Spec: RFC 9457.
  */
 import { STATUS_CODES } from 'node:http'
-import { isLogError } from '../../base/errors.ts'
+import { isLogError, type LogError } from '../../base/errors.ts'
 import { type Violation } from './check.ts'
 import { type Described, integer, list, object, text, titled } from './schema.ts'
 
@@ -87,10 +87,15 @@ export function problemOf(error: unknown): ProblemAnswer {
     return answer(refusals[error.code], error.code, error.message, { ...(errors.length > 0 && { errors }) }, error.headers)
   }
   if (error instanceof Failures) return answer(409, error.list[0]!.code, error.message, { failures: error.list })
-  if (isLogError(error)) return answer(statuses[error.code] ?? 500, error.code, error.message)
+  if (isLogError(error)) return answer(statuses[error.code] ?? 500, error.code, wordsOf(error))
   // What the test kit says of what it cannot be told.
   if (error instanceof TypeError || error instanceof RangeError) return answer(refusals.INVALID_REQUEST, 'INVALID_REQUEST', error.message)
   return answer(refusals.INTERNAL_ERROR, 'INTERNAL_ERROR', error instanceof Error ? error.message : String(error))
+}
+
+/** Tests of Node are told what to call there. */
+function wordsOf({ message }: LogError): string {
+  return message.replace(/: give it to startTestBroker.*/, ': POST /topics makes one')
 }
 
 function answer(

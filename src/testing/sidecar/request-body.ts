@@ -6,6 +6,8 @@ import { Refusal } from './problem.ts'
 
 /** Bytes of a body. */
 const MOST_BYTES = 16 * 1024 * 1024
+/** Read to its end all the same: who sends all of a request before he reads would see a broken connection, and not why. */
+const MOST_READ_BYTES = 4 * MOST_BYTES
 /** Lists and objects in each other. */
 const MOST_DEPTH = 64
 
@@ -26,14 +28,15 @@ export async function jsonBody(request: IncomingMessage): Promise<unknown> {
 async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   const pieces: Buffer[] = []
   let size = 0
-  // What is too large is not read to its end: the connection does not go on.
-  const tooLarge = (): Refusal => new Refusal('BODY_TOO_LARGE', `a body has at most ${MOST_BYTES} bytes`, { headers: { connection: 'close' } })
-  if (Number(request.headers['content-length'] ?? 0) > MOST_BYTES) throw tooLarge()
+  const tooLarge = (headers = {}): Refusal => new Refusal('BODY_TOO_LARGE', `a body has at most ${MOST_BYTES} bytes`, { headers })
+  // What is far too large is not read: the connection does not go on.
+  if (Number(request.headers['content-length'] ?? 0) > MOST_READ_BYTES) throw tooLarge({ connection: 'close' })
   for await (const piece of request) {
     size += (piece as Buffer).length
-    if (size > MOST_BYTES) throw tooLarge()
-    pieces.push(piece as Buffer)
+    if (size > MOST_READ_BYTES) throw tooLarge({ connection: 'close' })
+    if (size <= MOST_BYTES) pieces.push(piece as Buffer)
   }
+  if (size > MOST_BYTES) throw tooLarge()
   return Buffer.concat(pieces)
 }
 

@@ -133,11 +133,13 @@ function listening(server: Server, port: number): Promise<void> {
   })
 }
 
-/** Pages in a browser of this machine reach loopback too, by their own names for it: they are not meant. */
-function checkOrigin({ headers: { host = '', origin } }: IncomingMessage): void {
+/** Pages in a browser of this machine reach loopback too, by their own names for it, or from other ports of it: they are not meant. */
+function checkOrigin({ headers: { host = '', origin }, socket: { localPort } }: IncomingMessage): void {
   const local = /^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?$/
-  const foreign = [host, ...(origin === undefined ? [] : [origin.replace(/^https?:\/\//, '')])].find((one) => !local.test(one))
-  if (foreign !== undefined) throw new Refusal('FOREIGN_ORIGIN', `the control API answers this machine, not ${JSON.stringify(foreign)}`)
+  const isOwn = origin === undefined || [host, `127.0.0.1:${localPort}`, `localhost:${localPort}`].some((own) => origin === `http://${own}`)
+  if (local.test(host) && isOwn) return
+  const foreign = local.test(host) ? origin : host
+  throw new Refusal('FOREIGN_ORIGIN', `the control API answers this machine, not ${JSON.stringify(foreign)}`)
 }
 
 function targetOf({ url = '' }: IncomingMessage): URL {

@@ -1,6 +1,8 @@
 /*
  * The journal of a test broker: what it keeps, how it is searched and shown, and its bounds.
  */
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { apiVersions } from '../../../src/kafka/apis/18-api-versions.ts'
 import { metadata } from '../../../src/kafka/apis/03-metadata.ts'
@@ -25,6 +27,23 @@ test('every request is kept with its answer, decoded, with who asked and what fa
   expect(kafka.journal.filter({ client: /^r/, connection: 1, broker: 1, matching: ({ version }) => version === 9 })).toHaveLength(2)
   expect(kafka.journal.of('Fetch')).toEqual([])
   expect(() => kafka.journal.of('fetch')).toThrow('did you mean "Fetch"?')
+})
+
+test('a password is in no capture, whatever version of its request it comes in', async () => {
+  const kafka = await startBroker({})
+  // API 36, version 9, correlation 7, client "c", no tags, nine bytes.
+  const frame = Buffer.from('00240009000000070001630000000009', 'hex')
+  const secret = Buffer.from('TOPSECRET')
+  const socket = connect(kafka.brokers[0]!.port, '127.0.0.1').on('error', () => {})
+  const answered = Promise.race([once(socket, 'data'), once(socket, 'close')])
+  const body = Buffer.concat([frame, secret])
+  const length = Buffer.alloc(4)
+  length.writeInt32BE(body.length)
+  socket.write(Buffer.concat([length, body]))
+  await answered
+  socket.destroy()
+  expect(kafka.journal.filter({})).toMatchObject([{ api: 'SaslAuthenticate', version: 9, served: false }])
+  expect(kafka.journal.toPcap().includes(secret)).toBe(false)
 })
 
 test('the timeline has a line for each request, answer and connection', async () => {

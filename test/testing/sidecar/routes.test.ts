@@ -116,7 +116,8 @@ test('topics are made, told, and deleted', async () => {
   })
   await it.done('DELETE', '/topics/orders')
   expect(await it.refused('DELETE', '/topics/orders')).toMatchObject({ status: 404, code: 'LOG_NOT_FOUND' })
-  expect(await it.refused('GET', '/topics/orders')).toMatchObject({ status: 404 })
+  expect(await it.refused('GET', '/topics/orders')).toMatchObject({ status: 404, detail: 'there is no topic "orders": POST /topics makes one' })
+  expect(await it.refused('POST', '/topics', { name: '__consumer_offsets' })).toMatchObject({ status: 409, code: 'LOG_TOPIC_INTERNAL' })
 })
 
 test('records are put in as text, JSON and bytes, and told in all of these forms', async () => {

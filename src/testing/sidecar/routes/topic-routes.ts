@@ -2,6 +2,7 @@
  * Topics without a client: made and deleted, records put in and looked at, leaders moved.
  */
 import { LogError } from '../../../base/errors.ts'
+import { internalTopicError, isInternalTopic } from '../../../topics/internal-topics.ts'
 import { type TopicHands } from '../../broker/topic-hands.ts'
 import { type ControlledBroker } from '../controlled-broker.ts'
 import { isLike } from '../json-matcher.ts'
@@ -42,8 +43,9 @@ export const topicRoutes: readonly Route[] = [
       partitions: integer(1, 100_000), replicas: integer(1, 100), config: described(byName(setting), 'By Kafka\'s names: `cleanup.policy`.'),
     }),
     answer: created(topicForm, 'The topic.'), location: ({ name: topic }) => `/topics/${encodeURIComponent(topic)}`,
-    refuses: { 409: 'There is such a topic already.' },
+    refuses: { 409: 'There is such a topic already, or it is one of Kafka\'s own.' },
     async run({ broker, body: { name: topic, ...options } }) {
+      if (isInternalTopic(topic)) throw internalTopicError(topic)
       await broker.kafka.createTopic(topic, options)
       return formOf(broker, topic)
     },
