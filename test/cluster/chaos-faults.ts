@@ -60,7 +60,8 @@ export const misbehaviours: readonly Misbehaviour[] = [
   { name: 'leaders move', begin: moveLeaders },
   { name: 'coordinators move', begin: moveCoordinators },
   { name: 'connections end', begin: async (kafka, random) => (kafka.faults.broker(drawn(BROKERS, random)).dropConnections(), async () => {}) },
-  { name: 'answers are lost', begin: (kafka, random) => fault(kafka, random, asked, (on) => on.dropConnection({ when: 'after-apply' })) },
+  { name: 'answers are lost', begin: (kafka, random) => fault(kafka, random, asked, cutAfter) },
+  { name: 'answers to sends are lost', begin: (kafka, random) => fault(kafka, random, ['Produce'], cutAfter) },
   { name: 'connections are reset', begin: (kafka, random) => fault(kafka, random, asked, (on) => on.resetConnection()) },
   { name: 'answers end in the middle', begin: (kafka, random) => fault(kafka, random, asked, (on) => on.truncate(7)) },
   { name: 'brokers are silent', begin: (kafka, random) => fault(kafka, random, asked, (on) => on.silence({ when: 'after-apply' })) },
@@ -69,6 +70,10 @@ export const misbehaviours: readonly Misbehaviour[] = [
 ]
 
 type Builder = ReturnType<TestBroker['faults']['on']>
+
+function cutAfter(on: Builder): { cancel(): void } {
+  return on.dropConnection({ when: 'after-apply' })
+}
 
 async function fault(
   kafka: TestBroker, random: Random, apis: readonly ApiName[], act: (on: Builder, api: ApiName) => { cancel(): void },
