@@ -322,15 +322,22 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
 
   async rebuild(): Promise<void> {
     this.#checkOpen()
-    if (this.#beside === undefined) {
-      // Who asks meanwhile gets the same rows.
-      this.#beginning ??= this.#beginBeside().finally(() => { this.#beginning = undefined })
-      await this.#beginning
-    } else if (this.#beside.failure !== undefined) await this.#resumeView(this.#beside)
-    await new Promise<void>((resolve, reject) => {
-      this.#swapped.push({ position: 0, resolve, reject })
-      this.progressed()
-    })
+    const failed = this.#beside
+    if (failed?.failure !== undefined) {
+      await this.#resumeView(failed)
+      if (this.#beside !== failed) return this.#swapping
+    }
+    // Said before anything begins: few events are folded before who began it is told so.
+    const swapped = new Promise<void>((resolve, reject) => { this.#swapped.push({ position: 0, resolve, reject }) })
+    // Who asks meanwhile gets the same rows.
+    if (this.#beside === undefined) this.#beginning ??= this.#beginBeside().finally(() => { this.#beginning = undefined })
+    this.#beginning?.then(() => this.progressed(), (error: unknown) => this.#refuseSwap(error))
+    if (this.#beginning === undefined) this.progressed()
+    await swapped
+  }
+
+  #refuseSwap(error: unknown): void {
+    for (const { reject } of this.#swapped.splice(0)) reject(error)
   }
 
   async #beginBeside(): Promise<void> {
@@ -407,8 +414,7 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
       return false
     })
     const rebuilding = this.#failure
-    if (this.#swapped.length === 0 || rebuilding === undefined) return
-    for (const { reject } of this.#swapped.splice(0)) reject(rebuilding)
+    if (rebuilding !== undefined) this.#refuseSwap(rebuilding)
   }
 
   get #failure(): LogError | undefined {
