@@ -67,13 +67,7 @@ export class ChaosMirror {
   /** It begins when the cluster answers. */
   async #begin(): Promise<void> {
     this.#mirroring = await onceItWorks(() => mirror(this.local, this.#cluster, { topics: [Mirrored], onEvent: (event) => this.#hear(event) }))
-    this.#mirroring.done.catch((error: unknown) => this.#ended(error)).catch((error: unknown) => this.#progress.fail(error))
-  }
-
-  /** What a run before had open may come to its end later, and then looks like one that goes on: who is put out begins again. */
-  async #ended(error: unknown): Promise<void> {
-    if (!isLogError(error, 'LOG_PRODUCER_FENCED')) throw error
-    await this.#begin()
+    this.#mirroring.done.catch((error: unknown) => this.#progress.fail(error))
   }
 
   #hear(event: MirrorEvent): void {

@@ -79,6 +79,29 @@ test('a service moves to a cluster while its producers and its group run on, and
   })
 }, 60_000)
 
+test('what a run before had open is no other run, however late it ends', async () => {
+  await overListener(async ({ log: cluster }) => {
+    const local = await memoryLog()
+    const words = await local.topic(Words)
+    await words.send(numbers(9).map((value) => ({ key: value, value })))
+    await (await mirror(local, cluster, { topics: [Words], until: 'end' })).done
+    const { name } = (await cluster.topics()).find((topic) => topic.name.startsWith('commitlog-mirror-'))!
+    const ledger = await cluster.topic(defineTopic(name, { key: string, value: json<object>() }))
+    const { key, value } = (await collect(ledger.consumer({ until: 'end' })))[0]!
+    const left = await cluster.beginTransaction()
+    await left.send(ledger, { key: key!, value: { ...value, by: 'the run before' } })
+    const next = await mirror(local, cluster, { topics: [Words] })
+    next.done.catch(() => {})
+    await words.send(numbers(9, 9).map((text) => ({ key: text, value: text })))
+    // It tries, and cannot store its entry where it is to be.
+    while ((await next.status()).state !== 'waiting') await new Promise(setImmediate)
+    await left.commit()
+    await next.caughtUp()
+    await next.stop()
+    expect(await contentsOf(await cluster.topic(Words))).toEqual(await contentsOf(words))
+  })
+}, 60_000)
+
 test('an outbox: the events of a category are on the cluster as they are appended, with their stream headers', async () => {
   await overListener(async ({ log: cluster }) => {
     const local = await memoryLog()

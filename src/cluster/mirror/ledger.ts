@@ -61,6 +61,8 @@ export class Ledger {
   readonly #growing = new Map<string, string>()
   /** Offset that the next entry gets, as far as this mirror knows. */
   #end: number | undefined
+  /** From here on entries are our own, or another run has written: what a run before had open when this one began lies below. */
+  #own = Infinity
   /** What is stored with the next transaction that commits. */
   #stored: { readonly apply: () => void; readonly end: number } | undefined
 
@@ -86,7 +88,7 @@ export class Ledger {
     const name = Ledger.topicOf(id)
     if (!(await log.topics()).some((topic) => topic.name === name)) return undefined
     const ledger = new Ledger(log, await log.topic(defineTopic(name, { key: string, value: json<LedgerEntry>() }), { create: false }), '')
-    await ledger.#read(Infinity)
+    await ledger.#read()
     return ledger
   }
 
@@ -125,7 +127,7 @@ export class Ledger {
    * @throws LogError `LOG_PRODUCER_FENCED` when another run has written meanwhile
    */
   async load(): Promise<void> {
-    await this.#read(this.#end ?? Infinity)
+    await this.#read()
   }
 
   /** Offsets that records get on the target when nobody else writes there; undefined where nothing of a partition was mirrored yet. */
@@ -207,12 +209,13 @@ export class Ledger {
 
   /** The transaction with the entries was aborted: they are there, and do not count. */
   aborted(): void {
-    this.#end = this.#stored?.end ?? this.#end
+    if (this.#stored === undefined) return
+    this.#end = this.#own = this.#stored.end
     this.#stored = undefined
   }
 
-  /** Reads all entries; from the offset `own` on there may be none but our own. */
-  async #read(own: number): Promise<void> {
+  /** Reads all entries. */
+  async #read(): Promise<void> {
     this.#stored = undefined
     this.#maps.clear()
     this.#passed.clear()
@@ -220,7 +223,10 @@ export class Ledger {
     this.#groups.clear()
     this.#growing.clear()
     // Before the entries: who writes meanwhile is noticed by the first transaction.
-    this.#end = (await endsOf(this.#topic)).get(0)!.end
+    const { end, highWatermark } = (await endsOf(this.#topic)).get(0)!
+    const own = this.#own
+    this.#end = end
+    if (own === Infinity) this.#own = Math.max(end, highWatermark)
     const consumer = this.#topic.consumer({ until: 'end' })
     try {
       for await (const { key, value, offset } of consumer) {

@@ -10,15 +10,18 @@ import { defineTopic } from '../../topics/define-topic.ts'
 import { type SubscribedTopic } from '../../topics/groups/group-sources.ts'
 import { type TopicSettings } from '../../topics/settings.ts'
 import { Topic } from '../../topics/topic.ts'
-import { type ClusterTopic } from '../types.ts'
+import { type ClusterTopic, type PartitionOffsets } from '../types.ts'
 
 /** A topic whose keys and values are bytes. */
 export type PlainTopic = PortableTopic<Uint8Array, Uint8Array>
 
-/** The ends of a partition, as far as committed records go. */
+/** The ends of a partition. */
 export interface Ends {
   readonly start: number
+  /** As far as committed records go. */
   readonly end: number
+  /** Behind what open transactions have stored too. */
+  readonly highWatermark: number
 }
 
 /** A topic of the source, and how one that holds the same is made. */
@@ -80,10 +83,14 @@ export async function plainTopic(log: PortableLog, name: string, making?: Omit<S
 /** The ends of the partitions of a topic now, by number. */
 export async function endsOf<K, V>(topic: PortableTopic<K, V>): Promise<Map<number, Ends>> {
   if (topic instanceof Topic) {
-    return new Map(topic.partitions.map(({ partition, startOffset, lastStableOffset }) => [partition, { start: startOffset, end: lastStableOffset }]))
+    return new Map(topic.partitions.map((partition) => [partition.partition, endsIn(partition)]))
   }
   const offsets = await (topic as ClusterTopic<K, V>).offsets()
-  return new Map(offsets.map(({ partition, startOffset, lastStableOffset }) => [partition, { start: startOffset, end: lastStableOffset }]))
+  return new Map(offsets.map((partition) => [partition.partition, endsIn(partition)]))
+}
+
+function endsIn({ startOffset, highWatermark, lastStableOffset }: PartitionOffsets): Ends {
+  return { start: startOffset, end: lastStableOffset, highWatermark }
 }
 
 /** Whether a topic has a record that counts. */
