@@ -7,6 +7,7 @@ export { GroupHands, type ReadyOptions, type TestGroup, type TestMember, type Te
 export { type LookOptions, type RecordPlace, type TestRecordInput, type TestValue, TopicHands, type WaitFor } from './broker/topic-hands.ts'
 export { TestRecord } from './broker/test-record.ts'
 export { type TestTransaction, TransactionHands } from './broker/transaction-hands.ts'
+export { fromCluster, type FromClusterOptions } from './import/from-cluster.ts'
 export type { ImportItem, ImportRecordInput } from './import/imported-record.ts'
 export type { ImportedRecords, ImportOptions } from './import/import-records.ts'
 export type { ImportSource } from './import/import-source.ts'

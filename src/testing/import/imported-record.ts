@@ -18,6 +18,8 @@ export interface ImportRecordInput extends TestRecordInput {
   readonly topic?: string
   /** Default: the next one of its partition. */
   readonly offset?: number
+  /** How many its topic has where it comes from. Default: as many as its records need. */
+  readonly partitions?: number
 }
 
 /** A line, without its end or with it, or a record. */
@@ -38,7 +40,7 @@ export interface ImportedRecord {
   readonly partitions: number | undefined
 }
 
-const names = ['topic', 'partition', 'offset', 'timestamp', 'key', 'value', 'headers']
+const names = ['topic', 'partition', 'partitions', 'offset', 'timestamp', 'key', 'value', 'headers']
 
 /**
  * The record of a line; undefined for an empty one.
@@ -75,7 +77,7 @@ function plainRecord(fields: LineFields): ImportedRecord {
   if (topic !== undefined && typeof topic !== 'string') throw new InputError(`topic is text, not ${typeof topic}`)
   return {
     topic, partition: whole(fields, 'partition', 0), offset: whole(fields, 'offset', 0), timestamp: whole(fields, 'timestamp', -1),
-    key: valueBytes(key), value: valueBytes(value), headers: headersOf(headers), committed: true, partitions: undefined,
+    key: valueBytes(key), value: valueBytes(value), headers: headersOf(headers), committed: true, partitions: whole(fields, 'partitions', 1),
   }
 }
 

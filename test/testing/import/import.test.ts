@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, expect, test } from 'vitest'
 import { CommitLog } from '../../../src/index.ts'
-import { type ImportItem } from '../../../src/testing/index.ts'
+import { fromCluster, type ImportItem } from '../../../src/testing/index.ts'
 import { client, fetchOne, startBroker } from '../broker/harness.ts'
 import { expectedRecords, fixtureLines } from '../../tools/fixtures.ts'
 
@@ -45,6 +45,26 @@ for (const name of ['basic', 'txn', 'compacted']) {
     expect(picture(folder(name))).toEqual(before)
   })
 }
+
+test('the last records of a cluster come with their offsets, times, headers and partitions; what was aborted does not', async () => {
+  const cluster = await startBroker({ topics: { orders: 3, others: 1 } })
+  const orders = cluster.topic('orders')
+  orders.append([0, 1, 2, 3].map((number) => ({ partition: 1, key: `k${number}`, value: { number }, timestamp: 1000 + number })))
+  const transaction = await cluster.log.beginTransaction()
+  await transaction.send(await cluster.log.topic('orders'), { value: Buffer.from('aborted'), partition: 1 })
+  await transaction.abort()
+  orders.append({ partition: 1, key: null, value: null, timestamp: 2000, headers: [['h', 'x'], ['h', null]] })
+  const kafka = await startBroker({})
+  const from = { brokers: cluster.bootstrap, topics: ['orders', 'others'] }
+  expect(await kafka.import(fromCluster({ ...from, last: 5 }))).toEqual({ records: 3, topics: ['orders'], uncommitted: 0 })
+  const copy = kafka.topic('orders')
+  expect(copy.offsets).toEqual([{ start: 0, end: 0 }, { start: 2, end: 7 }, { start: 0, end: 0 }])
+  const shown = (topic: typeof copy): unknown => topic.records().slice(-3).map(({ partition, offset, timestamp, keyBytes, bytes, headers }) => (
+    [partition, offset, timestamp, keyBytes?.toString(), bytes?.toString(), headers]
+  ))
+  expect(shown(copy)).toEqual(shown(orders))
+  await expect(kafka.import(fromCluster({ ...from, topics: ['nope'] }))).rejects.toMatchObject({ code: 'LOG_NOT_FOUND' })
+})
 
 test('what groups of a Kafka had committed is there', async () => {
   const kafka = await startBroker({ from: folder('offsets') })
