@@ -4,6 +4,7 @@
 import { isLogError } from '../../base/errors.ts'
 import { type Checkpoint, type RestoreOptions, type TestBroker } from '../broker/test-broker.ts'
 import { type Fault } from '../faults/fault.ts'
+import { type SessionRecorder } from '../recording/session-recorder.ts'
 import { type Contract } from '../strict/contract.ts'
 import { Numbered } from './numbered.ts'
 import { type Failure } from './problem.ts'
@@ -12,6 +13,7 @@ import { Scenarios } from './scenarios.ts'
 const MOST_FAULTS = 10_000
 const MOST_CHECKPOINTS = 1000
 const MOST_CONTRACTS = 1000
+const MOST_RECORDINGS = 32
 /** What `reset` and `close` of a broker say of a test that fails. */
 const failureCodes = ['LOG_FAULT_UNFIRED', 'LOG_STRICT', 'LOG_CONTRACT_BROKEN']
 
@@ -23,6 +25,7 @@ export class ControlledBroker {
   readonly faults = new Numbered<Fault>('fault', MOST_FAULTS)
   readonly checkpoints = new Numbered<Checkpoint>('checkpoint', MOST_CHECKPOINTS)
   readonly contracts = new Numbered<Contract>('contract', MOST_CONTRACTS)
+  readonly recordings = new Numbered<SessionRecorder>('recording', MOST_RECORDINGS)
   readonly scenarios: Scenarios
 
   constructor(kafka: TestBroker, id: string | undefined) {
@@ -52,6 +55,7 @@ export class ControlledBroker {
     await this.kafka.reset(options).catch(unlessFailure)
     this.faults.clear()
     this.contracts.clear()
+    for (const [id] of this.recordings.entries) this.recordings.remove(id).stop()
     return failures
   }
 

@@ -14,7 +14,7 @@ const tags: Readonly<Record<Tag, string>> = {
   checkpoints: 'Back to where it was, and whether the test fails.',
   faults: 'What goes wrong because a test asked for it.',
   clock: 'The time of the broker.',
-  journal: 'What was said between clients and the broker.',
+  journal: 'What was said between clients and the broker; sessions that are recorded and replayed.',
   expectations: 'What a test expects: matchers, strict mode, contracts.',
   meta: 'The control API itself.',
 }

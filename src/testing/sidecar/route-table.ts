@@ -14,6 +14,7 @@ import { groupRoutes } from './routes/group-routes.ts'
 import { importRoutes } from './routes/import-routes.ts'
 import { journalRoutes } from './routes/journal-routes.ts'
 import { metaRoutes } from './routes/meta-routes.ts'
+import { recordingRoutes } from './routes/recording-routes.ts'
 import { topicRoutes } from './routes/topic-routes.ts'
 
 /** A route with what stands in the place of its parameters. */
@@ -33,7 +34,7 @@ export class RouteTable {
   constructor(version: string) {
     this.routes = [
       ...brokerRoutes, ...topicRoutes, ...importRoutes, ...groupRoutes, ...checkpointRoutes, ...faultRoutes, ...clockRoutes, ...journalRoutes,
-      ...expectationRoutes, ...metaRoutes(() => this.description),
+      ...recordingRoutes, ...expectationRoutes, ...metaRoutes(() => this.description),
     ]
     this.description = openApiOf(this.routes, version)
     this.#bySegments = this.routes.map((route) => ({ route, segments: segmentsOf(route.path) }))

@@ -591,6 +591,29 @@ test('the journal is read by API and client, as lines of text, and as a capture 
   expect(await it.done('GET', '/journal')).toMatchObject({ count: 0 })
 })
 
+test('a session is recorded, played again, and told from another one', async () => {
+  const it = await control({ topics: { orders: 1 } })
+  const { id } = await it.done('POST', '/recordings')
+  expect(await it.done('GET', '/recordings')).toEqual({ recordings: [{ id }] })
+  const raw = await client(it)
+  await produceOne(raw, 'orders', 0, 'x')
+  await fetchOne(raw, 'orders')
+  const file = await it.ask('POST', `/recordings/${id}/stop`)
+  expect(file.headers['content-type']).toBe('application/octet-stream')
+  expect(await it.refused('POST', `/recordings/${id}/stop`)).toMatchObject({ status: 404 })
+  const recording = file.bytes.toString('base64')
+  await it.done('POST', '/reset')
+  expect(await it.done('POST', '/replays', { recording })).toMatchObject({ requests: 2, compared: 2, skipped: 0, differences: [] })
+  const again = await it.done('POST', '/replays', { recording, ignore: ['highWatermark', 'lastStableOffset'] })
+  expect(again.differences[0]).toMatchObject({ request: 1, api: 'Produce', path: expect.stringContaining('baseOffset') })
+  expect(await it.refused('POST', '/replays', { recording: 'AAAA' })).toMatchObject({ status: 400, code: 'LOG_FILE_CORRUPT' })
+  const other = await it.done('POST', '/recordings')
+  await it.done('DELETE', `/recordings/${other.id}`)
+  await it.done('POST', '/recordings')
+  await it.done('POST', '/reset')
+  expect(await it.done('GET', '/recordings')).toEqual({ recordings: [] })
+})
+
 // Expectations ----------------------------------------------------------------------------------------------------------------------------
 
 test('each matcher says whether it is so, and a failure is told as in a test of Node', async () => {
