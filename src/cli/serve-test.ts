@@ -48,6 +48,7 @@ export async function serveTest(call: Call, topics: TestTopics, ended: Promise<v
     await kafka.close()
     throw error
   })
+  if (call.flag('until-stdin-ends') && call.terminal.stdin === process.stdin) await watchOver()
   const { bootstrap, brokers, seed } = kafka
   const { screen } = call
   const bold = (text: string): string => screen.paint('bold', text)
@@ -55,7 +56,6 @@ export async function serveTest(call: Call, topics: TestTopics, ended: Promise<v
     ? jsonLine({ type: 'listening', bootstrap, control: sidecar.url, brokers, clusterId: kafka.log.core.clusterId, seed })
     : `${screen.paint('green', 'listening')} on ${bold(bootstrap)}, controlled at ${bold(sidecar.url)}`)
   await screen.flush()
-  if (call.flag('until-stdin-ends') && call.terminal.stdin === process.stdin) await watchOver()
   await ended
   const failures = await sidecar.close()
   for (const { code, message } of failures) screen.say(`${message} (${code})`)
@@ -66,7 +66,7 @@ export async function serveTest(call: Call, topics: TestTopics, ended: Promise<v
 async function watchOver(): Promise<void> {
   if (process.platform === 'win32') return
   const { watchStdin } = await import('./stdin-watchdog.ts')
-  watchStdin()
+  await watchStdin()
 }
 
 function testOptions(call: Call, topics: TestTopics): TestBrokerOptions {

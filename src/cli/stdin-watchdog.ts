@@ -21,13 +21,18 @@ const source = `
   const stdin = new Socket({ fd: 0, readable: true, writable: false })
   for (const event of ['end', 'error', 'close']) stdin.once(event, () => { ticking ??= setInterval(tick, 1000) })
   stdin.resume()
+  parentPort.postMessage('watching')
 `
 
-/** Watches over this process, whose stdin is a pipe that it ends with, without keeping it alive. */
-export function watchStdin(): void {
+/** Watches over this process, whose stdin is a pipe that it ends with, without keeping it alive. Resolves when it watches. */
+export function watchStdin(): Promise<void> {
   const watchdog = new Worker(source, { eval: true })
   watchdog.on('message', () => watchdog.postMessage('yes'))
-  // It is as if there were none.
-  watchdog.on('error', () => {})
+  const watches = new Promise<void>((resolve) => {
+    watchdog.once('message', () => resolve())
+    // It is as if there were none.
+    watchdog.on('error', () => resolve())
+  })
   watchdog.unref()
+  return watches
 }
