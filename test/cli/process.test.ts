@@ -140,14 +140,19 @@ test.runIf(process.platform !== 'win32')('Ctrl-C ends following with 0, and prod
 })
 
 test.runIf(process.platform !== 'win32')('serve --test ends with its stdin, also when its event loop is held for ever', async () => {
-  const held = 'data:text/javascript,process.on("SIGUSR2", () => { for (;;); })'
+  const held = 'data:text/javascript,import { writeSync } from "node:fs"; process.on("SIGUSR2", () => { writeSync(2, "held"); for (;;); })'
   const serving = spawn(process.execPath, ['--import', held, program, 'serve', '--test', '--json', '--until-stdin-ends'])
-  const end = once(serving, 'exit')
-  await printed(serving, '"listening"')
-  serving.kill('SIGUSR2')
-  serving.stdin.end()
-  expect(await end).toEqual([null, 'SIGKILL'])
-}, 60_000)
+  try {
+    const end = once(serving, 'exit')
+    await printed(serving, '"listening"')
+    serving.kill('SIGUSR2')
+    await once(serving.stderr, 'data')
+    serving.stdin.end()
+    expect(await end).toEqual([null, 'SIGKILL'])
+  } finally {
+    serving.kill('SIGKILL')
+  }
+})
 
 test.runIf(process.platform !== 'win32')('serve --test ends with SIGTERM while its stdin goes on', async () => {
   const serving = start('serve', '--test', '--json', '--until-stdin-ends')
