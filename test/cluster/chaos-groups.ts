@@ -11,6 +11,8 @@ export const LOOP_GROUP = 'chaos-loops'
 export const HANDLER_GROUP = 'chaos-handlers'
 
 const MEMBERS = 2
+/** Who was not heard of for a session learns of it by his next commit, and begins again. */
+const putOut: readonly string[] = ['LOG_MEMBER_UNKNOWN', 'LOG_GENERATION_STALE']
 
 /** Whether handlers fail with a record, every time. */
 export function isPoison(value: string): boolean {
@@ -60,7 +62,7 @@ export class ChaosGroups {
       try {
         for await (const record of consumer) this.#note(LOOP_GROUP, record)
       } catch (error) {
-        if (!isLogError(error) || !error.retriable) throw error
+        if (!isLogError(error) || !(error.retriable || putOut.includes(error.code))) throw error
       } finally {
         await consumer.close()
       }
