@@ -9,6 +9,11 @@ export function metadataWith(metadata: string | null | undefined, finished: Buff
   return finished === undefined ? (metadata ?? '') : FINISHED_MARKER + finished.toString('base64')
 }
 
+/** The words of a user in metadata: none where what is finished has taken their place. */
+export function wordsIn(metadata: string): string {
+  return metadata.startsWith(FINISHED_MARKER) ? '' : metadata
+}
+
 /** What is finished above `offset`, as metadata tells it; undefined when it tells nothing of it, or what cannot be read. */
 export function finishedIn(metadata: string, offset: number): Buffer | undefined {
   if (!metadata.startsWith(FINISHED_MARKER)) return undefined

@@ -12,6 +12,7 @@ import { type Inspect, INSPECT, inspected } from '../../base/inspect.ts'
 import { type LogRecord } from '../../log/record.ts'
 import { checkSignal } from '../../base/options.ts'
 import { unlessAborted, waiting, type WaitOptions } from '../abort.ts'
+import { wordsIn } from '../consume/finished-metadata.ts'
 import { Life } from '../life.ts'
 import { type LogCore } from '../log-core.ts'
 import { Loop, type LoopReading, type Loops, type RecordIterator } from '../loop.ts'
@@ -202,7 +203,7 @@ export class GroupConsumer<K, V, P> {
       const groups = await this.#source.core.groups()
       await groups.refresh()
       const found = await groups.offsets.valid(this.group, place)
-      return found === undefined ? undefined : { offset: found.offset, metadata: found.metadata }
+      return found === undefined ? undefined : { offset: found.offset, metadata: wordsIn(found.metadata) }
     })
   }
 
