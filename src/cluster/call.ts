@@ -3,6 +3,7 @@
  * many brokers and with however many waits between, has what is left of that time.
  */
 import { type Clock } from '../base/clock.ts'
+import { onAbort } from '../base/on-abort.ts'
 
 /** A call. */
 export class Call {
@@ -37,10 +38,8 @@ export class Call {
         ends.push(() => timer.cancel())
       }
       if (signal === undefined) return
-      const aborted = (): void => reject(signal.reason)
-      if (signal.aborted) aborted()
-      signal.addEventListener('abort', aborted)
-      ends.push(() => signal.removeEventListener('abort', aborted))
+      if (signal.aborted) reject(signal.reason)
+      ends.push(onAbort(signal, () => reject(signal.reason)))
     })
     return Promise.race([promise, over]).finally(() => { for (const end of ends) end() })
   }

@@ -5,6 +5,7 @@
 import { type Clock } from '../base/clock.ts'
 import { isLogError, LogError } from '../base/errors.ts'
 import { checkInteger, checkOptions, checkSignal } from '../base/options.ts'
+import { pause } from '../base/pause.ts'
 import { unlessAborted } from '../topics/abort.ts'
 import { type EventTaker, Pass } from './pass.ts'
 import { type StoreParts } from './store-parts.ts'
@@ -238,11 +239,6 @@ export function checkRetry(retry: RetryOptions | undefined): void {
 
 async function waited(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted()
-  await new Promise<void>((resolve, reject) => {
-    const timer = clock.setTimer(resolve, ms)
-    signal.addEventListener('abort', () => {
-      timer.cancel()
-      reject(signal.reason)
-    }, { once: true })
-  })
+  await pause(clock, ms, signal)
+  signal.throwIfAborted()
 }

@@ -1,6 +1,7 @@
 /*
  * Signals that end a wait, not the work that is waited for.
  */
+import { onAbort } from '../base/on-abort.ts'
 import { checkOptions, checkSignal } from '../base/options.ts'
 
 /** What a call that waits may be told. */
@@ -32,8 +33,6 @@ export function waiting<T>(options: WaitOptions | undefined, where: string, work
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise
   return new Promise((resolve, reject) => {
-    const aborted = (): void => reject(signal.reason)
-    signal.addEventListener('abort', aborted, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', aborted))
+    promise.then(resolve, reject).finally(onAbort(signal, () => reject(signal.reason)))
   })
 }

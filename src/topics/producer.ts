@@ -8,6 +8,7 @@
 import { type InspectOptions } from 'node:util'
 import { isLogError, LogError } from '../base/errors.ts'
 import { type Inspect, INSPECT, inspected } from '../base/inspect.ts'
+import { onAbort } from '../base/on-abort.ts'
 import { checkFunction, checkOptions } from '../base/options.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
 import { type RecordCodecs, type RecordInput } from '../log/record-input.ts'
@@ -218,12 +219,13 @@ export class Producer<K, V> implements PortableProducer<K, V> {
   private inTurn(step: () => boolean, size: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       let leave: (() => void) | undefined
+      let unlisten: (() => void) | undefined
       const aborted = (): void => {
         leave?.()
         reject(signal!.reason)
       }
       const end = (settle: () => void): void => {
-        signal?.removeEventListener('abort', aborted)
+        unlisten?.()
         settle()
       }
       const tried = (): boolean => {
@@ -237,7 +239,7 @@ export class Producer<K, V> implements PortableProducer<K, V> {
         return true
       }
       leave = this.parts.sends.run(tried, size, (error) => end(() => reject(error)))
-      if (leave !== undefined) signal?.addEventListener('abort', aborted, { once: true })
+      if (leave !== undefined && signal !== undefined) unlisten = onAbort(signal, aborted)
     })
   }
 

@@ -7,6 +7,7 @@
  */
 import { type Clock } from '../base/clock.ts'
 import { isLogError } from '../base/errors.ts'
+import { onAbort } from '../base/on-abort.ts'
 import { type RecordCursor } from '../log/cursor.ts'
 import { type Isolation, type PartitionLog } from '../log/partition-log.ts'
 import { type LogRecord } from '../log/record.ts'
@@ -317,10 +318,7 @@ export class Reading<K, V> {
       this.wakeUp = wake
       for (const { log, paused } of this.assigned) if (!paused) ends.push(log.onProgress(wake))
       ends.push(life.onEnd(wake))
-      if (signal !== undefined) {
-        signal.addEventListener('abort', wake)
-        ends.push(() => signal.removeEventListener('abort', wake))
-      }
+      if (signal !== undefined) ends.push(onAbort(signal, wake))
       if (ref) {
         const timer = clock.setTimer(wake, KEEP_ALIVE_MS)
         ends.push(() => timer.cancel())

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { expect, test } from 'vitest'
 import { defineEvents } from '../../src/events/define-events.ts'
 import { eventStore, type LocalEventStore } from '../../src/events/event-store.ts'
@@ -315,4 +316,21 @@ test('an append that comes when its handler has resolved is no event that is los
   await echo.caughtUp()
   expect(late).toThrow(TypeError)
   await echo.close()
+})
+
+test('attempts that are waited for leave nothing on the signal of a reactor', async () => {
+  const orders = await store()
+  const listening: number[] = []
+  const reactor = await react(orders, {
+    name: 'stubborn', retry: { attempts: 20, delayMs: 0 },
+    handle: (_event, { signal, attempt }) => {
+      listening.push(getEventListeners(signal, 'abort').length)
+      if (attempt < 20) throw new Error('again')
+    },
+  })
+  await place(orders, 'o-1')
+  await reactor.caughtUp()
+  expect(listening).toHaveLength(20)
+  expect(Math.max(...listening)).toBe(0)
+  await reactor.close()
 })

@@ -3,6 +3,7 @@
  * until it is stopped. The loop is in loop.ts; here it is joined to a member of a group and to transactions.
  */
 import { LogError } from '../../base/errors.ts'
+import { onAbort } from '../../base/on-abort.ts'
 import { checkInteger, checkOptions, describe } from '../../base/options.ts'
 import { waiting } from '../abort.ts'
 import { Life } from '../life.ts'
@@ -55,11 +56,7 @@ export class Consumption<K, V> {
     const { signal } = checked
     const life = new Life(`the consumption of topic "${name}"`, parts.life)
     const ends = [life.onEnd(() => void this.#loop.stop(0))]
-    if (signal !== undefined) {
-      const stop = (): void => void this.#loop.stop(DEFAULT_DEADLINE_MS)
-      signal.addEventListener('abort', stop)
-      ends.push(() => signal.removeEventListener('abort', stop))
-    }
+    if (signal !== undefined) ends.push(onAbort(signal, () => void this.#loop.stop(DEFAULT_DEADLINE_MS)))
     // Not by `done`: what it rejects with is for who made this, and must not pass for handled.
     void this.#loop.ended.then(() => { for (const end of ends) end() })
     this.#loop.start()

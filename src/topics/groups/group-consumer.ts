@@ -10,6 +10,7 @@ import { type InspectOptions } from 'node:util'
 import { type Timer } from '../../base/clock.ts'
 import { type Inspect, INSPECT, inspected } from '../../base/inspect.ts'
 import { type LogRecord } from '../../log/record.ts'
+import { onAbort } from '../../base/on-abort.ts'
 import { checkSignal } from '../../base/options.ts'
 import { unlessAborted, waiting, type WaitOptions } from '../abort.ts'
 import { wordsIn } from '../consume/finished-metadata.ts'
@@ -320,9 +321,7 @@ export class GroupConsumer<K, V, P> {
     const over = new Promise<void>((resolve) => {
       ends.push(this.#life.onEnd(resolve))
       if (signal === undefined) return
-      const aborted = (): void => resolve()
-      signal.addEventListener('abort', aborted)
-      ends.push(() => signal.removeEventListener('abort', aborted))
+      ends.push(onAbort(signal, resolve))
     })
     try {
       await Promise.race([work, over])
