@@ -21,7 +21,7 @@ export class ClusterGroupConsumer<K, V, P> extends GroupConsumer<K, V, P> {
   override async commit(what?: Committing<P>, options?: CommitOptions): Promise<void> {
     const signal = options?.signal
     await waiting(signal && { signal }, 'commit', async () => {
-      await this.#learn()
+      await this.#learn(signal)
       await super.commit(what, options)
     })
   }
@@ -31,9 +31,9 @@ export class ClusterGroupConsumer<K, V, P> extends GroupConsumer<K, V, P> {
     return super.toCommit(what)
   }
 
-  /** Within a loop the ends are known by what is read. */
-  async #learn(): Promise<void> {
-    if (this.assignment.length === 0) await this.#reader.learnEnds()
+  /** Within a loop the ends are known by what is read. The signal that ended the loop does not keep what was read from being committed. */
+  async #learn(signal?: AbortSignal): Promise<void> {
+    if (this.assignment.length === 0) await this.#reader.learnEnds({ signal })
   }
 
   override async close(): Promise<void> {

@@ -74,9 +74,10 @@ export class OpenClusterTopic<K, V> implements ClusterTopic<K, V> {
 
   consume(options: ConsumeOptions, handler: Handler<K, V>): Consumption<K, V> {
     this.#life.check()
-    const { group, from, signal, retryTopic } = checkConsumeOptions(this.name, options)
+    const { group, from, retryTopic } = checkConsumeOptions(this.name, options)
     const asideFor = [this.name, ...(retryTopic === undefined ? [] : [retryTopic])]
-    const { reader, parts } = this.#read({ isolation: 'read_committed', group, from, signal, asideFor })
+    // Its signal hands out nothing more; what is in hand then is put aside and committed with all the time that it has.
+    const { reader, parts } = this.#read({ isolation: 'read_committed', group, from, signal: undefined, asideFor })
     const consumption = new Consumption(parts, options, handler)
     reader.ended = () => consumption.done.catch(() => {})
     const close = (): void => void reader.close()

@@ -47,6 +47,7 @@ export interface ReaderOptions {
   readonly from: StartPosition
   /** It reads topics that come later too; default false. */
   readonly patterns?: boolean
+  /** Ends what is asked for a loop; undefined for one that a signal only keeps from beginning more. */
   readonly signal: AbortSignal | undefined
   /** Topics for which it commits together with records that it puts aside; by default none. */
   readonly asideFor?: readonly string[]
@@ -176,24 +177,24 @@ export class ReaderCore implements ConsumedLog {
     return this.#topics.get(name)?.partitions ?? []
   }
 
-  /** Learns the ends of all that is open: before a loop asks for them. */
-  async learnEnds(): Promise<void> {
-    await this.#learn([...this.#topics.values()].flatMap(({ partitions }) => partitions))
+  /** Learns the ends of all that is open: before a loop asks for them, or, with a signal of its own or none, who commits without one. */
+  async learnEnds(options: Pick<ReaderOptions, 'signal'> = this.#options): Promise<void> {
+    await this.#learn([...this.#topics.values()].flatMap(({ partitions }) => partitions), this.#connected.cluster.call(options.signal))
   }
 
   /** Learns where a time is in partitions. */
-  async learnTimestamp(remotes: readonly RemotePartition[], timestamp: number): Promise<void> {
+  async learnTimestamp(remotes: readonly RemotePartition[], timestamp: number, call = this.#call()): Promise<void> {
     const { isolation } = this.#options
-    const offsets = await offsetsAt(this.#connected.cluster, this.#call(), remotes, timestamp, isolation)
+    const offsets = await offsetsAt(this.#connected.cluster, call, remotes, timestamp, isolation)
     remotes.forEach((remote, index) => remote.learnTimestamp(timestamp, isolation, offsets[index]))
   }
 
-  async #learn(remotes: readonly RemotePartition[]): Promise<void> {
+  async #learn(remotes: readonly RemotePartition[], call = this.#call()): Promise<void> {
     const { from } = this.#options
     if (remotes.length === 0) return
-    const ends = await endsOf(this.#connected.cluster, this.#call(), remotes)
+    const ends = await endsOf(this.#connected.cluster, call, remotes)
     remotes.forEach((remote, index) => remote.learn(ends[index]!))
-    if (typeof from === 'object') await this.learnTimestamp(remotes, from.timestamp)
+    if (typeof from === 'object') await this.learnTimestamp(remotes, from.timestamp, call)
   }
 
   #call(): Call {
