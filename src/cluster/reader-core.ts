@@ -213,9 +213,12 @@ export class ReaderCore implements ConsumedLog {
     return { begin } as unknown as LogCore['transactions']
   }
 
-  /** The name of what puts aside for a partition: whoever has the partition next has the same one. */
+  /**
+   * The name of what puts aside for a partition: whoever has the partition next has the same one, and nobody else. No topic has a slash in its
+   * name; groups and topics have dashes.
+   */
   #asideId({ topic, partition }: PlaceName): string {
-    return `${this.#connected.options.transactionalIdBase}-consume-${this.#options.group}-${topic}-${partition}`
+    return `${this.#connected.options.transactionalIdBase}-consume-${this.#options.group}/${topic}/${partition}`
   }
 
   /** What somebody had open who is no more is aborted, and not waited for. */

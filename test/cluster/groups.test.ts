@@ -90,7 +90,7 @@ test('what a consume had open when it was killed is ended by the next one, which
   await kafka.group('g').caughtUp({ topics: ['words'] })
   await first.stop()
   const [name] = [...names].filter((one) => one !== null)
-  expect(name).toBe('commitlog-consume-g-words-0')
+  expect(name).toBe('commitlog-consume-g/words/0')
   // A process that was killed between putting aside and its end leaves this behind.
   const left = await log.beginTransaction({ transactionalId: String(name), timeoutMs: 600_000 })
   await left.commitOffsets('g', [{ topic: 'words', partition: 0, offset: 1 }])
@@ -100,6 +100,26 @@ test('what a consume had open when it was killed is ended by the next one, which
   await vi.waitFor(() => expect(handled).toEqual(['good']), 20_000)
   await expect(left.commit()).rejects.toMatchObject({ code: 'LOG_PRODUCER_FENCED' })
   await second.stop()
+  await log.close()
+  await kafka.close()
+}, 30_000)
+
+test('transactions of consume of different groups and topics have different names, where both have dashes', async () => {
+  const kafka = await startTestBroker()
+  const names = new Set<unknown>()
+  kafka.faults.on('InitProducerId').matching(({ transactionalId }) => {
+    if (transactionalId !== null) names.add(transactionalId)
+    return false
+  }).error('NOT_COORDINATOR').optional()
+  const log = await connect({ brokers: kafka.bootstrap })
+  for (const [group, name] of [['billing', 'eu-orders'], ['billing-eu', 'orders']] as const) {
+    const topic = await log.topic(defineTopic(name, { partitions: 1, value: string }))
+    await topic.send({ value: 'bad' })
+    const consumption = topic.consume({ group, retry: { attempts: 1 } }, () => { throw new Error('not today') })
+    await kafka.group(group).caughtUp({ topics: [name] })
+    await consumption.stop()
+  }
+  expect(names.size).toBe(2)
   await log.close()
   await kafka.close()
 }, 30_000)
