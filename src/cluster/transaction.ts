@@ -3,7 +3,7 @@
  */
 import { isLogError, LogError } from '../base/errors.ts'
 import { describe } from '../base/options.ts'
-import { waiting, type WaitOptions } from '../topics/abort.ts'
+import { waiting, waitingOrTold, type WaitOptions } from '../topics/abort.ts'
 import { type PartitionChooser } from '../topics/partitioner.ts'
 import { type PortableSendRecord, type PortableSendResult, type PortableTopic, type PortableTransaction } from '../topics/contract.ts'
 import { type Committing } from '../topics/groups/commit-entries.ts'
@@ -66,7 +66,7 @@ export class ClusterTransaction implements PortableTransaction {
   ): Promise<never> {
     const { target } = ((topic as unknown as Sendable<K, V> | null | undefined) ?? {}) as Partial<Sendable<K, V>>
     if (target === undefined) throw new TypeError(`a transaction sends to a topic, as log.topic gives it, not ${describe(topic)}`)
-    return waiting(options, 'send', () => this.sendTo(target, input)) as Promise<never>
+    return waitingOrTold(options, 'send', () => this.sendTo(target, input)) as Promise<never>
   }
 
   /** @internal As `send`. */
@@ -91,7 +91,7 @@ export class ClusterTransaction implements PortableTransaction {
   commitOffsets<P>(consumer: Committer<P>, what?: Committing<P>, options?: WaitOptions): Promise<void>
   commitOffsets(group: string, offsets: readonly GroupOffset[], options?: WaitOptions): Promise<void>
   commitOffsets<P>(of: Committer<P> | string, what?: Committing<P> | readonly GroupOffset[], options?: WaitOptions): Promise<void> {
-    return waiting(options, 'commitOffsets', () => this.#doing('commitOffsets', async () => {
+    return waitingOrTold(options, 'commitOffsets', () => this.#doing('commitOffsets', async () => {
       const consumer = of as GroupConsumer<unknown, unknown, P>
       const request = typeof of === 'string' ? groupRequest(of, what as readonly GroupOffset[]) : await consumer.toCommit(what as Committing<P>)
       if (request.offsets.length > 0) await this.#producer.commitOffsets(request)

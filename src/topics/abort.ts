@@ -29,6 +29,14 @@ export function waiting<T>(options: WaitOptions | undefined, where: string, work
   }
 }
 
+/** As `waiting`, for work whose failure is told elsewhere too: whoever does not await it need not hear of it here. */
+export function waitingOrTold<T>(options: WaitOptions | undefined, where: string, work: () => Promise<T>): Promise<T> {
+  let worked: Promise<T> | undefined
+  const waited = waiting(options, where, () => (worked = work()))
+  worked?.catch(() => { waited.catch(() => {}) })
+  return waited
+}
+
 /** What `promise` gives, or the signal's reason as soon as it is aborted. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise

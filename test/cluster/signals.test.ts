@@ -51,6 +51,18 @@ for (const where of ['a cluster', 'a log in process'] as const) {
     expect((await log.groups.lag('g')).map(({ committed }) => committed)).toEqual([1])
   }))
 
+  test(`what fails of a transaction on ${where} its commit tells: nobody need await it, with a signal or without`, () => on(async (log) => {
+    const topic = await log.topic(Words)
+    const { signal } = new AbortController()
+    for (const options of [undefined, { signal }]) {
+      const transaction = await log.beginTransaction()
+      // A rejection of which nobody heard fails the test.
+      void transaction.send(topic, { value: 5 as unknown as string }, options)
+      void transaction.commitOffsets('g', [{ topic: 'nowhere', partition: -1, offset: 0 }], options)
+      await expect(transaction.commit()).rejects.toMatchObject({ code: 'LOG_TXN_ABORTED' })
+    }
+  }))
+
   test(`the signal that ended a loop does not keep what was read from being committed on ${where}`, () => on(async (log) => {
     const topic = await log.topic(Words)
     await topic.send([{ value: 'a' }, { value: 'b' }])

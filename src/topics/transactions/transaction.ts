@@ -12,7 +12,7 @@ import { checkInteger, describe } from '../../base/options.ts'
 import { type PartitionLog } from '../../log/partition-log.ts'
 import { type RecordCodecs, type RecordInput } from '../../log/record-input.ts'
 import { TransactionPart } from '../../log/transaction-part.ts'
-import { waiting, type WaitOptions } from '../abort.ts'
+import { waiting, waitingOrTold, type WaitOptions } from '../abort.ts'
 import { appendsWatched, tellAppend } from '../diagnostics.ts'
 import { type Committing } from '../groups/commit-entries.ts'
 import { type GroupCoordinator } from '../groups/coordinator.ts'
@@ -128,7 +128,7 @@ export class Transaction {
   send<K, V>(
     topic: Topic<K, V>, input: SendRecord<K, V> | readonly SendRecord<K, V>[], options?: WaitOptions,
   ): Promise<SendResult | SendResult[]> {
-    if (options !== undefined) return waiting(options, 'send', () => this.send(topic, input as SendRecord<K, V>))
+    if (options !== undefined) return waitingOrTold(options, 'send', () => this.send(topic, input as SendRecord<K, V>))
     try {
       const results = this.#submit(topic, input)
       if (!(results instanceof Promise)) return Promise.resolve(Array.isArray(input) ? results : results[0]!)
@@ -159,7 +159,7 @@ export class Transaction {
    */
   commitOffsets(group: string, offsets: readonly GroupOffset[], options?: WaitOptions): Promise<void>
   commitOffsets<P>(of: Committer<P> | string, what?: Committing<P> | readonly GroupOffset[], options?: WaitOptions): Promise<void> {
-    if (options !== undefined) return waiting(options, 'commitOffsets', () => this.commitOffsets(of as string, what as readonly GroupOffset[]))
+    if (options !== undefined) return waitingOrTold(options, 'commitOffsets', () => this.commitOffsets(of as string, what as readonly GroupOffset[]))
     const committed = this.#until(this.#commitOffsets(of, what))
     // Whoever does not await it hears of it from `commit`.
     committed.catch(() => {})
