@@ -316,7 +316,7 @@ export class Mirroring {
     try {
       const sending = Promise.all(parts.map(async ([topic, records]) => (await transaction.send(topic.target, records)).map(({ offset }) => offset)))
       const [places] = guess === undefined ? [await sending] : await Promise.all([sending, this.#note(transaction, parts, guess)])
-      if (guess === undefined) await this.#note(transaction, parts, places)
+      if (guess === undefined) await this.#note(transaction, parts, told(places))
       else if (!isDeepStrictEqual(places, guess)) {
         await transaction.abort()
         this.#ledger.aborted()
@@ -512,6 +512,12 @@ async function isMirrored(wanted: Wanted): Promise<boolean> {
     for (const [partition, end] of partitions) if (!await topic.isMirroredTo(partition, end)) return false
   }
   return true
+}
+
+/** Places that are all known: of records that a cluster has already it may not tell any, and then they are stored again. */
+function told(places: readonly (readonly number[])[]): readonly (readonly number[])[] {
+  if (!places.some((offsets) => offsets.includes(-1))) return places
+  throw new LogError('LOG_SEND_UNKNOWN', 'the target has records of the mirror already, and does not tell where: they are mirrored again')
 }
 
 /** What is not known the ledger knows: whether a send was stored, and who goes on when two runs of a mirror have met. */
