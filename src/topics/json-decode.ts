@@ -9,11 +9,15 @@ import { readLatin1, readUtf8 } from './utf8.ts'
 const LEFT_ALONE = 31
 /** Bytes a value above which it is: it is fast along long texts. */
 const BYTES_A_VALUE = 24
+/** Values for each key that is not remembered below which it is too: where keys are data each of them is made. */
+const VALUES_A_FORGOTTEN_KEY = 8
 const MOST_BYTES = 64 * 1024
 const MOST_DEPTH = 64
 /** Keys that are remembered, in all and as what comes next in one place. */
 const MOST_KEYS = 2048
 const MOST_BRANCHES = 16
+/** Bytes of a key that is remembered, with quotes and colon: what is longer is data, and there may be many of it. */
+const MOST_KEY_BYTES = 64
 /** V8 copies parts of a text that are shorter than this one; longer ones keep the whole text alive, and so are read from the bytes. */
 const SLICED = 13
 /** A number of so many digits is exact before it is divided by a power of ten, which is exact too: so the result is the nearest one. */
@@ -83,6 +87,8 @@ export class JsonDecoder {
   private at = 0
   private depth = 0
   private values = 0
+  /** Keys that are not remembered. */
+  private forgotten = 0
 
   /**
    * The value in `buffer[start, end)`.
@@ -99,7 +105,7 @@ export class JsonDecoder {
       if (size <= MOST_BYTES) {
         const value = this.document(buffer, start, end)
         if (this.at === end) {
-          if (size > this.values * BYTES_A_VALUE) this.leftAlone = LEFT_ALONE
+          if (size > this.values * BYTES_A_VALUE || this.forgotten * VALUES_A_FORGOTTEN_KEY > this.values) this.leftAlone = LEFT_ALONE
           return value
         }
       }
@@ -120,6 +126,7 @@ export class JsonDecoder {
     this.end = end
     this.depth = 0
     this.values = 0
+    this.forgotten = 0
     return this.value(this.outermost)
   }
 
@@ -208,7 +215,11 @@ export class JsonDecoder {
     if (buffer[this.at++] !== COLON || this.at > this.end) throw notPlain
     // What an assignment would not make a property of the object itself.
     if (name in Object.prototype) throw notPlain
-    if (place.branches === MOST_BRANCHES || this.keys === MOST_KEYS) return new Key(name, NOTHING, UNKNOWN, UNKNOWN, undefined)
+    const isForgotten = place.branches === MOST_BRANCHES || this.keys === MOST_KEYS || this.at - at > MOST_KEY_BYTES
+    if (isForgotten) {
+      this.forgotten++
+      return new Key(name, NOTHING, UNKNOWN, UNKNOWN, undefined)
+    }
     const key = new Key(name, Uint8Array.from(buffer.subarray(at, this.at)), new Place(), new Place(), place.key)
     place.key = key
     place.branches++
