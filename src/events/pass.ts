@@ -152,8 +152,10 @@ export class Pass<E extends EventShape, Taker extends EventTaker<E> = EventTaker
 
   async #handOn(event: RecordedEvent<E>, takers: readonly Taker[], from: number, taken: Promise<boolean>): Promise<void> {
     await taken
-    for (let index = from; index < takers.length; index++) {
-      const next = takers[index]!.take(event)
+    for (const taker of takers.slice(from)) {
+      // One that was removed meanwhile may stand elsewhere: what it has not taken yet would be passed over.
+      if (!this.#takers.includes(taker)) continue
+      const next = taker.take(event)
       if (typeof next !== 'boolean') await next
     }
     if (takers !== this.#takers) await this.#hand(event)

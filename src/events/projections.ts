@@ -88,6 +88,7 @@ class ProjectionRun<E extends EventShape> {
   #main: Pass<E, View<E, unknown>>
   readonly #behind = new Set<Pass<E, View<E, unknown>>>()
   readonly #inline = new Set<View<E, unknown>>()
+  readonly #resuming = new Map<View<E, unknown>, Promise<void>>()
   #quiet: (() => void) | undefined
 
   constructor(store: EventStore<E>, parts: StoreParts<E>) {
@@ -123,11 +124,18 @@ class ProjectionRun<E extends EventShape> {
     this.#begin(pass)
   }
 
-  /** Lets a view that stood still go on. What others were handed meanwhile it reads on its own. */
-  async resume(view: View<E, unknown>): Promise<void> {
+  /** Lets a view that stood still go on. What others were handed meanwhile it reads on its own. Who asks meanwhile waits for the same. */
+  resume(view: View<E, unknown>): Promise<void> {
+    const resuming = this.#resuming.get(view) ?? this.#goOn(view).finally(() => this.#resuming.delete(view))
+    this.#resuming.set(view, resuming)
+    return resuming
+  }
+
+  async #goOn(view: View<E, unknown>): Promise<void> {
     this.leaveView(view)
     await view.resume()
-    this.catchUp([view])
+    // It may be nobody's any more: its projection was closed, or other rows have taken its place.
+    if (this.#projections.some(({ views }) => views.includes(view))) this.catchUp([view])
   }
 
   /** Takes a projection out; the last one ends the run. */
@@ -235,6 +243,7 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
   /** The table before is being removed. */
   #swapping: Promise<void> | undefined
   #closed = false
+  #closing: Promise<void> | undefined
 
   private constructor(run: ProjectionRun<E>, definition: ProjectionDefinition<E, State>, live: View<E, State>, beside: View<E, State> | undefined) {
     this.name = definition.name
@@ -325,12 +334,13 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
     const failed = this.#beside
     if (failed?.failure !== undefined) {
       await this.#resumeView(failed)
+      this.#checkOpen()
       if (this.#beside !== failed) return this.#swapping
     }
     // Said before anything begins: few events are folded before who began it is told so.
     const swapped = new Promise<void>((resolve, reject) => { this.#swapped.push({ position: 0, resolve, reject }) })
     // Who asks meanwhile gets the same rows.
-    if (this.#beside === undefined) this.#beginning ??= this.#beginBeside().finally(() => { this.#beginning = undefined })
+    if (this.#beside === undefined) this.#beginning ??= this.#beginBeside()
     this.#beginning?.then(() => this.progressed(), (error: unknown) => this.#refuseSwap(error))
     if (this.#beginning === undefined) this.progressed()
     await swapped
@@ -341,7 +351,13 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
   }
 
   async #beginBeside(): Promise<void> {
-    const table = await openTable(this.#run, this.#definition, this.#live.table.name.generation + 1)
+    let table: ViewTable<State>
+    try {
+      table = await openTable(this.#run, this.#definition, this.#live.table.name.generation + 1)
+    } finally {
+      // In one turn with what follows: where there are no events it has begun and is over at once.
+      this.#beginning = undefined
+    }
     this.#checkOpen()
     const beside = viewOf(this.#run.parts, this.#definition, table, false)
     beside.owner = this
@@ -373,8 +389,11 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
     await live.table.flush()
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close())
+  }
+
+  async #close(): Promise<void> {
     this.#closed = true
     const views = this.views
     await this.#run.leave(this as unknown as RunningProjection<E, unknown>)
@@ -392,7 +411,7 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
     const before = this.#live
     this.#live = view as View<E, State>
     this.#beside = undefined
-    this.#swapping = this.#settleSwap(before, this.#swapped.splice(0))
+    this.#swapping = this.#settleSwap(before, this.#swapped.splice(0), this.#swapping)
   }
 
   /** @internal */
@@ -413,7 +432,8 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
       else return true
       return false
     })
-    const rebuilding = this.#failure
+    // Nor is it to who waits for these that the others do.
+    const rebuilding = this.#beside?.failure ?? this.#readFailure
     if (rebuilding !== undefined) this.#refuseSwap(rebuilding)
   }
 
@@ -421,13 +441,15 @@ class RunningProjection<E extends EventShape, State> implements Projection<State
     return this.#live.failure ?? this.#beside?.failure ?? this.#readFailure
   }
 
-  async #settleSwap(before: View<E, State>, waiting: readonly Waiter[]): Promise<void> {
+  async #settleSwap(before: View<E, State>, waiting: readonly Waiter[], earlier: Promise<void> | undefined): Promise<void> {
+    const live = this.#live
     try {
       this.#run.leaveView(before as View<E, unknown>)
-      await this.#live.goLive()
+      await live.goLive()
       // A power cut is not to take the new rows when the old ones are gone.
-      await this.#live.table.flush()
+      await live.table.flush()
       await before.table.drop()
+      await earlier
       for (const { resolve } of waiting) resolve()
     } catch (error) {
       for (const { reject } of waiting) reject(error)

@@ -309,6 +309,17 @@ test('of one projection there is one at a time', async () => {
   await (await project(carts, Totals)).close()
 })
 
+test('who closes it while another one does is told when it is closed, too', async () => {
+  const carts = await store()
+  const totals = await project(carts, Totals)
+  await add(carts, 'a', 'tea')
+  await totals.caughtUp()
+  const first = totals.close()
+  await totals.close()
+  await (await project(carts, Totals)).close()
+  await first
+})
+
 test('rows that are large are stored in several batches, each with its checkpoint', async () => {
   const log = await memoryLog()
   const carts = await store(log)
