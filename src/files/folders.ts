@@ -30,6 +30,11 @@ export async function removeFolder(path: string): Promise<void> {
   await fsExtra.remove(path)
 }
 
+/** The folder that a path leads to, through whatever links. ENOENT when there is none. */
+export function realPath(path: string): string {
+  return fs.realpathSync(path)
+}
+
 function isNoLock(path: string): boolean {
   return !basename(path).startsWith(LOCK_FILE)
 }

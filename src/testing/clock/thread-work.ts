@@ -125,6 +125,8 @@ class ThreadWork {
   }
 
   #count(id: number): void {
+    // A stream that was made while somebody looked may live on: nobody would hear of its end.
+    if (this.#watchers === 0) return
     this.#begun.set(id, (this.#begun.get(id) ?? 0) + 1)
   }
 

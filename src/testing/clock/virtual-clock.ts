@@ -144,6 +144,8 @@ export class VirtualClock implements Clock {
       if (realClock.monotonic() - began > LONGEST_SETTLE_MS) return threadWork.giveUp()
       if (threadWork.underWay) await threadsDone(began + LONGEST_SETTLE_MS)
     }
+    // Who comes next may ask for as many turns as who is done now.
+    if (!this.#hasImmediates) this.#immediateTurns = 0
   }
 
   /** Moves on, and waits for what that began. A step that began nothing is over with the next turn: time passes mostly in such. */
@@ -161,8 +163,11 @@ export class VirtualClock implements Clock {
   }
 
   #immediatesWait(): boolean {
-    if ((fakeTimers()?.immediates ?? 0) === 0) return false
-    return ++this.#immediateTurns <= MOST_IMMEDIATE_TURNS
+    return this.#hasImmediates && ++this.#immediateTurns <= MOST_IMMEDIATE_TURNS
+  }
+
+  get #hasImmediates(): boolean {
+    return (fakeTimers()?.immediates ?? 0) > 0
   }
 
   #step(ms: number): void {

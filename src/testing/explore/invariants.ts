@@ -72,7 +72,9 @@ export class Invariants {
       const lost = this.#lost(topic, acknowledged)
       if (lost !== undefined) this.#break(`acknowledged and lost: ${topic}-${lost.partition} has no record ${lost.offset} with what was sent`)
       const there = new Set(this.#records(topic).map(({ key }) => key))
-      const missing = [...keys].find((key) => !there.has(key))
+      const starts = this.#starts(topic)
+      const deleted = new Set(acknowledged.filter(({ partition, offset }) => offset < (starts[partition] ?? 0)).map(({ key }) => key?.toString()))
+      const missing = [...keys].find((key) => !there.has(key) && !deleted.has(key))
       if (missing !== undefined) this.#break(`acknowledged and lost: no record of topic "${topic}" has the key ${JSON.stringify(missing)}`)
     })
     return (key) => void keys.add(key)
@@ -174,6 +176,11 @@ export class Invariants {
     return this.#kafka.log.core.topics.some(({ name }) => name === topic)
   }
 
+  /** Of each partition the first offset that was not deleted. */
+  #starts(topic: string): readonly number[] {
+    return this.#has(topic) ? this.#kafka.topic(topic).offsets.map(({ start }) => start) : []
+  }
+
   #records(topic: string, options: { readonly partition?: number; readonly from?: number } = {}): readonly TestRecord[] {
     return this.#has(topic) ? this.#kafka.topic(topic).records(options) : []
   }
@@ -184,12 +191,18 @@ export class Invariants {
     const all = this.#has(topic) ? this.#kafka.topic(topic).records({ isolation: 'read_uncommitted' }) : []
     const there = new Map(all.map((record) => [placeOf(record), record]))
     const isCompacted = this.#kafka.log.core.topics.find(({ name }) => name === topic)?.settings.cleanupPolicy?.includes('compact') === true
-    const starts = this.#has(topic) ? this.#kafka.topic(topic).offsets.map(({ start }) => start) : []
-    return acknowledged.find(({ partition, offset, key, value }) => {
+    const starts = this.#starts(topic)
+    const later = ({ partition, offset, key }: Acknowledged): boolean => key !== null && (
+      all.some((record) => record.partition === partition && record.offset > offset && same(record.keyBytes, key)) ||
+      acknowledged.some((other) => other.partition === partition && other.offset > offset && same(other.key, key))
+    )
+    return acknowledged.find((one) => {
+      const { partition, offset, key, value } = one
       if (offset < (starts[partition] ?? 0)) return false
       const found = there.get(`${topic}-${partition}@${offset}`)
       if (found !== undefined) return !same(found.keyBytes, key) || !same(found.bytes, value)
-      return !isCompacted || !all.some((later) => key !== null && later.partition === partition && later.offset > offset && same(later.keyBytes, key))
+      // Compaction takes what others came after, and at last what says that a row is deleted.
+      return !isCompacted || (value !== null && !later(one))
     })
   }
 

@@ -39,6 +39,7 @@ export function parseScenario(text: string): readonly Step[] {
  * threw.
  */
 export async function runScenario(text: string, clock: Clock, verbs: ScenarioVerbs, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
   await Promise.all(parseScenario(text).map(({ atMs, run }) => new Promise<void>((resolve, reject) => {
     const end = (): void => {
       timer.cancel()

@@ -52,10 +52,10 @@ export interface EntryFilter {
 }
 
 const DEFAULTS = { maxEntries: 10_000, maxBytes: 64 * 1024 * 1024 }
-/** A name of an API stands for itself and nothing else. */
 const SASL_AUTHENTICATE = 36
 /** API, version and correlation id of a request. */
 const START_BYTES = 8
+/** A name of an API stands for itself and nothing else. */
 const names: readonly string[] = apis.map(({ name }) => name)
 
 /** What was said. */

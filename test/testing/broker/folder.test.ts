@@ -1,7 +1,7 @@
 /*
  * Test brokers that keep their log in a folder go back, are reset and forked as those in memory.
  */
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
@@ -75,6 +75,20 @@ test('consumers and producers of kafkajs go on over resets in a folder', async (
   }
   expect(values(kafka)).toEqual([])
 }, 60_000)
+
+test('a link to a folder stays one, and leads to what was gone back to', async () => {
+  const link = folder()
+  const target = folder()
+  mkdirSync(target)
+  symlinkSync(target, link, 'junction')
+  const kafka = await startBroker({ dir: link, topics: { orders: 1 } })
+  kafka.topic('orders').append({ value: 'gone' })
+  await kafka.reset()
+  kafka.topic('orders').append({ value: 'new' })
+  await kafka.close()
+  expect([lstatSync(link).isSymbolicLink(), readdirSync(join(link, '..')), readdirSync(join(target, '..'))]).toEqual([true, ['log'], ['log']])
+  expect(values(await startBroker({ dir: target }))).toEqual(['new'])
+})
 
 test('a folder that the test has open as well is left as it is', async () => {
   const dir = folder()

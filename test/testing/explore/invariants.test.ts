@@ -94,6 +94,29 @@ test('what retention and compaction took is no loss, and records before a group 
   }, { seed: 1, runs: 1, broker: { topics: { orders: 1, prices: { partitions: 1, config: { 'cleanup.policy': 'compact' } } } } })
 })
 
+test('keys of records that were deleted, and rows that were, are no loss', async () => {
+  await explore(async (run) => {
+    const { kafka } = run
+    const safe = run.invariants.noLossAfterAck('orders')
+    run.invariants.noLossAfterAck('prices')
+    const producer = await producerOf(run)
+    await producer.send({ topic: 'orders', messages: [{ key: 'a', value: '1' }] })
+    safe('a')
+    await kafka.topic('orders').deleteRecords(0, 1)
+    for (const value of ['1', null]) await producer.send({ topic: 'prices', messages: [{ key: 'a', value }] })
+    for (const value of ['1', '2']) {
+      await kafka.topic('prices').compactNow()
+      await run.sleep('1m')
+      await producer.send({ topic: 'prices', messages: [{ key: 'b', value }] })
+    }
+    await kafka.topic('prices').compactNow()
+    expect(kafka.topic('prices').records().map(({ key }) => key)).toEqual(['b'])
+  }, {
+    seed: 1, runs: 1, longest: '10m',
+    broker: { topics: { orders: 1, prices: { partitions: 1, config: { 'cleanup.policy': 'compact', 'delete.retention.ms': 1000 } } } },
+  })
+})
+
 test('records of one key in two partitions are told, and what is no part of a whole is not', async () => {
   const error = await failureOf(explore(async (run) => {
     run.invariants.allOrNothing(['orders'], { by: () => undefined, parts: 2 })

@@ -15,6 +15,7 @@ import { brotliCompress, createGzip, gunzip, gzip, gzipSync } from 'node:zlib'
 import { CompressionTypes, Kafka, logLevel, type SASLOptions } from 'kafkajs'
 import { expect, test } from 'vitest'
 import { seededRandom } from '../../../src/base/random.ts'
+import { threadWork } from '../../../src/testing/clock/thread-work.ts'
 import { explore, type ExploredRun } from '../../../src/testing/index.ts'
 import { startBroker } from '../broker/harness.ts'
 
@@ -117,11 +118,32 @@ test('somebody who asks for every turn of the event loop holds up nobody for eve
   }, { runs: 1, seed: 1 })
 })
 
+test('turns of the event loop are waited for however many there were before', async () => {
+  await explore(async () => {
+    setTimeout(() => {}, 60_000)
+    for (let round = 0; round < 12; round++) {
+      const began = Date.now()
+      for (let turn = 0; turn < 1000; turn++) await nextTurn()
+      expect(Date.now() - began).toBe(0)
+      await sleep(10)
+    }
+  }, { runs: 1, seed: 1 })
+}, 30_000)
+
 test('virtual time of a broker waits for other threads as well', async () => {
   const kafka = await startBroker({ clock: 'virtual' })
   const began = kafka.clock.now()
   await kafka.clock.runUntil(promisify(scrypt)('secret', 'salt', 32))
   expect(kafka.clock.now() - began).toBe(0)
+})
+
+test('a stream that outlives a broker holds up none that comes later', async () => {
+  const kafka = await startBroker({ clock: 'virtual' })
+  const stream = createGzip()
+  await kafka.close()
+  await new Promise((resolve) => void stream.resume().write(noise, resolve))
+  expect(threadWork.underWay).toBe(false)
+  stream.destroy()
 })
 
 test('timers of node:timers, of its promises, of AbortSignal and of performance are those of the run', async () => {

@@ -14,6 +14,8 @@ import { heartbeat } from '../../../src/kafka/apis/12-heartbeat.ts'
 import { apiVersions } from '../../../src/kafka/apis/18-api-versions.ts'
 import { encodeBatch } from '../../../src/format/batch.ts'
 import { isLogError } from '../../../src/index.ts'
+import { runScenario } from '../../../src/testing/faults/scenario.ts'
+import { ManualClock } from '../../../src/testing/manual-clock.ts'
 import { type RawClient } from '../../kafka/harness.ts'
 import { client, fetchOne, isOpen, produceOne, startBroker } from '../broker/harness.ts'
 
@@ -286,6 +288,17 @@ test('a scenario ends with the faults of its test, and does nothing to the next 
   await late
   await new Promise((resolve) => setTimeout(resolve, 60))
   expect(await isOpen(port)).toBe(false)
+})
+
+test('a scenario that nobody waits for any more when it begins does nothing', async () => {
+  const clock = new ManualClock({ now: 0 })
+  const done: string[] = []
+  const verb = (name: string) => (): Promise<void> => Promise.resolve(void done.push(name))
+  const verbs = { down: verb('down'), up: verb('up'), moveLeader: verb('move'), rehashCoordinators: verb('rehash') }
+  const running = runScenario('t+0 down 2; t+5s up 2', clock, verbs, AbortSignal.abort())
+  await clock.advance(10_000)
+  await running
+  expect(done).toEqual([])
 })
 
 test('what cannot be done to any answer is told at once', async () => {

@@ -1,10 +1,14 @@
 /*
  * Every route of the control API, each request and answer held against the description that is served; at the end none of them was left out.
  */
+import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { initProducerId } from '../../../src/kafka/apis/22-init-producer-id.ts'
 import { fetch } from '../../../src/kafka/apis/01-fetch.ts'
+import { CommitLog } from '../../../src/topics/commit-log.ts'
 import { bytes } from '../../../src/topics/codecs.ts'
 import { RawClient } from '../../kafka/harness.ts'
 import { together, WireMember } from '../../kafka/wire-member.ts'
@@ -337,6 +341,18 @@ test('it goes back to a checkpoint and to its beginning, with connections kept o
   expect(await it.done('GET', '/checkpoints')).toEqual({ checkpoints: [{ id: '1' }] })
   await it.done('DELETE', '/checkpoints/1')
   expect(await it.refused('POST', '/checkpoints/1/restore')).toEqual({ status: 404, code: 'UNKNOWN_ID', detail: 'there is no checkpoint "1"' })
+})
+
+test('a folder that somebody else has open does not go back, and it says so', async () => {
+  const parent = mkdtempSync(join(tmpdir(), 'commitlog-sidecar-'))
+  onTestFinished(() => rmSync(parent, { recursive: true, force: true }))
+  const dir = join(parent, 'log')
+  const it = await control({ dir, topics: { orders: 1 } })
+  await it.done('POST', '/checkpoints')
+  const other = await CommitLog.open(dir)
+  expect(await it.refused('POST', '/checkpoints/1/restore')).toMatchObject({ status: 409, code: 'LOG_LOCKED' })
+  await other.close()
+  await it.done('POST', '/reset')
 })
 
 test('a fork is another Kafka with all of the routes, and knows the checkpoints of before', async () => {

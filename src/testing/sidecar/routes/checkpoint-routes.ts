@@ -29,7 +29,7 @@ export const checkpointRoutes: readonly Route[] = [
   }),
   route('checkpoints', {
     method: 'POST', path: '/checkpoints/{checkpoint}/restore', name: 'restore', summary: 'Goes back to a checkpoint; ports stay', params,
-    body: object({}, { connections }), answer: done('It is as it was.'), refuses: unknown,
+    body: object({}, { connections }), answer: done('It is as it was.'), refuses: { ...unknown, 409: 'Somebody else has its folder open.' },
     run: ({ broker, params: { checkpoint: id }, body }) => broker.kafka.restore(broker.checkpoints.get(id), body),
   }),
   route('checkpoints', {
@@ -39,7 +39,8 @@ export const checkpointRoutes: readonly Route[] = [
   route('checkpoints', {
     method: 'POST', path: '/reset', name: 'reset', summary: 'As when it was started: its topics and nothing else, no faults, an empty journal',
     body: object({}, { connections, verify: described(flag, 'Whether it is told what the test fails for. Default true.') }),
-    answer: done('It is reset.'), refuses: { 409: 'It is reset, and the test fails for what was asked before.' },
+    answer: done('It is reset.'),
+    refuses: { 409: 'It is reset, and the test fails for what was asked before; or its log is not, since somebody else has its folder open.' },
     description: 'Of what was started: its forks end with it, and the test fails for theirs too. Of a fork: it is as it was when it was forked. '
       + 'Checkpoints stay.',
     run: ({ broker, brokers, body: { verify = true, ...options } }) => brokers.reset(broker, { ...options, verify }),
