@@ -15,7 +15,7 @@ import { KafkaNodes } from './kafka-nodes.ts'
 import { heldByKafka } from './kafka-reader.ts'
 
 const SEED = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
-const SECONDS = Number(process.env['KILLS_SECONDS'] ?? 60)
+const SECONDS = Number(process.env['KILLS_SECONDS'] ?? 25)
 /** What else it takes: what was begun is finished, everything is worked off and read. */
 const BESIDE_MS = 240_000
 /** Who is killed is missed soon. */
