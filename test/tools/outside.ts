@@ -25,9 +25,12 @@ export interface RunOptions {
   readonly timeoutMs?: number
 }
 
+/** A newer Node warns of a time below zero that kafkajs waits for, now and then. */
+const QUIET = '--disable-warning=TimeoutNegativeWarning'
+
 /** Runs a program to its end. It must end by itself: after `timeoutMs` it is killed, and the code is −1. */
 export function run(command: string, parameters: readonly string[], options: RunOptions): Promise<Ran> {
-  const env = { ...process.env, NODE_OPTIONS: '', FORCE_COLOR: '0', ...options.env }
+  const env = { ...process.env, NODE_OPTIONS: QUIET, FORCE_COLOR: '0', ...options.env }
   return new Promise((resolve) => {
     const limits = { cwd: options.cwd, env, timeout: options.timeoutMs ?? 60_000, maxBuffer: 64 * 1024 * 1024, killSignal: 'SIGKILL' as const }
     const child = execFile(command, [...parameters], limits, (_error, stdout, stderr) => resolve({ code: child.exitCode ?? -1, stdout, stderr }))
