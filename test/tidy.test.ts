@@ -91,11 +91,12 @@ test('an import that goes up, sideways or out is named with both ends', () => {
   expect(badEdges(at('src/log/a.ts', 'import { b } from \'./b.js\''))[0]).toContain('.ts ending')
 })
 
-test('imports down and beside are fine, and comments are no imports', () => {
+test('imports down and beside are fine; comments and words within strings are no imports', () => {
   const imports = ['import { b } from \'../base/b.ts\'', 'import { c } from \'./c.ts\'']
   const good = [...imports, '// import { d } from \'../topics/d.ts\'', '/* import \'../cli/e.ts\' */']
   expect(badEdges(at('src/log/a.ts', ...good))).toEqual([])
   expect(edges(at('src/log/a.ts', ...good)[0]!)).toHaveLength(2)
+  expect(edges(at('src/log/a.ts', 'const name = \'an-import\'', 'read(\'./b.ts\')')[0]!)).toEqual([])
 })
 
 test('a package outside its file is found, whichever way it is imported', () => {

@@ -68,6 +68,7 @@ export interface Edge {
 /** Every edge of a source: static, dynamic and by `require`. */
 export function edges(source: Source): Edge[] {
   const code = withoutComments(source.text)
+  const keywords = codeOnly(source.text)
   const forms: readonly [RegExp, boolean][] = [
     [/\bexport\s+(?:type\s+)?(?:\*(?:\s+as\s+\w+)?|\{[^}]*\})\s*from\s*['"]([^'"]+)['"]/g, true],
     [/\bimport\b[^'"`;()]*?\bfrom\s*['"]([^'"]+)['"]/g, false],
@@ -75,7 +76,8 @@ export function edges(source: Source): Edge[] {
     [/\b(?:import|require\w*|getBuiltinModule)\s*(?:<[^>]*>)?\(\s*['"]([^'"]+)['"]/g, false],
     [/\bcreateRequire\([^)]*\)\s*\(\s*['"]([^'"]+)['"]/g, false],
   ]
-  return forms.flatMap(([form, reExport]) => [...code.matchAll(form)].map((match) => ({
+  // A word within a string imports nothing.
+  return forms.flatMap(([form, reExport]) => [...code.matchAll(form)].filter(({ index }) => keywords[index] === code[index]).map((match) => ({
     from: source.path, specifier: match[1]!, line: lineOf(code, match.index), reExport,
   }))).sort((a, b) => a.line - b.line)
 }

@@ -36,7 +36,7 @@ export async function* fromCluster(options: FromClusterOptions): AsyncGenerator<
   if (!Array.isArray(topics) || topics.length === 0) throw new TypeError(`topics is a list of names, not ${describe(topics)}`)
   if (last !== Infinity) checkInteger(last, 'last', 1, Number.MAX_SAFE_INTEGER)
   const { connect } = await import('../../cluster/connect.ts')
-  const cluster = await connect({ ...connecting, clientId: `commitlog-import` })
+  const cluster = await connect({ ...connecting, clientId: 'commitlog-import' })
   try {
     for (const topic of topics as readonly string[]) yield* recordsOf(cluster, topic, last, options.signal)
   } finally {
