@@ -2,22 +2,23 @@
  * A disk that breaks its promises exactly as far as real disks may, for tests. Everything is in memory and drawn from a seed: what a
  * crash leaves, which asynchronous call ends next, which faults strike. What a successful sync covered is never lost.
  *
- * Which states a power cut may leave is told in simulated-file.ts (bytes and lengths) and simulated-entries.ts (names).
+ * What a crash makes of what is on the disk is told in disk-state.ts.
  */
 import { posix } from 'node:path'
 import { allDone } from '../base/all-done.ts'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { type Random, seededRandom, systemRandom } from '../base/random.ts'
-import { Budget, type Contents } from '../files/contents.ts'
+import { type Contents } from '../files/contents.ts'
 import { type FileHandle, type FileStat, type FileSystem, type FolderLock, type LockHolder, type OpenMode } from '../files/file-system.ts'
-import { absolute, FolderNode, FolderTree } from '../files/folder-tree.ts'
+import { absolute, FolderNode } from '../files/folder-tree.ts'
 import { LocalLocks } from '../files/local-locks.ts'
 import { copyTree } from '../files/memory.ts'
 import { systemError } from '../files/system-error.ts'
 import { DiskCalls } from './disk-calls.ts'
 import { type DiskCall, type DiskFault, DiskFaults, DiskJournal } from './disk-faults.ts'
-import { entryStyles, StoredEntries } from './simulated-entries.ts'
-import { powerCutStyles, SimulatedFile } from './simulated-file.ts'
+import { afterKill, afterPowerCut, type DiskState, emptyState } from './disk-state.ts'
+import { SimulatedFile } from './simulated-file.ts'
+import { SimulatedHandle } from './simulated-handle.ts'
 
 /** What a {@link SimulatedDisk} may be told. */
 export interface SimulatedDiskOptions {
@@ -61,7 +62,7 @@ export class SimulatedDisk implements FileSystem {
 
   constructor(options: SimulatedDiskOptions = {}) {
     this.seed = options.seed ?? systemRandom.int(0x1_0000_0000)
-    this.#state = { ...newTree(new FolderNode(), new StoredEntries()), budget: new Budget(options.capacity ?? Infinity), notes: [] }
+    this.#state = emptyState(options.capacity ?? Infinity)
     this.#options = options
     this.#random = seededRandom(this.seed)
     this.#clock = options.clock ?? systemClock
@@ -95,10 +96,9 @@ export class SimulatedDisk implements FileSystem {
   /** An independent disk in the state that a crash at this moment would leave; this one goes on. The same `seed`, the same state. */
   fork(seed: number, how: Crash = { power: false }): SimulatedDisk {
     const random = seededRandom(seed)
-    const killed = this.#afterKill(random)
-    const state = how.power ? afterPowerCut(killed, random) : killed
+    const killed = afterKill(this.#state, this.#calls.interrupted, random)
     const disk = new SimulatedDisk({ ...this.#options, seed })
-    disk.#state = state
+    disk.#state = how.power ? afterPowerCut(killed, random) : killed
     return disk
   }
 
@@ -374,26 +374,6 @@ export class SimulatedDisk implements FileSystem {
       })
     }
   }
-
-  #afterKill(random: Random): DiskState {
-    const budget = new Budget(this.#state.budget.capacity)
-    const made = new Map<SimulatedFile | FolderNode<SimulatedFile>, SimulatedFile | FolderNode<SimulatedFile>>()
-    const root = copyFolder(this.#state.tree.root, made, (file) => file.fork(budget))
-    for (const { file, buffer, at, length, position } of this.#calls.interrupted) {
-      const copy = made.get(file as SimulatedFile)
-      if (copy instanceof SimulatedFile) copy.write(buffer, at, random.int(length + 1), position)
-    }
-    const entries = this.#state.entries.afterKill(made, (file) => file.fork(new Budget(Infinity)))
-    return { ...newTree(root, entries), budget, notes: ['the process was killed'] }
-  }
-}
-
-/** What one process hands on to the next. */
-interface DiskState {
-  readonly tree: FolderTree<SimulatedFile>
-  readonly entries: StoredEntries<SimulatedFile>
-  readonly budget: Budget
-  readonly notes: readonly string[]
 }
 
 interface Watcher {
@@ -402,143 +382,8 @@ interface Watcher {
   told: boolean
 }
 
-interface HandleOwner {
-  readonly calls: DiskCalls
-  readonly random: Random
-  readonly writable: boolean
-  readonly changed: () => void
-  readonly closed: () => void
-}
-
-class SimulatedHandle implements FileHandle {
-  readonly path: string
-  readonly #file: SimulatedFile
-  readonly #owner: HandleOwner
-  #closed = false
-
-  constructor(path: string, file: SimulatedFile, owner: HandleOwner) {
-    this.path = path
-    this.#file = file
-    this.#owner = owner
-  }
-
-  readSync(buffer: Uint8Array, at: number, length: number, position: number): number {
-    this.#check('read', true)
-    return this.#owner.calls.now('read', this.path, `${position}+${length}`, { run: (short) => this.#read(buffer, at, length, position, short) })
-  }
-
-  async read(buffer: Uint8Array, at: number, length: number, position: number): Promise<number> {
-    this.#check('read', true)
-    const run = (short: boolean): number => this.#read(buffer, at, length, position, short)
-    return this.#owner.calls.later('readAsync', this.path, `${position}+${length}`, { run })
-  }
-
-  writeSync(buffer: Uint8Array, at: number, length: number, position: number): number {
-    this.#check('write', this.#owner.writable)
-    return this.#owner.calls.now('write', this.path, `${position}+${length}`, this.#writing(buffer, at, length, position))
-  }
-
-  async write(buffer: Uint8Array, at: number, length: number, position: number): Promise<number> {
-    this.#check('write', this.#owner.writable)
-    const interrupted = { file: this.#file, buffer, at, length, position }
-    return this.#owner.calls.later('writeAsync', this.path, `${position}+${length}`, { ...this.#writing(buffer, at, length, position), interrupted })
-  }
-
-  truncateSync(size: number): void {
-    this.#check('ftruncate', this.#owner.writable)
-    this.#owner.calls.now('truncate', this.path, `${size}`, { run: () => this.#file.truncate(size) })
-    this.#owner.changed()
-  }
-
-  sizeSync(): number {
-    this.#check('fstat', true)
-    return this.#owner.calls.now('size', this.path, '', { run: () => this.#file.cache.size })
-  }
-
-  identitySync(): string {
-    this.#check('fstat', true)
-    return this.#owner.calls.now('size', this.path, 'identity', { run: () => this.#file.cache.identity })
-  }
-
-  async sync(): Promise<void> {
-    this.#check('fdatasync', true)
-    const mark = this.#file.changeCount
-    const failed = (): void => this.#file.syncFailed(mark)
-    return this.#owner.calls.later('sync', this.path, '', { run: () => this.#file.synced(mark), failed })
-  }
-
-  closeSync(): void {
-    if (this.#closed) return
-    this.#closed = true
-    this.#owner.closed()
-  }
-
-  #read(buffer: Uint8Array, at: number, length: number, position: number, short: boolean): number {
-    return this.#file.cache.read(buffer, at, short ? this.#part(length) : length, position)
-  }
-
-  #writing(buffer: Uint8Array, at: number, length: number, position: number): { run: (short: boolean) => number; failed: () => void } {
-    const write = (count: number): number => {
-      const written = this.#file.write(buffer, at, count, position)
-      if (written > 0) this.#owner.changed()
-      return written
-    }
-    const run = (short: boolean): number => {
-      const written = write(short ? this.#part(length) : length)
-      if (written === 0 && length > 0) throw systemError('ENOSPC', 'write', this.path)
-      return written
-    }
-    return { run, failed: () => void write(this.#owner.random.int(length + 1)) }       // a write that failed may have begun
-  }
-
-  #part(length: number): number {
-    return length < 2 ? length : 1 + this.#owner.random.int(length - 1)
-  }
-
-  #check(verb: string, allowed: boolean): void {
-    if (this.#closed) throw systemError('EBADF', verb, this.path)
-    if (!allowed) throw systemError(verb === 'ftruncate' ? 'EINVAL' : 'EBADF', verb, this.path)
-  }
-}
-
-function newTree(root: FolderNode<SimulatedFile>, entries: StoredEntries<SimulatedFile>): Pick<DiskState, 'tree' | 'entries'> {
-  return { tree: new FolderTree((changes) => entries.changed(changes), root), entries }
-}
-
 function statOf(node: SimulatedFile | FolderNode<SimulatedFile> | undefined): FileStat | undefined {
   if (node === undefined) return undefined
   if (node instanceof FolderNode) return { kind: 'folder', size: 0, modifiedMs: 0, identity: '' }
   return { kind: 'file', size: node.cache.size, modifiedMs: node.modifiedMs, identity: node.cache.identity }
-}
-
-function copyFolder<F>(folder: FolderNode<F>, made: Map<F | FolderNode<F>, F | FolderNode<F>>, copy: (file: F) => F): FolderNode<F> {
-  const result = new FolderNode<F>()
-  made.set(folder, result)
-  for (const [name, node] of folder.entries) {
-    const copied = node instanceof FolderNode ? copyFolder(node, made, copy) : copy(node)
-    made.set(node, copied)
-    result.entries.set(name, copied)
-  }
-  return result
-}
-
-// Often one style holds for the whole disk, since a power cut that keeps or loses everything is likely, and easy to read in a report.
-function afterPowerCut(state: DiskState, random: Random): DiskState {
-  const budget = new Budget(state.budget.capacity)
-  const common = random.next() < 0.4 ? drawn(powerCutStyles, random) : undefined
-  const entryStyle = drawn(entryStyles, random)
-  const notes = [`the power was cut; entries: ${entryStyle}`]
-  const copy = (file: SimulatedFile): SimulatedFile => {
-    const style = common ?? drawn(powerCutStyles, random)
-    const left = file.afterPowerCut(budget, random, style)
-    const before = `${file.storedSize} bytes stored, ${file.cache.size} in the cache`
-    if (file.changed) notes.push(`a file with ${before}: ${left.cache.size} left (${style})`)
-    return left
-  }
-  const left = state.entries.afterPowerCut(state.tree.root, random, entryStyle, copy)
-  return { ...newTree(left.root, left.entries), budget, notes }
-}
-
-function drawn<T>(list: readonly T[], random: Random): T {
-  return list[random.int(list.length)]!
 }
