@@ -1,19 +1,21 @@
 /*
  * The root object: a connection to a cluster, as a log.
  */
-import { checkBoolean, checkFunction, checkObject } from '../base/options.ts'
+import { checkBoolean, checkObject } from '../base/options.ts'
 import { type WaitOptions } from '../topics/abort.ts'
 import type { PortableTransactionOptions } from '../topics/contract.ts'
-import { defineTopic, type TopicDefinition } from '../topics/define-topic.ts'
+import { checkedDefinition, defineTopic, type TopicDefinition } from '../topics/define-topic.ts'
 import { GroupConsumer } from '../topics/groups/group-consumer.ts'
 import { checkedGroupOptions } from '../topics/groups/group-options.ts'
 import {
   type AnyDefinition, checkSubscribed, type KeyOf, type LogConsumerOptions, type SubscribedTopic, topicsSource, type ValueOf,
 } from '../topics/groups/group-sources.ts'
 import { type Place } from '../topics/groups/member.ts'
+import { isInternalTopic } from '../topics/internal-topics.ts'
 import { Life } from '../topics/life.ts'
 import { Topic } from '../topics/topic.ts'
 import { checkedTransactionOptions, defaultTransactionOptions } from '../topics/transactions/options.ts'
+import { runTransaction } from '../topics/transactions/run-transaction.ts'
 import { type Call } from './call.ts'
 import { addressText } from './client.ts'
 import { ClusterGroupConsumer } from './cluster-group-consumer.ts'
@@ -43,6 +45,11 @@ export class OpenClusterLog implements ClusterLog {
     return this.#connected.cluster.clusterId
   }
 
+  /** @internal For those who do what no log does elsewhere. */
+  get connected(): Connected {
+    return this.#connected
+  }
+
   async topic<K, V>(
     definition: TopicDefinition<K, V>, options: { readonly create?: boolean; readonly signal?: AbortSignal } = {},
   ): Promise<ClusterTopic<K, V>> {
@@ -50,8 +57,8 @@ export class OpenClusterLog implements ClusterLog {
     const { create = true, ...waiting } = options
     checkBoolean(create, 'create')
     const call = this.#connected.call(waiting, `topic "${definition?.name}", which is defined already`)
+    const { key, value } = checkedDefinition(definition)
     const { name, partitionCount, maxMessageBytes } = await this.#ensure(call, definition, create)
-    const { key, value } = definition
     const target = { name, partitionCount, maxMessageBytes, codecs: { key, value } }
     return new OpenClusterTopic(this.#connected, target, new Life(`topic "${name}"`, this.#connected.life))
   }
@@ -59,7 +66,9 @@ export class OpenClusterLog implements ClusterLog {
   async #ensure(
     call: Call, definition: Pick<TopicDefinition<never, never>, 'name' | 'partitions' | 'settings'>, create: boolean,
   ): Promise<{ readonly name: string; readonly partitionCount: number; readonly maxMessageBytes: number }> {
-    const { state, config } = await ensureTopic(this.#connected.cluster, call, definition, create)
+    // A topic of the cluster's own is made by who keeps something in it.
+    const mayMake = create && !isInternalTopic(definition.name)
+    const { state, config } = await ensureTopic(this.#connected.cluster, call, definition, mayMake)
     this.#connected.life.check()
     this.#warn(state, config)
     this.#opened.set(state.name, state.leaders.length)
@@ -110,20 +119,8 @@ export class OpenClusterLog implements ClusterLog {
     return new ClusterGroupConsumer<K, V, Place>({ ...source, prepare }, checked, reader)
   }
 
-  async transaction<T>(work: (transaction: ClusterTransaction) => Promise<T> | T, options?: PortableTransactionOptions): Promise<T> {
-    checkFunction(work ?? null, 'what is done in a transaction')
-    const transaction = await this.beginTransaction(options)
-    const signal = options?.signal
-    let result: T
-    try {
-      result = await work(transaction)
-      signal?.throwIfAborted()
-    } catch (error) {
-      if (transaction.status === 'open') await transaction.abort()
-      throw error
-    }
-    if (transaction.status !== 'aborted' && transaction.status !== 'committed') await transaction.commit(signal && { signal })
-    return result
+  transaction<T>(work: (transaction: ClusterTransaction) => Promise<T> | T, options?: PortableTransactionOptions): Promise<T> {
+    return runTransaction(() => this.beginTransaction(options), work, options?.signal)
   }
 
   async beginTransaction(options?: PortableTransactionOptions): Promise<ClusterTransaction> {

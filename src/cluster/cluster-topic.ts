@@ -8,7 +8,7 @@ import { Consumption } from '../topics/consume/consume.ts'
 import { type ConsumerOptions } from '../topics/consumer.ts'
 import type { PortableProducerOptions, PortableSendRecord, PortableSendResult } from '../topics/contract.ts'
 import { GroupConsumer } from '../topics/groups/group-consumer.ts'
-import { checkedGroupOptions, type GroupConsumerOptions } from '../topics/groups/group-options.ts'
+import { checkedGroupOptions, type GroupConsumerOptions, isOfGroup } from '../topics/groups/group-options.ts'
 import { topicSource } from '../topics/groups/group-sources.ts'
 import { type Life } from '../topics/life.ts'
 import { ClusterConsumer } from './cluster-consumer.ts'
@@ -106,9 +106,4 @@ export class OpenClusterTopic<K, V> implements ClusterTopic<K, V> {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
-}
-
-/** Whether options are those of a member of a group. */
-function isOfGroup(options: unknown): options is GroupConsumerOptions<number> {
-  return typeof options === 'object' && options !== null && 'group' in options && options.group !== undefined
 }

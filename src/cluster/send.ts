@@ -2,8 +2,9 @@
  * Sending records to a topic of a cluster: chooses partitions, hands the records to a sender, and tells where they went.
  */
 import { isLogError, LogError } from '../base/errors.ts'
-import { describe } from '../base/options.ts'
+import { checkInteger } from '../base/options.ts'
 import { type Random } from '../base/random.ts'
+import { checkTimestamp } from '../log/append-checks.ts'
 import { type RecordCodecs } from '../log/record-input.ts'
 import { type WaitOptions, signalOf, unlessAborted } from '../topics/abort.ts'
 import { type PortableSendRecord, type PortableSendResult } from '../topics/contract.ts'
@@ -74,9 +75,9 @@ function place<K, V>(sender: Sender, { target, chooser }: SendTools<K, V>, recor
   if (record === null || typeof record !== 'object' || record.value === undefined) refuseRecord(record, true)
   const { name, partitionCount, maxMessageBytes, codecs } = target
   const partition = record.partition ?? chooser.choose(record, partitionCount)
-  if (!Number.isInteger(partition) || partition < 0) throw new RangeError(`partition is an integer from 0 on, not ${describe(partition)}`)
+  checkInteger(partition ?? null, 'partition', 0)
   if (partition >= partitionCount) throw new RangeError(`there is no partition ${partition}: topic "${name}" has ${partitionCount}`)
-  const timestamp = record.timestamp ?? now
+  const timestamp = record.timestamp === undefined ? now : checkTimestamp(record.timestamp)
   const stamped = record.timestamp === undefined ? { ...record, timestamp } : record
   const { batch, index } = sender.add({ topic: name, partition, limit: maxMessageBytes }, codecs, stamped)
   if (record.key === undefined || record.key === null) chooser.took(roughSize(record.value))

@@ -7,10 +7,9 @@ import { waiting, waitingOrTold, type WaitOptions } from '../topics/abort.ts'
 import { type PartitionChooser } from '../topics/partitioner.ts'
 import { type PortableSendRecord, type PortableSendResult, type PortableTopic, type PortableTransaction } from '../topics/contract.ts'
 import { type Committing } from '../topics/groups/commit-entries.ts'
-import { type GroupConsumer } from '../topics/groups/group-consumer.ts'
 import { type CommitRequest } from '../topics/groups/group-messages.ts'
-import { checkName } from '../topics/groups/group-options.ts'
 import { type Life } from '../topics/life.ts'
+import { commitRequestOf } from '../topics/transactions/commit-request.ts'
 import { type Committer, type GroupOffset, type TransactionStatus } from '../topics/transactions/transaction.ts'
 import { type Cluster } from './cluster.ts'
 import { chooserFor, sendInput, type SendTarget } from './send.ts'
@@ -92,8 +91,7 @@ export class ClusterTransaction implements PortableTransaction {
   commitOffsets(group: string, offsets: readonly GroupOffset[], options?: WaitOptions): Promise<void>
   commitOffsets<P>(of: Committer<P> | string, what?: Committing<P> | readonly GroupOffset[], options?: WaitOptions): Promise<void> {
     return waitingOrTold(options, 'commitOffsets', () => this.#doing('commitOffsets', async () => {
-      const consumer = of as GroupConsumer<unknown, unknown, P>
-      const request = typeof of === 'string' ? groupRequest(of, what as readonly GroupOffset[]) : await consumer.toCommit(what as Committing<P>)
+      const request = await commitRequestOf(of, what)
       if (request.offsets.length > 0) await this.#producer.commitOffsets(request)
     }))
   }
@@ -231,10 +229,4 @@ export class ClusterTransaction implements PortableTransaction {
 /** Whether the producer is somebody else's by now. */
 function isFatal(error: unknown): boolean {
   return isLogError(error, 'LOG_PRODUCER_FENCED') || isLogError(error, 'LOG_TXN_TIMED_OUT') || isLogError(error, 'LOG_TXN_STATE_INVALID')
-}
-
-function groupRequest(group: string, offsets: readonly GroupOffset[]): CommitRequest {
-  checkName(group, 'the group')
-  if (!Array.isArray(offsets)) throw new TypeError(`commitOffsets takes an array of offsets, not ${describe(offsets)}`)
-  return { groupId: group, memberId: '', generation: -1, offsets: (offsets as readonly GroupOffset[]).map((one) => ({ leaderEpoch: -1, ...one })) }
 }

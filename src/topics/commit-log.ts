@@ -20,7 +20,7 @@ import { unlessAborted } from './abort.ts'
 import { type TopicEntry } from './catalog.ts'
 import { checkCompactOptions, compactAllNow, type CompactOptions, type CompactReport } from './cleaning.ts'
 import { builtInCodec, bytes, msgpack, string } from './codecs.ts'
-import { checkedCodec, defineTopic, type TopicDefinition, type TopicOptions } from './define-topic.ts'
+import { checkedDefinition, defineTopic, type TopicDefinition, type TopicOptions } from './define-topic.ts'
 import { type PortableLog } from './contract.ts'
 import { type LogListener } from './diagnostics.ts'
 import { GroupConsumer } from './groups/group-consumer.ts'
@@ -39,6 +39,7 @@ import { checkedSettings, settingNames, type TopicSettings } from './settings.ts
 import { presentLogs, type TopicCore } from './topic-core.ts'
 import { Topic } from './topic.ts'
 import { checkedTransactionOptions, defaultTransactionOptions, type TransactionOptions } from './transactions/options.ts'
+import { runTransaction } from './transactions/run-transaction.ts'
 import { type Transaction } from './transactions/transaction.ts'
 
 /** How a topic is opened. */
@@ -155,6 +156,9 @@ const memoryOptionNames = [
 ]
 const optionNames = ['readOnly', 'create', 'waitMs', 'signal', 'minFreeBytes', ...memoryOptionNames]
 
+/** What `topic` takes. */
+const NAME_TOO = 'a name or what defineTopic gives'
+
 const DEFAULT_BUFFER_BYTES = 32 * 1024 * 1024
 const DEFAULT_WINDOW_BYTES = 64 * 1024 * 1024
 const DEFAULT_MIN_FREE_BYTES = 16 * 1024 * 1024
@@ -262,7 +266,7 @@ export class CommitLog implements PortableLog {
     signal?.throwIfAborted()
     const named = typeof given === 'string'
     if (!named) checkOptions(others, [], `topic "${given?.name}", which is defined already`)
-    const definition = named ? defineTopic<K, V>(given, others) : checkedDefinition(given)
+    const definition = named ? defineTopic<K, V>(given, others) : checkedDefinition(given, NAME_TOO)
     // A topic of the log's own is made by who keeps something in it.
     const mayMake = create && !isInternalTopic(definition.name)
     const request = requestOf(definition, { create: mayMake, key: !named || others.key !== undefined, value: !named || others.value !== undefined })
@@ -280,7 +284,7 @@ export class CommitLog implements PortableLog {
   async createTopic<K, V>(given: TopicDefinition<K, V> | string, options: TopicOptions<K, V> = {}): Promise<Topic<K, V>> {
     this.#life.check()
     checkObject(options, 'the options for a topic are an object')
-    const definition = typeof given === 'string' ? defineTopic<K, V>(given, options) : checkedDefinition(given)
+    const definition = typeof given === 'string' ? defineTopic<K, V>(given, options) : checkedDefinition(given, NAME_TOO)
     if (isInternalTopic(definition.name)) throw internalTopicError(definition.name)
     if (this.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${this.folder} was opened read-only`, { folder: this.folder })
     return this.#opened({ ...requestOf(definition, { create: true, key: true, value: true }), fresh: true }, definition)
@@ -356,21 +360,8 @@ export class CommitLog implements PortableLog {
    *
    * @throws LogError `LOG_TXN_ABORTED`, `LOG_TXN_TIMED_OUT`, `LOG_PRODUCER_FENCED`, and those of `beginTransaction`
    */
-  async transaction<T>(work: (transaction: Transaction) => Promise<T> | T, options?: TransactionOptions): Promise<T> {
-    checkFunction(work ?? null, 'what is done in a transaction')
-    const begun = this.#begin(options)
-    const transaction = begun instanceof Promise ? await begun : begun
-    const signal = options?.signal
-    let result: T
-    try {
-      result = await work(transaction)
-      signal?.throwIfAborted()
-    } catch (error) {
-      if (transaction.status === 'open') await transaction.abort()
-      throw error
-    }
-    if (transaction.status !== 'aborted' && transaction.status !== 'committed') await transaction.commit(signal && { signal })
-    return result
+  transaction<T>(work: (transaction: Transaction) => Promise<T> | T, options?: TransactionOptions): Promise<T> {
+    return runTransaction(() => this.#begin(options), work, options?.signal)
   }
 
   /**
@@ -386,7 +377,8 @@ export class CommitLog implements PortableLog {
     this.#life.check()
     const begin = options === undefined ? defaultTransactionOptions : checkedTransactionOptions(options)
     if (this.readOnly) throw new LogError('LOG_READ_ONLY', `the log ${this.folder} was opened read-only`, { folder: this.folder })
-    return this.#core.transactions.begin(begin, this.#life)
+    const begun = this.#core.transactions.begin(begin, this.#life)
+    return begun instanceof Promise ? unlessGivenUp(begun, options?.signal) : begun
   }
 
   /** The groups of consumers: to list, describe, set back and delete them, and to see how far they are behind. */
@@ -478,6 +470,16 @@ export class CommitLog implements PortableLog {
   }
 }
 
+/** One that nobody waits for any more is aborted as soon as it has begun. */
+async function unlessGivenUp(beginning: Promise<Transaction>, signal: AbortSignal | undefined): Promise<Transaction> {
+  try {
+    return await unlessAborted(beginning, signal)
+  } catch (error) {
+    void beginning.then((transaction) => transaction.abort()).catch(() => {})
+    throw error
+  }
+}
+
 function groupOptions(options: MemoryLogOptions): Pick<CoreOptions, (typeof groupOptionNames)[number]> {
   return Object.fromEntries(groupOptionNames.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
 }
@@ -518,17 +520,6 @@ function checkedOptions(options: LogOptions, known: readonly string[], where: st
   checkSignal(options.signal)
   for (const name of ['files', 'clock', 'random'] as const) checkObject(options[name], `${name} of ${where} is an object`)
   return checkedSettings(options as Readonly<Record<string, unknown>>, where)
-}
-
-/** A definition as `defineTopic` makes it, from this copy of the package or another. */
-function checkedDefinition<K, V>(given: TopicDefinition<K, V>): TopicDefinition<K, V> {
-  const isDefinition = typeof given === 'object' && given !== null && typeof given.name === 'string' && typeof given.settings === 'object'
-  if (!isDefinition || given.key === undefined || given.value === undefined) {
-    throw new TypeError(`topic takes a name or what defineTopic gives, not ${describe(given)}`)
-  }
-  checkedCodec(given.key, `the key codec of topic "${given.name}"`)
-  checkedCodec(given.value, `the value codec of topic "${given.name}"`)
-  return given
 }
 
 /** `asked`: whether the caller named the codecs, or takes those that the topic has. */

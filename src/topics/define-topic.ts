@@ -52,6 +52,20 @@ export function defineTopic<K = string, V = unknown>(name: string, options: Topi
   })
 }
 
+/**
+ * A definition as `defineTopic` makes it, from this copy of the package or another.
+ *
+ * @param taken  what is taken, in words
+ * @throws TypeError
+ */
+export function checkedDefinition<K, V>(given: TopicDefinition<K, V>, taken = 'what defineTopic gives'): TopicDefinition<K, V> {
+  const isDefinition = typeof given === 'object' && given !== null && typeof given.name === 'string' && typeof given.settings === 'object'
+  if (!isDefinition || given.key === undefined || given.value === undefined) throw new TypeError(`topic takes ${taken}, not ${describe(given)}`)
+  checkedCodec(given.key, `the key codec of topic "${given.name}"`)
+  checkedCodec(given.value, `the value codec of topic "${given.name}"`)
+  return given
+}
+
 /** Lets codecs and undefined pass. */
 export function checkedCodec<T>(codec: Codec<T> | undefined, what: string): Codec<T> | undefined {
   if (codec === undefined) return undefined

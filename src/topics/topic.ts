@@ -16,7 +16,7 @@ import { type Handler } from './consume/loop-options.ts'
 import { type ConsumeOptions } from './consume/options.ts'
 import { type PortableTopic } from './contract.ts'
 import { GroupConsumer } from './groups/group-consumer.ts'
-import { checkedGroupOptions, type GroupConsumerOptions } from './groups/group-options.ts'
+import { checkedGroupOptions, type GroupConsumerOptions, isOfGroup } from './groups/group-options.ts'
 import { topicSource } from './groups/group-sources.ts'
 import { type Life } from './life.ts'
 import { Partition, partitionStats, type PartitionStats } from './partition.ts'
@@ -199,8 +199,4 @@ function groupConsumer<K, V>(parts: TopicParts<K, V>, options: GroupConsumerOpti
     throw new LogError('LOG_READ_ONLY', `the log ${folder} was opened read-only: a group commits to it`, { folder, topic })
   }
   return new GroupConsumer(topicSource(parts, checked.group), checked)
-}
-
-function isOfGroup(options: ConsumerOptions | GroupConsumerOptions<number> | undefined): options is GroupConsumerOptions<number> {
-  return options !== undefined && options !== null && 'group' in options && options.group !== undefined
 }

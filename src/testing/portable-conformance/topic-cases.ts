@@ -52,6 +52,16 @@ export const topicCases: readonly PortableCase[] = [
     },
   },
   {
+    name: 'what is no definition is a TypeError, and nothing is made',
+    run: async ({ log }) => {
+      const before = await log.topics()
+      for (const given of [undefined, null, {}, { name: 'orders' }]) {
+        expectSame((await failureOf(() => log.topic(given as never), `opening ${JSON.stringify(given)}`)).name, 'TypeError', 'error')
+      }
+      expectSame(await log.topics(), before, 'topics')
+    },
+  },
+  {
     name: 'topics do not know of each other, and have any name of a–z A–Z 0–9 . _ -',
     run: async ({ log, name }) => {
       const names = ['A.b', 'A.b-c', 'A', '0-1', 'x'.repeat(150)].map((what) => name(what))
@@ -217,6 +227,19 @@ export const sendCases: readonly PortableCase[] = [
       const topic = await textTopic(context)
       expectSame((await failureOf(() => topic.send({ value: 5 as never }), 'a number as text')).name, 'TypeError', 'error')
       expectSame((await failureOf(() => topic.send({ key: 'k' } as never), 'a record without a value')).name, 'TypeError', 'error')
+      expectSame(await everything(topic), [], 'records')
+    },
+  },
+  {
+    name: 'a partition or a timestamp that can be none is a RangeError or a TypeError, and nothing is stored',
+    run: async (context) => {
+      const topic = await textTopic(context)
+      for (const given of [{ partition: -1 }, { partition: 0.5 }, { timestamp: -2 }, { timestamp: 0.5 }, { timestamp: NaN }]) {
+        const failure = await failureOf(() => topic.send({ value: 'v', ...given }), `a record with ${JSON.stringify(given)}`)
+        expectSame(failure.name, 'RangeError', 'error')
+      }
+      const partition = '0' as unknown as number
+      expectSame((await failureOf(() => topic.send({ value: 'v', partition }), 'a partition that is text')).name, 'TypeError', 'error')
       expectSame(await everything(topic), [], 'records')
     },
   },

@@ -136,6 +136,25 @@ export const transactionCases: readonly PortableCase[] = [
     },
   },
   {
+    name: 'offsets that can be none are a RangeError or a TypeError, and make the commit fail',
+    run: async (context) => {
+      const [{ name: topic }, group] = [await textTopic(context), context.name('group')]
+      const refused = async (error: string, of: unknown, offsets: unknown): Promise<void> => {
+        const transaction = await context.log.beginTransaction()
+        const failure = await failureOf(() => transaction.commitOffsets(of as string, offsets as never), `offsets ${JSON.stringify(offsets)}`)
+        expectSame(failure.name, error, 'error')
+        await expectCode('LOG_TXN_ABORTED', () => transaction.commit(), 'the commit')
+      }
+      await refused('RangeError', group, [{ topic, partition: 0, offset: -1 }])
+      await refused('RangeError', group, [{ topic, partition: -1, offset: 0 }])
+      await refused('TypeError', group, [{}])
+      await refused('TypeError', group, [{ topic, partition: 0, offset: 0, metadata: 5 }])
+      await refused('TypeError', group, undefined)
+      await refused('RangeError', '', [{ topic, partition: 0, offset: 0 }])
+      await refused('TypeError', 5, [{ topic, partition: 0, offset: 0 }])
+    },
+  },
+  {
     name: 'what has ended takes nothing more: LOG_TXN_STATE_INVALID behind a commit, LOG_TXN_ABORTED behind an abort',
     run: async (context) => {
       const topic = await textTopic(context)

@@ -46,8 +46,12 @@ function toEntry<P>(given: unknown, metadata: string | undefined, toPlace: (give
   const place = toPlace((topic === undefined ? partition : { topic, partition }) as P)
   const own = 'metadata' in given ? (given.metadata as string | undefined) : undefined
   const said = own ?? metadata
-  if (said !== undefined && (typeof said !== 'string' || said.length > MAX_METADATA)) {
-    throw new TypeError(`metadata is a string of at most ${MAX_METADATA} characters, not ${describe(said)}`)
-  }
+  checkMetadata(said)
   return { ...place, offset: 'timestamp' in given ? offset + 1 : offset, leaderEpoch: -1, ...(said !== undefined && { metadata: said }) }
+}
+
+/** Throws a TypeError for what cannot be kept beside a commit; undefined is nothing to keep. */
+export function checkMetadata(metadata: unknown): void {
+  if (metadata === undefined || (typeof metadata === 'string' && metadata.length <= MAX_METADATA)) return
+  throw new TypeError(`metadata is a string of at most ${MAX_METADATA} characters, not ${describe(metadata)}`)
 }

@@ -102,6 +102,11 @@ export function checkedGroupOptions<P>(options: GroupConsumerOptions<P>, where: 
   }
 }
 
+/** Whether the options of a consumer are those of a member of a group. */
+export function isOfGroup(options: unknown): options is GroupConsumerOptions<number> {
+  return typeof options === 'object' && options !== null && 'group' in options && options.group !== undefined
+}
+
 /** A name of a group, an instance or a client: a string with something in it. */
 export function checkName(value: unknown, what: string): void {
   if (typeof value !== 'string') throw new TypeError(`${what} is a string, not ${describe(value)}`)

@@ -8,7 +8,7 @@ import { type InspectOptions } from 'node:util'
 import { type Clock } from '../../base/clock.ts'
 import { isLogError, LogError } from '../../base/errors.ts'
 import { type Inspect, INSPECT, inspected } from '../../base/inspect.ts'
-import { checkInteger, describe } from '../../base/options.ts'
+import { describe } from '../../base/options.ts'
 import { type PartitionLog } from '../../log/partition-log.ts'
 import { type RecordCodecs, type RecordInput } from '../../log/record-input.ts'
 import { TransactionPart } from '../../log/transaction-part.ts'
@@ -27,6 +27,7 @@ import { PartitionChooser } from '../partitioner.ts'
 import { type SendRecord, type SendResult, stamped } from '../producer.ts'
 import { type Topic } from '../topic.ts'
 import { logOf, type TopicParts } from '../topic-core.ts'
+import { commitRequestOf } from './commit-request.ts'
 import { type ProducerSlot } from './producer-slots.ts'
 
 /**
@@ -216,11 +217,7 @@ export class Transaction {
   async #commitOffsets<P>(of: Committer<P> | string, what?: Committing<P> | readonly GroupOffset[]): Promise<void> {
     try {
       this.#checkOpen('commitOffsets')
-      const consumer: Partial<Committer<P>> | null | undefined = typeof of === 'string' ? undefined : of
-      if (typeof of !== 'string' && consumer?.toCommit === undefined) {
-        throw new TypeError(`commitOffsets takes a consumer that is a member of a group, or the name of a group, not ${describe(of)}`)
-      }
-      const request = typeof of === 'string' ? groupRequest(of, what as readonly GroupOffset[]) : of.toCommit(what as Committing<P> | undefined)
+      const request = commitRequestOf(of, what)
       await this.#storeOffsets(request instanceof Promise ? await request : request)
     } catch (error) {
       this.#fail(error)
@@ -341,17 +338,6 @@ export class Transaction {
   #fail(error: unknown): void {
     if (this.status_ === 'open' || this.status_ === 'committing') this.failure ??= error
   }
-}
-
-function groupRequest(groupId: string, given: readonly GroupOffset[]): CommitRequest {
-  if (!Array.isArray(given)) throw new TypeError(`the offsets of a group are an array, not ${describe(given)}`)
-  const offsets = given.map(({ topic, partition, offset, metadata }: GroupOffset) => {
-    checkInteger(partition ?? null, 'the partition of an offset', 0)
-    checkInteger(offset ?? null, 'an offset to commit', 0)
-    if (typeof topic !== 'string') throw new TypeError(`the topic of an offset is a name, not ${describe(topic)}`)
-    return { topic, partition, offset, leaderEpoch: -1, ...(metadata !== undefined && { metadata }) }
-  })
-  return { groupId, memberId: '', generation: -1, groupInstanceId: null, offsets }
 }
 
 /** What somebody gets who goes on with a transaction that has ended. */

@@ -39,6 +39,21 @@ async function opened(files: FileSystem, options: LogOptions = {}): Promise<Comm
   return log
 }
 
+test('a signal ends the waiting for the beginning of a transaction; one that begins behind it is aborted', async () => {
+  const { log } = await simulated()
+  const topic = await texts(log)
+  const giving = new AbortController()
+  const beginning = log.beginTransaction({ transactionalId: 'one', signal: giving.signal })
+  const gone = new Error('nobody waits any more')
+  giving.abort(gone)
+  await expect(beginning).rejects.toBe(gone)
+  await turns()
+  const next = await log.beginTransaction({ transactionalId: 'one' })
+  await next.send(topic, { value: 'v' })
+  await next.commit()
+  expect(values(topic)).toEqual(['v'])
+})
+
 test('records of a transaction are seen when it is committed, and what it gives is given', async () => {
   for (const log of [await memoryLog(), await diskLog()]) {
     const topic = await texts(log)
