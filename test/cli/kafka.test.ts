@@ -35,9 +35,9 @@ interface Case {
   answers(): Readonly<Record<string, Answers>>
 }
 
-/** The small ones that come with the tests, and all of them where they are at hand. */
+/** The small ones that come with the tests, and all of them where they are at hand; `KAFKA_FIXTURES` names others, of any version of Kafka. */
 const own = fileURLToPath(new URL('../fixtures/kafka-4.1', import.meta.url))
-const shared = fileURLToPath(new URL('../../../shared/fixtures/kafka-4.1', import.meta.url))
+const shared = process.env['KAFKA_FIXTURES'] ?? fileURLToPath(new URL('../../../shared/fixtures/kafka-4.1', import.meta.url))
 
 const ownCases = readdirSync(own).filter((name) => existsSync(`${own}/${name}/answers.json.gz`)).map((name): Case => ({
   name, folder: `${own}/${name}/log`, expected: () => fixtureLines(`${name}/expected.jsonl.gz`),
