@@ -44,8 +44,9 @@ const LONG_MAX = 2 ** 63
 
 /** What kind of number a quota is. */
 type QuotaType = 'INT' | 'LONG' | 'DOUBLE'
+/** In the order in which Kafka tells those of one who they are for; clients compare whole answers. */
 const ofUsers: ReadonlyMap<string, QuotaType> = new Map([
-  ['producer_byte_rate', 'LONG'], ['consumer_byte_rate', 'LONG'], ['request_percentage', 'DOUBLE'], ['controller_mutation_rate', 'DOUBLE'],
+  ['consumer_byte_rate', 'LONG'], ['controller_mutation_rate', 'DOUBLE'], ['request_percentage', 'DOUBLE'], ['producer_byte_rate', 'LONG'],
 ])
 const ofAddresses: ReadonlyMap<string, QuotaType> = new Map([['connection_creation_rate', 'INT']])
 
@@ -109,9 +110,14 @@ function applied(entries: readonly QuotaEntry[], changes: readonly QuotaChange[]
       else values.set(name, value)
     }
     if (values.size === 0) all.delete(key)
-    else all.set(key, { entity: sorted(entity), values: Array.from(values, ([name, value]) => ({ key: name, value })) })
+    else all.set(key, { entity: sorted(entity), values: ordered(values) })
   }
   return all.size === 0 ? undefined : written([...all.values()])
+}
+
+function ordered(values: ReadonlyMap<string, number>): QuotaEntry['values'] {
+  const keys = [...ofUsers.keys(), ...ofAddresses.keys()]
+  return Array.from(values, ([key, value]) => ({ key, value })).sort((one, other) => keys.indexOf(one.key) - keys.indexOf(other.key))
 }
 
 function wrongChange({ entity, ops }: QuotaChange): Refusal | undefined {

@@ -65,6 +65,24 @@ test('every default is a value that its config may have, and every setting of ou
   ])
 })
 
+test('who asks for documentation is told what the configs mean that change something here, by each of their names', async () => {
+  const client = await (await startListener()).client()
+  await create(client, 'a')
+  const both = [[TOPIC, 'a'], [BROKER, '1']] as const
+  const resources = both.map(([resourceType, resourceName]) => ({ resourceType, resourceName, configurationKeys: null }))
+  const asked = await client.request(describeConfigs, 4, { resources, includeDocumentation: true })
+  const [topic, broker] = asked.results.map(({ configs }) => new Map(configs.map(({ name, documentation }) => [name, documentation])))
+  for (const name of settingOf.keys()) {
+    expect([name, topic!.get(name)]).toEqual([name, expect.stringMatching(/^["A-Z].+\.$/)])
+    expect(broker!.get(brokerSynonyms.get(name)![0]!)).toBe(topic!.get(name))
+  }
+  expect(broker!.get('num.partitions')).toMatch(/^Partitions of a topic/)
+  expect(topic!.get('preallocate')).toBe(null)
+
+  const unasked = await client.request(describeConfigs, 4, { resources })
+  expect(unasked.results.flatMap(({ configs }) => configs).every(({ documentation }) => documentation === null)).toBe(true)
+})
+
 test('a value that our settings do not go to is honoured as far as they do', () => {
   const means = (name: string, text: string): unknown => Object.values(settingsOf(new Map([[name, text]])))
   expect(means('max.message.bytes', '10')).toEqual([100])
@@ -173,7 +191,7 @@ test('what was set is there after a restart', async () => {
   await alter(raw, METRICS, 'm', { 'interval.ms': '500' })
   const entity = [{ entityType: 'user', entityName: 'ada' }]
   await raw.request(alterClientQuotas, 1, {
-    entries: [{ entity, ops: [{ key: 'producer_byte_rate', value: 9, remove: false }] }], validateOnly: false,
+    entries: [{ entity, ops: ['producer_byte_rate', 'consumer_byte_rate'].map((key) => ({ key, value: 9, remove: false })) }], validateOnly: false,
   })
   await first.kafka.close()
   await first.log.close()
@@ -184,7 +202,8 @@ test('what was set is there after a restart', async () => {
   expect(await described(again, GROUP, 'g', 'consumer.session.timeout.ms')).toEqual(['50000@8'])
   expect(await described(again, METRICS, 'm', 'interval.ms')).toEqual(['500@7'])
   const { entries } = await again.request(describeClientQuotas, 1, { components: [], strict: false })
-  expect(entries).toEqual([{ entity, values: [{ key: 'producer_byte_rate', value: 9 }] }])
+  // As Kafka does: clients compare them in order.
+  expect(entries).toEqual([{ entity, values: [{ key: 'consumer_byte_rate', value: 9 }, { key: 'producer_byte_rate', value: 9 }] }])
   const { configResources } = await again.request(listConfigResources, 1, { resourceTypes: [GROUP, METRICS] })
   expect(configResources.map(({ resourceName }) => resourceName)).toEqual(['g', 'm'])
 })

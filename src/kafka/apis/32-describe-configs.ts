@@ -5,6 +5,7 @@
 import { array, boolean, int16, int32, int8, message, string } from '../../format/schema.ts'
 import { defineApi } from '../api.ts'
 import { sourcesOf } from '../configs/broker-sources.ts'
+import { documentationOf } from '../configs/config-documentation.ts'
 import { describeResource } from '../configs/describe-configs.ts'
 import { refusal } from '../refusal.ts'
 
@@ -41,7 +42,7 @@ export const describeConfigs = defineApi({
       }),
     }),
   }),
-  handle({ resources, includeSynonyms }, context) {
+  handle({ resources, includeSynonyms, includeDocumentation }, context) {
     const sources = sourcesOf(context.cluster, context.broker)
     let shown = 0
     return {
@@ -51,7 +52,11 @@ export const describeConfigs = defineApi({
         const asked = keys === null || keys.length === 0 ? configs : configs.filter(({ name }) => keys.includes(name))
         // Those that are not asked for were looked up as well.
         shown += configs.length
-        const answered = includeSynonyms ? asked : asked.map((config) => ({ ...config, synonyms: [] }))
+        const answered = asked.map((config) => ({
+          ...config,
+          synonyms: includeSynonyms ? config.synonyms : [],
+          documentation: includeDocumentation ? documentationOf(config.name) : null,
+        }))
         return { errorCode, errorMessage, resourceType, resourceName, configs: answered }
       }),
     }
