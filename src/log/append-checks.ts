@@ -5,7 +5,7 @@
 import { LogError } from '../base/errors.ts'
 import { batchDamage, type BatchHeader, readBatchHeader } from '../format/batch.ts'
 import { type LogConfig } from './config.ts'
-import { type AppendOrigin } from './producer-state.ts'
+import { type AppendOrigin } from './producer-rules.ts'
 
 /** The header of a ready batch that may be appended as it is. */
 export function checkReadyBatch(

@@ -7,7 +7,7 @@
 import { type FileSystem } from '../files/file-system.ts'
 import { type FileKind, parseFileName } from '../format/names.ts'
 import { scanBatches } from './scan.ts'
-import { type SegmentFiles, segmentFiles } from './segment.ts'
+import { type SegmentFiles, segmentFiles } from './segment-files.ts'
 
 /** A file of a segment or a snapshot, as its name tells. */
 interface Named {

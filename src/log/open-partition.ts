@@ -24,7 +24,8 @@ import { type CertainEnd, recoverUnsynced } from './recovery.ts'
 import { type RecoveryReport } from './recovery-report.ts'
 import { readLogStart, writeLogStart } from './retention.ts'
 import { scanBatches } from './scan.ts'
-import { Segment, type SegmentFiles, segmentFiles } from './segment.ts'
+import { Segment } from './segment.ts'
+import { type SegmentFiles, segmentFiles } from './segment-files.ts'
 import { contentEnd } from './segments.ts'
 
 const MAX_SIDE_FILE_BYTES = 256 * 1024 * 1024

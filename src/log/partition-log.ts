@@ -22,7 +22,7 @@ import {
 } from './open-partition.ts'
 import { guardedAsync, ioError } from './io-error.ts'
 import { type MarkState } from './mark.ts'
-import { type AppendOrigin, type ProducerEntry } from './producer-state.ts'
+import { type AppendOrigin, type ProducerEntry } from './producer-rules.ts'
 import { RawReads, type RawBatches, type RawReadOptions, type RawSource } from './raw-reads.ts'
 import { CommittedFilter } from './read-committed.ts'
 import { type AppendWatcher, type RecordGroup } from './record-group.ts'

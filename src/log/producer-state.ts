@@ -5,78 +5,16 @@
  * Batches are acknowledged in rounds, so there are two states: the committed one, and the batches behind it that were appended and may
  * still fail. A batch is checked against both; `commit` moves it from one to the other, `rollback` takes it back.
  *
- * In memory only; the file is format/producer-snapshot.ts. Rules as in Kafka's ProducerStateManager, docs/format.md#producer-state.
+ * Here is who is known and what is pending; by which rules a batch is taken is producer-rules.ts, which transactions hold readers up is
+ * open-transactions.ts. In memory only: the file is format/producer-snapshot.ts. As in Kafka's ProducerStateManager, docs/format.md#producer-state.
  */
 import { assert } from '../base/assert.ts'
-import { LogError, type LogErrorCode } from '../base/errors.ts'
 import { type EndTransactionMarker } from '../format/control.ts'
 import { type ProducerSnapshotEntry } from '../format/producer-snapshot.ts'
-
-/** Batches per producer that are remembered, so that a batch sent again is known: as many as an idempotent producer has in flight. */
-export const RETAINED_BATCHES = 5
-
-/** Sequences count from 0 to here and go on with 0. */
-export const MAX_SEQUENCE = 0x7fff_ffff
-
-/** Who appends. A client is checked fully, a coordinator but for sequences; what a log already holds (`replication`) is never refused. */
-export type AppendOrigin = 'client' | 'coordinator' | 'replication'
-
-/** What producer state needs to know of a batch; a batch header has it all. */
-export interface ProducerBatch {
-  /** Below 0: no producer id, and nothing to check. */
-  readonly producerId: bigint
-  readonly producerEpoch: number
-  readonly baseSequence: number
-  readonly lastOffsetDelta: number
-  readonly transactional: boolean
-  readonly control: boolean
-  readonly maxTimestamp: number
-}
-
-/**
- * What came of a check: the batch may be written, and what it will change then (undefined: nothing); or it was written before, and where.
- */
-export type CheckedBatch =
-  | { readonly kind: 'append'; readonly update: ProducerUpdate | undefined }
-  | { readonly kind: 'duplicate'; readonly baseOffset: number; readonly lastOffset: number; readonly timestamp: number }
-
-/** A transaction that a marker ended. If `aborted`, these are the fields of its entry in the transaction index. */
-export interface CompletedTransaction {
-  readonly producerId: bigint
-  readonly firstOffset: number
-  /** Offset of the marker. */
-  readonly lastOffset: number
-  readonly aborted: boolean
-  /** Where the earliest transaction of another producer that was open beside it begins, or else one past the marker. */
-  readonly lastStableOffset: number
-}
-
-/** A batch that a producer may send again. */
-export interface RetainedBatch {
-  readonly lastSequence: number
-  readonly lastOffset: number
-  readonly offsetDelta: number
-  readonly timestamp: number
-}
-
-/** One producer. Never changed: each batch makes a new one. −1 stands for "none". */
-export interface ProducerEntry {
-  readonly producerId: bigint
-  readonly epoch: number
-  readonly coordinatorEpoch: number
-  readonly lastTimestamp: number
-  readonly currentTxnFirstOffset: number
-  /** Oldest first, at most {@link RETAINED_BATCHES}. */
-  readonly batches: readonly RetainedBatch[]
-}
-
-/** What a batch changes once it is stored. */
-export interface ProducerUpdate {
-  readonly entry: ProducerEntry
-  readonly lastOffset: number
-  /** The transaction that it ends. */
-  readonly completed: { readonly firstOffset: number; readonly aborted: boolean } | undefined
-}
+import { type CompletedTransaction, OpenTransactions } from './open-transactions.ts'
+import {
+  type AppendOrigin, changesNothing, checkBatch, type CheckedBatch, checkEpoch, type ProducerBatch, type ProducerEntry, type ProducerUpdate,
+} from './producer-rules.ts'
 
 /** The place of one producer: it is looked up once a batch, since numbers as large as producer ids are slow keys. */
 interface Place {
@@ -91,24 +29,10 @@ interface PendingBatch {
   readonly place: Place
 }
 
-/** A transaction that is open in the committed state. */
-interface Ongoing {
-  readonly firstOffset: number
-  readonly place: Place
-  /** It holds nobody up: see {@link ProducerState.decide}. */
-  decided: boolean
-}
-
 /** The producers of one partition. */
 export class ProducerState {
   readonly #places = new Map<bigint, Place>()
-  /**
-   * In the order of first offsets, since batches come in the order of offsets. A list: where the keys of a Map come and go, each of its tables
-   * refers to the next, and all that were ever in it stay in memory until a full collection.
-   */
-  #ongoing: Ongoing[] = []
-  /** Ended transactions whose marker is not below the watermark yet, in the order of their markers. */
-  #unreplicated: CompletedTransaction[] = []
+  readonly #transactions = new OpenTransactions<Place>()
   /** Batches that were appended and may still fail, in the order of offsets. */
   #pending: PendingBatch[] = []
   #endOffset = 0
@@ -138,7 +62,7 @@ export class ProducerState {
 
   /** The producers with an open transaction in the committed state. */
   get open(): readonly ProducerEntry[] {
-    return this.#ongoing.map(({ place }) => place.committed!)
+    return this.#transactions.producers.map(({ committed }) => committed!)
   }
 
   /**
@@ -146,14 +70,12 @@ export class ProducerState {
    * says so sees to the marker.
    */
   decide(producerId: bigint): void {
-    const first = this.producer(producerId)?.currentTxnFirstOffset ?? -1
-    const ongoing = this.#ongoing[this.#findOngoing(first)]
-    if (ongoing?.firstOffset === first) ongoing.decided = true
+    this.#transactions.decide(this.producer(producerId)?.currentTxnFirstOffset ?? -1)
   }
 
   /** How many transactions are open in the committed state. */
   get ongoingCount(): number {
-    return this.#ongoing.length
+    return this.#transactions.count
   }
 
   /** The producers as their committed batches left them, in no particular order. */
@@ -175,7 +97,7 @@ export class ProducerState {
    *                    `LOG_TXN_STATE_INVALID` outside a transaction while one is open; `LOG_TXN_COORDINATOR_FENCED` an old marker
    */
   check(batch: ProducerBatch, baseOffset: number, origin: AppendOrigin, marker?: EndTransactionMarker): CheckedBatch {
-    return check(batch.producerId < 0n ? undefined : latestOf(this.#places.get(batch.producerId)), batch, baseOffset, origin, marker)
+    return checkBatch(batch.producerId < 0n ? undefined : latestOf(this.#places.get(batch.producerId)), batch, baseOffset, origin, marker)
   }
 
   /**
@@ -185,14 +107,14 @@ export class ProducerState {
    */
   checkEpoch(producerId: bigint, producerEpoch: number): void {
     const known = latestOf(this.#places.get(producerId))
-    if (known !== undefined && producerEpoch < known.epoch) refuseEpoch(known, producerEpoch)
+    if (known !== undefined) checkEpoch(known, { producerEpoch, baseSequence: -1 })
   }
 
   /** As {@link check}; what may be appended is pending from now on, so call it last before what cannot fail. */
   prepare(batch: ProducerBatch, baseOffset: number, origin: AppendOrigin, marker?: EndTransactionMarker): CheckedBatch {
     if (batch.producerId < 0n) return changesNothing
     const known = this.#places.get(batch.producerId)
-    const checked = check(latestOf(known), batch, baseOffset, origin, marker)
+    const checked = checkBatch(latestOf(known), batch, baseOffset, origin, marker)
     if (checked.kind === 'duplicate' || checked.update === undefined) return checked
     assert(baseOffset >= this.#endOffset && baseOffset > (this.#pending.at(-1)?.update.lastOffset ?? -1), 'batches are prepared in offset order')
     this.#used = true
@@ -246,11 +168,7 @@ export class ProducerState {
 
   /** Where the earliest transaction begins that is open, or whose marker is not below the watermark; undefined when there is none. */
   firstUnstableOffset(highWatermark: number): number | undefined {
-    let first = this.#firstUndecided()
-    for (const { firstOffset, lastOffset } of this.#unreplicated) {
-      if (lastOffset >= highWatermark && (first === undefined || firstOffset < first)) first = firstOffset
-    }
-    return first
+    return this.#transactions.firstUnstableOffset(highWatermark)
   }
 
   /** The end, exclusive, of what read-committed readers may see: every transaction below it has ended. Never below the log's start. */
@@ -261,8 +179,7 @@ export class ProducerState {
 
   /** The watermark moved: transactions whose markers are below it hold nobody up any more. */
   onHighWatermark(highWatermark: number): void {
-    const kept = this.#unreplicated.findIndex((transaction) => transaction.lastOffset >= highWatermark)
-    if (this.#unreplicated.length > 0 && kept !== 0) this.#unreplicated = kept < 0 ? [] : this.#unreplicated.slice(kept)
+    this.#transactions.onHighWatermark(highWatermark)
   }
 
   /**
@@ -299,7 +216,7 @@ export class ProducerState {
     for (const entry of entries) {
       const place = this.#addPlace(entry.producerId)
       place.committed = entry
-      if (entry.currentTxnFirstOffset >= 0) this.#begin(entry.currentTxnFirstOffset, place)
+      if (entry.currentTxnFirstOffset >= 0) this.#transactions.begin(entry.currentTxnFirstOffset, place)
     }
     if (entries.length > 0) this.#lastProducerOffset = endOffset - 1
   }
@@ -320,8 +237,7 @@ export class ProducerState {
   /** Forgets everything: nothing below `endOffset` says anything about producers. */
   reset(endOffset: number): void {
     this.#places.clear()
-    this.#ongoing = []
-    this.#unreplicated = []
+    this.#transactions.clear()
     this.#pending = []
     this.#endOffset = endOffset
     this.#lastProducerOffset = -1
@@ -331,23 +247,8 @@ export class ProducerState {
     this.#used = true
     place.committed = entry
     this.#lastProducerOffset = lastOffset
-    if (entry.currentTxnFirstOffset >= 0) this.#begin(entry.currentTxnFirstOffset, place)
-    if (completed === undefined) return undefined
-    const at = this.#findOngoing(completed.firstOffset)
-    if (this.#ongoing[at]?.firstOffset === completed.firstOffset) this.#ongoing.splice(at, 1)
-    const lastStableOffset = this.#firstOngoing() ?? lastOffset + 1
-    const transaction = { producerId: entry.producerId, ...completed, lastOffset, lastStableOffset }
-    this.#unreplicated.push(transaction)
-    return transaction
-  }
-
-  #firstUndecided(): number | undefined {
-    for (const { firstOffset, decided } of this.#ongoing) if (!decided) return firstOffset
-    return undefined
-  }
-
-  #firstOngoing(): number | undefined {
-    return this.#ongoing[0]?.firstOffset
+    if (entry.currentTxnFirstOffset >= 0) this.#transactions.begin(entry.currentTxnFirstOffset, place)
+    return completed === undefined ? undefined : this.#transactions.end({ producerId: entry.producerId, ...completed, lastOffset })
   }
 
   #addPlace(producerId: bigint): Place {
@@ -355,51 +256,11 @@ export class ProducerState {
     this.#places.set(producerId, place)
     return place
   }
-
-  /** Notes that a transaction is open from `firstOffset` on, unless that is known. */
-  #begin(firstOffset: number, place: Place): void {
-    const at = this.#findOngoing(firstOffset)
-    if (this.#ongoing[at]?.firstOffset !== firstOffset) this.#ongoing.splice(at, 0, { firstOffset, place, decided: false })
-  }
-
-  /** Where among those that are open one is, or would be, that begins at `firstOffset`. */
-  #findOngoing(firstOffset: number): number {
-    let low = 0
-    let high = this.#ongoing.length
-    if (high > 0 && this.#ongoing[high - 1]!.firstOffset < firstOffset) return high
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.#ongoing[middle]!.firstOffset < firstOffset) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
 }
 
 /** What is known of a producer, what is pending included. */
 function latestOf(place: Place | undefined): ProducerEntry | undefined {
   return place === undefined ? undefined : place.pending ?? place.committed
-}
-
-function check(
-  known: ProducerEntry | undefined, batch: ProducerBatch, baseOffset: number, origin: AppendOrigin, marker: EndTransactionMarker | undefined,
-): CheckedBatch {
-  if (batch.producerId < 0n) return changesNothing
-  if (batch.control) return marker === undefined ? changesNothing : checkMarker(known, batch, baseOffset, origin, marker)
-  return checkData(known, batch, baseOffset, origin)
-}
-
-/** The sequence `delta` after `sequence`; −1 stays −1. */
-export function sequenceAfter(sequence: number, delta: number): number {
-  if (sequence < 0) return sequence
-  const sum = sequence + delta
-  return sum > MAX_SEQUENCE ? sum - MAX_SEQUENCE - 1 : sum
-}
-
-const changesNothing: CheckedBatch = { kind: 'append', update: undefined }
-
-function unknownProducer(producerId: bigint): ProducerEntry {
-  return { producerId, epoch: -1, coordinatorEpoch: -1, lastTimestamp: -1, currentTxnFirstOffset: -1, batches: [] }
 }
 
 function entryOf(snapshot: ProducerSnapshotEntry): ProducerEntry {
@@ -410,119 +271,4 @@ function entryOf(snapshot: ProducerSnapshotEntry): ProducerEntry {
 
 function expired(entry: ProducerEntry, now: number, expirationMs: number): boolean {
   return entry.currentTxnFirstOffset < 0 && now - entry.lastTimestamp >= expirationMs
-}
-
-function checkData(known: ProducerEntry | undefined, batch: ProducerBatch, baseOffset: number, origin: AppendOrigin): CheckedBatch {
-  // Of an unknown producer any sequence is taken: its earlier batches may have been deleted with their segments.
-  if (known !== undefined && origin !== 'replication') {
-    const before = origin === 'client' ? retained(known, batch) : undefined
-    if (before !== undefined) return duplicateOf(before)
-    checkEpoch(known, batch)
-    if (origin === 'client') checkSequence(known, batch)
-    checkTransaction(known, batch)
-  }
-  return { kind: 'append', update: dataUpdate(known ?? unknownProducer(batch.producerId), batch, baseOffset) }
-}
-
-function checkMarker(
-  known: ProducerEntry | undefined,
-  batch: ProducerBatch,
-  offset: number,
-  origin: AppendOrigin,
-  marker: EndTransactionMarker,
-): CheckedBatch {
-  if (known !== undefined && origin !== 'replication') {
-    checkEpoch(known, batch)
-    checkCoordinatorEpoch(known, marker)
-  }
-  return { kind: 'append', update: markerUpdate(known ?? unknownProducer(batch.producerId), batch, offset, marker) }
-}
-
-/** What a batch of records makes of its producer. A new epoch forgets the batches of the old one, and not its transaction. */
-function dataUpdate(known: ProducerEntry, batch: ProducerBatch, baseOffset: number): ProducerUpdate {
-  const offsetDelta = batch.lastOffsetDelta
-  const lastOffset = baseOffset + offsetDelta
-  const timestamp = batch.maxTimestamp
-  const before = known.epoch === batch.producerEpoch ? known.batches.slice(1 - RETAINED_BATCHES) : []
-  const starts = batch.transactional && known.currentTxnFirstOffset < 0
-  const entry: ProducerEntry = {
-    producerId: known.producerId,
-    epoch: batch.producerEpoch,
-    coordinatorEpoch: known.coordinatorEpoch,
-    lastTimestamp: timestamp,
-    currentTxnFirstOffset: starts ? baseOffset : known.currentTxnFirstOffset,
-    batches: [...before, { lastSequence: sequenceAfter(batch.baseSequence, offsetDelta), lastOffset, offsetDelta, timestamp }],
-  }
-  return { entry, lastOffset, completed: undefined }
-}
-
-/** What a marker makes of its producer. Without an open transaction it ends none, but its epochs count all the same. */
-function markerUpdate(known: ProducerEntry, batch: ProducerBatch, offset: number, marker: EndTransactionMarker): ProducerUpdate {
-  const entry: ProducerEntry = {
-    producerId: known.producerId,
-    epoch: batch.producerEpoch,
-    coordinatorEpoch: marker.coordinatorEpoch,
-    lastTimestamp: batch.maxTimestamp,
-    currentTxnFirstOffset: -1,
-    batches: known.epoch === batch.producerEpoch ? known.batches : [],
-  }
-  const firstOffset = known.currentTxnFirstOffset
-  const completed = firstOffset < 0 ? undefined : { firstOffset, aborted: marker.type === 'ABORT' }
-  return { entry, lastOffset: offset + batch.lastOffsetDelta, completed }
-}
-
-/** The retained batch with exactly the sequences of `batch`. */
-function retained(known: ProducerEntry, batch: ProducerBatch): RetainedBatch | undefined {
-  if (known.epoch !== batch.producerEpoch) return undefined
-  const last = sequenceAfter(batch.baseSequence, batch.lastOffsetDelta)
-  return known.batches.find((one) => one.lastSequence === last && one.offsetDelta === batch.lastOffsetDelta)
-}
-
-function duplicateOf({ lastOffset, offsetDelta, timestamp }: RetainedBatch): CheckedBatch {
-  return { kind: 'duplicate', baseOffset: lastOffset - offsetDelta, lastOffset, timestamp }
-}
-
-function checkEpoch(known: ProducerEntry, batch: ProducerBatch): void {
-  if (batch.producerEpoch >= known.epoch) return
-  refuseEpoch(known, batch.producerEpoch, batch.baseSequence)
-}
-
-function refuseEpoch(known: ProducerEntry, producerEpoch: number, baseSequence = -1): never {
-  refuse('LOG_PRODUCER_FENCED', `epoch ${producerEpoch} is older than its epoch ${known.epoch}`, known, { producerEpoch, baseSequence })
-}
-
-/** A sequence continues the one before it, or starts an epoch with 0. After a marker of a new epoch there is no batch: 0 again. */
-function checkSequence(known: ProducerEntry, batch: ProducerBatch): void {
-  const last = known.epoch === batch.producerEpoch ? known.batches.at(-1) : undefined
-  const expected = last === undefined ? 0 : last.lastSequence === MAX_SEQUENCE ? 0 : last.lastSequence + 1
-  if (batch.baseSequence === expected) return
-  refuse('LOG_SEQUENCE_OUT_OF_ORDER', `a batch begins with sequence ${batch.baseSequence} instead of ${expected}`, known, batch)
-}
-
-function checkTransaction(known: ProducerEntry, batch: ProducerBatch): void {
-  if (batch.transactional || known.currentTxnFirstOffset < 0) return
-  const reason = `a batch is not transactional, but a transaction is open from offset ${known.currentTxnFirstOffset}`
-  refuse('LOG_TXN_STATE_INVALID', reason, known, batch)
-}
-
-function checkCoordinatorEpoch(known: ProducerEntry, marker: EndTransactionMarker): void {
-  if (marker.coordinatorEpoch >= known.coordinatorEpoch) return
-  const reason = `a marker of coordinator epoch ${marker.coordinatorEpoch} comes after one of epoch ${known.coordinatorEpoch}`
-  throw new LogError('LOG_TXN_COORDINATOR_FENCED', `producer ${known.producerId}: ${reason}`, {
-    producerId: String(known.producerId),
-    coordinatorEpoch: marker.coordinatorEpoch,
-    currentCoordinatorEpoch: known.coordinatorEpoch,
-  })
-}
-
-function refuse(
-  code: LogErrorCode, reason: string, known: ProducerEntry, batch: Pick<ProducerBatch, 'producerEpoch' | 'baseSequence'>,
-): never {
-  throw new LogError(code, `producer ${known.producerId}: ${reason}`, {
-    producerId: String(known.producerId),
-    producerEpoch: batch.producerEpoch,
-    currentEpoch: known.epoch,
-    baseSequence: batch.baseSequence,
-    lastSequence: known.batches.at(-1)?.lastSequence ?? -1,
-  })
 }

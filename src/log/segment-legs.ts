@@ -6,7 +6,7 @@ import { type FileSystem } from '../files/file-system.ts'
 import { type FolderPlan } from './folder-plan.ts'
 import { type MarkState } from './mark.ts'
 import { type ForeignState } from './open-partition.ts'
-import { type SegmentFiles } from './segment.ts'
+import { type SegmentFiles } from './segment-files.ts'
 
 /** A part of a `.log` file, of which all bytes were certainly synced or none. */
 export interface Leg {

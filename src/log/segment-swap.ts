@@ -9,7 +9,8 @@
  * Runs while nothing else changes the log (Writer.exclusively). What fails after the second step is half done and goes forward only: the
  * partition is fenced, and whoever reopens it calls `finish` first.
  */
-import { type Segment, segmentFiles } from './segment.ts'
+import { type Segment } from './segment.ts'
+import { segmentFiles } from './segment-files.ts'
 import { snapshotFileName } from '../format/names.ts'
 import { CleanedSegment, suffixed } from './cleaned-segment.ts'
 import { type LogEnvironment } from './environment.ts'

@@ -13,36 +13,20 @@ import { type PinnedFile } from '../files/open-files.ts'
 import { systemCode } from '../files/system-error.ts'
 import { readFullySync, writeFullySync } from '../files/write-fully.ts'
 import { BASE_OFFSET_AT, type BatchHeader, LAST_OFFSET_DELTA_AT, MAGIC, MAGIC_AT, RECORDS_AT } from '../format/batch.ts'
-import { indexFileName, logFileName, snapshotFileName, timeIndexFileName, txnIndexFileName } from '../format/names.ts'
+import { snapshotFileName } from '../format/names.ts'
+import { CheckedBatches } from './checked-batches.ts'
 import { type LogConfig } from './config.ts'
 import { type LogEnvironment } from './environment.ts'
 import { MAX_RELATIVE_OFFSET } from './index-entries.ts'
 import { IndexFiles } from './index-files.ts'
 import { type OffsetIndex } from './offset-index.ts'
 import { scanBatches } from './scan.ts'
+import { type SegmentFiles, segmentFiles } from './segment-files.ts'
 import { type IndexPlace, SegmentIndexes } from './segment-indexes.ts'
 import { type TailBatch } from './tail.ts'
 import { type TimeIndex } from './time-index.ts'
 import { TxnIndex } from './txn-index.ts'
 import { type GroupTable } from './windows.ts'
-
-/** The names of a segment's files in its folder. They differ from the plain ones only while a folder of Kafka's is looked at read-only. */
-export interface SegmentFiles {
-  readonly log: string
-  readonly index: string
-  readonly timeIndex: string
-  readonly txnIndex: string
-}
-
-/** The names of a segment's files, as a folder in good order has them. */
-export function segmentFiles(baseOffset: number): SegmentFiles {
-  return {
-    log: logFileName(baseOffset),
-    index: indexFileName(baseOffset),
-    timeIndex: timeIndexFileName(baseOffset),
-    txnIndex: txnIndexFileName(baseOffset),
-  }
-}
 
 /** What is known of a batch when it is added to a segment. */
 type BatchFacts = Pick<TailBatch, 'size' | 'lastOffset' | 'maxTimestamp'>
@@ -95,7 +79,7 @@ export class Segment {
   #bytesSinceEntry = 0
   /** Largest timestamp of the first batch; read when it is asked for. */
   #firstTimestamp: number | undefined
-  #checked: Uint32Array | undefined
+  readonly #checked = new CheckedBatches()
   #generation = 0
   /** For readers beside a writer: of the `.log` file. */
   readonly #identity: string | undefined
@@ -322,7 +306,7 @@ export class Segment {
     this.size = position
     this.fileSize = position
     this.nextOffset = nextOffset
-    this.#checked = undefined
+    this.#checked.clear()
     this.#loaded.trim(nextOffset)
     this.txnIndex.truncateTo(nextOffset)
     this.storeAborted()
@@ -540,18 +524,12 @@ export class Segment {
 
   /** Whether the batch at `position` was found whole before; that is remembered when its window goes. */
   isChecked(position: number): boolean {
-    return this.#checked !== undefined && (this.#checked[position >>> 10]! & (1 << (position >>> 5))) !== 0
+    return this.#checked.has(position)
   }
 
-  /** Remembers that the batch at `position` is whole. One bit for 32 bytes: no two batches begin in the same. */
+  /** Remembers that the batch at `position` is whole. */
   setChecked(position: number): void {
-    const word = position >>> 10
-    if (this.#checked === undefined || word >= this.#checked.length) {
-      const larger = new Uint32Array(Math.max(16, (Math.max(this.size, position) >>> 10) + 1))
-      if (this.#checked !== undefined) larger.set(this.#checked)
-      this.#checked = larger
-    }
-    this.#checked[word]! |= 1 << (position >>> 5)
+    this.#checked.add(position, this.size)
   }
 
   /** The paths of the segment's files that exist. */

@@ -8,7 +8,7 @@ import {
   type TimeEntry,
 } from '../format/index-entry.ts'
 import { type AbortedTransaction, TXN_ENTRY_SIZE } from '../format/txn-index-entry.ts'
-import { type CompletedTransaction } from './producer-state.ts'
+import { type CompletedTransaction } from './open-transactions.ts'
 
 /** Told of each entry that contradicts the log. `position`: of the entry in the index file, in bytes. */
 export type IndexReport = (position: number, message: string) => void

@@ -8,7 +8,8 @@ import { type ProducerSnapshotEntry } from '../format/producer-snapshot.ts'
 import { type Epochs } from './epochs.ts'
 import { type Findings } from './findings.ts'
 import { type FoundBatch } from './inspect.ts'
-import { type CompletedTransaction, ProducerState } from './producer-state.ts'
+import { type CompletedTransaction } from './open-transactions.ts'
+import { ProducerState } from './producer-state.ts'
 
 /** Contradictions of batches and checkpoint that are kept; the others are counted. */
 const MOST_KEPT = 1000

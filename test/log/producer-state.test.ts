@@ -3,8 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { isLogError } from '../../src/base/errors.ts'
 import { type EndTransactionMarker } from '../../src/format/control.ts'
 import { type ProducerSnapshotEntry } from '../../src/format/producer-snapshot.ts'
-import { MAX_SEQUENCE, ProducerState, RETAINED_BATCHES, sequenceAfter } from '../../src/log/producer-state.ts'
-import { type AppendOrigin, type ProducerBatch } from '../../src/log/producer-state.ts'
+import { type AppendOrigin, MAX_SEQUENCE, type ProducerBatch, RETAINED_BATCHES, sequenceAfter } from '../../src/log/producer-rules.ts'
+import { ProducerState } from '../../src/log/producer-state.ts'
 
 const never = { now: 0, expirationMs: Infinity }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { ProducerState, type ProducerBatch } from '../../src/log/producer-state.ts'
+import { type ProducerBatch } from '../../src/log/producer-rules.ts'
+import { ProducerState } from '../../src/log/producer-state.ts'
 import { CommittedFilter } from '../../src/log/read-committed.ts'
 import { TxnIndex, collectAborted } from '../../src/log/txn-index.ts'
 

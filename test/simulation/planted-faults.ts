@@ -133,7 +133,7 @@ export const plantedFaults: readonly PlantedFault[] = [
   },
   {
     mistake: 'a batch that is sent again is stored again',
-    file: 'log/producer-state.ts',
+    file: 'log/producer-rules.ts',
     find: "const before = origin === 'client' ? retained(known, batch) : undefined",
     replace: 'const before = undefined as ReturnType<typeof retained>',
   },

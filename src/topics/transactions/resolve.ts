@@ -4,7 +4,7 @@
  * it; after a crash the log opens those itself that may have some.
  */
 import { type PartitionLog } from '../../log/partition-log.ts'
-import { type ProducerEntry } from '../../log/producer-state.ts'
+import { type ProducerEntry } from '../../log/producer-rules.ts'
 import { type TransactionEnd } from '../../log/transaction-part.ts'
 import { type Markers } from './markers.ts'
 import { type StoredTransaction } from './state-log.ts'
