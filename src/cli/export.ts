@@ -52,6 +52,9 @@ export const exportRecords: Command = {
   },
 }
 
+/** How a line of either form begins. */
+const BEGINNING = Buffer.from('{"topic":')
+
 type PlainPartition = Partition<Uint8Array, Uint8Array>
 
 /** A partition to export, and the offsets of it. */
@@ -121,6 +124,7 @@ class Export {
     this.#call = call
     this.#form = call.oneOf('format', recordForms) ?? 'dump'
     this.#file = file
+    if (file !== undefined) checkPart(file)
     this.#parts = file?.last === undefined ? parts : behind(parts, file.last, file.path, this.#form)
     if (file?.last !== undefined) this.#topic = this.#parts[0]?.topic.name
   }
@@ -219,6 +223,13 @@ async function* batchesOf(
   } finally {
     await consumer.close()
   }
+}
+
+/** What stands behind the last whole line is written over: it has to be a part of a line that an export was writing. */
+function checkPart({ part, path }: LineFile): void {
+  const length = Math.min(part.length, BEGINNING.length)
+  if (part.subarray(0, length).equals(BEGINNING.subarray(0, length))) return
+  throw new UsageError(`what stands at the end of ${path} is no part of a line of an export, and would be written over`)
 }
 
 /** What is left of the parts behind the record that a line says. */

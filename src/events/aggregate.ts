@@ -157,7 +157,7 @@ export class LocalAggregate<E extends EventShape, State, Command> implements Agg
     const { core } = this.#store
     const { index } = core
     const slot = index.table.find(stream)
-    if (slot < 0 || index.stale || index.table.offsets[slot] !== kept.offset || index.keptFrom(slot) !== kept.keptFrom) return undefined
+    if (slot < 0 || index.stale || index.table.offset(slot) !== kept.offset || index.keptFrom(slot) !== kept.keptFrom) return undefined
     return kept
   }
 
@@ -175,7 +175,7 @@ export class LocalAggregate<E extends EventShape, State, Command> implements Agg
     const { offset, version } = head
     const keptFrom = core.index.keptFrom(slot)
     const start = await this.#start(stream, slot)
-    const events = await core.readSlot(slot, { from: start.version + 1, to: version, limit: Infinity, backward: false }, types, head)
+    const events = await core.readFrom(slot, head, { from: start.version + 1, to: version, limit: Infinity, backward: false }, types)
     const state = this.#fold(stream, start.state, events)
     const kept = { state, version, offset, keptFrom }
     this.#keep(stream, kept)

@@ -18,8 +18,6 @@ const untouched: RecordCodecs<null, null> = {
   value: { name: 'bytes', encode: () => {}, decode: () => null },
 }
 
-const NO_ROOM = Buffer.alloc(0)
-
 /** Events of all streams; each loop over it begins anew. */
 export class AllStreams<E extends EventShape> implements AllEvents<E> {
   readonly #core: StreamCore
@@ -114,20 +112,18 @@ class EventFeed {
 
   /** The events among records, in memory of their own. */
   private eventsOf(records: readonly LogRecord<null, null>[]): StoredEvent[] {
-    let size = 0
-    for (const record of records) size += record.copyTo(NO_ROOM, 0)
-    const buffer = Buffer.allocUnsafeSlow(size)
+    const first = records[0]!
+    const buffer = first.copyThrough(records[records.length - 1]!)
     const { parser, wanted, forgetting, reading, core: { types, index } } = this
     const events: StoredEvent[] = []
-    let at = 0
     for (const record of records) {
-      const end = at + record.copyTo(buffer, at)
-      if (parser.parse(buffer, at, end) && (forgetting || (parser.flags & FORGETS) === 0) && !index.isForgotten(buffer, parser)) {
-        const type = types.at(buffer, parser.typeAt, parser.typeEnd)
-        const isWanted = (parser.flags & FORGETS) !== 0 || (wanted === undefined ? !type.startsWith('$') : wanted.has(type))
-        if (isWanted) events.push(new StoredEvent(reading, type, record.offset, buffer, parser))
+      if (!parser.parse(buffer, record.startBehind(first), record.endBehind(first))) continue
+      const forgets = (parser.flags & FORGETS) !== 0
+      if ((forgets && !forgetting) || index.isForgotten(buffer, parser)) continue
+      const type = types.at(buffer, parser.typeAt, parser.typeEnd)
+      if (forgets || (wanted === undefined ? !type.startsWith('$') : wanted.has(type))) {
+        events.push(new StoredEvent(reading, type, record.offset, buffer, parser))
       }
-      at = end
     }
     return events
   }

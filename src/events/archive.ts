@@ -241,7 +241,7 @@ async function* linesOf<E extends EventShape>(
   const first = core.index.keptFrom(slot)
   for (let from = first; from <= head.version; from += EVENTS_AT_ONCE) {
     const to = Math.min(head.version, from + EVENTS_AT_ONCE - 1)
-    for (const event of await core.readSlot(slot, { from, to, limit: Infinity, backward: false }, reading, head)) {
+    for (const event of await core.readFrom(slot, head, { from, to, limit: Infinity, backward: false }, reading)) {
       const { stream, version, position, id } = event
       if (version === first && first > 1) yield { line: forgottenLine(stream, first, position - 1), id: undefined }
       yield { line: lineOf(event, true), id }

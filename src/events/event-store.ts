@@ -156,11 +156,15 @@ export class LocalEventStore<E extends EventShape = EventShape> implements Event
     const part = checkedRange(range)
     range.signal?.throwIfAborted()
     const { core } = this
-    const slot = await core.settledSlot(stream)
+    // What is known at once is not waited for: each wait is a turn of the queue of microtasks.
+    const found = core.settledSlot(stream)
+    const slot = typeof found === 'number' ? found : await found
     if (slot < 0) return { stream, version: 0, exists: false, events: [] }
-    const head = await core.settledHead(slot)
+    const known = core.settledHead(slot)
+    const head = known instanceof Promise ? await known : known
     const { version } = head
-    const events = await core.readSlot(slot, part, this.types, head)
+    const read = core.readFrom(slot, head, part, this.types)
+    const events = read instanceof Promise ? await read : read
     return { stream, version, exists: version >= core.index.keptFrom(slot), events: events as unknown as RecordedEvent<E>[] }
   }
 
@@ -169,7 +173,7 @@ export class LocalEventStore<E extends EventShape = EventShape> implements Event
     checkStream(stream)
     const { table } = this.core.index
     const slot = table.find(stream)
-    return slot < 0 ? 0 : table.versions[slot]!
+    return slot < 0 ? 0 : table.version(slot)
   }
 
   exists(stream: string): boolean {

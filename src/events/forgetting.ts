@@ -118,7 +118,7 @@ export async function* listStreams<E extends EventShape>(store: EventStore<E>): 
   for (let slot = 0; slot < index.table.count; slot++) {
     const stream = index.table.idOf(slot)
     // One whose first append was refused or lost has a number, and never was.
-    const version = index.table.versions[slot]!
+    const version = index.table.version(slot)
     if (version > 0 && !stream.startsWith('$')) yield { stream, version, exists: index.exists(slot), from: index.keptFrom(slot) }
     if (slot % 1024 === 1023) await new Promise<void>((resolve) => clock.defer(resolve))
   }

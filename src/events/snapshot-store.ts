@@ -58,13 +58,13 @@ export class SnapshotStore<State> {
 
   /** The newest snapshot of a stream that is of its history. */
   async find(stream: string, core: StreamCore, slot: number): Promise<{ readonly state: State; readonly version: number } | undefined> {
-    const log = await this.#open(false)
-    const offset = this.#places?.get(stream)
-    if (log === undefined || offset === undefined || core.index.keptFrom(slot) > 1) return undefined
     try {
+      const log = await this.#open(false)
+      const offset = this.#places?.get(stream)
+      if (log === undefined || offset === undefined || core.index.keptFrom(slot) > 1) return undefined
       const [record] = log.read(codecs, { from: offset, to: offset + 1 })
       const snapshot = record?.value
-      if (snapshot === null || snapshot === undefined || snapshot.version > core.index.table.versions[slot]!) return undefined
+      if (snapshot === null || snapshot === undefined || snapshot.version > core.index.table.version(slot)) return undefined
       const [event] = await core.readSlot(slot, { from: snapshot.version, to: snapshot.version, limit: 1, backward: false })
       const same = event !== undefined && event.position === snapshot.position && event.id === snapshot.id
       return same ? { state: snapshot.state as State, version: snapshot.version } : undefined
@@ -103,8 +103,11 @@ export class SnapshotStore<State> {
       const log = await this.#opening
       if (log !== undefined || !create) return log
     }
-    this.#opening = this.#openTopic(create)
-    return this.#opening
+    const opening = this.#openTopic(create)
+    this.#opening = opening
+    // What could not be read once may be readable the next time.
+    opening.catch(() => { if (this.#opening === opening) this.#opening = undefined })
+    return opening
   }
 
   async #openTopic(create: boolean): Promise<PartitionLog | undefined> {

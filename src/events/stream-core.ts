@@ -293,7 +293,7 @@ export class StreamCore implements GroupHost {
     for (const { stream, expected } of plans) {
       if (expected === 'any') continue
       const slot = index.table.find(stream)
-      const version = slot < 0 ? 0 : index.table.versions[slot]!
+      const version = slot < 0 ? 0 : index.table.version(slot)
       const holds = typeof expected === 'number' ? version === expected : index.exists(slot) === (expected === 'exists')
       if (holds) continue
       const message = `stream ${JSON.stringify(stream)} of "${this.name}" is at version ${version}, and the append expects ${wording(expected)}`
@@ -389,7 +389,7 @@ export class StreamCore implements GroupHost {
     if (slot < 0) return undefined
     // One that was deleted begins again behind what was forgotten.
     const before = expected === 'none' ? this.index.keptFrom(slot) - 1 : expected
-    if (this.index.table.versions[slot]! <= before) return undefined
+    if (this.index.table.version(slot) <= before) return undefined
     const [found] = await this.readSlot(slot, { from: before + 1, to: before + 1, limit: 1, backward: false })
     return found !== undefined && found.id === first!.id ? found : undefined
   }
@@ -426,14 +426,19 @@ export class StreamCore implements GroupHost {
 
   // Reading
 
-  /** The number of a stream, in a table that says all that the log does; −1 for one that never was. */
-  async settledSlot(stream: string): Promise<number> {
-    if (this.index.stale || this.settling !== undefined || this.logCore.readOnly) await this.settled()
-    return this.index.table.find(stream)
+  /** The number of a stream, in a table that says all that the log does; −1 for one that never was. A promise where that takes time. */
+  settledSlot(stream: string): number | Promise<number> {
+    if (!this.index.stale && this.settling === undefined && !this.logCore.readOnly) return this.index.table.find(stream)
+    return this.settled().then(() => this.index.table.find(stream))
   }
 
-  /** The head of a stream as it is now, once it is stored; when it is lost, what was before it. */
-  async settledHead(slot: number): Promise<StreamHead> {
+  /** The head of a stream as it is now, once it is stored; when it is lost, what was before it. A promise where that takes time. */
+  settledHead(slot: number): StreamHead | Promise<StreamHead> {
+    const head = this.index.table.head(slot)
+    return head.offset < this.log.durableOffset ? head : this.storedHead(slot)
+  }
+
+  private async storedHead(slot: number): Promise<StreamHead> {
     for (;;) {
       const head = this.index.table.head(slot)
       if (head.offset < this.log.durableOffset) return head
@@ -442,14 +447,18 @@ export class StreamCore implements GroupHost {
         return head
       } catch (error) {
         // Closed, and not only lost: nothing is put right any more.
-        if (this.index.table.offsets[slot] === head.offset) throw error
+        if (this.index.table.offset(slot) === head.offset) throw error
       }
     }
   }
 
   /** Events of a stream, in the order that is asked for. */
-  async readSlot(slot: number, part: StreamPart, reading: EventReading = idReading, given?: StreamHead): Promise<StoredEvent[]> {
-    const head = given ?? (await this.settledHead(slot))
+  async readSlot(slot: number, part: StreamPart, reading: EventReading = idReading): Promise<StoredEvent[]> {
+    return this.readFrom(slot, await this.settledHead(slot), part, reading)
+  }
+
+  /** As `readSlot`, of a stream whose head is known; a promise unless the events are in memory. */
+  readFrom(slot: number, head: StreamHead, part: StreamPart, reading: EventReading): StoredEvent[] | Promise<StoredEvent[]> {
     const { index } = this
     const { version } = head
     let low = Math.max(part.from, index.keptFrom(slot))
@@ -459,15 +468,17 @@ export class StreamCore implements GroupHost {
       else high = low + part.limit - 1
     }
     if (high < low) return []
-    const events = this.cache.find(slot, head.offset, low, high, reading) ?? (await this.readParts(slot, head, low, high, reading))
-    if (part.backward) events.reverse()
-    return events
+    const cached = this.cache.find(slot, head.offset, low, high, reading)
+    if (cached === undefined) return this.readParts(slot, head, low, high, part.backward, reading)
+    return part.backward ? cached.reverse() : cached
   }
 
-  private async readParts(slot: number, head: StreamHead, low: number, high: number, reading: EventReading): Promise<StoredEvent[]> {
+  private async readParts(
+    slot: number, head: StreamHead, low: number, high: number, backward: boolean, reading: EventReading,
+  ): Promise<StoredEvent[]> {
     const events = await this.walk(slot, (await this.nearest(slot, head, high)) ?? head, low, high, reading)
     if (high === head.version) this.cache.keep(slot, head.offset, events)
-    return events
+    return backward ? events.reverse() : events
   }
 
   /** An event of a stream at or a little behind a version, from which it is nearer than from the head. */

@@ -82,7 +82,7 @@ export class StreamIndex implements AppendWatcher {
 
   /** Whether a stream has events. */
   exists(slot: number): boolean {
-    return slot >= 0 && this.table.versions[slot]! >= this.keptFrom(slot)
+    return slot >= 0 && this.table.version(slot) >= this.keptFrom(slot)
   }
 
   /** An empty one of the same log: filled beside this one, and then taken over. */
@@ -147,7 +147,7 @@ export class StreamIndex implements AppendWatcher {
       if (last > lastOffset) return
       work.position = position
       if (work.places.length > 0) this.#addPlaces(work, position)
-      if (table.offsets[work.slot] === work.offset) table.positions[work.slot] = position
+      if (table.offset(work.slot) === work.offset) table.setPosition(work.slot, position)
     }
   }
 
@@ -214,7 +214,7 @@ export class StreamIndex implements AppendWatcher {
     if ((parser.flags & FORGETS) !== 0) {
       this.kept.set(slot, Math.max(this.keptFrom(slot), parser.version))
       // The events that it forgets may be gone: what comes next has a version all the same.
-      if (this.table.versions[slot]! < parser.version - 1) this.table.set(slot, parser.version - 1, offset, UNKNOWN, 0, 0)
+      if (this.table.version(slot) < parser.version - 1) this.table.set(slot, parser.version - 1, offset, UNKNOWN, 0, 0)
       return
     }
     this.table.set(slot, parser.version, offset, position, atInBatch, size)

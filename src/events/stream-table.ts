@@ -1,6 +1,9 @@
 /*
  * The heads of all streams in memory: for each id the version, and the place of its last event. Open addressing over flat arrays, with the
- * bytes of the ids in one piece: some 45 bytes a stream beside its id, and a table that is read from disk as it was written.
+ * bytes of the ids in one piece: some 40 bytes a stream beside its id, and a table that is read from disk as it was written. What is kept of a
+ * stream lies side by side, since of many streams each look at another place waits for memory:
+ *
+ *   offset of the last event (float64) · version · position · at · size · start and end of the id (uint32)
  *
  * A hash says where to look, never what is there: ids are compared whole. It is HalfSipHash-1-3 with a key of the table's own, so that
  * nobody can make ids that collide. docs/design/0012-stream-table.md says why it is no Map.
@@ -11,6 +14,10 @@ import { UNKNOWN } from './event-format.ts'
 export type StreamHash = (buffer: Uint8Array, from: number, to: number, key0: number, key1: number) => number
 
 const SMALLEST = 64
+/** What is kept of a stream, in words of 32 bits; the offset takes the first two. */
+const WORDS = 8
+const [VERSION, POSITION, AT, SIZE, START, END] = [2, 3, 4, 5, 6, 7] as const
+const HEAD_BYTES = WORDS * 4
 /** At most so many of 4 places are taken. */
 const FULL = 3
 const ASCII = 0x80
@@ -41,15 +48,9 @@ export interface TableDump {
 export class StreamTable {
   /** Streams that ever were. */
   count = 0
-  versions: Uint32Array
-  /** Offset of the last event. */
-  offsets: Float64Array
-  /** Where its batch begins in its segment's file; UNKNOWN until it is written. */
-  positions: Uint32Array
-  /** Where it begins in its batch, and its bytes; a size of 0 when nobody knows. */
-  ats: Uint32Array
-  sizes: Uint32Array
-  private ends: Uint32Array
+  private words: Uint32Array
+  /** The same memory, for the offsets. */
+  private doubles: Float64Array
   private arena: Buffer
   private slots: Uint32Array
   private readonly scratch = Buffer.alloc(MOST_ID_BYTES)
@@ -64,24 +65,30 @@ export class StreamTable {
     this.key0 = key0
     this.key1 = key1
     this.hash = hash
-    this.versions = new Uint32Array(SMALLEST)
-    this.offsets = new Float64Array(SMALLEST)
-    this.positions = new Uint32Array(SMALLEST)
-    this.ats = new Uint32Array(SMALLEST)
-    this.sizes = new Uint32Array(SMALLEST)
-    this.ends = new Uint32Array(SMALLEST)
+    this.words = new Uint32Array(SMALLEST * WORDS)
+    this.doubles = new Float64Array(this.words.buffer)
     this.arena = Buffer.allocUnsafeSlow(SMALLEST * 16)
     this.slots = new Uint32Array(SMALLEST * 2)
   }
 
   /** Bytes of all that is kept, the ids included. */
   get bytes(): number {
-    return this.versions.length * 28 + this.slots.length * 4 + this.arena.length
+    return this.words.byteLength + this.slots.byteLength + this.arena.length
   }
 
   /** Bytes of the ids. */
   get idBytes(): number {
-    return this.count === 0 ? 0 : this.ends[this.count - 1]!
+    return this.count === 0 ? 0 : this.words[(this.count - 1) * WORDS + END]!
+  }
+
+  /** The version of a stream. */
+  version(slot: number): number {
+    return this.words[slot * WORDS + VERSION]!
+  }
+
+  /** The offset of its last event; −1 when it has none. */
+  offset(slot: number): number {
+    return this.doubles[slot * (WORDS / 2)]!
   }
 
   /** The number of a stream; −1 for one that never was. */
@@ -118,67 +125,76 @@ export class StreamTable {
 
   /** Whether the bytes are the id of a stream. */
   isId(slot: number, buffer: Uint8Array, from: number, to: number): boolean {
-    const start = slot === 0 ? 0 : this.ends[slot - 1]!
-    const size = this.ends[slot]! - start
+    const { words, arena } = this
+    const start = words[slot * WORDS + START]!
+    const size = words[slot * WORDS + END]! - start
     if (size !== to - from) return false
-    const { arena } = this
     for (let index = 0; index < size; index++) if (arena[start + index] !== buffer[from + index]) return false
     return true
   }
 
   /** The id of a stream. */
   idOf(slot: number): string {
-    return this.arena.toString('utf8', slot === 0 ? 0 : this.ends[slot - 1]!, this.ends[slot]!)
+    return this.arena.toString('utf8', this.words[slot * WORDS + START]!, this.words[slot * WORDS + END]!)
   }
 
   /** The bytes of the id of a stream: a view. */
   idBytesOf(slot: number): Buffer {
-    return this.arena.subarray(slot === 0 ? 0 : this.ends[slot - 1]!, this.ends[slot]!)
+    return this.arena.subarray(this.words[slot * WORDS + START]!, this.words[slot * WORDS + END]!)
   }
 
   head(slot: number): StreamHead {
+    const { words } = this
+    const at = slot * WORDS
     return {
-      version: this.versions[slot]!, offset: this.offsets[slot]!, position: this.positions[slot]!, at: this.ats[slot]!, size: this.sizes[slot]!,
+      version: words[at + VERSION]!, offset: this.doubles[slot * (WORDS / 2)]!, position: words[at + POSITION]!, at: words[at + AT]!,
+      size: words[at + SIZE]!,
     }
   }
 
   set(slot: number, version: number, offset: number, position: number, at: number, size: number): void {
-    this.versions[slot] = version
-    this.offsets[slot] = offset
-    this.positions[slot] = position
-    this.ats[slot] = at
-    this.sizes[slot] = size
+    const { words } = this
+    const place = slot * WORDS
+    this.doubles[slot * (WORDS / 2)] = offset
+    words[place + VERSION] = version
+    words[place + POSITION] = position
+    words[place + AT] = at
+    words[place + SIZE] = size
+  }
+
+  /** The batch of the stream's last event was written there. */
+  setPosition(slot: number, position: number): void {
+    this.words[slot * WORDS + POSITION] = position
   }
 
   /** What of it is to be kept, as bytes of this machine; views. */
   dump(): TableDump {
     const { count } = this
-    const parts = [this.offsets, this.versions, this.positions, this.ats, this.sizes, this.ends].map((part) => bytesOf(part, count))
-    parts.push(bytesOf(this.slots, this.slots.length), this.arena.subarray(0, this.idBytes))
+    const parts = [new Uint8Array(this.words.buffer, 0, count * HEAD_BYTES), new Uint8Array(this.slots.buffer), this.arena.subarray(0, this.idBytes)]
     return { count, key0: this.key0, key1: this.key1, parts }
   }
 
   /** Takes up what `dump` gave. False, with nothing changed, when the sizes do not fit. */
   load({ count, key0, key1, parts }: TableDump): boolean {
-    const [offsets, versions, positions, ats, sizes, ends, slots, arena] = parts
-    const words = [versions, positions, ats, sizes, ends]
-    if (parts.length !== 8 || offsets!.length !== count * 8 || words.some((part) => part!.length !== count * 4)) return false
+    const [heads, slots, arena] = parts
+    if (parts.length !== 3 || heads!.length !== count * HEAD_BYTES) return false
     const places = slots!.length / 4
     if (!Number.isInteger(Math.log2(places)) || count * 4 > places * FULL) return false
-    const room = Math.max(SMALLEST, count + (count >>> 6) + 16)
-    const table = {
-      versions: new Uint32Array(room), offsets: new Float64Array(room), positions: new Uint32Array(room), ats: new Uint32Array(room),
-      sizes: new Uint32Array(room), ends: new Uint32Array(room), slots: new Uint32Array(places),
-    }
-    for (const [part, bytes] of [
-      [table.offsets, offsets], [table.versions, versions], [table.positions, positions], [table.ats, ats], [table.sizes, sizes],
-      [table.ends, ends], [table.slots, slots],
-    ] as const) new Uint8Array(part.buffer).set(bytes!)
-    if ((count === 0 ? 0 : table.ends[count - 1]!) !== arena!.length) return false
-    Object.assign(this, table, { count, key0, key1, lastId: undefined })
+    const words = new Uint32Array(Math.max(SMALLEST, count + (count >>> 6) + 16) * WORDS)
+    new Uint8Array(words.buffer).set(heads!)
+    if ((count === 0 ? 0 : words[(count - 1) * WORDS + END]!) !== arena!.length) return false
+    this.takeWords(words)
+    this.slots = new Uint32Array(places)
+    new Uint8Array(this.slots.buffer).set(slots!)
+    Object.assign(this, { count, key0, key1, lastId: undefined })
     this.arena = Buffer.allocUnsafeSlow(Math.max(SMALLEST * 16, arena!.length + (arena!.length >>> 6)))
     this.arena.set(arena!)
     return true
+  }
+
+  private takeWords(words: Uint32Array): void {
+    this.words = words
+    this.doubles = new Float64Array(words.buffer)
   }
 
   private remember(id: string, slot: number): void {
@@ -188,13 +204,14 @@ export class StreamTable {
 
   private add(buffer: Uint8Array, from: number, to: number): number {
     if ((this.count + 1) * 4 > this.slots.length * FULL) this.rehash()
-    if (this.count === this.versions.length) this.grow()
+    if (this.count * WORDS === this.words.length) this.grow()
+    const start = this.idBytes
     const slot = this.count++
-    const start = slot === 0 ? 0 : this.ends[slot - 1]!
     const end = start + to - from
     if (end > this.arena.length) this.growArena(start, end)
     for (let index = from; index < to; index++) this.arena[start + index - from] = buffer[index]!
-    this.ends[slot] = end
+    this.words[slot * WORDS + START] = start
+    this.words[slot * WORDS + END] = end
     this.set(slot, 0, -1, UNKNOWN, 0, 0)
     this.place(slot)
     return slot
@@ -202,8 +219,8 @@ export class StreamTable {
 
   private place(slot: number): void {
     const mask = this.slots.length - 1
-    const start = slot === 0 ? 0 : this.ends[slot - 1]!
-    let place = this.hash(this.arena, start, this.ends[slot]!, this.key0, this.key1) & mask
+    const { words } = this
+    let place = this.hash(this.arena, words[slot * WORDS + START]!, words[slot * WORDS + END]!, this.key0, this.key1) & mask
     while (this.slots[place] !== 0) place = (place + 1) & mask
     this.slots[place] = slot + 1
   }
@@ -216,19 +233,9 @@ export class StreamTable {
   /** By a quarter, or to twice the size while it is small. */
   private grow(): void {
     const room = this.count < 4096 ? this.count * 2 : this.count + (this.count >>> 2)
-    const grown = (old: Uint32Array): Uint32Array => {
-      const fresh = new Uint32Array(room)
-      fresh.set(old)
-      return fresh
-    }
-    const offsets = new Float64Array(room)
-    offsets.set(this.offsets)
-    this.offsets = offsets
-    this.versions = grown(this.versions)
-    this.positions = grown(this.positions)
-    this.ats = grown(this.ats)
-    this.sizes = grown(this.sizes)
-    this.ends = grown(this.ends)
+    const words = new Uint32Array(room * WORDS)
+    words.set(this.words)
+    this.takeWords(words)
   }
 
   private growArena(used: number, needed: number): void {
@@ -254,10 +261,6 @@ export class StreamTable {
     if (Buffer.byteLength(id) > MOST_ID_BYTES) return -1
     return this.scratch.write(id, 'utf8')
   }
-}
-
-function bytesOf(part: Uint32Array | Float64Array, count: number): Uint8Array {
-  return new Uint8Array(part.buffer, part.byteOffset, count * part.BYTES_PER_ELEMENT)
 }
 
 /** HalfSipHash with one round a word and three at the end. */

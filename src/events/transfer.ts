@@ -232,7 +232,7 @@ class ImportRun<E extends EventShape> {
     const { core: { index } } = this.#parts
     const slot = index.table.find(stream)
     if (this.#options.forget === true || !index.exists(slot) || version! <= index.keptFrom(slot)) return
-    const current = index.table.versions[slot]!
+    const current = index.table.version(slot)
     const message = `line ${number} forgets what stream ${JSON.stringify(stream)} has below version ${version}, and nothing shows that it is the ` +
       'same stream: import with forget if it is'
     throw new LogError('LOG_VERSION_CONFLICT', message, { line: number, stream, current, version })

@@ -209,6 +209,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     if (segment === undefined || segment.gone) return
     const needed = Math.max(RECORDS_AT, this.batchSizeAt())
     const position = this.filePosition
+    if (await this.takeAhead(segment, position, needed)) return
     const { growing } = segment
     const window = this.source.windows.take(Math.max(SCAN_WINDOW_BYTES, needed))
     const pinned = this.pinned(segment)
@@ -216,12 +217,53 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     try {
       const length = Math.min(window.buffer.length, segment.size - position)
       const count = await guardedAsync(`reading ${segment.path}`, () => readFully(pinned.handle, window.buffer, 0, length, position))
-      if (this.segment !== segment || this.filePosition !== position) return
+      if (!this.standsAt(segment, position)) return
       if (count < Math.min(needed, length)) throw this.damaged(segment, 'missing-bytes')
       this.setWindow(window, count, growing)
+      this.readAhead(segment)
     } finally {
       pinned.release()
     }
+  }
+
+  /** Takes the window that was read ahead. False when there is none, or it has not what is needed: then it is to be read. */
+  private async takeAhead(segment: Segment, position: number, needed: number): Promise<boolean> {
+    const { windows, leaderEpoch } = this.source
+    const ahead = windows.ahead.take(segment, position, leaderEpoch)
+    if (ahead === undefined) return false
+    const count = await ahead.filled
+    const stands = this.standsAt(segment, position)
+    if (!stands || count < Math.min(needed, segment.size - position)) {
+      windows.give(ahead.window)
+      return !stands
+    }
+    this.setWindow(ahead.window, count, false)
+    this.readAhead(segment)
+    return true
+  }
+
+  /** Lets what comes behind the window be read meanwhile: from the first batch on that is not whole in it. */
+  private readAhead(segment: Segment): void {
+    if (segment.growing) return
+    const { buffer } = this.window!
+    let at = this.windowAt
+    let size = 0
+    let lastOffset = -1
+    while (at + RECORDS_AT <= this.windowEnd) {
+      size = batchSize(buffer, at)
+      if (size < RECORDS_AT || at + size > this.windowEnd) break
+      lastOffset = lastOffsetAt(buffer, at)
+      at += size
+      size = 0
+    }
+    const position = this.filePosition + at - this.windowAt
+    if (position + Math.max(size, RECORDS_AT) > segment.size || lastOffset + 1 >= this.end) return
+    this.source.windows.ahead.begin(segment, position, Math.max(SCAN_WINDOW_BYTES, size), this.source.leaderEpoch)
+  }
+
+  /** Whether nothing moved it while it waited. */
+  private standsAt(segment: Segment, position: number): boolean {
+    return this.segment === segment && this.filePosition === position
   }
 
   /** The file of a segment; undefined when a writer in another process has replaced it: the next take looks for its place again. */

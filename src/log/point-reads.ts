@@ -1,6 +1,7 @@
 /*
- * Reads single records by the place that an index remembers: exactly their bytes, with what lies before them in their batch as far as it
- * costs nothing. A batch is checked as a whole when a record of it is first read from its file; that is remembered (segment.ts).
+ * Reads single records by the place that an index remembers: exactly their bytes, into the memory that they are kept in; where records that
+ * are asked for one after the other lie near each other, what is between them too. A batch is checked as a whole when a record of it is first
+ * read from its file; that is remembered (segment.ts).
  *
  * A place is a hint: compaction and compression move records. Whoever reads by one compares what is there with what was asked for, and
  * reads by offset when it is something else (`readByOffset`).
@@ -15,8 +16,8 @@ import { type RecordCodecs } from './record-input.ts'
 import { scanBatches } from './scan.ts'
 import { corrupt, type Segment } from './segment.ts'
 
-/** So many bytes up to the end of a record are read with it: an append of several is then one read. */
-const READ_BACK = 2048
+/** Records of one file that lie no farther apart are near each other: so many bytes are read back from the second on. */
+const NEAR_BYTES = 2048
 /** Memory that records are copied to is taken in pieces of this size. */
 const SLAB_BYTES = 64 * 1024
 /** Where what is read from files lies for a moment. */
@@ -37,6 +38,9 @@ export class PointReads {
   private segment: Segment | undefined
   private windowFrom = 0
   private windowEnd = 0
+  /** The file, and the place in it, of the record that was found last. */
+  private lastSegment: Segment | undefined
+  private lastFrom = 0
 
   constructor(log: PartitionLog) {
     this.log = log
@@ -45,6 +49,7 @@ export class PointReads {
   /** Forgets what was read: files may be others by now. To be called whenever others had a turn. */
   begin(): void {
     this.segment = undefined
+    this.lastSegment = undefined
   }
 
   /**
@@ -65,12 +70,27 @@ export class PointReads {
     const end = from + size
     if (segment !== this.segment || from < this.windowFrom || end > this.windowEnd) {
       if (at < RECORDS_AT || end > segment.size) return false
-      if (segment.isChecked(batchPosition)) {
-        if (!this.read(segment, Math.max(batchPosition + RECORDS_AT, end - READ_BACK), end)) return false
-      } else if (!this.check(segment, offset, batchPosition, at + size)) return false
+      if (!segment.isChecked(batchPosition)) {
+        if (!this.check(segment, offset, batchPosition, at + size)) return false
+      } else if (!this.isNear(segment, end)) {
+        this.remember(segment, from)
+        this.takeRoom(size)
+        return readAt(segment, this.buffer, this.at, size, from)
+      } else if (!this.read(segment, Math.max(batchPosition + RECORDS_AT, end - NEAR_BYTES), end)) return false
     }
+    this.remember(segment, from)
     this.keep(this.scratch, from - this.windowFrom, size)
     return true
+  }
+
+  /** Whether the record that was found last begins little behind `end`. */
+  private isNear(segment: Segment, end: number): boolean {
+    return segment === this.lastSegment && this.lastFrom >= end && this.lastFrom - end < NEAR_BYTES
+  }
+
+  private remember(segment: Segment, from: number): void {
+    this.lastSegment = segment
+    this.lastFrom = from
   }
 
   /** Reads the batch as a whole, which has at least `needed` bytes, and checks it. */
@@ -91,13 +111,7 @@ export class PointReads {
     const size = end - from
     this.segment = undefined
     if (size > this.scratch.length) this.scratch = Buffer.allocUnsafeSlow(Math.max(size, SCRATCH_BYTES))
-    let count = 0
-    try {
-      count = readFullySync(segment.reader(), this.scratch, 0, size, from)
-    } catch (error) {
-      throw ioError(`reading ${segment.path}`, error)
-    }
-    if (count < size) return false
+    if (!readAt(segment, this.scratch, 0, size, from)) return false
     this.segment = segment
     this.windowFrom = from
     this.windowEnd = end
@@ -105,13 +119,27 @@ export class PointReads {
   }
 
   private keep(from: Buffer, at: number, size: number): void {
+    this.takeRoom(size)
+    from.copy(this.buffer, this.at, at, at + size)
+  }
+
+  /** Makes `buffer` one with room for a record, from `at` on. */
+  private takeRoom(size: number): void {
     if (this.slabUsed + size > this.buffer.length) {
       this.buffer = Buffer.allocUnsafeSlow(Math.max(size, SLAB_BYTES))
       this.slabUsed = 0
     }
-    from.copy(this.buffer, this.slabUsed, at, at + size)
     this.at = this.slabUsed
     this.slabUsed += size
+  }
+}
+
+/** Reads `size` bytes of a file into `buffer` at `at`. False when it has not so many. */
+function readAt(segment: Segment, buffer: Buffer, at: number, size: number, position: number): boolean {
+  try {
+    return readFullySync(segment.reader(), buffer, at, at + size, position) === size
+  } catch (error) {
+    throw ioError(`reading ${segment.path}`, error)
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { type InspectOptions } from 'node:util'
+import { assert } from '../base/assert.ts'
 import { isLogError, LogError } from '../base/errors.ts'
 import { type Inspect, INSPECT, inspected } from '../base/inspect.ts'
 import { type TimestampType } from '../format/batch.ts'
@@ -166,12 +167,23 @@ export class LogRecord<K, V> {
     return this
   }
 
-  /** @internal Appends the record's bytes as they are stored to `into` at `at`, when there is room, and gives their size in any case. */
-  copyTo(into: Buffer, at: number): number {
+  /** @internal A copy of the batch's bytes from this record up to `last`, one that was taken from the batch with it. */
+  copyThrough(last: LogRecord<K, V>): Buffer {
+    assert(this.batch === last.batch, 'records are copied together that lie in one batch')
     const bytes = this.bytes()
-    const size = this.end - this.at
-    if (size <= into.length - at) bytes.copy(into, at, this.at, this.end)
-    return size
+    const copy = Buffer.allocUnsafeSlow(last.end - this.at)
+    bytes.copy(copy, 0, this.at, last.end)
+    return copy
+  }
+
+  /** @internal Where the record begins, behind the length in front of it, in what `first.copyThrough` gave. */
+  startBehind(first: LogRecord<K, V>): number {
+    return this.at - first.at
+  }
+
+  /** @internal Where it ends there. */
+  endBehind(first: LogRecord<K, V>): number {
+    return this.end - first.at
   }
 
   /** @internal A copy of the record's bytes as they are stored, behind the length in front of them. */

@@ -7,6 +7,7 @@
  * again by its offset.
  */
 import { type BatchPlace } from './batch-place.ts'
+import { ReadAhead } from './read-ahead.ts'
 
 /** Bytes that a scan reads at once. */
 export const SCAN_WINDOW_BYTES = 256 * 1024
@@ -115,6 +116,7 @@ export interface GroupTable {
 export class WindowCache {
   /** Bytes of groups that are kept, over all partitions. */
   readonly budget: number
+  readonly ahead = new ReadAhead(this)
   #free: Window[] = []
   /** The one that was used last stands last. */
   #freeLarge: Window[] = []

@@ -127,6 +127,7 @@ describe('an export to a file', () => {
 
   for (const { name, contents, words, message } of [
     { name: 'of something else', contents: 'hello\n', words: [], message: /the last line of .* is no record of an export: not JSON/ },
+    { name: 'without a whole line', contents: 'hello', words: [], message: /at the end of .* is no part of a line of an export/ },
     {
       name: 'of another topic', contents: '{"topic":"x","partition":0,"offset":1,"timestamp":1,"value":null}\n', words: [],
       message: /is of x-0, which is not exported here/,

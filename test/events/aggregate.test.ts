@@ -1,6 +1,8 @@
 /*
  * The contract of aggregates: load, decide and append in one call, states kept in memory, snapshots.
  */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type Aggregate, type LocalEventStore, truncateStream } from '../../src/events/index.ts'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
@@ -88,6 +90,35 @@ test('a snapshot saves folding a long stream from its beginning, and another ver
   expect(counted.folds).toBe(1)
   const newer = again.aggregate({ initial: () => 0, evolve: (count: number) => count + 1, version: 2, snapshot: { every: 100 } })
   expect(await newer.load('a')).toEqual({ state: 251, version: 251 })
+})
+
+test('snapshots that cannot be read are missed once, and are found when they can be read again', async () => {
+  const folder = freshFolder()
+  const before = await CommitLog.open(folder)
+  const filling = await carts(before)
+  await filling.append('a', Array.from({ length: 100 }, () => added('x', 1)), { expected: 'none' })
+  await cartsOf(filling, { folds: 0 }, 50).load('a')
+  await expect.poll(async () => (await before.topic('cart.snapshots')).partition(0).durableOffset).toBe(1)
+  await before.close()
+  const path = join(folder, 'cart.snapshots-0', '00000000000000000000.log')
+  const whole = readFileSync(path)
+  const damaged = Buffer.from(whole)
+  damaged[whole.length - 3]! ^= 0xff
+  writeFileSync(path, damaged)
+  const counted = { folds: 0 }
+  const store = await carts(await diskLog(folder))
+  const cart = store.aggregate<number>({
+    initial: () => 0, cachedStates: 0, snapshot: { every: 1000 },
+    evolve: (count) => {
+      counted.folds++
+      return count + 1
+    },
+  })
+  expect(await cart.load('a')).toEqual({ state: 100, version: 100 })
+  expect(counted.folds).toBe(100)
+  writeFileSync(path, whole)
+  await cart.load('a')
+  expect(counted.folds).toBe(100)
 })
 
 test('a state of maps and dates is what it was when it comes from a snapshot', async () => {

@@ -319,8 +319,8 @@ export const plantedFaults: readonly PlantedFault[] = [
   {
     mistake: 'what an append expects is checked against what is stored, and not against what was appended',
     file: 'events/stream-core.ts',
-    find: "const version = slot < 0 ? 0 : index.table.versions[slot]!\n      const holds",
-    replace: 'const version = slot < 0 || index.table.offsets[slot]! >= this.log.durableOffset ? 0 : index.table.versions[slot]!\n      const holds',
+    find: "const version = slot < 0 ? 0 : index.table.version(slot)\n      const holds",
+    replace: 'const version = slot < 0 || index.table.offset(slot) >= this.log.durableOffset ? 0 : index.table.version(slot)\n      const holds',
     lives: '../events/simulation.ts',
   },
 ]
