@@ -20,6 +20,7 @@ import { type Interceptor } from './exchange.ts'
 import { type ListenOptions, resolvedOptions, type ResolvedOptions } from './options.ts'
 import { type Principal } from './peer.ts'
 import { RequestBudget } from './request-budget.ts'
+import { readingReused } from './reused-reads.ts'
 import { type ResolvedListener } from './security/listener-options.ts'
 import { Security } from './security/security.ts'
 import { TlsGate } from './security/tls-gate.ts'
@@ -246,7 +247,7 @@ export class KafkaListener implements AsyncDisposable {
       socket.destroy()
       return
     }
-    if (gate === undefined) this.#serve(socket, { listener, broker, address, principal: undefined })
+    if (gate === undefined) this.#serve(readingReused(socket), { listener, broker, address, principal: undefined })
     else gate.take(socket, address)
   }
 
