@@ -18,25 +18,25 @@ export interface PlantedFault {
 export const plantedFaults: readonly PlantedFault[] = [
   {
     mistake: 'appends are acknowledged before their sync',
-    file: 'log/writer.ts',
+    file: 'log/rounds.ts',
     find: 'if (this.#synchronous && !(await this.#sync())) break',
     replace: 'if (this.#synchronous) void this.#sync()',
   },
   {
     mistake: 'the entry of a new segment in the folder is not synced',
-    file: 'log/writer.ts',
+    file: 'log/rounds.ts',
     find: 'if (!active.entrySynced) jobs.push(env.syncs.run(() => env.files.syncFolder(folder)))',
     replace: '',
   },
   {
     mistake: 'the mark says that a round is synced before it is',
-    file: 'log/writer.ts',
+    file: 'log/rounds.ts',
     find: 'const started = env.clock.monotonic()',
-    replace: 'const started = env.clock.monotonic(); this.#moveSynced(active.baseOffset, size, nextOffset); this.#publish(false)',
+    replace: 'const started = env.clock.monotonic(); this.#watermarks.moveSynced(active.baseOffset, size, nextOffset); this.#watermarks.write(false)',
   },
   {
     mistake: 'a sync that failed is tried again',
-    file: 'log/writer.ts',
+    file: 'log/rounds.ts',
     find: 'await env.syncs.run(() => active.handle.sync())',
     replace: 'await env.syncs.run(() => active.handle.sync().catch(() => active.handle.sync()))',
   },
@@ -115,14 +115,14 @@ export const plantedFaults: readonly PlantedFault[] = [
   },
   {
     mistake: 'nobody looks whether the lock is still ours',
-    file: 'log/writer.ts',
+    file: 'log/rounds.ts',
     find: 'lock.confirmed || (await lock.confirm())',
     replace: 'true',
   },
   {
     mistake: 'a flush with relaxed durability does not sync',
     file: 'log/writer.ts',
-    find: 'if (this.#parts.env.files.durable && this.#synced < this.#acknowledged) await this.#syncNow()',
+    find: 'if (this.#rounds.isBehind) await this.#rounds.syncNow()',
     replace: '',
   },
   {
@@ -152,7 +152,7 @@ export const plantedFaults: readonly PlantedFault[] = [
   {
     mistake: 'records that nobody waited for are lost without a word',
     file: 'log/writer.ts',
-    find: "this.#loss = new LogError('LOG_APPEND_LOST'",
+    find: "this.#losses.untold = new LogError('LOG_APPEND_LOST'",
     replace: "void new LogError('LOG_APPEND_LOST'",
   },
   {

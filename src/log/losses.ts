@@ -1,6 +1,7 @@
 /*
  * Offsets that were given out and whose records were not stored. They are never given out again by this process, so a later record is
- * acknowledged past them; who asks for one of them must still hear that it is lost.
+ * acknowledged past them; who asks for one of them must still hear that it is lost. Of records that nobody waited for, the next who asks
+ * for anything is told.
  */
 import { type LogError } from '../base/errors.ts'
 
@@ -15,7 +16,9 @@ interface LostRange {
 }
 
 /** What one partition lost since it was opened. */
-export class LostRanges {
+export class Losses {
+  /** Of records that nobody waited for, until somebody is told. */
+  untold: LogError | undefined
   #ranges: LostRange[] = []
 
   /** Adds a range behind all others. */
@@ -33,5 +36,18 @@ export class LostRanges {
   find(offset: number): LogError | undefined {
     if (this.#ranges.length === 0) return undefined
     return this.#ranges.find((range) => offset >= range.from && offset < range.end)?.error
+  }
+
+  /** What nobody has been told of, to be told now. */
+  take(): LogError | undefined {
+    const { untold } = this
+    this.untold = undefined
+    return untold
+  }
+
+  /** Throws what nobody has been told of. */
+  tell(): void {
+    const untold = this.take()
+    if (untold !== undefined) throw untold
   }
 }
