@@ -53,24 +53,17 @@ function npm(...args) {
   return spawnSync(command, [...before, ...args], { cwd: bench, encoding: 'utf8' })
 }
 
-// What users run is bundled code, so that is measured: made as .ci/build.js makes dist/, but elsewhere, since others may be building dist/
+// What users run is bundled code, so that is measured: made as dist/ is, but elsewhere, since others may be building dist/
 // meanwhile. The parts that are compared with the whole (the checksum, a writer for the codecs), or make what is sent, are bundled by themselves.
 async function buildSources() {
-  const { rolldown } = await import('rolldown').catch(() => fail('run `npm ci` first'))
-  const { dependencies, optionalDependencies, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
-  const packages = Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })
-  const external = (id) => id.startsWith('node:') || packages.some((name) => id === name || id.startsWith(`${name}/`))
+  const { bundle } = await import('../.ci/bundle.js').catch(() => fail('run `npm ci` first'))
   const doors = {
     index: 'src/index.ts', 'events/index': 'src/events/index.ts', 'kafka/index': 'src/kafka/index.ts', 'testing/index': 'src/testing/index.ts',
     'cluster/index': 'src/cluster/index.ts', 'cli/commitlog': 'src/cli/commitlog.ts',
   }
   const parts = { 'parts/crc32c': 'src/base/crc32c.ts', 'parts/bytes': 'src/base/bytes.ts', 'parts/batch': 'src/format/batch.ts' }
   const bundles = [doors, ...Object.entries(parts).map(([name, path]) => ({ [name]: path }))]
-  for (const input of bundles) {
-    const bundle = await rolldown({ input, external, cwd: root, platform: 'node' })
-    await bundle.write({ dir: join(root, 'build', 'bench'), format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'shared/[name].js' })
-    await bundle.close()
-  }
+  for (const bundled of bundles) await bundle(root, bundled, join(root, 'build', 'bench'))
 }
 
 function fail(message) {

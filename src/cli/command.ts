@@ -2,7 +2,7 @@
  * What a subcommand is, and how its words are read: positional arguments, options, their help. A mistake in them is a UsageError of one
  * clear line, with what was probably meant; it ends the command with code 2.
  */
-import { parseArgs } from 'node:util'
+import { parseArgs } from '../base/node-util.ts'
 import { closest } from '../base/options.ts'
 import { type StartPosition } from '../topics/start-position.ts'
 import { type Screen, type Terminal } from './screen.ts'

@@ -3,7 +3,7 @@
  * is printed as it is.
  */
 import { isUtf8 } from 'node:buffer'
-import { inspect } from 'node:util'
+import { inspect } from '../base/node-util.ts'
 import { type TimestampType } from '../format/batch.ts'
 import { type RecordHeader } from '../format/record.ts'
 import { builtInCodec } from '../topics/codecs.ts'

@@ -1,7 +1,7 @@
 /*
  * What a connection to a cluster may be told, with its defaults, and the checks at the door.
  */
-import { type ConnectionOptions as TlsOptions, createSecureContext } from 'node:tls'
+import type { ConnectionOptions as TlsOptions } from 'node:tls'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { checkFunction, checkInteger, checkObject, checkOneOf, checkOptions, checkSignal, describe } from '../base/options.ts'
 import { type Random, systemRandom } from '../base/random.ts'
@@ -151,7 +151,7 @@ function addressOf(given: unknown): BrokerAddress {
 /** Certificates and keys that cannot be read: told here, and not with every connection. */
 function checkTls(tls: TlsOptions): void {
   try {
-    if (tls.secureContext === undefined) createSecureContext(tls)
+    if (tls.secureContext === undefined) process.getBuiltinModule('node:tls').createSecureContext(tls)
   } catch (error) {
     throw new TypeError(`security.tls cannot be used: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }

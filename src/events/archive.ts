@@ -3,7 +3,6 @@
  * forgotten that is not there, whole and durable: a file gets its name when all of it is synced, and one that is there already is compared with
  * the streams before these are deleted.
  */
-import { createHash } from 'node:crypto'
 import { isLogError, LogError } from '../base/errors.ts'
 import { checkBoolean, checkFunction, checkObject, checkOptions, checkSignal, describe } from '../base/options.ts'
 import { AsideFile } from '../files/aside-file.ts'
@@ -262,6 +261,7 @@ async function isAsFiled<E extends EventShape>(parts: StoreParts<E>, stream: str
 /** Takes an event into what is known of a stream: as many ids as there may be are not kept in memory. */
 function add(filed: FiledStream, id: string): void {
   filed.count++
+  const { createHash } = process.getBuiltinModule('node:crypto')
   filed.digest = createHash('sha256').update(filed.digest).update(id).digest('base64')
 }
 

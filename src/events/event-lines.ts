@@ -4,7 +4,7 @@
  * not hold all of it, as a date of MessagePack, `bytes` has it too, in base64. `{ type: "$forgotten", stream, version }` says that a stream has
  * forgotten what is below that version.
  */
-import { isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual } from '../base/node-util.ts'
 import { LogError } from '../base/errors.ts'
 import { describe } from '../base/options.ts'
 import { type Codec } from '../base/codec.ts'

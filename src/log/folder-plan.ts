@@ -69,6 +69,10 @@ export function planFolder(files: FileSystem, folder: string, startOffset = 0, m
  * replaces is durably gone before anything gets its name, and its names are durable when this resolves.
  */
 export async function applyPlan(files: FileSystem, folder: string, plan: FolderPlan): Promise<void> {
+  if (plan.obsolete.length > 0 || plan.renames.length > 0) await tidyUp(files, folder, plan)
+}
+
+async function tidyUp(files: FileSystem, folder: string, plan: FolderPlan): Promise<void> {
   // What is left of `.cleaned` tells that the `.swap` beside it does not count, so it goes last: a log with `.swap` that comes back alone
   // after a power cut would be finished, without the list of aborted transactions that it had.
   const undone = plan.obsolete.filter((name) => name.endsWith('.swap'))

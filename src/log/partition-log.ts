@@ -16,10 +16,8 @@ import { RecordCursor } from './cursor.ts'
 import { type LogEnvironment } from './environment.ts'
 import { type Erased, type EraseReport } from './erase-filter.ts'
 import { type Epochs } from './epochs.ts'
-import {
-  followedSize, type OpenedPartition, openFollowing, openNewSegments, openPartition, type PartitionOptions, removeSnapshots, replayProducers,
-  writeSnapshot,
-} from './open-partition.ts'
+import { followedSize, openFollowing, openNewSegments } from './follow-partition.ts'
+import { type OpenedPartition, openPartition, type PartitionOptions } from './open-partition.ts'
 import { guardedAsync, ioError } from './io-error.ts'
 import { type MarkState } from './mark.ts'
 import { type AppendOrigin, type ProducerEntry } from './producer-rules.ts'
@@ -29,6 +27,7 @@ import { type AppendWatcher, type RecordGroup } from './record-group.ts'
 import { type RecordCodecs, type RecordInput } from './record-input.ts'
 import { recoverTail } from './recovery.ts'
 import { type RecoveryReport } from './recovery-report.ts'
+import { removeSnapshots, replayProducers, writeSnapshot } from './restore-producers.ts'
 import { Retention } from './retention.ts'
 import { Segment } from './segment.ts'
 import { Segments } from './segments.ts'
@@ -74,8 +73,8 @@ export class PartitionLog implements RawSource {
   readonly #segments: Segments
   #opened: OpenedPartition
   readonly #writer: Writer | undefined
-  readonly #retention: Retention | undefined
-  readonly #cleaner: Cleaner | undefined
+  #retentionMade: Retention | undefined
+  #cleanerMade: Cleaner | undefined
   #startOffset: number
   #readEnd: number
   /** Of a read-only log: what the mark said when it was last looked at. */
@@ -106,8 +105,6 @@ export class PartitionLog implements RawSource {
     this.#followed = opened.state
     this.#hasAborted = hasAborted
     this.#writer = env.readOnly ? undefined : this.#startWriter()
-    this.#retention = this.#writer && this.#startRetention(this.#writer)
-    this.#cleaner = this.#writer && this.#startCleaner(this.#writer)
   }
 
   /** Opens, recovers or creates the log in a folder. */
@@ -529,7 +526,7 @@ export class PartitionLog implements RawSource {
       await guardedAsync(`closing ${this.topic}-${this.partition}`, async () => {
         await this.#cleaner?.close()
         await this.#writer?.close(reason)
-        if (this.#env.lock?.confirmed !== false) this.#retention?.close()
+        if (this.#env.lock?.confirmed !== false) this.#retentionMade?.close()
       })
       if (this.#env.lock?.confirmed !== false) for (const segment of this.#segments.all) await segment.storeRemade()
     } finally {
@@ -614,7 +611,16 @@ export class PartitionLog implements RawSource {
     }, { epoch, nextOffset })
   }
 
-  #startRetention(writer: Writer): Retention {
+  // This and the cleaner are made when they are first asked for, which few partitions ever are.
+  get #retention(): Retention | undefined {
+    return (this.#retentionMade ??= this.#writer && this.#makeRetention(this.#writer))
+  }
+
+  get #cleaner(): Cleaner | undefined {
+    return (this.#cleanerMade ??= this.#writer && this.#makeCleaner(this.#writer))
+  }
+
+  #makeRetention(writer: Writer): Retention {
     const { topic, partition, folder, config } = this.#options
     return new Retention({
       env: this.#env, topic, partition, folder, config, writer, segments: this.#segments,
@@ -627,7 +633,7 @@ export class PartitionLog implements RawSource {
     })
   }
 
-  #startCleaner(writer: Writer): Cleaner {
+  #makeCleaner(writer: Writer): Cleaner {
     const { topic, partition, folder, config } = this.#options
     return new Cleaner({
       env: this.#env, config, topic, partition, folder, segments: this.#segments, tail: this.tail, writer,

@@ -388,7 +388,7 @@ export class Rounds {
     await this.#sealed.settle()        // fenced: nobody goes on while they use the files
   }
 
-  /** A partition that waits for the disk is open before its log may be written to: see `settleEnd` in open-partition.ts. */
+  /** A partition that waits for the disk is open before its log may be written to: see `settleClosed` in open-partition.ts. */
   async #awaitMark(): Promise<boolean> {
     const { mark } = this.#parts.env
     try {

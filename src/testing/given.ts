@@ -2,7 +2,7 @@
  * Given events, when a command, then events: tests of deciders, folds and reactors as sentences. Pure: there is no store and no log, and
  * nothing is waited for unless the decider itself is asynchronous. A difference is an AssertionError that every runner shows as a diff.
  */
-import { inspect, isDeepStrictEqual } from 'node:util'
+import { inspect, isDeepStrictEqual } from '../base/node-util.ts'
 import { describe } from '../base/options.ts'
 import { type EventMetadata, type EventShape, type NewEvent, type RecordedEvent } from '../events/types.ts'
 import { assertionError } from './assertion-error.ts'

@@ -1,7 +1,7 @@
 /*
  * What a store looks like to the cases of the conformance suite: few words, that a small adapter says in the words of the store.
  */
-import { inspect, isDeepStrictEqual } from 'node:util'
+import { inspect, isDeepStrictEqual } from '../base/node-util.ts'
 import { assertionError } from './assertion-error.ts'
 
 /** An event as the cases append and read it. */

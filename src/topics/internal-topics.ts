@@ -3,7 +3,7 @@
  * write them; producers may not; everyone may read. Made on first need, with one partition; a folder of Kafka's keeps the count it has.
  */
 import { LogError } from '../base/errors.ts'
-import { type TopicRequest } from './log-core.ts'
+import { type TopicRequest } from './topic-request.ts'
 
 /** Where groups and their committed offsets are kept. */
 export const OFFSETS_TOPIC = '__consumer_offsets'

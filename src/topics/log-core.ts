@@ -10,13 +10,10 @@ import { settleAtMost } from '../base/at-most.ts'
 import { type Clock } from '../base/clock.ts'
 import { isLogError, LogError } from '../base/errors.ts'
 import { type Random } from '../base/random.ts'
-import { type FileStat, type FileSystem, type FolderLock } from '../files/file-system.ts'
+import { type FileSystem, type FolderLock } from '../files/file-system.ts'
 import { OpenFiles } from '../files/open-files.ts'
-import { createFolderDurably, writeFileAtomically } from '../files/write-fully.ts'
-import { CLEAN_SHUTDOWN_FILE } from '../format/clean-shutdown.ts'
-import { encodeMetaProperties, META_PROPERTIES_FILE } from '../format/meta-properties.ts'
 import { partitionFolderName } from '../format/names.ts'
-import { newUuid, uuidText } from '../format/uuid.ts'
+import { newUuid } from '../format/uuid.ts'
 import { BufferBudget } from '../log/buffer-budget.ts'
 import { DEFAULT_CLEANER_BUFFER_BYTES } from '../log/cleaner.ts'
 import { CleanerCheckpoint } from '../log/cleaner-checkpoint.ts'
@@ -30,13 +27,11 @@ import { SyncGate } from '../log/sync-gate.ts'
 import { WindowCache } from '../log/windows.ts'
 import { type CatalogState, readCatalog, type TopicEntry, writeCatalog } from './catalog.ts'
 import { LogEvents } from './diagnostics.ts'
-import { checkEventTopic } from './event-topics.ts'
 import { GroupCoordinator } from './groups/coordinator.ts'
-import {
-  asLogError, asPartitionError, type FolderContents, inspectFolder, type KafkaState, readKafkaState, unknownTopics, withSystemErrors,
-} from './log-folder.ts'
+import { asLogError, asPartitionError, inspectFolder, type KafkaState, readKafkaState, withSystemErrors } from './log-folder.ts'
 import { internalTopicRequest, OFFSETS_TOPIC, TRANSACTIONS_TOPIC } from './internal-topics.ts'
 import { writeKafkaCheckpoints } from './kafka-checkpoints.ts'
+import { catalogOf, checkThere, prepareFolder, settleFolder } from './open-folder.ts'
 import { PRODUCER_ID_BLOCK, producerIdsSeen } from './producer-ids.ts'
 import { SendQueue } from './send-queue.ts'
 import { resolveSettings, type TopicSettings } from './settings.ts'
@@ -44,7 +39,7 @@ import { presentLogs, type TopicCore } from './topic-core.ts'
 import { housekeepingOf } from './house-tasks.ts'
 import { type Housekeeping } from './housekeeping.ts'
 import { TopicAdmin } from './topic-admin.ts'
-import { removeLeavingFolders, removeTopicFolders } from './topic-deletion.ts'
+import { asItIs, changed, checkAgrees, noEvents, type TopicRequest, withCodecs } from './topic-request.ts'
 import { TransactionCoordinator } from './transactions/coordinator.ts'
 import { Markers } from './transactions/markers.ts'
 import { resolveTransactions } from './transactions/resolve.ts'
@@ -85,24 +80,6 @@ export interface CoreOptions {
   readonly groupConsumerSessionTimeoutMs?: number
   readonly groupConsumerHeartbeatIntervalMs?: number
   readonly groupConsumerMaxSize?: number
-}
-
-/** What is asked of a topic. What is undefined is taken as it is. */
-export interface TopicRequest {
-  readonly name: string
-  readonly partitions: number | undefined
-  /** Names of codecs. */
-  readonly key: string | undefined
-  readonly value: string | undefined
-  readonly settings: TopicSettings
-  readonly create: boolean
-  /** Names of the codecs of a topic that is created, or has none yet, when the request names none. */
-  readonly newKey: string | undefined
-  readonly newValue: string | undefined
-  /** It must not be there yet. */
-  readonly fresh?: boolean
-  /** It is of an event store, which alone writes to it. */
-  readonly events?: boolean
 }
 
 /** An open folder. */
@@ -588,76 +565,6 @@ function succeeds(work: () => unknown): boolean {
   }
 }
 
-/** Makes the folder, or sees that it may be written in, before anything of ours is put there. */
-async function prepareFolder(options: CoreOptions): Promise<void> {
-  const { files, folder, create } = options
-  const stat = files.statSync(folder)
-  if (stat !== undefined) checkOurs(files, folder, stat)
-  else if (create) await createFolderDurably(files, folder)
-  else throw noLog(folder)
-}
-
-/** A catalog that can be read makes a folder a log's. Without one all of it is looked through. */
-function checkOurs(files: FileSystem, folder: string, { kind }: FileStat): void {
-  if (kind === 'folder' && withSystemErrors(folder, () => readCatalog(files, folder)) !== undefined) return
-  inspectFolder(files, folder)
-}
-
-/** An empty folder is no log, unless it is to become one. */
-function checkThere(folder: string, contents: FolderContents, kafka: KafkaState): void {
-  if (contents.catalog === undefined && contents.topics.length === 0 && kafka.meta === undefined) throw noLog(folder)
-}
-
-/** The catalog as it is, with the topics that it does not know yet; a new one for a folder without. */
-function catalogOf(options: CoreOptions, contents: FolderContents, kafka: KafkaState): CatalogState {
-  const { files, folder, clock, random } = options
-  const now = clock.now()
-  // Beside a writer folders without a topic are those of one that it is just making.
-  const making = options.readOnly && contents.catalog !== undefined && files.lockHolderSync(folder) !== undefined
-  const found = making ? [] : unknownTopics(files, folder, contents, { now, random })
-  if (contents.catalog !== undefined) {
-    const kept = contents.catalog.topics.filter(({ deleting }) => deleting !== true)
-    return { ...contents.catalog, topics: [...kept, ...found] }
-  }
-  return { clusterId: kafka.meta?.clusterId ?? uuidText(newUuid(random)), nodeId: kafka.meta?.nodeId ?? 1, createdAt: now, topics: found }
-}
-
-/** Writes what a folder of ours has and this one has not yet, and takes away what is not true any more once we write. */
-async function settleFolder(
-  options: CoreOptions, contents: FolderContents, kafka: KafkaState, catalog: CatalogState, mark: Mark,
-): Promise<void> {
-  const { files, folder, random } = options
-  if (kafka.meta === undefined) {
-    const meta = encodeMetaProperties({ clusterId: catalog.clusterId, nodeId: catalog.nodeId, directoryId: uuidText(newUuid(random)) })
-    await writeFileAtomically(files, files.join(folder, META_PROPERTIES_FILE), meta)
-  }
-  const cleanShutdown = files.join(folder, CLEAN_SHUTDOWN_FILE)
-  // Deletions of topics that were interrupted are finished before the catalog forgets them.
-  const deleted = contents.catalog?.topics.filter(({ deleting }) => deleting === true) ?? []
-  for (const topic of deleted) {
-    await removeTopicFolders(files, folder, random, topic)
-    await new CleanerCheckpoint(files, folder).forget(topic.name)
-  }
-  await removeLeavingFolders(files, folder)
-  if (deleted.length > 0 || contents.catalog?.topics.length !== catalog.topics.length) await writeCatalog(files, folder, catalog)
-  if (files.statSync(cleanShutdown) !== undefined) {
-    files.removeSync(cleanShutdown)
-    if (files.durable) {
-      let tried = false
-      // Before anything is written; who only reads until then does not wait.
-      mark.readyWith(async () => {
-        // What a failed sync was to store it may never store: it is done again.
-        if (tried) {
-          files.openSync(cleanShutdown, 'create').closeSync()
-          files.removeSync(cleanShutdown)
-        }
-        tried = true
-        await files.syncFolder(folder)
-      })
-    }
-  }
-}
-
 function environment(options: CoreOptions, mark: Mark, lock: FolderLock | undefined, events: LogEvents): LogEnvironment {
   const { files, folder, clock, random, readOnly, bufferBytes, windowBytes, minFreeBytes } = options
   return {
@@ -675,43 +582,6 @@ function environment(options: CoreOptions, mark: Mark, lock: FolderLock | undefi
   }
 }
 
-/** Throws LOG_TOPIC_MISMATCH when a topic is not what is asked for and cannot become it. */
-function checkAgrees(entry: TopicEntry, request: TopicRequest, readOnly: boolean): void {
-  const { name } = entry
-  if (request.fresh === true) throw new LogError('LOG_TOPIC_EXISTS', `topic "${name}" is there already`, { topic: name })
-  if (entry.deleting === true) {
-    throw new LogError('LOG_NOT_FOUND', `topic "${name}" was deleted and could not be removed yet: delete it again`, { topic: name })
-  }
-  if (request.events !== true) checkEventTopic(entry, request.settings, request.partitions)
-  // A crash while it was made leaves a folder of which nobody said anything: see `openNow`.
-  else if (entry.events !== true && !(entry.adopted && entry.value === undefined)) throw noEvents(name)
-  for (const part of ['key', 'value'] as const) {
-    const [has, wants] = [entry[part], request[part]]
-    if (has === undefined || wants === undefined || has === wants) continue
-    const message = `the ${part}s of topic "${name}" are written by the codec "${has}", not "${wants}"`
-    throw new LogError('LOG_TOPIC_MISMATCH', message, { topic: name, codec: has, given: wants, part })
-  }
-  const { partitions = entry.partitions } = request
-  if (partitions === entry.partitions || (partitions > entry.partitions && !readOnly)) return
-  const message = `topic "${name}" has ${entry.partitions} partitions, ${partitions} were asked for`
-  throw new LogError('LOG_TOPIC_MISMATCH', message, { topic: name, partitions: entry.partitions, given: partitions })
-}
-
-/** The entry with what the request changes; the entry itself when that is nothing. */
-function changed(entry: TopicEntry, request: TopicRequest): TopicEntry {
-  const settings = { ...entry.settings, ...request.settings }
-  const partitions = request.partitions ?? entry.partitions
-  const key = entry.key ?? request.key
-  const value = entry.value ?? request.value
-  const same = partitions === entry.partitions && key === entry.key && value === entry.value &&
-    JSON.stringify(settings) === JSON.stringify(entry.settings) && (request.events !== true || entry.events === true)
-  return same ? entry : { ...entry, partitions, key, value, settings, ...(request.events === true && { events: true as const }) }
-}
-
-function noEvents(topic: string): LogError {
-  return new LogError('LOG_TOPIC_MISMATCH', `topic "${topic}" was not made by an event store`, { topic })
-}
-
 /** Nothing was ever written to the partitions. */
 function isEmpty(logs: TopicCore['logs']): boolean {
   return logs.every((log) => log === undefined || log.nextOffset === 0)
@@ -719,22 +589,6 @@ function isEmpty(logs: TopicCore['logs']): boolean {
 
 async function closeAll(logs: TopicCore['logs']): Promise<void> {
   await settleAtMost(PARTITIONS_AT_A_TIME, logs, async (log) => log?.close())
-}
-
-/** A topic found without codecs, as an interrupted creation leaves it, has those of new topics as long as nothing is in it. */
-function withCodecs(entry: TopicEntry, { newKey, newValue }: TopicRequest): TopicEntry {
-  if (entry.key !== undefined && entry.value !== undefined) return entry
-  if (newKey === undefined && newValue === undefined) return entry
-  return { ...entry, key: entry.key ?? newKey, value: entry.value ?? newValue }
-}
-
-/** Asks for a topic as it is: nothing of it is changed or named. */
-function asItIs(name: string): TopicRequest {
-  return { name, create: false, partitions: undefined, key: undefined, value: undefined, settings: {}, newKey: undefined, newValue: undefined }
-}
-
-function noLog(folder: string): LogError {
-  return new LogError('LOG_NOT_FOUND', `there is no log in ${folder}`, { path: folder })
 }
 
 function noTopic(folder: string, topic: string): LogError {

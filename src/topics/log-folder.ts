@@ -72,15 +72,22 @@ export function unknownTopics(
 ): TopicEntry[] {
   const known = new Set(contents.catalog?.topics.map((topic) => topic.name))
   const unknown = contents.topics.filter(({ name }) => !known.has(name))
+  return unknown.length === 0 ? [] : adopted(files, folder, contents, unknown, options)
+}
+
+function adopted(
+  files: FileSystem, folder: string, contents: FolderContents, unknown: readonly FoundTopic[],
+  { now, random }: { readonly now: number; readonly random: Random },
+): TopicEntry[] {
   const found = contents.catalog === undefined ? unknown : unknown.map((topic) => madeSoFar(files, folder, topic))
   return found.filter(({ partitions }) => partitions.length > 0).map(({ name, partitions }) => ({
     name,
-    id: topicIdOf(files, folder, name, partitions) ?? newUuid(options.random),
+    id: topicIdOf(files, folder, name, partitions) ?? newUuid(random),
     partitions: partitions.at(-1)! + 1,
     key: undefined,
     value: undefined,
     settings: internalTopics.includes(name) ? { cleanupPolicy: 'compact' } : {},
-    createdAt: options.now,
+    createdAt: now,
     adopted: true,
     absent: Array.from({ length: partitions.at(-1)! }, (_, partition) => partition).filter((partition) => !partitions.includes(partition)),
   }))
@@ -186,11 +193,14 @@ function checkComplete(folder: string, catalog: CatalogState, found: readonly Fo
     if (deleting === true) continue
     for (let partition = 0; partition < partitions; partition++) {
       if (folders.get(name)?.includes(partition) === true || absent.includes(partition)) continue
-      const missing = partitionFolderName(name, partition)
-      const detail = { path: folder, topic: name, partition, reason: 'missing-folder' }
-      throw new LogError('LOG_CORRUPT', `the folder ${missing} is missing from ${folder}`, detail)
+      throw folderMissing(folder, name, partition)
     }
   }
+}
+
+function folderMissing(folder: string, topic: string, partition: number): LogError {
+  const missing = partitionFolderName(topic, partition)
+  return new LogError('LOG_CORRUPT', `the folder ${missing} is missing from ${folder}`, { path: folder, topic, partition, reason: 'missing-folder' })
 }
 
 /** What is hidden, such as `.gitkeep` or `.DS_Store`, makes a folder nobody's. */

@@ -2,7 +2,7 @@
  * What a mirror does before it reads topics: it says on the target where they are from, and looks whether another mirror says of the source that
  * they are from the target. It says so first and looks then: of two that begin at one moment in opposite directions one sees the other at least.
  */
-import { isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual } from '../../base/node-util.ts'
 import { type PortableLog } from '../../topics/contract.ts'
 import { type Ledger, type LedgerRecord } from './ledger.ts'
 import { type MirroredTopic } from './mirrored-topic.ts'

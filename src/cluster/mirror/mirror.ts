@@ -5,7 +5,7 @@
  *
  * What fails and may be tried again is: everything in hand is let go, the ledger is read anew, and reading goes on where it ends.
  */
-import { isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual } from '../../base/node-util.ts'
 import { type Clock, systemClock } from '../../base/clock.ts'
 import { isLogError, LogError } from '../../base/errors.ts'
 import { pause } from '../../base/pause.ts'

@@ -1,7 +1,6 @@
 /*
  * What records are imported from: a file of lines, or what a test has in hands; read a piece at a time.
  */
-import { Readable } from 'node:stream'
 import { LogError } from '../../base/errors.ts'
 import { describe } from '../../base/options.ts'
 import { type FileSystem } from '../../files/file-system.ts'
@@ -36,6 +35,7 @@ async function fileInto(files: FileSystem, path: string, into: ImportRecords): P
   if (stat.kind !== 'file') throw new TypeError(`${path} is a folder: a broker begins with one, startTestBroker({ from: '${path}' })`)
   let number = 0
   try {
+    const { Readable } = process.getBuiltinModule('node:stream')
     for await (const lines of lineChunks(Readable.from(piecesOf(files, path)), new AbortController().signal)) {
       await into.take(lines.flatMap((line): Taken[] => {
         const at = `line ${++number} of ${path}`

@@ -2,7 +2,7 @@
  * Whether a record is the one that a test expects, and in which of its parts it is not. How two values compare is the test runner's business:
  * it knows `expect.objectContaining` and its like.
  */
-import { inspect } from 'node:util'
+import { inspect } from '../../base/node-util.ts'
 import { describe } from '../../base/options.ts'
 import { type TestRecord } from '../broker/test-record.ts'
 

@@ -2,7 +2,7 @@
  * What a matcher says when it fails: what was expected, the records that come nearest and who produced them, and the end of the journal, since
  * the reason is most often there.
  */
-import { inspect } from 'node:util'
+import { inspect } from '../../base/node-util.ts'
 import { uuidText } from '../../format/uuid.ts'
 import { type TestBroker } from '../broker/test-broker.ts'
 import { type TestRecord } from '../broker/test-record.ts'

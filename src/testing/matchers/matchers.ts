@@ -2,7 +2,7 @@
  * Matchers for the `expect` of vitest and Jest: what a test says of a broker. Those that ask for something wait until it is there; with `.not` they
  * look once. The forms that a test writes are in kafka-matchers.ts, and what is said when one fails in failure-text.ts.
  */
-import { isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual } from '../../base/node-util.ts'
 import { isLogError } from '../../base/errors.ts'
 import { checkInteger, checkObject, checkOptions, describe } from '../../base/options.ts'
 import { type TestBroker } from '../broker/test-broker.ts'

@@ -3,7 +3,7 @@
  * recorded one that is most like it and was not used yet; what is asked beyond the recording is told.
  */
 import { type Duplex } from 'node:stream'
-import { isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual } from '../../base/node-util.ts'
 import { realClock } from '../../base/clock.ts'
 import { checkOptions } from '../../base/options.ts'
 import { addressText } from '../../kafka/addresses.ts'

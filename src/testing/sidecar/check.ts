@@ -2,7 +2,7 @@
  * Checks values against JSON Schemas. What is wrong is told with its place as a JSON Pointer, and for a field that there is not with the one that
  * was probably meant. Spec: draft 2020-12, the keywords of schema.ts; what only annotates is let pass.
  */
-import { isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual } from '../../base/node-util.ts'
 import { closest, describe } from '../../base/options.ts'
 import { BoundedPattern, wrongPattern } from './bounded-pattern.ts'
 import { type Schema } from './schema.ts'

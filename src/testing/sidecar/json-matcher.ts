@@ -2,7 +2,7 @@
  * What a value is to be like, as JSON: itself, or an object of operators that begin with `$`, at any depth: `{ "id": { "$matches": "^o-" } }`.
  * The operators are in docs/sidecar.md.
  */
-import { isDeepStrictEqual } from 'node:util'
+import { isDeepStrictEqual } from '../../base/node-util.ts'
 import { describe } from '../../base/options.ts'
 import { BoundedPattern, wrongPattern } from './bounded-pattern.ts'
 import { isObject, unknownField } from './check.ts'
