@@ -449,7 +449,7 @@ export class Writer {
 
   #refuse(): never {
     this.#losses.tell()
-    throw this.#standing.refusal
+    throw this.#standing.state === 'closed' ? this.#standing.closedError : this.#standing.refusal
   }
 
   /** A batch is of one transaction, or of none. */
