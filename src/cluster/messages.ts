@@ -1,12 +1,13 @@
 /*
  * The two requests that carry records, Produce and Fetch: read and written here, so that batches stay the bytes that they are. One version
  * of each, which Kafka has had since 2.8 and 2.7, and has still. And ConsumerGroupDescribe, which the package cannot read: it takes the names
- * of topics for one. Spec: Kafka's protocol.
+ * of topics for one. The messages are those of format/messages/, which our listener answers by.
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
-import {
-  array, bigint64, boolean, type Decoded, type Encodable, int16, int32, int64, int8, message, records, string, struct, uuid,
-} from '../format/schema.ts'
+import { consumerGroupDescribeRequest, consumerGroupDescribeResponse } from '../format/messages/consumer-group-describe.ts'
+import { fetchRequest, fetchResponse } from '../format/messages/fetch.ts'
+import { produceResponse } from '../format/messages/produce.ts'
+import { type Decoded, type Encodable } from '../format/schema.ts'
 import { type RawRequest } from './client.ts'
 
 const PRODUCE_KEY = 0
@@ -14,105 +15,14 @@ const PRODUCE_VERSION = 9
 const FETCH_KEY = 1
 const FETCH_VERSION = 12
 
-const produceResponse = message('ProduceResponse', { versions: [9, 9], flexible: 9 }, {
-  responses: array({
-    name: string(),
-    partitions: array({
-      index: int32(),
-      errorCode: int16(),
-      baseOffset: int64(),
-      logAppendTimeMs: int64(),
-      logStartOffset: int64(),
-      recordErrors: array({ batchIndex: int32(), message: string({ nullable: 9, default: null }) }),
-      errorMessage: string({ nullable: 9, default: null }),
-    }),
-  }),
-  throttleTimeMs: int32(),
-})
-
-const fetchRequest = message('FetchRequest', { versions: [12, 12], flexible: 12 }, {
-  replicaId: int32({ default: -1 }),
-  maxWaitMs: int32(),
-  minBytes: int32(),
-  maxBytes: int32(),
-  isolationLevel: int8(),
-  sessionId: int32({ default: 0 }),
-  sessionEpoch: int32({ default: -1 }),
-  topics: array({
-    topic: string(),
-    partitions: array({
-      partition: int32(),
-      currentLeaderEpoch: int32({ default: -1 }),
-      fetchOffset: int64(),
-      lastFetchedEpoch: int32({ default: -1 }),
-      logStartOffset: int64({ default: -1 }),
-      partitionMaxBytes: int32(),
-    }),
-  }),
-  forgottenTopics: array({ topic: string(), partitions: array(int32()) }, { default: [] }),
-  rackId: string({ default: '' }),
-})
-
-const fetchResponse = message('FetchResponse', { versions: [12, 12], flexible: 12 }, {
-  throttleTimeMs: int32(),
-  errorCode: int16(),
-  sessionId: int32(),
-  responses: array({
-    topic: string(),
-    partitions: array({
-      partitionIndex: int32(),
-      errorCode: int16(),
-      highWatermark: int64(),
-      lastStableOffset: int64(),
-      logStartOffset: int64(),
-      abortedTransactions: array({ producerId: bigint64(), firstOffset: int64() }, { nullable: 12, default: null }),
-      preferredReadReplica: int32(),
-      records: records(),
-    }),
-  }),
-})
-
-const groupAssignment = struct({ topicPartitions: array({ topicId: uuid(), topicName: string(), partitions: array(int32()) }) })
-
-const consumerGroupRequest = message('ConsumerGroupDescribeRequest', { versions: [0, 0], flexible: 0 }, {
-  groupIds: array(string()),
-  includeAuthorizedOperations: boolean({ default: false }),
-})
-
-const consumerGroupResponse = message('ConsumerGroupDescribeResponse', { versions: [0, 0], flexible: 0 }, {
-  throttleTimeMs: int32(),
-  groups: array({
-    errorCode: int16(),
-    errorMessage: string({ nullable: 0, default: null }),
-    groupId: string(),
-    groupState: string(),
-    groupEpoch: int32(),
-    assignmentEpoch: int32(),
-    assignorName: string(),
-    members: array({
-      memberId: string(),
-      instanceId: string({ nullable: 0, default: null }),
-      rackId: string({ nullable: 0, default: null }),
-      memberEpoch: int32(),
-      clientId: string(),
-      clientHost: string(),
-      subscribedTopicNames: array(string()),
-      subscribedTopicRegex: string({ nullable: 0, default: null }),
-      assignment: groupAssignment,
-      targetAssignment: groupAssignment,
-    }),
-    authorizedOperations: int32(),
-  }),
-})
-
 /** The key of ConsumerGroupDescribe. */
 export const CONSUMER_GROUP_DESCRIBE_KEY = 69
 
 /** Asks a coordinator for a group of the newer protocol. */
-export function describeConsumerGroup(group: string): RawRequest<Decoded<typeof consumerGroupResponse>> {
+export function describeConsumerGroup(group: string): RawRequest<Decoded<typeof consumerGroupDescribeResponse>> {
   return {
-    key: CONSUMER_GROUP_DESCRIBE_KEY, version: 0, body: [consumerGroupRequest.encode(0, { groupIds: [group] })],
-    read: (bytes) => consumerGroupResponse.at(0).decode(readerOf(bytes, 'the description of a group')),
+    key: CONSUMER_GROUP_DESCRIBE_KEY, version: 0, body: [consumerGroupDescribeRequest.encode(0, { groupIds: [group] })],
+    read: (bytes) => consumerGroupDescribeResponse.at(0).decode(readerOf(bytes, 'the description of a group')),
   }
 }
 
@@ -122,7 +32,10 @@ export type ProduceAnswer = Decoded<typeof produceResponse>
 /** What a broker answers to Fetch. */
 export type FetchAnswer = Decoded<typeof fetchResponse>
 
-/** What a broker answers for one partition. */
+/** What a broker answers to Produce for one partition. */
+export type ProducedPartition = ProduceAnswer['responses'][number]['partitionResponses'][number]
+
+/** What a broker answers to Fetch for one partition. */
 export type FetchedPartition = FetchAnswer['responses'][number]['partitions'][number]
 
 /** Batches for a broker. */

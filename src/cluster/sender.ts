@@ -13,7 +13,7 @@ import { type Buffered } from './buffered.ts'
 import { type Call } from './call.ts'
 import { type Broker, type Cluster, type Line } from './cluster.ts'
 import { clusterError, isPassing, mayBeStored, nameOf, wasCut } from './errors.ts'
-import { produce, type ProduceAnswer } from './messages.ts'
+import { produce, type ProduceAnswer, type ProducedPartition } from './messages.ts'
 import { type ProducerIdentity } from './producer-identity.ts'
 import { waitMs } from './retry.ts'
 import { SendBatch } from './send-batch.ts'
@@ -307,12 +307,14 @@ export class Sender {
       }
       return
     }
-    const answers = new Map(answer.responses.flatMap(({ name, partitions }) => partitions.map((one) => [`${one.index} ${name}`, one] as const)))
+    const answers = new Map(answer.responses.flatMap(({ name, partitionResponses }) => (
+      partitionResponses.map((one) => [`${one.index} ${name}`, one] as const)
+    )))
     for (const lane of lanes) this.#answered(lane, answers.get(`${lane.partition} ${lane.topic}`))
     this.#pump()
   }
 
-  #answered(lane: Lane, answer: ProduceAnswer['responses'][number]['partitions'][number] | undefined): void {
+  #answered(lane: Lane, answer: ProducedPartition | undefined): void {
     if (answer === undefined) {
       lane.ready[0]!.unknown = true
       return this.#failed(lane, clusterError('UNKNOWN_SERVER_ERROR', `sending to ${lane.topic}-${lane.partition}`))
@@ -327,7 +329,7 @@ export class Sender {
     // Sent again it stays the same batch of the same producer, so that it is stored once; given up, nobody knows.
     if (mayBeStored(name)) lane.ready[0]!.unknown = true
     const detail = { topic: lane.topic, partition: lane.partition }
-    const said = recordErrors[0]?.message ?? errorMessage
+    const said = recordErrors[0]?.batchIndexErrorMessage ?? errorMessage
     this.#failed(lane, clusterError(name, `sending to ${lane.topic}-${lane.partition}`, detail, said))
   }
 

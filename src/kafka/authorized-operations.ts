@@ -11,9 +11,6 @@ export const operationCodes: { readonly [Name in Operation]: number } = {
   IDEMPOTENT_WRITE: 12, CREATE_TOKENS: 13, DESCRIBE_TOKENS: 14, TWO_PHASE_COMMIT: 15,
 }
 
-/** What an answer has when nobody asked for operations. */
-export const OPERATIONS_NOT_ASKED = -0x8000_0000
-
 /** The operations that there are on a kind of resource. */
 const supported: { readonly [Type in ResourceType]?: readonly Operation[] } = {
   TOPIC: ['READ', 'WRITE', 'CREATE', 'DESCRIBE', 'DELETE', 'ALTER', 'DESCRIBE_CONFIGS', 'ALTER_CONFIGS'],

@@ -1,62 +1,15 @@
 /*
- * Produce (0): record batches for partitions, one each. How they are checked and stored is in production.ts. Spec: Kafka's protocol,
- * ProduceRequest and ProduceResponse.
+ * Produce (0): record batches for partitions, one each. How they are checked and stored is in production.ts.
  */
-import { array, type Decoded, type Encodable, int16, int32, int64, message, NO_UUID, records, string, struct, uuid } from '../../format/schema.ts'
+import { produceRequest, produceResponse } from '../../format/messages/produce.ts'
+import { type Decoded, type Encodable } from '../../format/schema.ts'
 import { defineApi } from '../api.ts'
 import { Production } from '../production.ts'
 
-// Versions 0 to 2 are told of, since old librdkafka compresses nothing for a broker without them, and are not served.
-// 7: zstd. 9: flexible. 11: TRANSACTION_ABORTABLE. 12: a partition becomes a part of the transaction by this request. 13: topic ids.
-const request = message('ProduceRequest', { versions: [3, 13], flexible: 9 }, {
-  transactionalId: string({ nullable: 3, default: null }),
-  acks: int16(),
-  timeoutMs: int32(),
-  topicData: array({
-    name: string({ until: 12, default: '', ignorable: true }),
-    topicId: uuid({ since: 13, default: NO_UUID, ignorable: true }),
-    partitionData: array({
-      index: int32(),
-      records: records(),
-    }),
-  }),
-})
-
-// 5: start of the log. 8: errors of records. 10: leaders.
-const response = message('ProduceResponse', { versions: [3, 13], flexible: 9 }, {
-  responses: array({
-    name: string({ until: 12, default: '', ignorable: true }),
-    topicId: uuid({ since: 13, default: NO_UUID, ignorable: true }),
-    partitionResponses: array({
-      index: int32(),
-      errorCode: int16(),
-      baseOffset: int64(),
-      logAppendTimeMs: int64({ default: -1, ignorable: true }),
-      logStartOffset: int64({ since: 5, default: -1, ignorable: true }),
-      recordErrors: array({
-        batchIndex: int32(),
-        batchIndexErrorMessage: string({ nullable: 8, default: null }),
-      }, { since: 8, default: [], ignorable: true }),
-      errorMessage: string({ since: 8, nullable: 8, default: null, ignorable: true }),
-      currentLeader: struct({
-        leaderId: int32({ default: -1 }),
-        leaderEpoch: int32({ default: -1 }),
-      }, { since: 10, tag: 0, default: {} }),
-    }),
-  }),
-  throttleTimeMs: int32({ default: 0, ignorable: true }),
-  nodeEndpoints: array({
-    nodeId: int32(),
-    host: string(),
-    port: int32(),
-    rack: string({ nullable: 10, default: null }),
-  }, { since: 10, tag: 0, default: [] }),
-})
-
 /** What is asked. */
-export type ProduceRequest = Decoded<typeof request>
+export type ProduceRequest = Decoded<typeof produceRequest>
 /** What is answered. */
-export type ProduceResponse = Encodable<typeof response>
+export type ProduceResponse = Encodable<typeof produceResponse>
 /** What is answered for one partition. */
 export type PartitionProduced = ProduceResponse['responses'][number]['partitionResponses'][number]
 
@@ -64,8 +17,9 @@ export type PartitionProduced = ProduceResponse['responses'][number]['partitionR
 export const produce = defineApi({
   key: 0,
   name: 'Produce',
-  request,
-  response,
+  request: produceRequest,
+  response: produceResponse,
+  // Old librdkafka compresses nothing for a broker without versions 0 to 2: they are told of, and not served.
   advertisedFrom: 0,
   pipelined: true,
   handle(request, context) {

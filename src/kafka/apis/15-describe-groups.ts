@@ -3,10 +3,11 @@
  * DescribeGroupsResponse.
  */
 import { kafkaErrors } from '../../format/kafka-errors.ts'
+import { OPERATIONS_NOT_ASKED } from '../../format/messages/authorized-operations.ts'
 import { array, boolean, bytes, type Encodable, int16, int32, message, string } from '../../format/schema.ts'
 import { type GroupCoordinator } from '../../topics/groups/coordinator.ts'
 import { defineApi, type RequestContext } from '../api.ts'
-import { authorizedOperations, OPERATIONS_NOT_ASKED } from '../authorized-operations.ts'
+import { authorizedOperations } from '../authorized-operations.ts'
 import { groupRefusal } from '../coordination.ts'
 
 // 1: throttle time. 3: authorised operations. 4: static members. 5: flexible. 6: error message, and an error for a group that is not there.

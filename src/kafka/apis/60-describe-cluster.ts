@@ -2,10 +2,11 @@
  * DescribeCluster (60): the brokers and the controller. Spec: Kafka's protocol, DescribeClusterRequest and DescribeClusterResponse; KIP-700,
  * KIP-919, KIP-1073.
  */
+import { OPERATIONS_NOT_ASKED } from '../../format/messages/authorized-operations.ts'
 import { array, boolean, type Encodable, int16, int32, int8, message, string } from '../../format/schema.ts'
 import { kafkaErrors } from '../../format/kafka-errors.ts'
 import { defineApi } from '../api.ts'
-import { authorizedOperations, OPERATIONS_NOT_ASKED } from '../authorized-operations.ts'
+import { authorizedOperations } from '../authorized-operations.ts'
 import { refusal } from '../refusal.ts'
 import { CLUSTER_RESOURCE } from '../security/authorizer.ts'
 

@@ -1,61 +1,23 @@
 /*
- * ConsumerGroupDescribe (69): consumer groups of the newer protocol (KIP-848), with what each member has and shall have. Spec: Kafka's protocol,
- * ConsumerGroupDescribeRequest and ConsumerGroupDescribeResponse.
+ * ConsumerGroupDescribe (69): consumer groups of the newer protocol (KIP-848), with what each member has and shall have.
  */
 import { kafkaErrors } from '../../format/kafka-errors.ts'
-import { array, boolean, type Encodable, int16, int32, int8, message, string, struct, uuid } from '../../format/schema.ts'
+import { consumerGroupDescribeRequest, consumerGroupDescribeResponse, memberTypes } from '../../format/messages/consumer-group-describe.ts'
+import { type Encodable } from '../../format/schema.ts'
 import { type GroupCoordinator } from '../../topics/groups/coordinator.ts'
 import { type ConsumerGroupDetails } from '../../topics/groups/consumer-group-messages.ts'
 import { defineApi, type RequestContext } from '../api.ts'
-import { authorizedOperations, OPERATIONS_NOT_ASKED } from '../authorized-operations.ts'
+import { authorizedOperations } from '../authorized-operations.ts'
 import { groupRefusal } from '../coordination.ts'
 
-/** Kafka's numbers for what a member speaks. */
-const memberTypes = { unknown: -1, classic: 0, consumer: 1 } as const
-
-const assignment = struct({
-  topicPartitions: array({ topicId: uuid(), topicName: string(), partitions: array(int32()) }),
-})
-
-const response = message('ConsumerGroupDescribeResponse', { versions: [0, 1], flexible: 0 }, {
-  throttleTimeMs: int32({ default: 0 }),
-  groups: array({
-    errorCode: int16(),
-    errorMessage: string({ nullable: 0, default: null }),
-    groupId: string(),
-    groupState: string({ default: '' }),
-    groupEpoch: int32({ default: 0 }),
-    assignmentEpoch: int32({ default: 0 }),
-    assignorName: string({ default: '' }),
-    members: array({
-      memberId: string(),
-      instanceId: string({ nullable: 0, default: null }),
-      rackId: string({ nullable: 0, default: null }),
-      memberEpoch: int32(),
-      clientId: string(),
-      clientHost: string(),
-      subscribedTopicNames: array(string()),
-      subscribedTopicRegex: string({ nullable: 0, default: null }),
-      assignment,
-      targetAssignment: assignment,
-      memberType: int8({ since: 1, default: memberTypes.unknown, ignorable: true }),
-    }, { default: [] }),
-    authorizedOperations: int32({ default: OPERATIONS_NOT_ASKED }),
-  }),
-})
-
-type Described = Encodable<typeof response>['groups'][number]
+type Described = Encodable<typeof consumerGroupDescribeResponse>['groups'][number]
 
 /** ConsumerGroupDescribe. */
 export const consumerGroupDescribe = defineApi({
   key: 69,
   name: 'ConsumerGroupDescribe',
-  request: message('ConsumerGroupDescribeRequest', { versions: [0, 1], flexible: 0 }, {
-    groupIds: array(string()),
-    includeAuthorizedOperations: boolean(),
-  }),
-  // 1: whether a member speaks the classic protocol.
-  response,
+  request: consumerGroupDescribeRequest,
+  response: consumerGroupDescribeResponse,
   async handle({ groupIds, includeAuthorizedOperations }, context) {
     const groups = await context.cluster.groups()
     const { discreet } = context.cluster

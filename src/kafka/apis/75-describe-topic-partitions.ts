@@ -2,13 +2,14 @@
  * DescribeTopicPartitions (75): partitions of topics, so many at a time, with a cursor for those that come next. Topics go by name. Spec: Kafka's
  * protocol, DescribeTopicPartitionsRequest and DescribeTopicPartitionsResponse; KIP-966.
  */
+import { OPERATIONS_NOT_ASKED } from '../../format/messages/authorized-operations.ts'
 import { array, boolean, type Decoded, type Encodable, int16, int32, message, NO_UUID, string, struct, uuid } from '../../format/schema.ts'
 import { kafkaErrors } from '../../format/kafka-errors.ts'
 import { type TopicEntry } from '../../topics/catalog.ts'
 import { isInternalTopic } from '../../topics/internal-topics.ts'
 import { type TopicCore } from '../../topics/topic-core.ts'
 import { defineApi, type RequestContext } from '../api.ts'
-import { authorizedOperations, OPERATIONS_NOT_ASKED } from '../authorized-operations.ts'
+import { authorizedOperations } from '../authorized-operations.ts'
 import { wrongTopicName } from '../named-topics.ts'
 
 const MOST_PARTITIONS = 2000
