@@ -57,6 +57,7 @@ export type { SchemaIssue, SchemaResult, StandardSchema } from './topics/standar
 export type { StartPosition } from './topics/start-position.ts'
 export { type CompactOptions, type CompactReport } from './topics/cleaning.ts'
 export { Topic } from './topics/topic.ts'
+export type { TopicReader } from './topics/topic-reader.ts'
 export type { TopicChanges } from './topics/topic-admin.ts'
 export type { TransactionOptions } from './topics/transactions/options.ts'
 export { type Committer, type GroupOffset, Transaction, type TransactionStatus } from './topics/transactions/transaction.ts'

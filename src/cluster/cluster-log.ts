@@ -116,7 +116,8 @@ export class OpenClusterLog implements ClusterLog {
       await reader.lookForTopics()
       await reader.learnEnds()
     }
-    return new ClusterGroupConsumer<K, V, Place>({ ...source, prepare }, checked, reader)
+    const placeOf: typeof reader.placeOf = (log, to) => reader.placeOf(log, to)
+    return new ClusterGroupConsumer<K, V, Place>({ ...source, placeOf, prepare }, checked, reader)
   }
 
   transaction<T>(work: (transaction: ClusterTransaction) => Promise<T> | T, options?: PortableTransactionOptions): Promise<T> {

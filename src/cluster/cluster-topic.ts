@@ -68,7 +68,8 @@ export class OpenClusterTopic<K, V> implements ClusterTopic<K, V> {
     const checked = checkedGroupOptions<number>(options, `a consumer of topic "${name}"`)
     const { isolation, group, signal } = checked
     const { reader, parts } = this.#read({ isolation, group, signal, from: options.from ?? 'earliest' })
-    const source = { ...topicSource<K, V>(parts, group), prepare: () => reader.learnEnds() }
+    const placeOf: typeof reader.placeOf = (log, to) => reader.placeOf(log, to)
+    const source = { ...topicSource<K, V>(parts, group), placeOf, prepare: () => reader.learnEnds() }
     return new ClusterGroupConsumer(source, checked, reader)
   }
 

@@ -5,14 +5,14 @@
  */
 import { type Clock } from '../base/clock.ts'
 import { defaultLogConfig } from '../log/config.ts'
-import { type Isolation } from '../log/partition-log.ts'
+import { type Isolation, type PartitionLog } from '../log/partition-log.ts'
 import { type RecordCodecs } from '../log/record-input.ts'
 import { BufferBudget } from '../log/buffer-budget.ts'
 import { type Life } from '../topics/life.ts'
 import { type LogCore } from '../topics/log-core.ts'
 import { type TopicRequest } from '../topics/topic-request.ts'
 import { SendQueue } from '../topics/send-queue.ts'
-import { type StartPosition } from '../topics/start-position.ts'
+import { resolveInRange, type StartPosition } from '../topics/start-position.ts'
 import { type TopicCore, type TopicParts } from '../topics/topic-core.ts'
 import { AsideTransaction } from './aside-transaction.ts'
 import { type Call } from './call.ts'
@@ -67,6 +67,8 @@ export class ReaderCore implements ConsumedLog {
   /** Ends who reads, who commits then and leaves. */
   ended: (() => Promise<void>) | undefined
   #looking: { cancel(): void } | undefined
+  /** Ends that are about to be asked for. */
+  #asking: Promise<void> | undefined
 
   constructor(connected: Connected, options: ReaderOptions) {
     const { cluster } = connected
@@ -188,6 +190,31 @@ export class ReaderCore implements ConsumedLog {
     const { isolation } = this.#options
     const offsets = await offsetsAt(this.#connected.cluster, call, remotes, timestamp, isolation)
     remotes.forEach((remote, index) => remote.learnTimestamp(timestamp, isolation, offsets[index]))
+  }
+
+  /**
+   * The offset that a position means now, by the cluster.
+   *
+   * @throws LogError `LOG_OFFSET_OUT_OF_RANGE`
+   */
+  async find({ topic, partition }: PlaceName, to: StartPosition): Promise<number> {
+    const remote = this.partitionsOf(topic)[partition]!
+    await this.#endsNow()
+    if (typeof to === 'object') await this.learnTimestamp([remote], to.timestamp)
+    return resolveInRange(remote.asLog, to, this.#options.isolation)
+  }
+
+  /** As for a member, to whom a position that is known to be there is one at once. */
+  placeOf(log: PartitionLog, to: StartPosition): number | Promise<number> {
+    return typeof to === 'number' && to >= log.startOffset && to <= log.highWatermark ? to : this.find(log, to)
+  }
+
+  /** Those who ask in one go are told by one answer. */
+  #endsNow(): Promise<void> {
+    return (this.#asking ??= Promise.resolve().then(() => {
+      this.#asking = undefined
+      return this.learnEnds()
+    }))
   }
 
   async #learn(remotes: readonly RemotePartition[], call = this.#call()): Promise<void> {

@@ -7,7 +7,8 @@
  * aborted already keeps it from being begun.
  *
  * What may differ: offsets of a partition rise and may have gaps, behind transactions for one; records of different partitions have no order; a
- * time that a log gives is that of its machine. All else is said as cases in src/testing/portable-conformance/, which run on every kind of log.
+ * time that a log gives is that of its machine; a definition with other settings than the topic has changes them where the log is its owner's, and
+ * is LOG_TOPIC_MISMATCH on a cluster. All else is said as cases in src/testing/portable-conformance/, which run on every kind of log.
  *
  * test/types/ compiles every portable example against the local log and against a stub.
  */

@@ -48,7 +48,7 @@ export class Assigned<K, V> {
   paused = false
   /** Where the loop ends, exclusive. */
   until = Infinity
-  /** A read of its file is under way, or failed. */
+  /** A read of its file, or a search for where it goes on, is under way, or failed. */
   filling: Promise<void> | undefined
   failure: unknown
 
@@ -190,14 +190,30 @@ export class Reading<K, V> {
     return true
   }
 
-  /** Goes on reading a partition at `offset`. */
-  moveTo(assigned: Assigned<K, V>, offset: number): void {
+  /** Goes on reading a partition at `offset`. While that is being asked for, nothing of it is handed out, and its position is what it was. */
+  moveTo(assigned: Assigned<K, V>, offset: number | Promise<number>): void {
     // What is in hand stays readable: then the cursor's memory is the garbage collector's.
     if (this.held === assigned) this.putDown()
     else assigned.cursor?.close()
-    assigned.position = offset
     assigned.cursor = undefined
     assigned.failure = undefined
+    assigned.filling = undefined
+    if (typeof offset === 'number') assigned.position = offset
+    else assigned.filling = this.moveLater(assigned, offset)
+  }
+
+  private moveLater(assigned: Assigned<K, V>, offset: Promise<number>): Promise<void> {
+    const unlessMoved = (tell: () => void): void => {
+      // Somebody has said meanwhile where it goes on.
+      if (assigned.filling !== moving) return
+      assigned.filling = undefined
+      tell()
+      this.wake()
+    }
+    const moving: Promise<void> = offset.then(
+      (found) => unlessMoved(() => { assigned.position = found }), (error: unknown) => unlessMoved(() => { assigned.failure = error }),
+    )
+    return moving
   }
 
   /** What to tell of `error`, which a take threw. */
@@ -301,7 +317,8 @@ export class Reading<K, V> {
     } catch (error) {
       if (assigned.cursor === cursor) assigned.failure = explained(assigned, error)
     } finally {
-      assigned.filling = undefined
+      // Else it goes on somewhere else, and waits for something else.
+      if (assigned.cursor === cursor) assigned.filling = undefined
     }
   }
 

@@ -169,6 +169,24 @@ export const memberCases: readonly PortableCase[] = [
     },
   },
   {
+    name: 'a member seeks to a time and to the oldest record, and where it sought counts as its place',
+    run: async (context) => {
+      const [topic, group] = [await textTopic(context), context.name('group')]
+      await topic.send(texts(4).map((value, index) => ({ value, partition: 0, timestamp: 1000 * index })))
+      const seeks = [{ timestamp: 1500 }, undefined, 'earliest'] as const
+      const consumer = topic.consumer({ group })
+      const seen: unknown[] = []
+      for await (const { value } of consumer) {
+        const to = seeks[seen.push(value) - 1]
+        if (to !== undefined) consumer.seek(0, to)
+        if (seen.length === 4) break
+      }
+      expectSame(seen, ['v0', 'v2', 'v3', 'v0'], 'values')
+      expectSame((await consumer.committed(0))?.offset, 0, 'what is committed')
+      await consumer.close()
+    },
+  },
+  {
     name: 'a consumer of several topics and patterns is told which topic a record is of',
     run: async (context) => {
       const { log, name } = context

@@ -142,6 +142,24 @@ export const loopCases: readonly PortableCase[] = [
     },
   },
   {
+    name: 'seek goes on with the oldest record, or the first one of a time, also while a loop waits',
+    run: async (context) => {
+      const topic = await textTopic(context)
+      await topic.send(texts(4).map((value, index) => ({ value, partition: 0, timestamp: 1000 * index })))
+      const consumer = topic.consumer({ from: 'latest' })
+      const loop = consumer[Symbol.asyncIterator]()
+      const waited = loop.next()
+      consumer.seek(0, { timestamp: 1500 })
+      expectSame((await waited).value?.value, 'v2', 'behind a seek to a time')
+      consumer.seek(0, 'earliest')
+      expectSame((await loop.next()).value?.value, 'v0', 'behind a seek to the oldest')
+      consumer.seek(0, { timestamp: 3000 })
+      consumer.seek(0, 1)
+      expectSame((await loop.next()).value?.value, 'v1', 'behind two seeks, of which the last counts')
+      await consumer.close()
+    },
+  },
+  {
     name: 'partitions that are paused hand out nothing until they are resumed',
     run: async (context) => {
       const topic = await textTopic(context, 2)

@@ -9,6 +9,7 @@
 import { type InspectOptions } from 'node:util'
 import { type Timer } from '../../base/clock.ts'
 import { type Inspect, INSPECT, inspected } from '../../base/inspect.ts'
+import { type Isolation, type PartitionLog } from '../../log/partition-log.ts'
 import { type LogRecord } from '../../log/record.ts'
 import { onAbort } from '../../base/on-abort.ts'
 import { checkSignal } from '../../base/options.ts'
@@ -18,7 +19,7 @@ import { Life } from '../life.ts'
 import { type LogCore } from '../log-core.ts'
 import { Loop, type LoopReading, type Loops, type RecordIterator } from '../loop.ts'
 import { Assigned, Reading } from '../reading.ts'
-import { resolveInRange, resolveStart, type StartPosition } from '../start-position.ts'
+import { checkStartPosition, resolveStart, type StartPosition } from '../start-position.ts'
 import { presentLogs, type TopicParts } from '../topic-core.ts'
 import { type Committing, toEntries } from './commit-entries.ts'
 import { type GroupCoordinator } from './coordinator.ts'
@@ -59,6 +60,8 @@ export interface GroupSource<K, V, P> {
   prepare(): Promise<void>
   /** The open topic of a name. */
   parts(topic: string): Promise<TopicParts<K, V>>
+  /** The offset that a position means at this moment, a promise where somebody has to be asked; `LOG_OFFSET_OUT_OF_RANGE` for what is not there. */
+  placeOf(log: PartitionLog, to: StartPosition, isolation: Isolation): number | Promise<number>
   /** The partition that a user names; a TypeError for what is none. */
   toPlace(given: P): Place
   fromPlace(place: Place): P
@@ -147,9 +150,14 @@ export class GroupConsumer<K, V, P> {
   seek(partition: P, to: StartPosition): void {
     this.#life.check()
     const mine = this.#find(partition)
-    this.#reading.moveTo(mine, resolveInRange(mine.log, to, this.#options.isolation))
-    mine.chosen = true
-    this.#arm()
+    checkStartPosition(to, 'the position to seek')
+    const place = this.#source.placeOf(mine.log, to, this.#options.isolation)
+    const chosen = (offset: number): number => {
+      mine.chosen = true
+      this.#arm()
+      return offset
+    }
+    this.#reading.moveTo(mine, typeof place === 'number' ? chosen(place) : place.then(chosen))
     this.#reading.wake()
   }
 

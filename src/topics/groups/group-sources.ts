@@ -7,6 +7,7 @@ import { isTopicName } from '../../format/names.ts'
 import { type Life } from '../life.ts'
 import { type LogCore } from '../log-core.ts'
 import { type Topic } from '../topic.ts'
+import { resolveInRange } from '../start-position.ts'
 import { logOf, type TopicParts } from '../topic-core.ts'
 import { type GroupSource } from './group-consumer.ts'
 import { type GroupConsumerOptions } from './group-options.ts'
@@ -49,6 +50,7 @@ export function topicSource<K, V>(parts: TopicParts<K, V>, group: string): Group
       logOf(parts.core, partition)
       return { topic: name, partition }
     },
+    placeOf: resolveInRange,
     fromPlace: ({ partition }) => partition,
   }
 }
@@ -92,6 +94,7 @@ export function topicsSource<K, V>(
       if (!known || typeof partition !== 'number') throw new TypeError(`a partition is named as { topic, partition }, not ${describe(given)}`)
       return { topic, partition }
     },
+    placeOf: resolveInRange,
     fromPlace: ({ topic, partition }) => ({ topic, partition }),
   }
 }
