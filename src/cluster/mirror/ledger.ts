@@ -43,7 +43,7 @@ export type LedgerRecord = PortableSendRecord<string, LedgerEntry>
 export const transactionOptions = { timeoutMs: 30_000 } as const
 
 /** Of the keys that tell where a topic is from. */
-const ORIGIN = 'topic'
+export const ORIGIN = 'topic'
 
 /** A marker stands behind the records of each transaction. */
 const MARKER = 1
@@ -257,12 +257,6 @@ export class Ledger {
     if (runs.length === 1) this.#growing.set(place, key)
     else this.#growing.delete(place)
   }
-}
-
-/** The topic that a key tells the origin of; undefined for other keys. */
-export function originOf(key: string): string | undefined {
-  const [kind, topic] = JSON.parse(key) as [string, string]
-  return kind === ORIGIN ? topic : undefined
 }
 
 /** What a run has from an offset of the source on. */

@@ -10,7 +10,7 @@ import { type Clock, systemClock } from '../../base/clock.ts'
 import { isLogError, LogError } from '../../base/errors.ts'
 import { pause } from '../../base/pause.ts'
 import { systemRandom } from '../../base/random.ts'
-import { waiting, type WaitOptions } from '../../topics/abort.ts'
+import { unlessAborted, waiting, type WaitOptions } from '../../topics/abort.ts'
 import { type PortableConsumer, type PortableLog, type PortableSendRecord, type PortableTransaction } from '../../topics/contract.ts'
 import { type SourceTopic, sourceTopics } from './side.ts'
 import { Claims } from './claims.ts'
@@ -62,6 +62,22 @@ interface Waiting {
 /** Offsets of the source, by partition, up to which somebody waits. */
 type Wanted = ReadonlyMap<MirroredTopic, ReadonlyMap<number, number>>
 
+/** Somebody who waits until the mirror has caught up. */
+class Caller {
+  readonly wanted: Wanted
+  readonly reached: Promise<void>
+  resolve!: () => void
+  reject!: (reason: unknown) => void
+
+  constructor(wanted: Wanted) {
+    this.wanted = wanted
+    this.reached = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+}
+
 /** A reader of one topic. */
 interface Reader {
   readonly consumer: PortableConsumer<Uint8Array, Uint8Array>
@@ -73,12 +89,25 @@ interface Reader {
  * the way is thrown.
  *
  * @throws LogError `LOG_MIRROR_ITSELF`, `LOG_MIRROR_TARGET`, `LOG_TOPIC_MISMATCH`, `LOG_NOT_FOUND`, and those of both logs. `done` rejects with
- *   `LOG_MIRROR_GAP` when the source has deleted what was to be mirrored, and with `LOG_MIRROR_ITSELF` when another mirror brings it back
+ *   `LOG_MIRROR_GAP` when the source has deleted what was to be mirrored, and with `LOG_MIRROR_ITSELF` when another mirror brings it back; the
+ *   reason of `signal`, when that is aborted before it runs
  * @see docs/cluster.md
  */
 export async function mirror(source: PortableLog, target: PortableLog, options: MirrorOptions): Promise<Mirroring> {
   const checked = checkMirrorOptions(source, target, options)
-  checked.signal?.throwIfAborted()
+  const { signal } = checked
+  signal?.throwIfAborted()
+  const beginning = begun(source, target, checked)
+  try {
+    return await unlessAborted(beginning, signal)
+  } catch (error) {
+    // One that begins behind its signal stops at once, and there is nobody who asks how.
+    void beginning.then(({ done }) => done).catch(() => {})
+    throw error
+  }
+}
+
+async function begun(source: PortableLog, target: PortableLog, checked: CheckedMirrorOptions): Promise<Mirroring> {
   // Before anything is made on the target.
   const topics = await sourceTopics(source, checked.topics)
   const claims = new Claims(source, target)
@@ -108,12 +137,15 @@ export class Mirroring {
   #waitingBytes = 0
   #state: MirrorState = 'running'
   #stopping = false
+  /** What reading failed with, until it begins again. */
   #failure: { readonly error: unknown } | undefined
+  /** Why nobody can tell where the end is that it is to run to. */
+  #endless: { readonly error: unknown } | undefined
   #lastError: unknown
   #records = 0
   #bytes = 0
   #lookAt = 0
-  readonly #callers = new Set<{ readonly wanted: Wanted; readonly resolve: () => void }>()
+  readonly #callers = new Set<Caller>()
   /** There is something to do that was not looked at yet. */
   #nudged = false
   #wake: () => void = () => {}
@@ -151,7 +183,8 @@ export class Mirroring {
     // Whoever waits for `done` hears what it failed with.
     const stop = (): void => void this.stop().catch(() => {})
     signal?.addEventListener('abort', stop)
-    void this.#run().then(this.#finish, this.#fail).finally(() => signal?.removeEventListener('abort', stop))
+    void this.#run().then(() => this.#over(stopped(), this.#finish), (error: unknown) => this.#over(error, () => this.#fail(error)))
+      .finally(() => signal?.removeEventListener('abort', stop))
     if (signal?.aborted === true) stop()
     if (untilEnd) void this.#untilEnd().then(stop, (error: unknown) => this.#ended(error))
   }
@@ -170,7 +203,7 @@ export class Mirroring {
 
   /** Nobody can tell where its end is: the loop fails with it, unless it has ended by itself. */
   #ended(error: unknown): void {
-    this.#failure ??= { error }
+    this.#endless = { error }
     this.#nudge()
   }
 
@@ -194,18 +227,30 @@ export class Mirroring {
    * @throws LogError `LOG_CLOSED` when it was stopped before; what ended the mirror
    */
   async caughtUp(options?: WaitOptions): Promise<void> {
-    return waiting(options, 'caughtUp', () => this.#caughtUp())
+    return waiting(options, 'caughtUp', () => this.#caughtUp(options?.signal))
   }
 
-  async #caughtUp(): Promise<void> {
+  async #caughtUp(signal?: AbortSignal): Promise<void> {
     const wanted = new Map<MirroredTopic, Map<number, number>>()
     for (const topic of this.#topics.values()) {
       wanted.set(topic, new Map([...await topic.ends()].map(([partition, { end }]) => [partition, end])))
     }
-    const reached = new Promise<void>((resolve) => this.#callers.add({ wanted, resolve }))
+    if (this.#state === 'stopped' || this.#state === 'failed') return this.done.then(() => { throw stopped() })
+    const caller = new Caller(wanted)
+    this.#callers.add(caller)
     this.#nudge()
-    const stopped = (): never => { throw new LogError('LOG_CLOSED', 'the mirror was stopped before it had caught up') }
-    await Promise.race([reached, this.done.then(stopped)])
+    try {
+      await unlessAborted(caller.reached, signal)
+    } finally {
+      // Who does not wait any more is not looked after any more.
+      this.#callers.delete(caller)
+    }
+  }
+
+  /** It has ended, and nobody waits for it in vain. */
+  #over(reason: unknown, tell: () => void): void {
+    for (const { reject } of this.#callers) reject(reason)
+    tell()
   }
 
   /** Finishes what is in hand, and stops. What is not mirrored by then is with the next run. A signal ends the waiting; it stops nevertheless. */
@@ -227,6 +272,7 @@ export class Mirroring {
     try {
       while (!this.#stopping) {
         try {
+          if (this.#endless !== undefined) throw this.#endless.error
           if (!begun) await this.#restart()
           begun = true
           this.#state = 'running'
@@ -504,6 +550,10 @@ export class Mirroring {
     this.#waitingBytes = 0
     this.#failure = undefined
   }
+}
+
+function stopped(): LogError {
+  return new LogError('LOG_CLOSED', 'the mirror was stopped before it had caught up')
 }
 
 /** Whether everything below these ends is mirrored. */

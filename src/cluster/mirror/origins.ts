@@ -3,18 +3,16 @@
  * back to where they are from, to go round for ever.
  */
 import { LogError } from '../../base/errors.ts'
-import { json, string } from '../../topics/codecs.ts'
-import { type PortableLog, type PortableTopic } from '../../topics/contract.ts'
-import { defineTopic } from '../../topics/define-topic.ts'
-import { type LedgerEntry, originOf } from './ledger.ts'
-import { endsOf, LEDGER_PREFIX } from './side.ts'
+import { type PortableLog } from '../../topics/contract.ts'
+import { type LedgerEntry, ORIGIN } from './ledger.ts'
+import { endsOf, LEDGER_PREFIX, plainTopic, type PlainTopic } from './side.ts'
 
 /** Ids of the logs that the records of a topic have come through, by topic. */
 export type OriginsByTopic = ReadonlyMap<string, readonly string[]>
 
 /** What was read of one ledger. */
 interface Read {
-  readonly topic: PortableTopic<string, LedgerEntry>
+  readonly topic: PlainTopic
   readonly origins: Map<string, readonly string[]>
   /** Offset of the next entry to read. */
   next: number
@@ -42,17 +40,16 @@ export class Origins {
 
   async #readOn(name: string): Promise<OriginsByTopic> {
     let read = this.#ledgers.get(name)
-    const topic = read?.topic ?? await this.#log.topic(defineTopic(name, { key: string, value: json<LedgerEntry>() }), { create: false })
+    const topic = read?.topic ?? await plainTopic(this.#log, name)
     const { start, end } = (await endsOf(topic)).get(0)!
     // Made anew when it ends before the place that it was read to.
     if (read === undefined || end < read.next) this.#ledgers.set(name, (read = { topic, origins: new Map(), next: 0 }))
     if (end === read.next) return read.origins
-    const consumer = topic.consumer({ from: new Map([[0, Math.max(start, read.next)]]), until: 'end' })
+    const consumer = topic.consumer({ partitions: [0], from: new Map([[0, Math.max(start, read.next)]]), until: 'end' })
     try {
-      for await (const record of consumer) {
-        const { key } = record
-        const of = key === null ? undefined : originOf(key)
-        if (of !== undefined) read.origins.set(of, record.value?.from ?? [])
+      for await (const { key, value } of consumer) {
+        const told = originIn(key, value)
+        if (told !== undefined) read.origins.set(told.topic, told.from)
       }
     } finally {
       await consumer.close()
@@ -60,6 +57,25 @@ export class Origins {
     read.next = end
     return read.origins
   }
+}
+
+/** What an entry of a ledger tells of a topic; undefined for other entries, and for records of a topic that is only called like a ledger. */
+function originIn(key: Uint8Array | null, value: Uint8Array | null): { readonly topic: string; readonly from: readonly string[] } | undefined {
+  const [kind, topic] = listIn(jsonIn(key))
+  if (kind !== ORIGIN || typeof topic !== 'string') return undefined
+  return { topic, from: listIn((jsonIn(value) as Partial<LedgerEntry> | null | undefined)?.from) as readonly string[] }
+}
+
+function jsonIn(bytes: Uint8Array | null): unknown {
+  try {
+    return bytes === null ? undefined : JSON.parse(Buffer.from(bytes).toString())
+  } catch {
+    return undefined
+  }
+}
+
+function listIn(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : []
 }
 
 /**
