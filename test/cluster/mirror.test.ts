@@ -545,3 +545,19 @@ test('a signal stops a mirror', async () => {
   await mirroring.done
   expect((await mirroring.status()).state).toBe('stopped')
 })
+
+test('of a ring of three mirrors that are begun at one moment one finds out soon, however seldom it looks at groups', async () => {
+  const logs = [await memoryLog(), await memoryLog(), await memoryLog()] as const
+  const [a, b, c] = logs
+  for (const log of logs) await log.topic(Words)
+  const ends = ([[a, b], [b, c], [c, a]] as const).map(async ([from, to]) => {
+    try {
+      const mirroring = await mirrored(from, to, { topics: [Words], existing: 'append', groupIntervalMs: 0x7fff_ffff })
+      await mirroring.done
+    } catch (error) {
+      return (error as LogError).code
+    }
+    return 'stopped'
+  })
+  expect(await Promise.race(ends)).toBe('LOG_MIRROR_ITSELF')
+})

@@ -42,6 +42,8 @@ export interface MirrorStatus {
 
 const FIRST_RETRY_MS = 100
 const LONGEST_RETRY_MS = 10_000
+/** Ms between two looks where topics are from, at most: what goes round does so for no longer. */
+const CLAIM_MS = 1000
 /** Memory that a record takes beside its bytes. */
 const RECORD_BYTES = 64
 
@@ -145,6 +147,7 @@ export class Mirroring {
   #records = 0
   #bytes = 0
   #lookAt = 0
+  #claimAt = 0
   readonly #callers = new Set<Caller>()
   /** There is something to do that was not looked at yet. */
   #nudged = false
@@ -307,9 +310,10 @@ export class Mirroring {
     this.#nudged = false
     if (this.#failure !== undefined) throw this.#failure.error
     if (this.#clock.monotonic() >= this.#lookAt) await this.#look()
+    if (this.#clock.monotonic() >= this.#claimAt) await this.#claim()
     if (this.#waiting.length > 0) return this.#transfer(this.#take())
     if (this.#callers.size > 0 && await this.#tellCallers()) return
-    await this.#sleep(Math.max(1, this.#lookAt - this.#clock.monotonic()))
+    await this.#sleep(Math.max(1, Math.min(this.#lookAt, this.#claimAt) - this.#clock.monotonic()))
   }
 
   /** Waits, but no longer than until there is something to do. */
@@ -333,7 +337,7 @@ export class Mirroring {
   /** Begins to read where the ledger ends. */
   async #restart(): Promise<void> {
     await this.#ledger.load()
-    await this.#claims.claim([...this.#topics.values()], this.#ledger)
+    await this.#claim()
     await this.#passGaps([...this.#topics.values()])
     for (const topic of this.#topics.values()) this.#beginReader(topic)
   }
@@ -430,11 +434,17 @@ export class Mirroring {
       this.#forget(topic.name)
       opened.push(await this.#open(topic))
     }
-    await this.#claims.claim([...this.#topics.values()], this.#ledger)
+    await this.#claim()
     await this.#passGaps(opened)
     for (const topic of opened) this.#beginReader(topic)
     await this.#carrier.carry(this.#topics)
     await this.#settle()
+  }
+
+  /** Says where topics are from, and looks whether they come back. */
+  async #claim(): Promise<void> {
+    this.#claimAt = this.#clock.monotonic() + CLAIM_MS
+    await this.#claims.claim([...this.#topics.values()], this.#ledger)
   }
 
   /** Stores how far partitions are in which nothing that is mirrored stands behind the last record. When records wait, they say so soon. */

@@ -52,7 +52,7 @@ export interface MirrorOptions {
   // How fast
   /** Most bytes of keys, values and headers in one transaction on the target. Default 8 MiB. */
   readonly transactionBytes?: number
-  /** Ms between two looks at groups, for topics that patterns match, and where topics are from. Default 1000. */
+  /** Ms between two looks at groups, and for topics that patterns match. Default 1000. */
   readonly groupIntervalMs?: number
 }
 
