@@ -10,7 +10,7 @@ import { type Buffered } from './buffered.ts'
 import { type Call } from './call.ts'
 import { type RequestApi } from './client.ts'
 import { type Broker, type Cluster, type Line } from './cluster.ts'
-import { byTopic, lastOfEach } from './ends.ts'
+import { byTopic, lastOfEach, type PlaceName } from './ends.ts'
 import { checkAnswer, clusterGroupError, isPassing, nameOf, wasCut } from './errors.ts'
 import { type ProducerIdentity } from './producer-identity.ts'
 import { Sender } from './sender.ts'
@@ -28,6 +28,8 @@ export class TransactionalProducer {
   /** Of the transaction that is open. */
   readonly #partitions = new Map<string, Promise<void>>()
   readonly #groups = new Set<string>()
+  /** Partitions that are named with the next question, which is asked when whoever names them is done. */
+  #named: { readonly places: PlaceName[]; readonly added: Promise<void> } | undefined
   #hasUnanswered = false
 
   constructor(cluster: Cluster, buffered: Buffered, id: string, identity: ProducerIdentity) {
@@ -54,20 +56,40 @@ export class TransactionalProducer {
     return this.#hasUnanswered
   }
 
-  #enter(call: Call, topic: string, partition: number): Promise<void> | undefined {
+  /** A partition becomes a part of the transaction. Those that are named in one go are one question. */
+  #enter(call: Call, topic: string, partition: number): Promise<void> {
     const key = `${partition} ${topic}`
     const known = this.#partitions.get(key)
     if (known !== undefined) return known
+    if (this.#named === undefined) {
+      const places: PlaceName[] = []
+      this.#named = { places, added: Promise.resolve().then(() => this.#addNamed(call, places)) }
+    }
+    const { places, added } = this.#named
+    places.push({ topic, partition })
+    this.#partitions.set(key, added)
+    return added
+  }
+
+  /** All of them, or none. */
+  async #addNamed(call: Call, places: readonly PlaceName[]): Promise<void> {
+    this.#named = undefined
     const { addPartitionsToTxnV3 } = this.#cluster.client
-    const asked = [{ transactionalId: this.id, ...this.#identity, topics: [{ name: topic, partitions: [partition] }], verifyOnly: false }]
-    const entering = this.#coordinated(call, async (broker) => {
+    const topics = byTopic(places).map(([name, partitions]) => ({ name, partitions }))
+    const asked = [{ transactionalId: this.id, ...this.#identity, topics, verifyOnly: false }]
+    await this.#coordinated(call, async (broker) => {
       const answer = await this.#ask(call, broker, addPartitionsToTxnV3.api, asked)
-      const errorCode = answer.resultsByTransaction[0]?.topicResults[0]?.resultsByPartition[0]?.partitionErrorCode ?? 0
+      const results = (answer.resultsByTransaction[0]?.topicResults ?? []).flatMap(({ name: topic, resultsByPartition }) => (
+        resultsByPartition.map(({ partitionIndex: partition, partitionErrorCode: errorCode }) => ({ topic, partition, errorCode }))
+      ))
+      const refused = results.filter(({ errorCode }) => errorCode !== 0)
+      // Those that are not in the way themselves say no more than that others are.
+      const first = refused.find(({ errorCode }) => nameOf(errorCode) !== 'OPERATION_NOT_ATTEMPTED') ?? refused[0]
+      if (first === undefined) return { errorCode: 0 }
+      const { topic, partition, errorCode } = first
       checkAnswer(errorCode, `partition ${partition} of topic "${topic}" in transaction "${this.id}"`, { transactionalId: this.id, topic, partition })
-      return { errorCode }
+      return first
     })
-    this.#partitions.set(key, entering)
-    return entering
   }
 
   /** Commits offsets of a group with the transaction. */

@@ -389,3 +389,18 @@ test('records that the cluster has already, at places that it does not tell, are
     expect(await readAll(log)).toEqual([1, 2, 3])
   },
 ))
+
+test('the partitions of a transaction that are sent to in one go are named in one question', async () => {
+  const kafka = await startTestBroker()
+  const cluster = await connect({ brokers: kafka.bootstrap })
+  const words = await cluster.topic(defineTopic('named', { partitions: 2, value: string }))
+  await cluster.transaction((transaction) => (
+    transaction.send(words, [{ value: 'a', partition: 0 }, { value: 'b', partition: 1 }])
+  ))
+  expect(kafka.journal.of('AddPartitionsToTxn').length).toBe(1)
+  const values: (string | null)[] = []
+  for await (const { value } of words.consumer({ until: 'end' })) values.push(value)
+  expect(values.sort()).toEqual(['a', 'b'])
+  await cluster.close()
+  await kafka.close()
+})
