@@ -219,6 +219,13 @@ test('a broker answers for itself, and says what it is', async () => {
   expect(await alter(raw, BROKER, one, { 'num.io.threads': '9' })).toBe(`INVALID_REQUEST Unexpected broker id, expected ${two}, but received ${one}`)
 })
 
+test('how logins are renewed may be told to all brokers, keys of TLS only to a listener', async () => {
+  const { client } = await startListener()
+  const raw = await client()
+  expect(await alter(raw, BROKER, '', { 'sasl.kerberos.min.time.before.relogin': '58000' })).toBe('NONE')
+  expect(await alter(raw, BROKER, '', { 'ssl.key.password': 'x' })).toMatch(/^INVALID_REQUEST .*per-listener/)
+})
+
 test('secrets are not shown', async () => {
   const { client, kafka } = await startListener()
   const raw = await client()

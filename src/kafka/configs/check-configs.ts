@@ -15,6 +15,8 @@ const internalSegmentBytes = { name: INTERNAL_SEGMENT_BYTES, type: 'INT', defaul
 const threadCounts = ['background.threads', 'num.io.threads', 'num.network.threads', 'num.recovery.threads.per.data.dir', 'num.replica.fetchers']
 /** TLS, SASL and listeners are what the listener was opened with. */
 const ofListeners = /^(?:listener\.name\.|ssl\.|sasl\.|principal\.builder\.class$|listeners$|listener\.security\.protocol\.map$|metric\.reporters$)/
+/** How logins are renewed may be told to a whole broker. */
+const ofLogins = /^sasl\.(?:kerberos|login\.refresh)\./
 const clientKeys = [
   'client_instance_id', 'client_id', 'client_software_name', 'client_software_version', 'client_source_address', 'client_source_port',
 ]
@@ -42,7 +44,7 @@ export function wrongBrokerConfigs(configs: Configs, now: (name: string) => stri
   const wrong = (reason: string): Refusal => refusal('INVALID_REQUEST', reason)
   const readOnly = Array.from(configs.keys()).filter((name) => brokerConfigs.has(name) && !dynamicBrokerConfigs.has(name))
   if (readOnly.length > 0) return wrong(`Cannot update these configs dynamically: Set(${readOnly.join(', ')})`)
-  const fixed = Array.from(configs.keys()).filter((name) => ofListeners.test(name))
+  const fixed = Array.from(configs.keys()).filter((name) => ofListeners.test(name) && !ofLogins.test(name))
   if (fixed.length > 0) {
     return wrong(`These security configs can be dynamically updated only per-listener using the listener prefix: HashSet(${fixed.join(', ')})`)
   }
