@@ -6,7 +6,8 @@
 import { ByteReader, getInt16 } from '../base/bytes.ts'
 import { LogError, isLogError } from '../base/errors.ts'
 import { encodeVersioned } from './coordinator-records.ts'
-import { array, bytes, int32, message, string, type Decoded, type Encodable, type Fields, type Message, type StructOut } from './schema.ts'
+import { type Fields } from './field.ts'
+import { array, bytes, int32, message, string, type Decoded, type Encodable, type Message, type StructOut } from './schema.ts'
 
 // Version 1 adds ownedPartitions (cooperative rebalancing), 2 generationId, 3 rackId.
 const subscription = message('ConsumerProtocolSubscription', { versions: [0, 3] }, {
@@ -24,7 +25,7 @@ const assignment = message('ConsumerProtocolAssignment', { versions: [0, 3] }, {
 })
 
 /** The version that is written unless another is asked for. */
-export const CONSUMER_PROTOCOL_VERSION = 3
+const CONSUMER_PROTOCOL_VERSION = 3
 
 /** What a member subscribes to and owns, as it joins a group. */
 export type ConsumerSubscription = Decoded<typeof subscription>

@@ -1,13 +1,14 @@
 /*
  * Records of Kafka's internal topics: which kind a record is, and its key and value to and from bytes. The kinds themselves are declared
- * in consumer-offsets.ts, transaction-state.ts and share-group-state.ts; what they mean is the coordinators' business.
+ * in consumer-offsets.ts and transaction-state.ts; what they mean is the coordinators' business.
  *
  *    key:   int16 type    | fields, never flexible          the type says what the record is
  *    value: int16 version | fields of that version          no value at all: a tombstone
  */
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { LogError } from '../base/errors.ts'
-import { type Decoded, type Encodable, type Fields, type Message, type StructIn, type StructOut } from './schema.ts'
+import { type Fields } from './field.ts'
+import { type Decoded, type Encodable, type Message, type StructIn, type StructOut } from './schema.ts'
 
 /** One kind of record. */
 export interface RecordKind {
@@ -106,7 +107,7 @@ export function encodeVersioned<F extends Fields>(message: Message<F>, version: 
  *
  * @throws LogError `LOG_VERSION_UNSUPPORTED` for a version that the message does not have; `LOG_DECODE_FAILED` for other bytes
  */
-export function decodeVersioned<F extends Fields>(message: Message<F>, bytes: Uint8Array): { version: number; value: StructOut<F> } {
+function decodeVersioned<F extends Fields>(message: Message<F>, bytes: Uint8Array): { version: number; value: StructOut<F> } {
   const reader = new ByteReader(bytes, 0, bytes.length, 'LOG_DECODE_FAILED', message.name)
   const version = reader.int16()
   if (!message.supports(version)) {

@@ -2,7 +2,8 @@
  * How an API of Kafka's protocol is declared: its number, its messages in all their versions, and what answers it. One file per API in
  * apis/; which of them are served is the list in apis.ts, and what ApiVersions tells a client is computed from that list.
  */
-import { type Decoded, type Encodable, type Fields, type Message } from '../format/schema.ts'
+import { type Fields } from '../format/field.ts'
+import { type Decoded, type Encodable, type Message } from '../format/schema.ts'
 import { type Broker } from './broker.ts'
 import { type Cluster } from './cluster.ts'
 import { type Peer } from './peer.ts'

@@ -8,7 +8,8 @@ import { ByteReader } from '../../src/base/bytes.ts'
 import { isLogError } from '../../src/base/errors.ts'
 import { apis } from '../../src/kafka/apis.ts'
 import { type AnyApi } from '../../src/kafka/api.ts'
-import { type Fields, type Message } from '../../src/format/schema.ts'
+import { type Fields } from '../../src/format/field.ts'
+import { type Message } from '../../src/format/schema.ts'
 import { messageValues } from '../tools/message-values.ts'
 
 /** Values a version. */

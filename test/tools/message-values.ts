@@ -3,7 +3,8 @@
  * with its default, as decoding gives it.
  */
 import fc from 'fast-check'
-import { type AnyField, type Fields, isField, type Message } from '../../src/format/schema.ts'
+import { type AnyField, type Fields, isField } from '../../src/format/field.ts'
+import { type Message } from '../../src/format/schema.ts'
 
 /** What is to be drawn. */
 export interface Drawing {

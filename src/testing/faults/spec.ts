@@ -3,7 +3,7 @@
  */
 import { checkInteger, checkNumber, checkOneOf, checkOptions, closest, describe } from '../../base/options.ts'
 import { type KafkaErrorName, kafkaErrors } from '../../format/kafka-errors.ts'
-import { type Fields, isField } from '../../format/schema.ts'
+import { type Fields, isField } from '../../format/field.ts'
 import { type AnyApi } from '../../kafka/api.ts'
 import { apis as served } from '../../kafka/apis.ts'
 import { type Duration, durationMs } from '../clock/durations.ts'

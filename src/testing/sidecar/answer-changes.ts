@@ -2,7 +2,7 @@
  * Changes to answers of Kafka's protocol as JSON: what may be changed is told by the declaration of the message, so that a field that there is not is
  * refused when the change is asked for. Objects are changed field by field, lists item by item.
  */
-import { type AnyField, type Fields as MessageFields, isField } from '../../format/schema.ts'
+import { type AnyField, type Fields as MessageFields, isField } from '../../format/field.ts'
 import { apis } from '../../kafka/apis.ts'
 import { isObject, violations } from './check.ts'
 import { Refusal } from './problem.ts'

@@ -1,7 +1,8 @@
 /*
  * What an administrator does with a cluster of three and asks of it, by our own schemas: the client of the cluster door does none of it.
  */
-import { type Decoded, type Encodable, type Fields, type Message } from '../../../src/format/schema.ts'
+import { type Fields } from '../../../src/format/field.ts'
+import { type Decoded, type Encodable, type Message } from '../../../src/format/schema.ts'
 import { type Api } from '../../../src/kafka/api.ts'
 import { metadata } from '../../../src/kafka/apis/03-metadata.ts'
 import { findCoordinator } from '../../../src/kafka/apis/10-find-coordinator.ts'
