@@ -5,7 +5,7 @@
 import { keptCopy } from '../../base/bytes.ts'
 import { kafkaErrors } from '../../format/kafka-errors.ts'
 import { array, boolean, bytes, type Decoded, type Encodable, int16, int32, message, string } from '../../format/schema.ts'
-import { type JoinAnswer, type JoinRequest } from '../../topics/groups/group-messages.ts'
+import { type JoinAnswer, type JoinRequest, refusedJoin } from '../../topics/groups/group-messages.ts'
 import { defineApi, type RequestContext } from '../api.ts'
 import { groupRefusal } from '../coordination.ts'
 
@@ -52,14 +52,14 @@ export const joinGroup = defineApi({
     const { groupMinSessionTimeoutMs, groupMaxSessionTimeoutMs, groupMaxMemberBytes } = context.cluster.groupSettings
     const refused = groupRefusal(context, 'READ', groupId)
     if (refused === 'GROUP_AUTHORIZATION_FAILED') return failed(kafkaErrors[refused], context)
-    if (refused === 'INVALID_GROUP_ID') return encodable({ ...noJoin, error: refused, memberId }, context)
+    if (refused === 'INVALID_GROUP_ID') return encodable(refusedJoin(refused, memberId), context)
     if (sessionTimeoutMs < groupMinSessionTimeoutMs || sessionTimeoutMs > groupMaxSessionTimeoutMs) {
-      return encodable({ ...noJoin, error: 'INVALID_SESSION_TIMEOUT', memberId }, context)
+      return encodable(refusedJoin('INVALID_SESSION_TIMEOUT', memberId), context)
     }
-    if (refused !== undefined) return encodable({ ...noJoin, error: refused }, context)
+    if (refused !== undefined) return encodable(refusedJoin(refused), context)
     // Kafka says so when it stores the group.
     const bytes = protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, 0)
-    if (bytes > groupMaxMemberBytes) return encodable({ ...noJoin, error: 'UNKNOWN_SERVER_ERROR', memberId }, context)
+    if (bytes > groupMaxMemberBytes) return encodable(refusedJoin('UNKNOWN_SERVER_ERROR', memberId), context)
     const groups = await context.cluster.groups()
     return encodable(await groups.join(joining(asked, context)), context)
   },
@@ -77,10 +77,6 @@ function joining(asked: Request, { version, clientId, connection, cluster: { gro
     requireKnownMemberId: version >= 4, supportsSkippingAssignment: version >= 9,
     maxSize: groupSettings.groupMaxSize, initialRebalanceDelayMs: groupSettings.groupInitialRebalanceDelayMs,
   }
-}
-
-const noJoin: Omit<JoinAnswer, 'error'> = {
-  memberId: '', generation: -1, protocolType: null, protocolName: null, leader: '', skipAssignment: false, members: [],
 }
 
 function encodable(answer: JoinAnswer, { version }: RequestContext): Encodable<typeof response> {

@@ -5,7 +5,8 @@
  *
  * A join, a leave or a time-out sends it back to PreparingRebalance; without members it is Empty. Members of this process are members like
  * all others; what is more is that nobody is given anything under an eager protocol before those of this process that still own partitions
- * have given them back. Not here: the members themselves (member.ts), what is stored and how (coordinator.ts), offsets.
+ * have given them back. Not here: the members themselves (member.ts), how long they are waited for (join-phase.ts), what is stored and how
+ * (coordinator.ts), offsets.
  */
 import { assert } from '../../base/assert.ts'
 import { type Clock } from '../../base/clock.ts'
@@ -17,9 +18,10 @@ import { assignorOf } from './assignors.ts'
 import { type Deadline, type Deadlines } from './deadlines.ts'
 import {
   type GroupDescription, type GroupState, type HeartbeatRequest, type JoinAnswer, type JoinRequest, type LeaveAnswer, type LeaveRequest,
-  type SyncAnswer, type SyncRequest,
+  refusedJoin, refusedSync, type SyncAnswer, type SyncRequest,
 } from './group-messages.ts'
 import { describeMember, type Member, Members, metadataOf, newMember, offersSame } from './group-members.ts'
+import { JoinPhase } from './join-phase.ts'
 
 /** How long a new member may take until it hears of its first generation. */
 const NEW_MEMBER_MS = 300_000
@@ -57,20 +59,22 @@ export class ClassicGroup {
   readonly #world: GroupWorld
   /** How many members wait for the answer to their join. */
   #joined = 0
-  /** When members that have not joined are out. */
-  #joinEnd: Deadline | undefined
-  /** When members that have not asked for their assignment are out. */
-  #syncEnd: Deadline | undefined
-  /** The first rebalance waits until then for more members; monotonic. */
-  #notBefore = 0
+  readonly #joinPhase: JoinPhase
+  /** Ms that the first rebalance waits for more members. */
   #initialDelayMs = 0
-  #notAfter = 0
+  /** Members that have not asked for their assignment, and when they are out. */
+  readonly #notSynced = new Set<Member>()
+  #syncEnd: Deadline | undefined
+  /** It is about to be looked at whether all have joined. */
   #completing = false
 
   constructor(groupId: string, world: GroupWorld) {
     this.groupId = groupId
     this.#world = world
     this.stateSince = world.clock.now()
+    this.#joinPhase = new JoinPhase({
+      clock: world.clock, deadlines: world.deadlines, mayEnd: () => this.#completeSoon(), timeIsUp: () => this.#joinTimeIsUp(),
+    })
   }
 
   /** As it was stored. Members of the process that is gone are left out; others have their session time to be heard again. */
@@ -178,10 +182,7 @@ export class ClassicGroup {
 
   /** Nobody may use it any more. */
   die(): void {
-    this.#turn('Dead')
-    this.#joinEnd?.cancel()
-    this.#syncEnd?.cancel()
-    for (const deadline of this.members.pending.values()) deadline.cancel()
+    this.#stop()
     for (const member of [...this.members.all()]) this.#forget(member, 'COORDINATOR_NOT_AVAILABLE')
   }
 
@@ -201,10 +202,7 @@ export class ClassicGroup {
 
   /** It goes on as a group of the newer protocol, with its members: whoever waits for something is to join again. */
   dissolve(): void {
-    this.#turn('Dead')
-    this.#joinEnd?.cancel()
-    this.#syncEnd?.cancel()
-    for (const deadline of this.members.pending.values()) deadline.cancel()
+    this.#stop()
     for (const member of this.members.all()) {
       member.session?.cancel()
       this.#answerWaiting(member, 'REBALANCE_IN_PROGRESS')
@@ -300,7 +298,7 @@ export class ClassicGroup {
     this.#joined++
     member.local?.joined(memberId)
     this.#heardIn(member, NEW_MEMBER_MS)
-    if (this.state === 'PreparingRebalance') this.#waitForMore(request.rebalanceTimeoutMs)
+    if (this.state === 'PreparingRebalance') this.#joinPhase.another(request.rebalanceTimeoutMs)
     this.#prepareRebalance()
   }
 
@@ -348,35 +346,13 @@ export class ClassicGroup {
 
   #prepareRebalance(): void {
     if (this.state === 'CompletingRebalance') this.#refuseSyncs('REBALANCE_IN_PROGRESS')
-    const began = this.state !== 'PreparingRebalance'
-    if (began) {
-      const now = this.#world.clock.monotonic()
+    if (this.state !== 'PreparingRebalance') {
       this.#syncEnd?.cancel()
-      const timeoutMs = this.#rebalanceTimeoutMs()
-      const delay = this.state === 'Empty' ? Math.min(this.#initialDelayMs, timeoutMs) : 0
-      this.#notBefore = now + delay
-      this.#notAfter = now + timeoutMs
-      if (delay > 0) this.#world.deadlines.set(delay, () => this.#completeSoon())
+      this.#joinPhase.begin(this.#rebalanceTimeoutMs(), this.state === 'Empty' ? this.#initialDelayMs : 0)
       this.#turn('PreparingRebalance')
-      this.#setJoinEnd(timeoutMs)
       for (const { local, joining } of this.members.all()) if (joining === undefined) local?.rebalance()
     }
     this.#completeSoon()
-  }
-
-  #setJoinEnd(timeoutMs: number): void {
-    this.#joinEnd?.cancel()
-    this.#joinEnd = this.#world.deadlines.set(timeoutMs, () => this.#joinTimeIsUp())
-  }
-
-  /** Another one came while the first rebalance waits for company. */
-  #waitForMore(rebalanceTimeoutMs: number): void {
-    const now = this.#world.clock.monotonic()
-    if (this.#notBefore <= now) return
-    this.#notAfter = Math.max(this.#notAfter, now + rebalanceTimeoutMs)
-    const delay = Math.min(this.#initialDelayMs, this.#notAfter - now)
-    this.#notBefore = now + delay
-    this.#world.deadlines.set(delay, () => this.#completeSoon())
   }
 
   /** Looks whether all have joined once what is under way had its turn: those that come together then get one rebalance. */
@@ -392,7 +368,7 @@ export class ClassicGroup {
   }
 
   #allJoined(): boolean {
-    return this.#joined === this.members.size && this.members.pending.size === 0 && this.#world.clock.monotonic() >= this.#notBefore
+    return this.#joined === this.members.size && this.members.pending.size === 0 && !this.#joinPhase.waits
   }
 
   /** Under an eager protocol nobody of this process may own anything any more. */
@@ -415,13 +391,13 @@ export class ClassicGroup {
       if (late) this.#forget(member, 'UNKNOWN_MEMBER_ID')
     }
     // Static members may be away; without anybody who joined the group waits on.
-    if (this.members.size > 0 && this.#joined === 0) return this.#setJoinEnd(this.#rebalanceTimeoutMs())
+    if (this.members.size > 0 && this.#joined === 0) return this.#joinPhase.limit(this.#rebalanceTimeoutMs())
     this.#completeJoin()
   }
 
   /** The next generation begins. */
   #completeJoin(): void {
-    this.#joinEnd?.cancel()
+    this.#joinPhase.end()
     this.generation++
     if (this.members.size === 0) return this.#becomeEmpty()
     this.protocolName = this.members.choose()
@@ -441,8 +417,6 @@ export class ClassicGroup {
     }
     this.#joined = 0
   }
-
-  readonly #notSynced = new Set<Member>()
 
   #firstJoined(): string {
     for (const { memberId, joining } of this.members.all()) if (joining !== undefined) return memberId
@@ -629,6 +603,13 @@ export class ClassicGroup {
     return most
   }
 
+  #stop(): void {
+    this.#turn('Dead')
+    this.#joinPhase.end()
+    this.#syncEnd?.cancel()
+    for (const deadline of this.members.pending.values()) deadline.cancel()
+  }
+
   #turn(state: GroupState): void {
     this.state = state
     this.stateSince = this.#world.clock.now()
@@ -637,12 +618,4 @@ export class ClassicGroup {
 
 function isOther(said: string | null | undefined, is: string | null): boolean {
   return said !== undefined && said !== null && said !== is
-}
-
-function refusedJoin(error: KafkaErrorName, memberId: string): JoinAnswer {
-  return { error, memberId, generation: -1, protocolType: null, protocolName: null, leader: '', skipAssignment: false, members: [] }
-}
-
-function refusedSync(error: KafkaErrorName): SyncAnswer {
-  return { error, protocolType: null, protocolName: null, assignment: NOTHING }
 }

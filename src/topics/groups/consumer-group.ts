@@ -7,9 +7,7 @@
  * Refusals are thrown before anything has changed. Members of the classic protocol are in consumer-group-classic.ts.
  */
 import { type KafkaErrorName } from '../../format/kafka-errors.ts'
-import { uuidText } from '../../format/uuid.ts'
 import { type TopicEntry } from '../catalog.ts'
-import { type AssignorMember, type TopicPartitions } from './assignors.ts'
 import {
   type ConsumerGroupDetails, type ConsumerGroupState, type ConsumerHeartbeatAnswer, type ConsumerHeartbeatRequest, type NamedPartitions, Refusal,
 } from './consumer-group-messages.ts'
@@ -29,7 +27,7 @@ import { type OffsetsLogRecord } from './offsets-log.ts'
 import {
   containsAll, forEachPartition, NO_PARTITIONS, partitionLists, partitionSets, type PartitionSets, type PartitionsOfTopic, samePartitions,
 } from './partition-sets.ts'
-import { DEFAULT_ASSIGNOR, serverAssignors } from './server-assignors.ts'
+import { askedAssignor, assignTargets } from './target-assignment.ts'
 
 /** The topics of the log at one moment. */
 export interface TopicsView {
@@ -74,6 +72,7 @@ export class ConsumerGroup {
   assignmentEpoch = 0
   metadataHash = 0n
   readonly world: ConsumerGroupWorld
+  /** What each member shall have. */
   readonly #targets = new Map<string, PartitionSets>()
   readonly #patterns: GroupPatterns
   /** Members that could not be answered, since what they changed could not be stored: they may be in any epoch before. */
@@ -204,7 +203,7 @@ export class ConsumerGroup {
     this.#look(this.epoch === 0 || otherNames || otherPatterns, records, mayRead)
     if (this.epoch > this.assignmentEpoch) this.#assign(records)
     const goal = {
-      epoch: this.assignmentEpoch, target: this.#targets.get(said.memberId) ?? NO_PARTITIONS, owned,
+      epoch: this.assignmentEpoch, target: this.#targetOf(said.memberId), owned,
       isFree: (topicId: string, partition: number): boolean => this.roster.isFree(topicId, partition),
     }
     const member = reconciled(said, goal)
@@ -263,12 +262,10 @@ export class ConsumerGroup {
 
   /** Decides who shall have what in the epoch of the group. */
   #assign(records: OffsetsLogRecord[]): void {
-    const { byName } = this.world.topics()
-    const members = [...this.members.values()].map((member) => this.#assignorMember(member))
-    const counts = new Map([...new Set(members.flatMap(({ topics }) => topics))].map((name) => [name, byName.get(name)!.partitions]))
-    const assignment = serverAssignors.get(this.#assignorName())!(members, counts)
-    for (const [memberId, partitions] of assignment) {
-      const target = partitionSets(partitions.map((one) => ({ topicId: uuidText(byName.get(one.topic)!.id), partitions: one.partitions })))
+    const members = [...this.members.values()].map((member) => (
+      { memberId: member.memberId, instanceId: member.instanceId, topicNames: this.#namesOf(member), target: this.#targetOf(member.memberId) }
+    ))
+    for (const [memberId, target] of assignTargets(askedAssignor(this.members.values()), members, this.world.topics())) {
       const before = this.#targets.get(memberId)
       if (before !== undefined && samePartitions(before, target)) continue
       this.#targets.set(memberId, target)
@@ -278,27 +275,8 @@ export class ConsumerGroup {
     records.push(targetEpochRecord(this.groupId, this.assignmentEpoch))
   }
 
-  /** What it owns is, for the assignor, what it shall have by now. */
-  #assignorMember(member: ConsumerMember): AssignorMember {
-    const { memberId, instanceId } = member
-    const { byName, byId } = this.world.topics()
-    const owned: TopicPartitions[] = []
-    for (const { topicId, partitions } of partitionLists(this.#targets.get(memberId) ?? NO_PARTITIONS)) {
-      const topic = byId.get(topicId)?.name
-      if (topic !== undefined) owned.push({ topic, partitions })
-    }
-    return { memberId, instanceId, topics: [...this.#namesOf(member)].filter((name) => byName.has(name)), owned, generation: 0 }
-  }
-
-  /** The assignor that most members ask for. */
-  #assignorName(): string {
-    const votes = new Map<string, number>()
-    for (const { serverAssignor: name } of this.members.values()) {
-      if (name !== null && serverAssignors.has(name)) votes.set(name, (votes.get(name) ?? 0) + 1)
-    }
-    let best = DEFAULT_ASSIGNOR
-    for (const [name, count] of votes) if (count > (votes.get(best) ?? 0)) best = name
-    return best
+  #targetOf(memberId: string): PartitionSets {
+    return this.#targets.get(memberId) ?? NO_PARTITIONS
   }
 
   /* ---- who is there ---- */
@@ -312,7 +290,7 @@ export class ConsumerGroup {
 
   /** Another one in the place of a static member: what the one before had and should have is its own. */
   replace(old: ConsumerMember, member: ConsumerMember, records: OffsetsLogRecord[]): void {
-    const target = this.#targets.get(old.memberId) ?? NO_PARTITIONS
+    const target = this.#targetOf(old.memberId)
     records.push(...memberTombstones(this.groupId, old.memberId))
     this.#drop(old.memberId)
     this.roster.put(member)
@@ -330,7 +308,7 @@ export class ConsumerGroup {
   /** Whether a member waits for partitions that others still have. */
   waits(member: ConsumerMember): boolean {
     let waits = false
-    forEachPartition(this.#targets.get(member.memberId) ?? NO_PARTITIONS, (topicId, partition) => {
+    forEachPartition(this.#targetOf(member.memberId), (topicId, partition) => {
       const has = member.assigned.get(topicId)?.has(partition) === true
       if (!has && !this.roster.isFree(topicId, partition)) waits = true
     })
@@ -448,11 +426,12 @@ export class ConsumerGroup {
   /** The group with its members. */
   details(): ConsumerGroupDetails {
     return {
-      groupId: this.groupId, state: this.state, groupEpoch: this.epoch, assignmentEpoch: this.assignmentEpoch, assignorName: this.#assignorName(),
+      groupId: this.groupId, state: this.state, groupEpoch: this.epoch, assignmentEpoch: this.assignmentEpoch,
+      assignorName: askedAssignor(this.members.values()),
       members: [...this.members.values()].map((member) => ({
         memberId: member.memberId, instanceId: member.instanceId, rackId: member.rackId, memberEpoch: member.memberEpoch,
         clientId: member.clientId, clientHost: member.clientHost, topicNames: member.topicNames, topicPattern: member.topicPattern,
-        assigned: this.named(member.assigned), target: this.named(this.#targets.get(member.memberId) ?? NO_PARTITIONS),
+        assigned: this.named(member.assigned), target: this.named(this.#targetOf(member.memberId)),
         classic: member.classic !== null,
       })),
     }

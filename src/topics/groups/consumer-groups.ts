@@ -20,7 +20,7 @@ import { type Deadlines } from './deadlines.ts'
 import { becomesClassic, classicGroupOf, consumerGroupOf, leftBehind } from './group-conversion.ts'
 import {
   type GroupDescription, type HeartbeatRequest, type JoinAnswer, type JoinRequest, type LeaveAnswer, type LeaveRequest, type LocalMember,
-  type SyncAnswer, type SyncRequest,
+  refusedJoin, refusedSync, type SyncAnswer, type SyncRequest,
 } from './group-messages.ts'
 import { groupRecord, groupTombstone } from './group-records.ts'
 import { metadataHash } from './metadata-hash.ts'
@@ -196,10 +196,7 @@ export class ConsumerGroups {
       return answer
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      return {
-        error: error.error, memberId: request.memberId, generation: -1, protocolType: null, protocolName: null, leader: '', skipAssignment: false,
-        members: [],
-      }
+      return refusedJoin(error.error, request.memberId)
     }
   }
 
@@ -227,7 +224,7 @@ export class ConsumerGroups {
       return answer
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
-      return { error: error.error, protocolType: null, protocolName: null, assignment: Buffer.alloc(0) }
+      return refusedSync(error.error)
     }
   }
 

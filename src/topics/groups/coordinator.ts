@@ -15,14 +15,15 @@ import { ConsumerGroups } from './consumer-groups.ts'
 import { type Deadline, Deadlines } from './deadlines.ts'
 import {
   type CommitRequest, type CommitResult, type GroupDescription, type GroupState, type HeartbeatRequest, type JoinAnswer,
-  type JoinRequest, type LeaveAnswer, type LeaveRequest, type SyncAnswer, type SyncRequest,
+  type JoinRequest, type LeaveAnswer, type LeaveRequest, refusedJoin, refusedSync, type SyncAnswer, type SyncRequest,
 } from './group-messages.ts'
 import { type GroupMetadata, groupTombstone } from './group-records.ts'
 import { GroupWrites } from './group-writes.ts'
 import { isMerger } from './merger-group.ts'
 import { agedOfClassic, agedOfConsumers } from './offset-age.ts'
 import { type OfTransaction } from './offsets-log.ts'
-import { readStored, type ShareGroupRecord, type StoredGroups } from './stored-groups.ts'
+import { ShareGroups } from './share-groups.ts'
+import { readStored, type StoredGroups } from './stored-groups.ts'
 
 /** A group in a list. */
 export interface ListedGroup {
@@ -38,14 +39,6 @@ export interface LocalClient {
   leave(): Promise<void>
 }
 
-/** A share group, as a folder of Kafka's holds it: without members, and read only. */
-interface NewerGroup {
-  readonly type: 'share'
-  epoch: number
-  /** The keys of its records, as binary strings: to be taken away when it becomes a classic group. */
-  readonly keys: Set<string>
-}
-
 /** The groups of one open folder. */
 export class GroupCoordinator {
   /** What the groups committed. */
@@ -55,7 +48,7 @@ export class GroupCoordinator {
   readonly #world: GroupWorld
   readonly #groups = new Map<string, ClassicGroup>()
   readonly #stored = new Map<string, GroupMetadata>()
-  readonly #newer = new Map<string, NewerGroup>()
+  readonly #shares = new ShareGroups()
   readonly #consumers: ConsumerGroups
   readonly #writes: GroupWrites
   /** Groups that are being forgotten: who comes meanwhile comes into a new one. */
@@ -106,14 +99,14 @@ export class GroupCoordinator {
   /** A member joins a group, which is made when there is none; answered when the join phase ends. */
   async join(request: JoinRequest): Promise<JoinAnswer> {
     const refused = request.groupId === '' ? 'INVALID_GROUP_ID' : await this.#writable()
-    if (refused !== undefined) return { ...noJoin, error: refused, memberId: request.memberId }
+    if (refused !== undefined) return refusedJoin(refused, request.memberId)
     await this.#erasing.get(request.groupId)
-    if (this.#newer.has(request.groupId)) return { ...noJoin, error: 'INCONSISTENT_GROUP_PROTOCOL', memberId: request.memberId }
+    if (this.#shares.has(request.groupId)) return refusedJoin('INCONSISTENT_GROUP_PROTOCOL', request.memberId)
     const consumers = this.#consumers.get(request.groupId)
     if (consumers !== undefined && consumers.members.size > 0) return this.#consumers.join(consumers, request)
     const group = this.#group(request.groupId)
     if (group !== undefined) return group.join(request)
-    if (request.memberId !== '') return { ...noJoin, error: 'UNKNOWN_MEMBER_ID', memberId: request.memberId }
+    if (request.memberId !== '') return refusedJoin('UNKNOWN_MEMBER_ID', request.memberId)
     if (consumers !== undefined) this.#convert(consumers)
     const made = this.#makeGroup(request.groupId)
     const answer = made.join(request)
@@ -126,9 +119,7 @@ export class GroupCoordinator {
   sync(request: SyncRequest): Promise<SyncAnswer> {
     const consumers = this.#consumers.get(request.groupId)
     if (consumers !== undefined) return this.#consumers.sync(consumers, request)
-    const group = this.#group(request.groupId)
-    const none = { error: 'UNKNOWN_MEMBER_ID', protocolType: null, protocolName: null, assignment: Buffer.alloc(0) } as const
-    return group === undefined ? Promise.resolve(none) : group.sync(request)
+    return this.#group(request.groupId)?.sync(request) ?? Promise.resolve(refusedSync('UNKNOWN_MEMBER_ID'))
   }
 
   heartbeat(request: HeartbeatRequest): { readonly error: KafkaErrorName } {
@@ -154,7 +145,7 @@ export class GroupCoordinator {
   async consumerHeartbeat(request: ConsumerHeartbeatRequest): Promise<ConsumerHeartbeatAnswer> {
     const refused = await this.#writable()
     if (refused !== undefined) return refusedHeartbeat(refused)
-    if (this.#newer.has(request.groupId)) return refusedHeartbeat('GROUP_ID_NOT_FOUND', `Group ${request.groupId} is not a consumer group.`)
+    if (this.#shares.has(request.groupId)) return refusedHeartbeat('GROUP_ID_NOT_FOUND', `Group ${request.groupId} is not a consumer group.`)
     return this.#consumers.heartbeat(request)
   }
 
@@ -197,7 +188,7 @@ export class GroupCoordinator {
 
   /** All groups: those with members, and those that have committed something. */
   list(): readonly ListedGroup[] {
-    const kept = new Set([...this.#groups.keys(), ...this.#stored.keys(), ...this.#newer.keys(), ...this.#consumers.names()])
+    const kept = new Set([...this.#groups.keys(), ...this.#stored.keys(), ...this.#shares.names(), ...this.#consumers.names()])
     return [...new Set([...kept, ...this.offsets.groups()])].map((groupId) => {
       // There may be very many that nobody is a member of.
       const idle = !kept.has(groupId)
@@ -212,9 +203,9 @@ export class GroupCoordinator {
     const consumers = this.#consumers.get(groupId)
     if (consumers !== undefined) return this.#consumers.describe(consumers)
     const group = this.#group(groupId)
-    const newer = this.#newer.get(groupId)
-    if (group === undefined || newer === undefined) return group?.describe()
-    return { ...group.describe(), type: newer.type, protocolType: newer.type, generation: newer.epoch }
+    const shareEpoch = this.#shares.epochOf(groupId)
+    if (group === undefined || shareEpoch === undefined) return group?.describe()
+    return { ...group.describe(), type: 'share', protocolType: 'share', generation: shareEpoch }
   }
 
   /** Forgets a group without members, and its offsets. */
@@ -358,21 +349,7 @@ export class GroupCoordinator {
       if (this.#core.readOnly) this.#groups.delete(groupId)
     },
     consumers: (record) => this.#consumers.replay(record),
-    share: (record, key) => this.#loadNewer(record, key),
-  }
-
-  #loadNewer(record: ShareGroupRecord, key: Buffer): void {
-    const { groupId } = record.key
-    let newer = this.#newer.get(groupId)
-    const binary = key.toString('latin1')
-    if (record.value === null) {
-      newer?.keys.delete(binary)
-      if (newer?.keys.size === 0) this.#newer.delete(groupId)
-      return
-    }
-    if (newer === undefined) this.#newer.set(groupId, (newer = { type: 'share', epoch: 0, keys: new Set() }))
-    newer.keys.add(binary)
-    if (record.kind === 'shareGroupMetadata') newer.epoch = record.value.epoch
+    share: (record, key) => this.#shares.replay(record, key),
   }
 
   /** A consumer group without members goes on as a classic one, at its offsets. */
@@ -393,7 +370,7 @@ export class GroupCoordinator {
     if (this.#consumers.get(groupId) !== undefined) return undefined
     const stored = this.#stored.get(groupId)
     if (stored !== undefined) group = ClassicGroup.loaded(groupId, this.#world, stored)
-    else if (this.offsets.has(groupId) || this.#newer.has(groupId)) group = new ClassicGroup(groupId, this.#world)
+    else if (this.offsets.has(groupId) || this.#shares.has(groupId)) group = new ClassicGroup(groupId, this.#world)
     if (group === undefined) return undefined
     this.#stored.delete(groupId)
     this.#groups.set(groupId, group)
@@ -408,7 +385,7 @@ export class GroupCoordinator {
 
   /** A group that nobody came into leaves nothing behind. */
   #abandoned({ groupId, generation }: ClassicGroup): void {
-    if (generation === 0 && !this.offsets.has(groupId) && !this.#newer.has(groupId)) this.#groups.delete(groupId)
+    if (generation === 0 && !this.offsets.has(groupId) && !this.#shares.has(groupId)) this.#groups.delete(groupId)
   }
 
   /** Why nothing can be stored; undefined when it can. */
@@ -437,7 +414,7 @@ export class GroupCoordinator {
   #mayCommit(request: CommitRequest, transactional: boolean): KafkaErrorName {
     const consumers = this.#consumers.get(request.groupId)
     if (consumers !== undefined) return consumers.mayCommit(request, transactional)
-    if (this.#newer.has(request.groupId) && request.generation >= 0) return 'UNKNOWN_MEMBER_ID'
+    if (this.#shares.has(request.groupId) && request.generation >= 0) return 'UNKNOWN_MEMBER_ID'
     const group = this.#group(request.groupId)
     if (group !== undefined) return group.mayCommit(request, transactional)
     if (request.generation >= 0) return 'ILLEGAL_GENERATION'
@@ -455,10 +432,10 @@ export class GroupCoordinator {
     const { groupId } = group
     group.die()
     await this.#writes.settledOf(groupId)
-    const keys = [...(this.#newer.get(groupId)?.keys ?? [])].map((key) => ({ key: Buffer.from(key, 'latin1'), value: null }))
-    const result = await this.offsets.remove(groupId, this.offsets.all(groupId), [groupTombstone(groupId), ...keys])
+    const tombstones = [groupTombstone(groupId), ...this.#shares.tombstones(groupId)]
+    const result = await this.offsets.remove(groupId, this.offsets.all(groupId), tombstones)
     this.#groups.delete(groupId)
-    if (result.error === 'NONE') this.#newer.delete(groupId)
+    if (result.error === 'NONE') this.#shares.forget(groupId)
     return result
   }
 
@@ -472,10 +449,6 @@ export class GroupCoordinator {
     const { groupId } = group
     return this.offsets.remove(groupId, this.offsets.all(groupId), this.#consumers.dissolve(group))
   }
-}
-
-const noJoin: JoinAnswer = {
-  error: 'NONE', memberId: '', generation: -1, protocolType: null, protocolName: null, leader: '', skipAssignment: false, members: [],
 }
 
 /** 16 bytes as a UUID is written. */

@@ -5,6 +5,8 @@
  */
 import { type KafkaErrorName } from '../../format/kafka-errors.ts'
 
+const NOTHING = Buffer.alloc(0)
+
 /** Kafka's states of a group. `Assigning` and `Reconciling` are those of consumer groups of the newer protocol (KIP-848). */
 export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Assigning' | 'Reconciling' | 'Stable' | 'Dead'
 
@@ -71,6 +73,11 @@ export interface JoinAnswer {
   readonly members: readonly { readonly memberId: string; readonly groupInstanceId: string | null; readonly metadata: Buffer }[]
 }
 
+/** A join that is refused. */
+export function refusedJoin(error: KafkaErrorName, memberId = ''): JoinAnswer {
+  return { error, memberId, generation: -1, protocolType: null, protocolName: null, leader: '', skipAssignment: false, members: [] }
+}
+
 /** Asks for the assignment; the leader brings it. */
 export interface SyncRequest {
   readonly groupId: string
@@ -93,6 +100,11 @@ export interface SyncAnswer {
   readonly assignment: Buffer
   /** Why, where the error is ours. */
   readonly cause?: unknown
+}
+
+/** A sync that is refused. */
+export function refusedSync(error: KafkaErrorName): SyncAnswer {
+  return { error, protocolType: null, protocolName: null, assignment: NOTHING }
 }
 
 /** Says that a member is there. */
