@@ -7,22 +7,17 @@ import { LogError } from '../../base/errors.ts'
 import { type Random, seededRandom, systemRandom } from '../../base/random.ts'
 import { checkFunction, checkOneOf, checkOptions, describe } from '../../base/options.ts'
 import { diskFileSystem } from '../../files/disk.ts'
-import { MemoryFileSystem } from '../../files/memory.ts'
-import { uuidText } from '../../format/uuid.ts'
-import { keepConfigs } from '../../kafka/configs/kept-configs.ts'
-import { settingsOf } from '../../kafka/configs/topic-settings.ts'
-import { wrongTopicConfigs } from '../../kafka/configs/check-configs.ts'
+import { type MemoryFileSystem } from '../../files/memory.ts'
 import { type Interceptor } from '../../kafka/exchange.ts'
 import { type BrokerInfo, type KafkaListener, openListener } from '../../kafka/listen.ts'
 import { LocalSockets } from '../../kafka/local-sockets.ts'
 import { type ClientSocket, MemorySocket, refusedConnection, type SocketRequest } from '../../kafka/memory-socket.ts'
-import { CommitLog, type MemoryLogOptions } from '../../topics/commit-log.ts'
+import { type CommitLog } from '../../topics/commit-log.ts'
 import { presentLogs } from '../../topics/topic-core.ts'
 import { TestClock } from '../clock/test-clock.ts'
 import { threadWork } from '../clock/thread-work.ts'
 import { VirtualClock } from '../clock/virtual-clock.ts'
 import { Faults } from '../faults/faults.ts'
-import { folderImage } from '../import/folder-image.ts'
 import { checkImportOptions, ImportRecords, type ImportedRecords, type ImportOptions } from '../import/import-records.ts'
 import { importFrom, type ImportSource } from '../import/import-source.ts'
 import { Journal } from '../journal/journal.ts'
@@ -30,13 +25,15 @@ import { Contract, type ContractOptions } from '../strict/contract.ts'
 import { type RecordOptions } from '../recording/recorder.ts'
 import { SessionRecorder } from '../recording/session-recorder.ts'
 import { StrictMode } from '../strict/strict-mode.ts'
+import { imageFrom, leave, type LogParts, logOptions, openedLog, type OpenedLog } from './broker-log.ts'
 import { Changes } from './changes.ts'
 import { emulatedApis } from './emulate.ts'
 import { FetchWatch } from './fetch-watch.ts'
-import { evictAll, GroupHands } from './group-hands.ts'
+import { GroupHands } from './group-hands.ts'
 import { imageOfFolder, putInFolder } from './folder-image.ts'
 import { imageOf, openImage } from './image.ts'
 import { interceptorOf } from './interceptor.ts'
+import { makeTopic } from './make-topic.ts'
 import { checkTopic, type ResolvedTestOptions, resolvedTestOptions, type TestBrokerOptions, type TestTopicOptions } from './options.ts'
 import { skipWaits } from './skips.ts'
 import { type HandsWorld, TopicHands } from './topic-hands.ts'
@@ -67,8 +64,6 @@ export interface ForkOptions {
   readonly seed?: number
 }
 
-/** The replicas of a partition whose maker does not say. */
-const USUAL_REPLICAS = 3
 /** Bytes of a folder up to which it can be reset. */
 const MOST_BASE_BYTES = 256 * 1024 * 1024
 /** So that what faults draw does not change what the log draws. */
@@ -211,7 +206,7 @@ export class TestBroker implements AsyncDisposable {
   /** Makes a topic; it is gone after a reset. Throws LogError `LOG_TOPIC_EXISTS`. */
   async createTopic(name: string, options: number | TestTopicOptions = {}): Promise<TopicHands> {
     this.#checkOpen()
-    await this.#makeTopic(name, checkTopic(name, options))
+    await makeTopic(this.#listener.cluster, name, checkTopic(name, options))
     this.#changes.tell()
     return this.topic(name)
   }
@@ -234,8 +229,9 @@ export class TestBroker implements AsyncDisposable {
   async import(source: ImportSource, options: ImportOptions = {}): Promise<ImportedRecords> {
     checkImportOptions(options)
     this.#checkOpen()
-    const makeTopic = (name: string, partitions: number): Promise<void> => this.#makeTopic(name, { partitions, config: { 'retention.ms': -1 } })
-    const imported = await importFrom(diskFileSystem, source, new ImportRecords({ core: this.#log.core, makeTopic }, options))
+    const { cluster } = this.#listener
+    const kept = (name: string, partitions: number): Promise<void> => makeTopic(cluster, name, { partitions, config: { 'retention.ms': -1 } })
+    const imported = await importFrom(diskFileSystem, source, new ImportRecords({ core: this.#log.core, makeTopic: kept }, options))
     this.#changes.tell()
     return imported
   }
@@ -430,21 +426,10 @@ export class TestBroker implements AsyncDisposable {
   /** A topic that is to be there from the beginning: in a folder it may be there from the time before. */
   async #beginTopic(name: string, topic: TestTopicOptions): Promise<void> {
     const known = this.#log.core.topics.find((one) => one.name === name)
-    if (known === undefined) return this.#makeTopic(name, topic)
+    if (known === undefined) return makeTopic(this.#listener.cluster, name, topic)
     if (topic.partitions === undefined || topic.partitions === known.partitions) return
     const folder = this.#options.dir ?? String(this.#options.from)
     throw new TypeError(`topic "${name}" is in ${folder} already, with ${known.partitions} partitions and not ${topic.partitions}`)
-  }
-
-  async #makeTopic(name: string, { partitions, replicas, config = {} }: TestTopicOptions): Promise<void> {
-    const { cluster } = this.#listener
-    const configs = new Map(Object.entries(config).map(([key, value]) => [key, String(value)]))
-    const wrong = wrongTopicConfigs(configs)
-    if (wrong !== undefined) throw new TypeError(`topic "${name}": ${wrong.errorMessage}`)
-    const entry = await cluster.createTopic(name, { partitions: partitions ?? cluster.options.numPartitions, settings: settingsOf(configs) })
-    const factor = Math.min(replicas ?? USUAL_REPLICAS, this.#options.brokers)
-    if (factor > 1) await cluster.placement.place(entry.id, factor, [])
-    if (configs.size > 0) await keepConfigs(cluster.kept, 'topic-configs', uuidText(entry.id), () => configs, () => true)
   }
 
   /** Members whose sessions end send nothing that would tell of it. */
@@ -459,7 +444,7 @@ export class TestBroker implements AsyncDisposable {
   async #restore(at: Checkpoint, { connections = 'keep' }: RestoreOptions): Promise<void> {
     const before = this.#log
     const { dir } = this.#options
-    const { log, files } = await openImage(at.image, this.#logOptions, before.core)
+    const { log, files } = await openImage(at.image, logOptions(this.#options, this.#parts), before.core)
     if (dir === undefined) this.#begin(log, files)
     else await this.#restoreFolder(dir, log, files)
     if (connections === 'drop') this.#listener.dropConnections('the test broker was restored')
@@ -531,12 +516,8 @@ export class TestBroker implements AsyncDisposable {
     return this.#opened!
   }
 
-  get #parts(): { readonly clock: Clock; readonly random: Random } {
+  get #parts(): LogParts {
     return { clock: this.clock.clock, random: this.#random }
-  }
-
-  get #logOptions(): MemoryLogOptions & { readonly random: Random } {
-    return logOptions(this.#options, this.clock.clock, this.#random)
   }
 
   #checkOpen(): void {
@@ -544,11 +525,7 @@ export class TestBroker implements AsyncDisposable {
   }
 }
 
-interface BrokerParts {
-  readonly log: CommitLog
-  readonly files: MemoryFileSystem | undefined
-  readonly clock: Clock
-  readonly random: Random
+interface BrokerParts extends LogParts, OpenedLog {
   readonly changes: Changes
 }
 
@@ -580,42 +557,7 @@ function clockOf({ clock, now }: ResolvedTestOptions, changes: Changes): Clock {
   }, { now: now ?? systemClock.now(), steady: clock === 'virtual' })
 }
 
-/** The folder that a broker begins with, in memory; undefined when it begins with none. */
-async function imageFrom(
-  { from, dir }: ResolvedTestOptions, parts: { readonly clock: Clock; readonly random: Random },
-): Promise<MemoryFileSystem | undefined> {
-  if (typeof from !== 'string' || diskFileSystem.statSync(from)?.kind !== 'folder') return undefined
-  if (dir !== undefined) throw new TypeError(`a broker that begins with the folder ${from} is in memory: dir cannot keep it`)
-  return folderImage(diskFileSystem, from, parts)
-}
-
-async function openedLog(
-  options: ResolvedTestOptions, { clock, random }: { readonly clock: Clock; readonly random: Random }, image: MemoryFileSystem | undefined,
-): Promise<{ readonly log: CommitLog; readonly files: MemoryFileSystem | undefined }> {
-  const forLog = logOptions(options, clock, random)
-  if (image !== undefined) return openImage(image, forLog, undefined)
-  if (options.dir === undefined) {
-    const files = new MemoryFileSystem({ clock })
-    return { log: await CommitLog.memory({ ...forLog, files }), files }
-  }
-  const log = await CommitLog.open(options.dir, forLog)
-  for (const { name } of log.core.topics) await log.core.existingTopic(name)
-  await evictAll(log.core)
-  return { log, files: undefined }
-}
-
-function logOptions({ log }: ResolvedTestOptions, clock: Clock, random: Random): MemoryLogOptions & { readonly random: Random } {
-  return { ...log, clock, random }
-}
-
 /** The options of a broker without what was made of them. */
 function givenOptions({ timeoutMs, ...options }: Omit<ResolvedTestOptions, 'port' | 'from' | 'dir'>): TestBrokerOptions {
   return { ...options, timeout: timeoutMs }
 }
-
-/** Answers who waits in the groups of a log that another took the place of, and closes it. */
-async function leave(log: CommitLog): Promise<void> {
-  if (log.core.hasGroups) await evictAll(log.core)
-  await log.close()
-}
-
