@@ -8,8 +8,9 @@ import { expect, test } from 'vitest'
 import { errorTable } from '../src/base/errors.ts'
 import { defaultLogConfig } from '../src/log/config.ts'
 import {
-  badEdges, badPackages, barrels, codeOnly, deadLinks, deadPointers, edges, errorRows, headingAnchors, headless, leftovers, lockAddresses,
-  lockGaps, longLines, machineTraces, settingRows, type Source, strayEffects, switchedTests, typeEscapes, undocumented, unerasable, unexplained,
+  badEdges, badPackages, barrels, codeOnly, deadFileNames, deadLinks, deadPointers, edges, errorRows, headingAnchors, headless, leftovers,
+  lockAddresses, lockGaps, longLines, machineTraces, settingRows, type Source, strayEffects, switchedTests, typeEscapes, undocumented, unerasable,
+  unexplained,
 } from './tools/tidy.ts'
 
 const root = new URL('..', import.meta.url)
@@ -53,6 +54,9 @@ test('every export has a docstring', () => expect(undocumented(typescript)).toEq
 test('links in the documents lead somewhere', () => expect(deadLinks(documents, new Set(tracked))).toEqual([]))
 test('comments point at pages and headings that exist', () => {
   expect(deadPointers(typescript.filter((source) => !source.path.includes('tidy')), documents)).toEqual([])
+})
+test('comments name sources that exist', () => {
+  expect(deadFileNames(typescript.filter(({ path }) => !path.includes('tidy')), tracked)).toEqual([])
 })
 test('docs/errors.md is the table of base/errors.ts', () => expect(errorRows(read('docs/errors.md'), errorTable)).toEqual([]))
 test('docs/settings.md knows every setting and its default', () => {
@@ -177,6 +181,8 @@ test('dead links, headings and pointers are found', () => {
   expect(deadLinks(at('docs/a.md', '# T', '[no](b.md)', '[no](#x)', '[no](../src/y.ts)'), files)).toHaveLength(3)
   expect(deadLinks(at('docs/a.md', '```', '[in a block](b.md)', '```', '`[in a span](c.md)`'), files)).toEqual([])
   expect(deadPointers(at('src/x.ts', '// see docs/a.md#nowhere', '// see docs/b.md', '// see docs/a.md#same'), page)).toHaveLength(2)
+  const names = ['// see x.ts and b/x.ts', '/* not y.ts', ' * and not a/x.ts */', 'const z = \'z.ts\'']
+  expect(deadFileNames(at('src/a.ts', ...names), ['src/b/x.ts'])).toEqual(['src/a.ts:2: no file y.ts', 'src/a.ts:3: no file a/x.ts'])
   expect([...headingAnchors('## `.index` and `.timeindex`: what *may* be there')]).toEqual(['index-and-timeindex-what-may-be-there'])
 })
 

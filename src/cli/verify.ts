@@ -88,7 +88,7 @@ async function printReport(call: Call, report: LogReport): Promise<void> {
 const styles: Readonly<Record<Finding['kind'], Style>> = { damage: 'red', torn: 'yellow', note: 'dim' }
 
 /** Findings in lines, each with its place. */
-export function findingLines(screen: Screen, folder: string, findings: readonly Finding[]): string[] {
+function findingLines(screen: Screen, folder: string, findings: readonly Finding[]): string[] {
   return findings.map(({ kind, path, position, message }) => {
     const name = printable(relative(folder, path) || path)
     return `${screen.paint(styles[kind], kind.padEnd(6))}  ${name}${position === undefined ? '' : ` @${position}`}: ${printable(message)}`

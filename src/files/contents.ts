@@ -4,7 +4,7 @@
  */
 
 /** Bytes are charged by blocks of this size, as disks do; a hole costs nothing. */
-export const BLOCK_BYTES = 4096
+const BLOCK_BYTES = 4096
 
 const CHUNK_BYTES = 16 * BLOCK_BYTES
 const SMALLEST_CHUNK_BYTES = 256

@@ -35,7 +35,7 @@ export const diskFileSystem: FileSystem = {
 }
 
 /** How often a watched folder is looked at when the system reports no change of it (network drives, exhausted inotify watches). */
-export const WATCH_POLL_MS = 2000
+const WATCH_POLL_MS = 2000
 
 const openFlags = { read: 'r', write: 'r+', create: 'wx+' } as const satisfies Record<OpenMode, string>
 

@@ -8,7 +8,7 @@ import { type FileHandle, type FileSystem, type OpenMode } from './file-system.t
 import { systemCode } from './system-error.ts'
 
 /** How many files {@link OpenFiles} keeps open when it is not told. */
-export const DEFAULT_MAX_OPEN = 256
+const DEFAULT_MAX_OPEN = 256
 
 /** A handle that stays open until it is released. */
 export interface PinnedFile {

@@ -1,7 +1,7 @@
 /*
  * RecordBatch v2: what a segment is made of, what the wire carries, and what is checked as one. Header constants, reader, writer,
  * checks, and whole batches to and from records. Not here: one record (record.ts), what control records mean (control.ts), and the
- * append path, which builds its batches in place (log/open-batch.ts). Spec: docs/format.md#batch; Kafka's DefaultRecordBatch.
+ * append path, which builds its batches in place (log/batch-builder.ts). Spec: docs/format.md#batch; Kafka's DefaultRecordBatch.
  *
  *    0          8        12       16      17     21       23         27          35
  *    +----------+--------+--------+-------+------+--------+----------+-----------+-----------+--

@@ -16,13 +16,13 @@ const FRAME_VERSION = 1
 export const TOPIC_RESOURCE = 2
 
 /** A topic was made. */
-export const topicRecord = message('TopicRecord', { versions: [0, 0], flexible: 0 }, {
+const topicRecord = message('TopicRecord', { versions: [0, 0], flexible: 0 }, {
   name: string(),
   topicId: uuid(),
 })
 
 /** A partition was made, or is as this says. */
-export const partitionRecord = message('PartitionRecord', { versions: [0, 2], flexible: 0 }, {
+const partitionRecord = message('PartitionRecord', { versions: [0, 2], flexible: 0 }, {
   partitionId: int32({ default: -1 }),
   topicId: uuid(),
   replicas: array(int32()),
@@ -47,27 +47,27 @@ export const configRecord = message('ConfigRecord', { versions: [0, 0], flexible
 })
 
 /** A topic was removed, with its partitions and settings. */
-export const removeTopicRecord = message('RemoveTopicRecord', { versions: [0, 0], flexible: 0 }, {
+const removeTopicRecord = message('RemoveTopicRecord', { versions: [0, 0], flexible: 0 }, {
   topicId: uuid(),
 })
 
 /** Producer ids below `nextProducerId` are taken. */
-export const producerIdsRecord = message('ProducerIdsRecord', { versions: [0, 0], flexible: 0 }, {
+const producerIdsRecord = message('ProducerIdsRecord', { versions: [0, 0], flexible: 0 }, {
   brokerId: int32(),
   brokerEpoch: int64(),
   nextProducerId: bigint64(),
 })
 
 /** Records up to the end of it count together. */
-export const beginTransactionRecord = message('BeginTransactionRecord', { versions: [0, 0], flexible: 0 }, {
+const beginTransactionRecord = message('BeginTransactionRecord', { versions: [0, 0], flexible: 0 }, {
   name: string({ tag: 0, nullable: 0, default: null }),
 })
 
 /** They count. */
-export const endTransactionRecord = message('EndTransactionRecord', { versions: [0, 0], flexible: 0 }, {})
+const endTransactionRecord = message('EndTransactionRecord', { versions: [0, 0], flexible: 0 }, {})
 
 /** They do not count. */
-export const abortTransactionRecord = message('AbortTransactionRecord', { versions: [0, 0], flexible: 0 }, {
+const abortTransactionRecord = message('AbortTransactionRecord', { versions: [0, 0], flexible: 0 }, {
   reason: string({ tag: 0, nullable: 0, default: null }),
 })
 

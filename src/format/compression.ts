@@ -24,7 +24,7 @@ export type CompressionName = (typeof compressionNames)[number]
 export const DEFAULT_MAX_DECOMPRESSED_BYTES = 64 * 1024 * 1024
 
 /** Each compression's lowest, highest and default level, as in Kafka. Those without an entry have no level; lz4 takes one and ignores it. */
-export const compressionLevels = {
+const compressionLevels = {
   gzip: { lowest: 1, highest: 9, standard: -1 },
   lz4: { lowest: 1, highest: 17, standard: 9 },
   zstd: { lowest: -131_072, highest: 22, standard: 3 },
@@ -87,18 +87,6 @@ export function checkCompressionLevel(name: CompressionName, level: number | und
   if (range === undefined) throw new RangeError(`${name} has no compression levels`)
   if (level === range.standard || (Number.isInteger(level) && level >= range.lowest && level <= range.highest)) return
   throw new RangeError(`${name} level ${level} is not ${range.standard} or an integer from ${range.lowest} to ${range.highest}`)
-}
-
-/**
- * Loads what the named compressions need, so that the first batch need not wait for it.
- *
- * @throws LogError `LOG_CODEC_MISSING` naming the package to install
- */
-export async function loadCompression(names: Iterable<CompressionName>): Promise<void> {
-  for (const name of names) {
-    const wanted = packageFor(name)
-    if (wanted !== undefined) load(wanted)
-  }
 }
 
 /* ---- zstd: node:zlib where it has it ---- */
@@ -185,12 +173,6 @@ interface Packages {
 const LZ4_NAPI_SIZE_PREFIX = 4
 
 const loaded: Partial<Packages> = {}
-
-function packageFor(name: CompressionName): keyof Packages | undefined {
-  if (name === 'snappy') return 'snappy'
-  if (name === 'lz4') return 'lz4-napi'
-  return name === 'zstd' && !hasBuiltInZstd() ? '@toondepauw/node-zstd' : undefined
-}
 
 function load<Name extends keyof Packages>(name: Name): Packages[Name] {
   const known: Partial<Packages>[Name] = loaded[name]

@@ -1,6 +1,6 @@
 /*
  * What is in `__consumer_offsets`: committed offsets, classic groups, groups of the new protocol (KIP-848) and share groups. Not here:
- * when which of them is written (topics/coordinator.ts), nor records of streams groups, which decode as unknown.
+ * when which of them is written (topics/groups/coordinator.ts), nor records of streams groups, which decode as unknown.
  *
  * Names and layouts are Kafka's (group-coordinator's message definitions, 4.1); a tagged field of a later Kafka is marked with its KIP.
  */
@@ -11,7 +11,7 @@ import { array, bigint64, bytes, int32, int64, int8, message, string, struct, uu
 /* ---- committed offsets: types 0 and 1 ---- */
 
 /** Types 0 and 1 are alike; 1 is written. */
-export const offsetCommitKey = message('OffsetCommitKey', { versions: [0, 0] }, {
+const offsetCommitKey = message('OffsetCommitKey', { versions: [0, 0] }, {
   group: string(),
   topic: string(),
   partition: int32(),
@@ -20,7 +20,7 @@ export const offsetCommitKey = message('OffsetCommitKey', { versions: [0, 0] }, 
 // Version 1 adds expireTimestamp and version 2 removes it: Kafka still writes 1 for a commit with a retention time of its own.
 // Version 3 adds leaderEpoch. Version 4 is flexible; Kafka writes 3 up to 3.9, and 4 from 4.0 on.
 /** The value of a committed offset. */
-export const offsetCommitValue = message('OffsetCommitValue', { versions: [0, 4], flexible: 4 }, {
+const offsetCommitValue = message('OffsetCommitValue', { versions: [0, 4], flexible: 4 }, {
   offset: int64(),
   leaderEpoch: int32({ since: 3, default: -1, ignorable: true }),
   metadata: string(),
@@ -31,13 +31,13 @@ export const offsetCommitValue = message('OffsetCommitValue', { versions: [0, 4]
 /* ---- classic groups: type 2 ---- */
 
 /** The key of a classic group. */
-export const groupMetadataKey = message('GroupMetadataKey', { versions: [0, 0] }, {
+const groupMetadataKey = message('GroupMetadataKey', { versions: [0, 0] }, {
   group: string(),
 })
 
 // Version 1 adds rebalanceTimeout, 2 currentStateTimestamp, 3 groupInstanceId. Version 4 is flexible; Kafka 4.1 still writes 3.
 /** A classic group at the end of a rebalance. Subscription and assignment are the protocol's own bytes: consumer-protocol.ts. */
-export const groupMetadataValue = message('GroupMetadataValue', { versions: [0, 4], flexible: 4 }, {
+const groupMetadataValue = message('GroupMetadataValue', { versions: [0, 4], flexible: 4 }, {
   protocolType: string(),
   generation: int32(),
   protocol: string({ nullable: 0 }),

@@ -14,7 +14,7 @@ import {
 } from './batch.ts'
 
 /** The types, each at the index that a control record's key holds (on disk, so forever). */
-export const controlTypes = ['ABORT', 'COMMIT', 'LEADER_CHANGE', 'SNAPSHOT_HEADER', 'SNAPSHOT_FOOTER', 'KRAFT_VERSION', 'KRAFT_VOTERS'] as const
+const controlTypes = ['ABORT', 'COMMIT', 'LEADER_CHANGE', 'SNAPSHOT_HEADER', 'SNAPSHOT_FOOTER', 'KRAFT_VERSION', 'KRAFT_VOTERS'] as const
 
 /** What a control record says. Types that are newer than this code are `UNKNOWN`, and ignored by readers. */
 export type ControlType = (typeof controlTypes)[number] | 'UNKNOWN'

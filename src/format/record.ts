@@ -30,7 +30,7 @@ const NO_HEADERS: readonly RecordHeader[] = []
 const MAX_HEADER_OVERHEAD = 2 // bytes of an empty header: two sizes
 
 /** Bytes that a key, a value or a header's value takes with its length in front; `size` is {@link NULL_SIZE} for null. */
-export function sizedBytesSize(size: number): number {
+function sizedBytesSize(size: number): number {
   return varintSize(size) + (size > 0 ? size : 0)
 }
 
@@ -59,14 +59,14 @@ export function recordSize(bodySize: number): number {
 }
 
 /** Writes what stands before the key and gives the place behind it. The caller made room for {@link recordSize}. */
-export function putRecordStart(buffer: Uint8Array, at: number, bodySize: number, timestampDelta: number, offsetDelta: number): number {
+function putRecordStart(buffer: Uint8Array, at: number, bodySize: number, timestampDelta: number, offsetDelta: number): number {
   at = putVarint(buffer, at, bodySize)
   buffer[at] = 0
   return putVarint(buffer, putVarlong(buffer, at + 1, timestampDelta), offsetDelta)
 }
 
 /** Writes a key, a value or a header's value with its length in front and gives the place behind it. */
-export function putSizedBytes(buffer: Uint8Array, at: number, bytes: Uint8Array | null): number {
+function putSizedBytes(buffer: Uint8Array, at: number, bytes: Uint8Array | null): number {
   if (bytes === null) return putVarint(buffer, at, NULL_SIZE)
   at = putVarint(buffer, at, bytes.length)
   buffer.set(bytes, at)
@@ -188,7 +188,7 @@ export class RecordLayout {
  *
  * @throws LogError `LOG_BATCH_CORRUPT` if they pass `end`
  */
-export function readHeaders(buffer: Buffer, at: number, end: number, count: number): RecordHeader[] {
+function readHeaders(buffer: Buffer, at: number, end: number, count: number): RecordHeader[] {
   const reader = new RecordReader(buffer, at, end)
   const headers: RecordHeader[] = []
   for (let left = count; left > 0; left--) {

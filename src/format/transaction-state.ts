@@ -1,6 +1,6 @@
 /*
  * What is in `__transaction_state`: one record per transactional id, the newest counts. Not here: which state may follow which, and when
- * it is written (topics/transactions.ts). Spec: TransactionLogKey and TransactionLogValue of Kafka's transaction coordinator.
+ * it is written (topics/transactions/coordinator.ts). Spec: TransactionLogKey and TransactionLogValue of Kafka's transaction coordinator.
  */
 import { coordinatorRecords, type CoordinatorRecord, type CoordinatorRecordInput, type UnknownRecord } from './coordinator-records.ts'
 import { array, bigint64, int16, int32, int64, int8, message, string } from './schema.ts'
@@ -21,7 +21,7 @@ export const transactionStatuses = [
 export type TransactionStatus = (typeof transactionStatuses)[number]
 
 /** The key of a transaction: its id. */
-export const transactionKey = message('TransactionLogKey', { versions: [0, 0] }, {
+const transactionKey = message('TransactionLogKey', { versions: [0, 0] }, {
   transactionalId: string(),
 })
 

@@ -5,10 +5,7 @@
 import { type Random } from '../base/random.ts'
 
 /** Bytes of a UUID. */
-export const UUID_SIZE = 16
-
-/** Kafka keeps the ids whose first 15 bytes are zero and that end in 0 or 1 for itself: "none" and its metadata topic. */
-const FIRST_FREE = 2
+const UUID_SIZE = 16
 
 /** A UUID as Kafka writes it: 22 characters. Throws a TypeError when there are not 16 bytes. */
 export function uuidText(bytes: Uint8Array): string {
@@ -36,9 +33,4 @@ export function newUuid(random: Random): Uint8Array {
 /** Whether the UUID is Kafka's "none": 16 zeros. */
 export function isZeroUuid(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0)
-}
-
-/** Whether the UUID is one that Kafka keeps for itself, and which no topic of a user has. */
-export function isReservedUuid(bytes: Uint8Array): boolean {
-  return bytes.length === UUID_SIZE && bytes.subarray(0, 15).every((byte) => byte === 0) && bytes[15]! < FIRST_FREE
 }

@@ -11,7 +11,7 @@ import { type FetchRequest, type PartitionFetched } from './apis/01-fetch.ts'
 import { type Cluster } from './cluster.ts'
 
 /** Kafka's `max.incremental.fetch.session.cache.slots`. */
-export const MAX_SESSIONS = 1000
+const MAX_SESSIONS = 1000
 /** Of all sessions of a broker: a request may name partitions that there are not. */
 export const MAX_SESSION_PARTITIONS = 500_000
 /** Kafka's `min.incremental.fetch.session.eviction.ms`: a session is safe for so long. */

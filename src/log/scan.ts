@@ -97,7 +97,7 @@ export function isZeros(bytes: Buffer, count: number): boolean {
 }
 
 /** Whether a file holds nothing but zeros in [from, to). */
-export function onlyZeros(file: FileHandle, from: number, to: number): boolean {
+function onlyZeros(file: FileHandle, from: number, to: number): boolean {
   const window = Buffer.allocUnsafe(Math.min(ZEROS.length, Math.max(0, to - from)))
   for (let position = from; position < to; ) {
     const count = file.readSync(window, 0, Math.min(window.length, to - position), position)

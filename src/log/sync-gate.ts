@@ -4,7 +4,7 @@
  */
 
 /** Syncs that may run at once: one less than libuv's default pool. */
-export const DEFAULT_CONCURRENT_SYNCS = 3
+const DEFAULT_CONCURRENT_SYNCS = 3
 
 /** A bounded number of places; who finds none waits in line. */
 export class SyncGate {

@@ -12,10 +12,10 @@ import { type Random } from '../base/random.ts'
 import { Budget, Contents } from '../files/contents.ts'
 
 /** What the disk writes whole or not at all. */
-export const SECTOR_BYTES = 512
+const SECTOR_BYTES = 512
 
 /** What the cache remembers as changed or not: the unit that a failed sync forgets. */
-export const PAGE_BYTES = 4096
+const PAGE_BYTES = 4096
 
 /** How a power cut treats the changes of one file. Each kind is legal; together they reach every legal state. */
 export const powerCutStyles = ['all', 'none', 'prefix', 'writes', 'pages', 'sectors'] as const

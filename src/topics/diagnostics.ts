@@ -10,7 +10,7 @@ import { channel, type Channel } from 'node:diagnostics_channel'
 import { type LogEvent } from '../log/environment.ts'
 
 /** A sync that takes longer is also told on `commitlog:slow-sync`. */
-export const SLOW_SYNC_MS = 250
+const SLOW_SYNC_MS = 250
 
 /** Something that happened in a log. */
 export type LogNotice = LogEvent & { readonly log: string }

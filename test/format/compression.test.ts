@@ -11,7 +11,7 @@ import { expect, test } from 'vitest'
 import { isLogError } from '../../src/base/errors.ts'
 import { decodeBatch } from '../../src/format/batch.ts'
 import {
-  checkCompressionLevel, compress, compressionNames, decompress, loadCompression, type CompressionName,
+  checkCompressionLevel, compress, compressionNames, decompress, type CompressionName,
 } from '../../src/format/compression.ts'
 import { expectedRecords, fixture, fixtureBatches } from '../tools/fixtures.ts'
 import { golden } from '../tools/golden.ts'
@@ -195,16 +195,14 @@ test('without any package snappy and lz4 are read, and writing them names what t
   const plain = Buffer.from('read without a package '.repeat(30))
   const packed = { snappy: compress('snappy', plain).toString('base64'), lz4: compress('lz4', plain).toString('base64') }
   const report = runBuilt('', `
-    const { compress, decompress, loadCompression } = await import('./format/compression.js')
+    const { compress, decompress } = await import('./format/compression.js')
     const packed = ${JSON.stringify(packed)}
     const failing = (name) => {
       try { compress(name, Buffer.from('x')) } catch (error) { return [error.code, error.message, error.detail.package] }
     }
-    const failingLoad = (name) => loadCompression([name]).then(() => null, (error) => error.code)
     console.log(JSON.stringify({
       read: Object.entries(packed).map(([name, bytes]) => decompress(name, Buffer.from(bytes, 'base64')).toString()),
       snappy: failing('snappy'), lz4: failing('lz4'), zstd: failing('zstd'), gzip: failing('gzip'),
-      loads: [await failingLoad('gzip'), await failingLoad('snappy'), await failingLoad('lz4')],
     }))`)
   expect(report.read).toEqual([plain.toString(), plain.toString()])
   expect(report.snappy).toEqual(['LOG_CODEC_MISSING', expect.stringContaining('npm install snappy'), 'snappy'])
@@ -212,7 +210,6 @@ test('without any package snappy and lz4 are read, and writing them names what t
   if (typeof zlib.zstdCompressSync === 'function') expect(report.zstd).toBeUndefined()
   else expect(report.zstd).toEqual(['LOG_CODEC_MISSING', expect.stringContaining('npm install'), expect.stringContaining('zstd')])
   expect(report.gzip).toBeUndefined()
-  expect(report.loads).toEqual([null, 'LOG_CODEC_MISSING', 'LOG_CODEC_MISSING'])
 })
 
 test('an optional package is loaded when something is written with it, and not before', () => {
@@ -227,10 +224,6 @@ test('an optional package is loaded when something is written with it, and not b
     compress('snappy', Buffer.from('x'))
     console.log(JSON.stringify({ imported, read, written: loaded() > 0 }))`)
   expect(report).toEqual({ imported: 0, read: 0, written: true })
-})
-
-test('what is needed can be loaded ahead', async () => {
-  await expect(loadCompression(['none', 'gzip', 'snappy', 'lz4'])).resolves.toBeUndefined()
 })
 
 /** The JSON that a script prints beside the compiled base and format folders. There are no packages but those in `packages`. */

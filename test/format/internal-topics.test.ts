@@ -4,7 +4,6 @@ import { isLogError } from '../../src/base/errors.ts'
 import {
   decodeOffsetsRecord, encodeOffsetsRecord, readOffsetCommit, type OffsetsRecord, type OffsetsRecordInput,
 } from '../../src/format/consumer-offsets.ts'
-import { shareGroupState } from '../../src/format/share-group-state.ts'
 import { decodeTransactionRecord, encodeTransactionRecord, transactionStatuses } from '../../src/format/transaction-state.ts'
 import { fixture, fixtureRecords } from '../tools/fixtures.ts'
 import { golden } from '../tools/golden.ts'
@@ -22,7 +21,6 @@ const unset = {
 describe.each([
   { name: 'offsets', topic: '__consumer_offsets', decode: decodeOffsetsRecord, encode: encodeOffsetsRecord, count: 117 },
   { name: 'transaction-state', topic: '__transaction_state', decode: decodeTransactionRecord, encode: encodeTransactionRecord, count: 173 },
-  { name: 'share', topic: '__share_group_state', decode: shareGroupState.decode, encode: shareGroupState.encode, count: 3 },
 ])('$topic', ({ name, topic, decode, encode, count }) => {
   const records = fixtureRecords(name).map(({ topic, partition, record }) => ({ ...record, place: `${topic}-${partition}@${record.offset}` }))
 

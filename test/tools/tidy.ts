@@ -269,6 +269,14 @@ export function deadPointers(sources: readonly Source[], documents: readonly Sou
   }))
 }
 
+/** Comments that name a source which is not there: `open-batch.ts`, or by its end of a path, `log/open-batch.ts`. */
+export function deadFileNames(sources: readonly Source[], paths: readonly string[]): string[] {
+  return sources.flatMap((source) => [...commentsOnly(source.text).matchAll(/(?<![\w./-])[\w-][\w/-]*\.ts\b/g)].flatMap(({ 0: name, index }) => {
+    const known = paths.some((path) => path === name || path.endsWith(`/${name}`))
+    return known ? [] : [`${source.path}:${lineOf(source.text, index)}: no file ${name}`]
+  }))
+}
+
 /** The anchors that GitHub gives to headings, and those written as `<a id="…">`. */
 export function headingAnchors(text: string): Set<string> {
   const seen = new Map<string, number>()
@@ -400,6 +408,17 @@ export function withoutComments(text: string): string {
 /** The text with comments and the contents of strings, templates and regular expressions blanked. Lines and columns stay. */
 export function codeOnly(text: string): string {
   return blank(text, new Set(['comment', 'literal']))
+}
+
+function commentsOnly(text: string): string {
+  let out = ''
+  let last = 0
+  for (const { kind, from, to } of spans(text)) {
+    if (kind !== 'comment') continue
+    out += text.slice(last, from).replace(/[^\n]/g, ' ') + text.slice(from, to)
+    last = to
+  }
+  return out
 }
 
 function blank(text: string, kinds: ReadonlySet<'comment' | 'literal'>): string {

@@ -31,15 +31,15 @@ export type AclInput = Omit<Acl, 'patternType' | 'host' | 'permissionType'> & Pa
 export const WILDCARD = '*'
 
 /** Numbers of the kinds of resources. */
-export const resourceTypeCodes: { readonly [Name in ResourceType]: number } = {
+const resourceTypeCodes: { readonly [Name in ResourceType]: number } = {
   TOPIC: 2, GROUP: 3, CLUSTER: 4, TRANSACTIONAL_ID: 5, DELEGATION_TOKEN: 6, USER: 7,
 }
 /** Numbers of the kinds of patterns that an ACL has. */
-export const patternTypeCodes: { readonly [Name in PatternType]: number } = { LITERAL: 3, PREFIXED: 4 }
+const patternTypeCodes: { readonly [Name in PatternType]: number } = { LITERAL: 3, PREFIXED: 4 }
 /** Numbers of what an ACL does. */
-export const permissionTypeCodes: { readonly [Name in Acl['permissionType']]: number } = { DENY: 2, ALLOW: 3 }
+const permissionTypeCodes: { readonly [Name in Acl['permissionType']]: number } = { DENY: 2, ALLOW: 3 }
 /** Numbers of operations, with the one that is all of them. */
-export const aclOperationCodes: { readonly [Name in Acl['operation']]: number } = { ALL: 2, ...operationCodes }
+const aclOperationCodes: { readonly [Name in Acl['operation']]: number } = { ALL: 2, ...operationCodes }
 
 /** Numbers with a meaning of their own in filters; what has no name at all is treated as UNKNOWN. */
 const UNKNOWN = 0

@@ -35,7 +35,7 @@ export const unicodeClasses: Readonly<Record<string, CharSet>> = {
 }
 
 /** The characters of a text. */
-export function charsOf(text: string): CharSet {
+function charsOf(text: string): CharSet {
   const set = new Uint8Array(ASCII)
   for (const char of text) set[char.charCodeAt(0)] = 1
   return set

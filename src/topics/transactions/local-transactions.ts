@@ -25,7 +25,7 @@ import { byTopic } from './transaction-state.ts'
 import { endedError, keptCodes, Transaction, type TransactionEnder } from './transaction.ts'
 
 /** Transactions of one process that may be open at a time. */
-export const MOST_OPEN_TRANSACTIONS = 10_000
+const MOST_OPEN_TRANSACTIONS = 10_000
 
 /** How a transaction is begun. */
 export interface BeginOptions {
