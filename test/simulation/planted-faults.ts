@@ -291,8 +291,8 @@ export const plantedFaults: readonly PlantedFault[] = [
   {
     mistake: 'a partition that is revoked while a consumption stops is not drained',
     file: 'topics/consume/loop.ts',
-    find: 'await this.drain(lanes, () => Math.min(deadline, this.stopBefore))',
-    replace: "if (this.state === 'running') await this.drain(lanes, () => deadline)",
+    find: 'await this.drains.run(lanes, () => Math.min(deadline, this.stopBefore))',
+    replace: "if (this.state === 'running') await this.drains.run(lanes, () => deadline)",
     lives: 'groups.ts',
   },
   {

@@ -4,8 +4,8 @@
  */
 import { type Clock, type Timer } from '../../base/clock.ts'
 import { isLogError } from '../../base/errors.ts'
+import { type CommitEntry } from '../groups/member.ts'
 import { type Lane } from './lane.ts'
-import { type CommitEntry } from './membership.ts'
 
 /** What has failed and may succeed later is tried again after so long. */
 export const TRY_AGAIN_MS = 1000

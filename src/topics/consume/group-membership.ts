@@ -4,10 +4,10 @@
  */
 import { groupError } from '../groups/group-error.ts'
 import { type CommitRequest } from '../groups/group-messages.ts'
-import { GroupMember, type MemberEvents } from '../groups/member.ts'
+import { type CommitEntry, GroupMember, type MemberEvents, type Place } from '../groups/member.ts'
 import { type LogCore } from '../log-core.ts'
 import { finishedIn } from './finished-metadata.ts'
-import { type CommitEntry, type CommittedPlace, type Membership, type Place } from './membership.ts'
+import { type CommittedPlace, type Membership } from './membership.ts'
 
 /** How a consumption joins. */
 export interface GroupMembershipOptions {

@@ -6,9 +6,9 @@ import { isLogError } from '../../base/errors.ts'
 import { type LogRecord } from '../../log/record.ts'
 import { type RecordInput } from '../../log/record-input.ts'
 import { type TopicParts } from '../topic-core.ts'
+import { type CommitEntry } from '../groups/member.ts'
 import { deadLetterHeaders } from './dead-letter-headers.ts'
 import { type Leaving } from './lane.ts'
-import { type CommitEntry } from './membership.ts'
 import { NOT_BEFORE_HEADER } from './retry-lane.ts'
 
 /** A record as it is stored elsewhere. */

@@ -3,10 +3,10 @@
  */
 import type { Clock } from '../../base/clock.ts'
 import type { Random } from '../../base/random.ts'
-import type { MemberEvents } from '../groups/member.ts'
+import type { CommitEntry, MemberEvents, Place } from '../groups/member.ts'
 import type { Delivery } from './delivery.ts'
 import type { Lane, Leaving, Order } from './lane.ts'
-import type { CommitEntry, Membership, Place } from './membership.ts'
+import type { Membership } from './membership.ts'
 import type { RetryDelay } from './retry.ts'
 
 /** Handles a record. Returning accepts it, throwing releases it to be tried again. */

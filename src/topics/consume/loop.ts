@@ -1,18 +1,22 @@
 /*
  * The loop of managed consumption: gives records of the assigned partitions (lane.ts) to a handler, so many at a time, tries again what
- * failed, puts aside what cannot be handled, and commits. It knows groups by membership.ts only, and has its records put aside by whoever
- * made it.
+ * failed, and sees to it that what cannot be handled leaves (departures.ts) and that what is finished is committed (commits.ts). It knows
+ * groups by membership.ts only.
  *
  * Who handles a record is one of `concurrency` hands: an asynchronous function that takes one record after the other, so that a record costs
  * no promise but its handler's. A hand that finds nothing to do ends; whatever may bring something (`wake`) starts hands again.
  */
 import { type Timer } from '../../base/clock.ts'
 import { LogError } from '../../base/errors.ts'
-import { Commits, mayGoOn, TRY_AGAIN_MS } from './commits.ts'
+import { type Place } from '../groups/member.ts'
+import { Commits, TRY_AGAIN_MS } from './commits.ts'
 import { Delivery, type Outcome, outcomeOf } from './delivery.ts'
+import { Departures } from './departures.ts'
+import { Drains } from './drains.ts'
+import { HandlerLimit } from './handler-limit.ts'
 import { type Lane, type Leaving, type Task } from './lane.ts'
 import { type Handler, type HandlingFailure, type LoopOptions, type LoopStats } from './loop-options.ts'
-import { type Membership, type Place } from './membership.ts'
+import { type Membership } from './membership.ts'
 import { delayOf } from './retry.ts'
 import { RetryLane } from './retry-lane.ts'
 import { Waits } from './waits.ts'
@@ -21,10 +25,9 @@ import { Waits } from './waits.ts'
 const RECORDS_PER_LOOP_TURN = 1024
 /** Records of one partition are handed out up to so many before the next partition has its turn. */
 const RECORDS_PER_LANE_TURN = 128
-/** Records put aside in one step. */
-const MOST_LEAVING = 100
 /** The wall clock is looked at so often while records of the retry topic wait. */
 const MOST_DUE_WAIT_MS = 60_000
+/** As long as a timer can be: it is only there to keep the process alive, or to end a wait. */
 const KEEP_ALIVE_MS = 0x7fff_ffff
 
 /** Where a loop is in its life. */
@@ -57,10 +60,11 @@ export class ConsumeLoop<K, V> {
   private readonly waits: Waits<Task<K, V>>
   private dueTimer: Timer | undefined
   private dueTimerAt = Infinity
-  private readonly commits: Commits<K, V>
-  private timeoutTimer: Timer | undefined
   private keepAlive: Timer | undefined
-  private readonly drains = new Set<() => void>()
+  private readonly commits: Commits<K, V>
+  private readonly departures: Departures<K, V>
+  private readonly limit: HandlerLimit<K, V>
+  private readonly drains: Drains<K, V>
   private readonly counts = { handled: 0, failures: 0, deadLetters: 0 }
 
   constructor(options: LoopOptions<K, V>, handler: Handler<K, V>) {
@@ -84,15 +88,20 @@ export class ConsumeLoop<K, V> {
       for (const task of due) if (task.lane.state === 'open') this.ready.push(task)
       this.wake()
     })
-    this.commits = new Commits({
-      clock: options.clock, intervalMs: options.commitIntervalMs, commit: (entries) => this.member.commit(entries), lanes: () => this.allLanes(),
-      failed: (error) => this.crash(error),
+    const { clock, putAside } = options
+    const lanes = (): readonly Lane<K, V>[] => this.allLanes()
+    const failed = (error: unknown): void => this.crash(error)
+    this.drains = new Drains(clock)
+    this.commits = new Commits({ clock, intervalMs: options.commitIntervalMs, commit: (entries) => this.member.commit(entries), lanes, failed })
+    this.limit = new HandlerLimit({ clock, limitMs: options.handlerTimeoutMs, lanes, passed: (task, error) => this.timedOut(task, error) })
+    this.departures = new Departures({
+      clock, commits: this.commits, putAside, failed, left: (leaving) => this.departed(leaving), ended: () => this.drains.look(),
     })
     this.member = options.join({
       assigned: (places) => this.assigned(places),
       revoked: (places) => this.revoked(places),
       lost: (places) => this.lost(places),
-      failed: (error) => this.crash(error),
+      failed,
     })
   }
 
@@ -109,7 +118,7 @@ export class ConsumeLoop<K, V> {
   async stop(deadlineMs: number): Promise<void> {
     this.stopBefore = Math.min(this.stopBefore, this.options.clock.monotonic() + deadlineMs)
     this.ending ??= this.end(undefined)
-    this.look()
+    this.drains.look()
     await this.ending
   }
 
@@ -172,7 +181,7 @@ export class ConsumeLoop<K, V> {
     const lanes = this.lanesOf(places)
     const deadline = this.options.clock.monotonic() + this.options.drainMs
     // A stop that is under way may end it sooner.
-    await this.drain(lanes, () => Math.min(deadline, this.stopBefore))
+    await this.drains.run(lanes, () => Math.min(deadline, this.stopBefore))
     await this.commits.now(lanes)
     this.drop(lanes, tooLate('its partition was given to another member'))
   }
@@ -185,27 +194,6 @@ export class ConsumeLoop<K, V> {
     return places.flatMap((place) => this.lanes.get(nameOf(place)) ?? [])
   }
 
-  /** Hands out nothing more of these lanes, and waits until nothing of them is in hand, or until `deadline`, which may come nearer. */
-  private async drain(lanes: readonly Lane<K, V>[], deadline: () => number): Promise<void> {
-    for (const lane of lanes) if (lane.state === 'open') lane.state = 'draining'
-    const { clock } = this.options
-    await new Promise<void>((resolve) => {
-      let timer: Timer | undefined
-      const look = (): void => {
-        timer?.cancel()
-        const left = deadline() - clock.monotonic()
-        if (left > 0 && lanes.some((lane) => lane.state !== 'closed' && !lane.isIdle)) {
-          timer = clock.setTimer(look, Math.min(left, KEEP_ALIVE_MS))
-          return
-        }
-        this.drains.delete(look)
-        resolve()
-      }
-      this.drains.add(look)
-      look()
-    })
-  }
-
   private drop(lanes: readonly Lane<K, V>[], reason: unknown): void {
     for (const lane of lanes) {
       // Whoever had something of it in hand keeps it; another hand takes the place.
@@ -214,7 +202,7 @@ export class ConsumeLoop<K, V> {
     }
     for (const [name, of] of this.lanes) if (of.some((lane) => lane.state === 'closed')) this.lanes.delete(name)
     this.wake()
-    this.look()
+    this.drains.look()
   }
 
   // The end
@@ -222,7 +210,7 @@ export class ConsumeLoop<K, V> {
   private async end(failure: { readonly error: unknown } | undefined): Promise<void> {
     this.state = 'stopping'
     const lanes = this.allLanes()
-    await this.drain(lanes, () => this.stopBefore)
+    await this.drains.run(lanes, () => this.stopBefore)
     if (this.isEnded) return
     const reason = tooLate('the consumption was stopped')
     for (const lane of lanes) this.hands -= lane.abandonHands(reason)
@@ -255,16 +243,12 @@ export class ConsumeLoop<K, V> {
   private finish(reason: unknown): void {
     this.state = 'ended'
     this.drop(this.allLanes(), reason)
-    for (const timer of [this.keepAlive, this.timeoutTimer, this.dueTimer]) timer?.cancel()
+    for (const timer of [this.keepAlive, this.dueTimer]) timer?.cancel()
     this.commits.end()
+    this.limit.end()
     this.waits.clear()
     this.ready.length = 0
-    this.look()
-  }
-
-  /** Lets those who wait for lanes to be idle look again. */
-  private look(): void {
-    if (this.drains.size > 0) for (const look of [...this.drains]) look()
+    this.drains.look()
   }
 
   // Hands
@@ -360,7 +344,7 @@ export class ConsumeLoop<K, V> {
 
   /** A lane had nothing to give: looks after what may change that, beside new records and finished ones. */
   private waitFor(lane: Lane<K, V>): void {
-    if (lane.leaving.length > 0 && !lane.handing) void this.handOver(lane)
+    this.departures.start(lane)
     if (lane.hasMore) this.options.clock.defer(() => this.activate(lane))
     else lane.reader.fill(() => this.activate(lane))
     const { nextDue } = lane
@@ -396,7 +380,7 @@ export class ConsumeLoop<K, V> {
       return undefined
     }
     task.lane.inHand.add(task)
-    if (this.options.handlerTimeoutMs !== Infinity) this.watch(task)
+    this.limit.begin(task)
     return task.delivery
   }
 
@@ -412,7 +396,7 @@ export class ConsumeLoop<K, V> {
     } else {
       this.failed(task, outcome)
     }
-    this.look()
+    this.drains.look()
     return next
   }
 
@@ -437,7 +421,7 @@ export class ConsumeLoop<K, V> {
     if (outcome.type === 'reject' || task.attempts >= attempts || !holds(() => retryable(error))) return this.giveUp(task, error, 'handle')
     this.tell(task, error, 'retry')
     const delayMs = outcome.delayMs ?? delayOf(delay, task.attempts, random)
-    if (delayMs > laterThanMs) this.leave(task, { task, error, stage: 'handle', due: clock.now() + delayMs })
+    if (delayMs > laterThanMs) this.departures.add({ task, error, stage: 'handle', due: clock.now() + delayMs })
     else this.waits.add(task, delayMs)
   }
 
@@ -453,53 +437,15 @@ export class ConsumeLoop<K, V> {
       return
     }
     this.tell(task, error, 'dead-letter')
-    this.leave(task, { task, error, stage })
+    this.departures.add({ task, error, stage })
   }
 
-  private leave({ lane }: Task<K, V>, leaving: Leaving<K, V>): void {
-    lane.leaving.push(leaving)
-    if (!lane.handing) void this.handOver(lane)
-  }
-
-  /** Puts aside what is to leave a lane, in one step with a commit that tells it as finished. */
-  private async handOver(lane: Lane<K, V>): Promise<void> {
-    lane.handing = true
-    try {
-      // A commit that was made before must not come after.
-      await this.commits.settled()
-      while (lane.leaving.length > 0 && lane.state !== 'closed') {
-        const leaving = lane.leaving.slice(0, MOST_LEAVING)
-        try {
-          await this.options.putAside!(leaving, lane.commitEntry(leaving.map(({ task }) => task.slot)))
-        } catch (error) {
-          if (this.isClosed(lane)) break
-          if (!mayGoOn(error)) throw error
-          await this.pause()
-          continue
-        }
-        if (this.isClosed(lane)) break
-        lane.leaving.splice(0, leaving.length)
-        for (const { task, due } of leaving) {
-          if (due === undefined) this.counts.deadLetters++
-          const next = this.completed(task, due !== undefined)
-          if (next !== undefined) this.ready.push(next)
-        }
-        this.wake()
-      }
-    } catch (error) {
-      if (!this.isClosed(lane)) this.crash(error)
-    } finally {
-      lane.handing = false
-      this.look()
-    }
-  }
-
-  private isClosed(lane: Lane<K, V>): boolean {
-    return lane.state === 'closed'
-  }
-
-  private pause(): Promise<void> {
-    return new Promise((resolve) => void this.options.clock.setTimer(resolve, TRY_AGAIN_MS))
+  /** A record is in another topic: with the dead letters, or in the retry topic until it is due. */
+  private departed({ task, due }: Leaving<K, V>): void {
+    if (due === undefined) this.counts.deadLetters++
+    const next = this.completed(task, due !== undefined)
+    if (next !== undefined) this.ready.push(next)
+    this.wake()
   }
 
   private tell(task: Task<K, V>, error: unknown, next: HandlingFailure['next']): void {
@@ -513,40 +459,14 @@ export class ConsumeLoop<K, V> {
     }
   }
 
-  // Handlers that take too long
-
-  private watch(task: Task<K, V>): void {
-    const { clock, handlerTimeoutMs } = this.options
-    task.since = clock.monotonic()
-    this.timeoutTimer ??= clock.setTimer(() => this.findOverdue(), handlerTimeoutMs)
-  }
-
-  private findOverdue(): void {
-    const { clock, handlerTimeoutMs } = this.options
-    const now = clock.monotonic()
-    let oldest = Infinity
-    this.timeoutTimer = undefined
-    for (const lane of this.allLanes()) {
-      for (const task of lane.inHand) {
-        if (task.delivery?.takeRenewal() === true) task.since = now
-        if (now - task.since >= handlerTimeoutMs) this.timedOut(task)
-        else oldest = Math.min(oldest, task.since)
-      }
-    }
-    if (oldest !== Infinity) this.timeoutTimer = clock.setTimer(() => this.findOverdue(), oldest + handlerTimeoutMs - now)
-    this.wake()
-  }
-
   /** The handler is not waited for any longer; its record counts as failed, and another hand takes the place. */
-  private timedOut(task: Task<K, V>): void {
-    const { topic, partition, offset } = task.record
-    const message = `the handler did not return within ${this.options.handlerTimeoutMs} ms, with record ${offset} of ${topic}-${partition}`
-    const error = new LogError('LOG_HANDLER_TIMED_OUT', message, { topic, partition, offset, timeoutMs: this.options.handlerTimeoutMs })
+  private timedOut(task: Task<K, V>, error: LogError): void {
     task.lane.inHand.delete(task)
     task.abandon(error)
     this.hands--
     this.failed(task, { type: 'release', delayMs: undefined, error })
-    this.look()
+    this.drains.look()
+    this.wake()
   }
 }
 

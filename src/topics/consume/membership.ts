@@ -2,22 +2,7 @@
  * What managed consumption needs of a group: who tells it which partitions are its own, and keeps how far it is. A member of a group of
  * this process is one (groups/member.ts); tests bring their own.
  */
-
-/** A partition of a topic. */
-export interface Place {
-  readonly topic: string
-  readonly partition: number
-}
-
-/** How far a partition is. */
-export interface CommitEntry extends Place {
-  /** The lowest offset that is not finished. */
-  readonly offset: number
-  /** The log's epoch when it was read up to there. */
-  readonly leaderEpoch: number
-  /** What is finished above it: finished-set.ts. */
-  readonly finished?: Buffer
-}
+import type { CommitEntry, Place } from '../groups/member.ts'
 
 /** What was committed last. */
 export interface CommittedPlace {

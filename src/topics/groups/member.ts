@@ -18,7 +18,7 @@ import { type Subscription, subscribedNames } from './subscription.ts'
 import { checkCommit, commitEpoch } from './valid-commit.ts'
 
 /** The default of `rebalanceTimeoutMs`, as Kafka's `max.poll.interval.ms`. */
-export const DEFAULT_REBALANCE_TIMEOUT_MS = 300_000
+const DEFAULT_REBALANCE_TIMEOUT_MS = 300_000
 const DEFAULT_CLIENT_ID = 'commitlog'
 
 /** A partition of a topic. */
@@ -34,7 +34,7 @@ export interface CommitEntry extends Place {
   /** The epoch of the log in which the record before it was read; −1: as the log has it. */
   readonly leaderEpoch: number
   readonly metadata?: string
-  /** What is finished above it. */
+  /** What is finished above it: consume/finished-set.ts. */
   readonly finished?: Buffer
 }
 
