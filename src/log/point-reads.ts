@@ -16,7 +16,7 @@ import { type RecordCodecs } from './record-input.ts'
 import { scanBatches } from './scan.ts'
 import { corrupt, type Segment } from './segment.ts'
 
-/** Records of one file that lie no farther apart are near each other: so many bytes are read back from the second on. */
+/** Records of one file that lie no farther apart are near each other: so many bytes are read back from the second on, unless it is larger. */
 const NEAR_BYTES = 2048
 /** Memory that records are copied to is taken in pieces of this size. */
 const SLAB_BYTES = 64 * 1024
@@ -72,7 +72,7 @@ export class PointReads {
       if (at < RECORDS_AT || end > segment.size) return false
       if (!segment.isChecked(batchPosition)) {
         if (!this.check(segment, offset, batchPosition, at + size)) return false
-      } else if (!this.isNear(segment, end)) {
+      } else if (size > NEAR_BYTES || !this.isNear(segment, end)) {
         this.remember(segment, from)
         this.takeRoom(size)
         return readAt(segment, this.buffer, this.at, size, from)

@@ -171,6 +171,24 @@ test('streams are as they were after a close, a lost index and a damaged one', a
   }
 })
 
+test('events of any size are read from their file, again too, and wherever in their stream', async () => {
+  const folder = freshFolder()
+  const sizes = [10, 1900, 1960, 2010, 2100, 3000, 10, 4000, 70_000, 10, 2500, 2500]
+  const texts = sizes.map((size, number) => String.fromCharCode(0x61 + number).repeat(size))
+  const first = await diskLog(folder)
+  const filled = await carts(first)
+  for (const text of texts) await filled.append('a', added(text))
+  await filled.append('b', texts.map((text) => added(text)))
+  await first.close()
+  const store = await carts(await diskLog(folder))
+  for (const stream of ['a', 'b', 'a', 'b']) {
+    for (let from = 1; from <= texts.length; from++) {
+      const { events } = await store.read(stream, { from, to: from + 3 })
+      expect(events.map(({ data }) => (data as { readonly sku: string }).sku)).toEqual(texts.slice(from - 1, from + 3))
+    }
+  }
+})
+
 test('types have versions: what is old is brought to today\'s, and a cast that throws says where', async () => {
   const log = await memoryLog()
   type Old = { readonly type: 'Named'; readonly data: { readonly name: string } }
