@@ -39,7 +39,7 @@ export interface CursorSource {
   group(segment: Segment, offset: number): BatchGroup | undefined
   /** Where a scan for `offset` begins in a segment: a batch boundary at or before it. */
   scanPosition(segment: Segment, offset: number): number
-  /** Opens a segment's file for an asynchronous read. */
+  /** Opens a segment's file for an asynchronous read; throws when the log is closed. */
   pin(segment: Segment): PinnedFile
   /** Decides about the batches of transactional producers; undefined reads all. */
   filter(from: number, to: number): CommittedFilter | undefined
@@ -218,12 +218,19 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
       const length = Math.min(window.buffer.length, segment.size - position)
       const count = await guardedAsync(`reading ${segment.path}`, () => readFully(pinned.handle, window.buffer, 0, length, position))
       if (!this.standsAt(segment, position)) return
-      if (count < Math.min(needed, length)) throw this.damaged(segment, 'missing-bytes')
+      if (count < Math.min(needed, length)) return this.checkCut(segment, position + needed)
       this.setWindow(window, count, growing)
       this.readAhead(segment)
     } finally {
       pinned.release()
     }
+  }
+
+  /** A file ends before `end`: the log was cut there meanwhile, and the next take looks for its place again. Else it is damaged. */
+  private checkCut(segment: Segment, end: number): void {
+    // Beside a writer in another process only the mark tells, which said so before anything was cut.
+    this.source.lookAgain()
+    if (!segment.gone && end <= segment.size) throw this.damaged(segment, 'missing-bytes')
   }
 
   /** Takes the window that was read ahead. False when there is none, or it has not what is needed: then it is to be read. */
@@ -258,7 +265,7 @@ export class RecordCursor<K, V> implements IterableIterator<LogRecord<K, V>>, Re
     }
     const position = this.filePosition + at - this.windowAt
     if (position + Math.max(size, RECORDS_AT) > segment.size || lastOffset + 1 >= this.end) return
-    this.source.windows.ahead.begin(segment, position, Math.max(SCAN_WINDOW_BYTES, size), this.source.leaderEpoch)
+    this.source.windows.ahead.begin(this.source, segment, position, Math.max(SCAN_WINDOW_BYTES, size))
   }
 
   /** Whether nothing moved it while it waited. */

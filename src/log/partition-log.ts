@@ -563,6 +563,7 @@ export class PartitionLog implements RawSource {
   }
 
   pin(segment: Segment): PinnedFile {
+    this.checkOpen()       // else nobody would close it
     return segment.pin()
   }
 

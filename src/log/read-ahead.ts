@@ -2,6 +2,7 @@
  * Windows on files that are read while those before them are walked, so that a scan need not wait for each. Only of sealed segments, whose bytes
  * stay as they are for as long as the log is in one epoch. What nobody comes for is replaced after a while; so who begins need not end anything.
  */
+import { type PinnedFile } from '../files/open-files.ts'
 import { readFully } from '../files/write-fully.ts'
 import { type Segment } from './segment.ts'
 import { type Window, type WindowCache } from './windows.ts'
@@ -10,6 +11,13 @@ import { type Window, type WindowCache } from './windows.ts'
 const KEPT = 4
 /** So many find no room before the oldest one makes room: with many scans side by side most are not to be read in vain. */
 const PATIENCE = 64
+
+/** The log that is read. */
+export interface AheadSource {
+  readonly leaderEpoch: number
+  /** Opens a segment's file for an asynchronous read; throws when the log is closed. */
+  pin(segment: Segment): PinnedFile
+}
 
 /** A window that is being read, or was. */
 export interface AheadWindow {
@@ -33,14 +41,14 @@ export class ReadAhead {
   }
 
   /** Begins to read `size` bytes of a sealed segment, or less at its end, unless enough others do. */
-  begin(segment: Segment, position: number, size: number, epoch: number): void {
+  begin(source: AheadSource, segment: Segment, position: number, size: number): void {
     if (this.#kept.length === KEPT) {
       if (++this.#refused < PATIENCE) return
       this.#letGo(this.#kept.shift()!)
     }
     this.#refused = 0
     const window = this.#windows.take(size)
-    this.#kept.push({ segment, position, epoch, window, filled: fill(segment, position, window) })
+    this.#kept.push({ segment, position, epoch: source.leaderEpoch, window, filled: fill(source, segment, position, window) })
   }
 
   /** What was begun for this place, if anything: the caller's from here on. */
@@ -59,9 +67,9 @@ export class ReadAhead {
   }
 }
 
-async function fill(segment: Segment, position: number, { buffer }: Window): Promise<number> {
+async function fill(source: AheadSource, segment: Segment, position: number, { buffer }: Window): Promise<number> {
   try {
-    const pinned = segment.pin()
+    const pinned = source.pin(segment)
     try {
       return await readFully(pinned.handle, buffer, 0, Math.min(buffer.length, segment.size - position), position)
     } finally {

@@ -47,24 +47,25 @@ test('every record is handed out once, whatever the sizes of batches are to thos
 test('what was read ahead is for those who stand there, in the epoch that it was read in, and once', async () => {
   const { env: { windows: { ahead } }, log, close } = await filled(Array.from({ length: 20 }, () => 100_000))
   const segment = log.segmentAt(0)!
-  ahead.begin(segment, 0, SCAN_WINDOW_BYTES, 1)
-  expect(ahead.take(segment, 1, 1)).toBeUndefined()
-  const found = ahead.take(segment, 0, 1)
+  const epoch = log.leaderEpoch
+  ahead.begin(log, segment, 0, SCAN_WINDOW_BYTES)
+  expect(ahead.take(segment, 1, epoch)).toBeUndefined()
+  const found = ahead.take(segment, 0, epoch)
   expect(await found!.filled).toBe(SCAN_WINDOW_BYTES)
-  expect(ahead.take(segment, 0, 1)).toBeUndefined()
-  ahead.begin(segment, 0, SCAN_WINDOW_BYTES, 1)
-  expect(ahead.take(segment, 0, 2)).toBeUndefined()
-  expect(ahead.take(segment, 0, 1)).toBeUndefined()
+  expect(ahead.take(segment, 0, epoch)).toBeUndefined()
+  ahead.begin(log, segment, 0, SCAN_WINDOW_BYTES)
+  expect(ahead.take(segment, 0, epoch + 1)).toBeUndefined()
+  expect(ahead.take(segment, 0, epoch)).toBeUndefined()
   await close()
 })
 
 test('a few windows are read ahead at most, and those that nobody comes for make room in the end', async () => {
   const { env: { windows: { ahead } }, log, close } = await filled(Array.from({ length: 20 }, () => 100_000))
   const segment = log.segmentAt(0)!
-  const isThere = (position: number): boolean => ahead.take(segment, position, 1) !== undefined
-  for (let position = 0; position < 8; position++) ahead.begin(segment, position, SCAN_WINDOW_BYTES, 1)
+  const isThere = (position: number): boolean => ahead.take(segment, position, log.leaderEpoch) !== undefined
+  for (let position = 0; position < 8; position++) ahead.begin(log, segment, position, SCAN_WINDOW_BYTES)
   expect(isThere(7)).toBe(false)
-  for (let turn = 0; turn < 1000; turn++) ahead.begin(segment, 8, SCAN_WINDOW_BYTES, 1)
+  for (let turn = 0; turn < 1000; turn++) ahead.begin(log, segment, 8, SCAN_WINDOW_BYTES)
   expect(isThere(8)).toBe(true)
   expect(isThere(0)).toBe(false)
   await close()
@@ -104,4 +105,32 @@ test('what cannot be read ahead is read when it is needed, and then is told', as
   expect(await drained(log.follow(textCodecs, { from: 0 }))).toHaveLength(20)
   cursor.close()
   await close()
+})
+
+test('what was under way when the log was closed opens no file again', async () => {
+  const files = new MemoryFileSystem()
+  const { openSync } = files
+  let held: Promise<void> | undefined
+  files.openSync = (path, mode) => {
+    const handle = openSync.call(files, path, mode)
+    const read = handle.read.bind(handle)
+    return Object.assign(handle, {
+      read: async (...given: Parameters<typeof read>) => {
+        await held
+        return read(...given)
+      },
+    })
+  }
+  const { log, close } = await filled(Array.from({ length: 20 }, () => 100_000), files)
+  const cursor = log.follow(textCodecs, { from: 0 })
+  expect(cursor.take()).toBeUndefined()
+  let release = (): void => {}
+  held = new Promise((resolve) => { release = resolve })
+  const filling = cursor.fill()
+  await close()
+  release()
+  await filling
+  cursor.close()
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(files.openHandles).toBe(0)
 })
