@@ -22,6 +22,8 @@ interface Snapshot {
 const codecs: RecordCodecs<string, Snapshot> = { key: string, value: msgpack<Snapshot>() }
 /** Snapshots of a fold whose places are known, those that were made last: some 100 bytes each, and the id of the stream. */
 const MOST_PLACES = 250_000
+/** Where they cannot be read, they are looked for again after so many times as long as that took: loads must not each wait for it. */
+const RETRY_RATIO = 20
 
 const untouched: RecordCodecs<string, null> = { key: string, value: { name: 'bytes', encode: () => {}, decode: () => null } }
 
@@ -39,6 +41,8 @@ export class SnapshotStore<State> {
   /** By stream, the newest last. */
   #places: Map<string, number> | undefined
   #opening: Promise<PartitionLog | undefined> | undefined
+  /** Before this time they are not looked for: they could not be read. */
+  #retryAt = -Infinity
 
   /**
    * @param name  of the fold and its version, in the category
@@ -97,16 +101,24 @@ export class SnapshotStore<State> {
     return `${this.#name}/${stream}`
   }
 
-  /** The topic of the snapshots, with the places of those of this fold; undefined when there is none. */
+  /** The topic of the snapshots, with the places of those of this fold; undefined when there is none, or it could not be read a moment ago. */
   async #open(create: boolean): Promise<PartitionLog | undefined> {
+    const { clock } = this.#core.logCore.env
     if (this.#opening !== undefined) {
       const log = await this.#opening
       if (log !== undefined || !create) return log
     }
+    const began = clock.monotonic()
+    if (began < this.#retryAt) return undefined
     const opening = this.#openTopic(create)
     this.#opening = opening
     // What could not be read once may be readable the next time.
-    opening.catch(() => { if (this.#opening === opening) this.#opening = undefined })
+    opening.catch(() => {
+      if (this.#opening !== opening) return
+      this.#opening = undefined
+      const now = clock.monotonic()
+      this.#retryAt = now + RETRY_RATIO * (now - began)
+    })
     return opening
   }
 

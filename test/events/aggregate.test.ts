@@ -4,6 +4,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { systemClock } from '../../src/base/clock.ts'
 import { type Aggregate, type LocalEventStore, truncateStream } from '../../src/events/index.ts'
 import { SimulatedDisk } from '../../src/testing/simulated-disk.ts'
 import { CommitLog } from '../../src/topics/commit-log.ts'
@@ -117,8 +118,45 @@ test('snapshots that cannot be read are missed once, and are found when they can
   expect(await cart.load('a')).toEqual({ state: 100, version: 100 })
   expect(counted.folds).toBe(100)
   writeFileSync(path, whole)
+  const foldsOfALoad = async (): Promise<number> => {
+    counted.folds = 0
+    await cart.load('a')
+    return counted.folds
+  }
+  await expect.poll(foldsOfALoad, { timeout: 10_000 }).toBe(0)
+})
+
+test('snapshots that cannot be read are not looked for by each load, but again after a while', async () => {
+  let [time, step] = [0, 1]
+  const clock = { ...systemClock, monotonic: () => (time += step) }
+  const disk = new SimulatedDisk({ seed: 1 })
+  const open = (): Promise<CommitLog> => CommitLog.open('/log', { files: disk, clock, minFreeBytes: 0 })
+  const before = await open()
+  const filling = await carts(before)
+  await filling.append('a', Array.from({ length: 100 }, () => added('x', 1)), { expected: 'none' })
+  await cartsOf(filling, { folds: 0 }, 50).load('a')
+  await expect.poll(async () => (await before.topic('cart.snapshots')).partition(0).durableOffset).toBe(1)
+  await before.close()
+  const log = await open()
+  const counted = { folds: 0 }
+  const cart = (await carts(log)).aggregate<number>({
+    initial: () => 0, cachedStates: 0, snapshot: { every: 1000 },
+    evolve: (count) => {
+      counted.folds++
+      return count + 1
+    },
+  })
+  disk.inject({ verb: 'read', path: 'cart.snapshots-0/00000000000000000000.log', error: 'EIO', times: 1, nth: 1 })
+  for (let load = 1; load <= 5; load++) {
+    expect(await cart.load('a')).toEqual({ state: 100, version: 100 })
+    expect(counted.folds).toBe(100 * load)
+    step = 0
+  }
+  time += 1_000_000
+  counted.folds = 0
   await cart.load('a')
-  expect(counted.folds).toBe(100)
+  expect(counted.folds).toBe(0)
+  await log.close()
 })
 
 test('a state of maps and dates is what it was when it comes from a snapshot', async () => {
