@@ -225,9 +225,13 @@ async function* batchesOf(
   }
 }
 
-/** What stands behind the last whole line is written over: it has to be a part of a line that an export was writing. */
+/**
+ * What stands behind the last whole line is written over: it has to be a part of a line that an export was writing. A power cut may have left
+ * zeros of it.
+ */
 function checkPart({ part, path }: LineFile): void {
-  const length = Math.min(part.length, BEGINNING.length)
+  const end = part.findLastIndex((byte) => byte !== 0) + 1
+  const length = Math.min(end, BEGINNING.length)
   if (part.subarray(0, length).equals(BEGINNING.subarray(0, length))) return
   throw new UsageError(`what stands at the end of ${path} is no part of a line of an export, and would be written over`)
 }

@@ -125,6 +125,18 @@ describe('an export to a file', () => {
     })
   }
 
+  test('goes on where a power cut left zeros', async () => {
+    const whole = Buffer.from((await commitlog(['export', data])).out)
+    const path = join(root, 'zeros')
+    const lineEnd = whole.indexOf(0x0a) + 1
+    for (const place of [0, 4, lineEnd, lineEnd + 30]) {
+      writeFileSync(path, Buffer.concat([whole.subarray(0, place), Buffer.alloc(4096)]))
+      const { code, err } = await commitlog(['export', data, '--output', path, '--resume'])
+      expect({ place, code, err }).toEqual({ place, code: 0, err: '' })
+      expect({ place, same: readFileSync(path).equals(whole) }).toEqual({ place, same: true })
+    }
+  })
+
   for (const { name, contents, words, message } of [
     { name: 'of something else', contents: 'hello\n', words: [], message: /the last line of .* is no record of an export: not JSON/ },
     { name: 'without a whole line', contents: 'hello', words: [], message: /at the end of .* is no part of a line of an export/ },
