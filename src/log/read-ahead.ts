@@ -9,6 +9,8 @@ import { type Window, type WindowCache } from './windows.ts'
 
 /** Windows that are kept for those who have not come yet, over all partitions. */
 const KEPT = 4
+/** Larger ones are not read ahead: those that are kept stay in memory for as long as nobody else reads. */
+const LARGEST_BYTES = 2 * 1024 * 1024
 /** So many find no room before the oldest one makes room: with many scans side by side most are not to be read in vain. */
 const PATIENCE = 64
 
@@ -40,8 +42,9 @@ export class ReadAhead {
     this.#windows = windows
   }
 
-  /** Begins to read `size` bytes of a sealed segment, or less at its end, unless enough others do. */
+  /** Begins to read `size` bytes of a sealed segment, or less at its end, unless enough others do or it is very large. */
   begin(source: AheadSource, segment: Segment, position: number, size: number): void {
+    if (size > LARGEST_BYTES) return
     if (this.#kept.length === KEPT) {
       if (++this.#refused < PATIENCE) return
       this.#letGo(this.#kept.shift()!)

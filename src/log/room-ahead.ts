@@ -48,8 +48,10 @@ export class RoomAhead {
       if (room >= BLOCK && bytes < LARGE_WRITE) this.#fill(segment, end, Math.min(room, MOST_ZEROS, this.#env.roomAheadBytes))
       if (end > segment.fileSize) segment.extendTo(Math.max(end, Math.min(end + this.#env.roomAheadBytes, this.#config.segmentBytes)))
     } catch (error) {
-      // The write may fit all the same, and says what is wrong if it does not.
       if (!isRefusal(error)) throw error
+      // The write may fit all the same, once it has the room of the zeros that did, and says what is wrong if it does not.
+      if (segment.fileSize > segment.size) segment.cutToSize()
+      this.#asked = 0
     }
   }
 

@@ -8,10 +8,10 @@ import { type RecordCursor } from '../../src/log/cursor.ts'
 import { SCAN_WINDOW_BYTES } from '../../src/log/windows.ts'
 import { type Opened, openLog, textCodecs } from './harness.ts'
 
-const config = { batchSize: 1, segmentBytes: 3 * 1024 * 1024, maxMessageBytes: 1024 * 1024 }
+const small = { batchSize: 1, segmentBytes: 3 * 1024 * 1024, maxMessageBytes: 1024 * 1024 }
 
 /** A log with a value of each size, opened anew so that nothing of it lies in memory. */
-async function filled(sizes: readonly number[], files = new MemoryFileSystem()): Promise<Opened> {
+async function filled(sizes: readonly number[], files = new MemoryFileSystem(), config = small): Promise<Opened> {
   files.createFolderSync('/log')
   const opened = await openLog(files, '/log', config)
   for (const [index, size] of sizes.entries()) opened.log.append(textCodecs, { value: `${index}:`.padEnd(size, 'x') })
@@ -68,6 +68,26 @@ test('a few windows are read ahead at most, and those that nobody comes for make
   for (let turn = 0; turn < 1000; turn++) ahead.begin(log, segment, 8, SCAN_WINDOW_BYTES)
   expect(isThere(8)).toBe(true)
   expect(isThere(0)).toBe(false)
+  await close()
+})
+
+test('very large batches are read when they are needed, and nothing of them is kept when their reader leaves', async () => {
+  const config = { batchSize: 1, segmentBytes: 64 * 1024 * 1024, maxMessageBytes: 16 * 1024 * 1024 }
+  const sizes = Array.from({ length: 6 }, () => 6_000_000)
+  const { env: { windows: { ahead } }, log, close } = await filled(sizes, undefined, config)
+  const begin = ahead.begin.bind(ahead)
+  const begun: { readonly position: number; readonly epoch: number }[] = []
+  ahead.begin = (source, segment, position, size) => {
+    begin(source, segment, position, size)
+    begun.push({ position, epoch: source.leaderEpoch })
+  }
+  const cursor = log.follow(textCodecs, { from: 0 })
+  while (cursor.take() === undefined) await cursor.fill()
+  cursor.close()
+  const segment = log.segmentAt(0)!
+  const kept = begun.map(({ position, epoch }) => ahead.take(segment, position, epoch)).filter((one) => one !== undefined)
+  expect(kept.reduce((bytes, { window: { buffer } }) => bytes + buffer.length, 0)).toBeLessThan(2 * 1024 * 1024)
+  expect(await drained(log.follow(textCodecs, { from: 0 }))).toEqual(sizes)
   await close()
 })
 

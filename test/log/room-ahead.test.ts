@@ -59,3 +59,18 @@ test('rounds smaller than a block write zeros behind themselves too, but never m
   await log.close()
   expect(disk.bytes(LOG).length).toBe(size)
 })
+
+test('zeros take no room that records need: a disk is filled to the end', async () => {
+  for (const size of [300, 7000]) {
+    const { disk, log: { log, close } } = await opened()
+    const append = (): Promise<void> => log.durable(log.append(bytesCodecs, { value: Buffer.alloc(size, 1) }))
+    disk.capacity = 8 * 1024 * 1024
+    for (let count = 0; count < 40; count++) await append()
+    await log.roll()
+    disk.capacity -= disk.freeBytesSync('/data') - 100_000
+    let stored = 0
+    for (; stored < 70_000; stored += size) await append()
+    await expect((async () => { for (;;) await append() })()).rejects.toMatchObject({ code: 'LOG_DISK_FULL' })
+    await close()
+  }
+})
