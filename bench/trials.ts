@@ -270,7 +270,7 @@ const mirrorTrials: readonly Trial[] = [
   },
   {
     name: 'cluster-mirror-latency', what: 'from an append to disk to the cluster\'s acknowledgement of its mirror, one record of 100 B at a time',
-    conditions: `${ONE_NODE}; idle but for it; durability sync here; a quarter as many before; the mirror's acknowledgement is that of its commit`,
+    conditions: `${ONE_NODE}; idle but for it; durability sync here; a quarter as many before; the mirror's acknowledgement is told by its event`,
     work: 'mirrorLatency', broker: true, figure: 'p50', unit: 'ms', records: 400, bytes: 100, rounds: 3,
     contestants: [
       ours('mirror(log, cluster), following', { subject: 'cluster mirror', how: 'mirror' }),

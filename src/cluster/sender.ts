@@ -29,7 +29,7 @@ export interface SenderOptions {
   readonly buffered: Buffered
   /** Whose the batches are; asked again when a batch was given up of which nobody knows. */
   readonly identify: (call: Call) => Promise<ProducerIdentity>
-  /** Called before batches go to a partition: a transaction must name its partitions. */
+  /** Called right before a batch goes to a partition: a transaction must name its partitions, and somebody may not send any more. */
   readonly enter: ((call: Call, topic: string, partition: number) => Promise<void> | undefined) | undefined
 }
 
@@ -234,8 +234,8 @@ export class Sender {
     await Promise.all(lanes.map(async (lane) => {
       const call = this.#callOf([lane])
       try {
-        await this.#options.enter?.(call, lane.topic, lane.partition)
         const broker = await this.#options.cluster.leaderOf(call, lane.topic, lane.partition)
+        await this.#options.enter?.(call, lane.topic, lane.partition)
         const group = byBroker.get(broker.id)
         if (group === undefined) byBroker.set(broker.id, { broker, lanes: [lane] })
         else group.lanes.push(lane)

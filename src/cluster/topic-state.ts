@@ -115,6 +115,11 @@ export async function configOf(cluster: Cluster, call: Call, name: string): Prom
   }
 }
 
+/** Whether nothing of a topic goes by itself: no retention, and no compaction; false when the cluster does not tell. */
+export function keepsEverything({ values }: TopicConfig): boolean {
+  return values.get('cleanup.policy') === 'delete' && values.get('retention.ms') === '-1' && values.get('retention.bytes') === '-1'
+}
+
 function checkSettings(topic: string, settings: TopicSettings, { values }: TopicConfig): void {
   for (const [name, wanted] of clusterSettings(settings)) {
     const actual = values.get(name)

@@ -56,7 +56,11 @@ export class TransactionalProducer {
     return this.#hasUnanswered
   }
 
-  /** A partition becomes a part of the transaction. Those that are named in one go are one question. */
+  /** Partitions become a part of the transaction. What is named in one go is one question. */
+  add(call: Call, places: readonly PlaceName[]): Promise<unknown> {
+    return Promise.all(places.map(({ topic, partition }) => this.#enter(call, topic, partition)))
+  }
+
   #enter(call: Call, topic: string, partition: number): Promise<void> {
     const key = `${partition} ${topic}`
     const known = this.#partitions.get(key)
@@ -129,8 +133,7 @@ export class TransactionalProducer {
    *
    * @throws LogError `LOG_COMMIT_UNKNOWN` when the answer to a commit was lost, and nobody could be asked again
    */
-  async end(committed: boolean): Promise<void> {
-    const call = this.#cluster.call()
+  async end(committed: boolean, call = this.#cluster.call()): Promise<void> {
     let unknown = false
     try {
       await this.#coordinated(call, async (broker) => {
@@ -158,6 +161,20 @@ export class TransactionalProducer {
     const { endTxnV3 } = this.#cluster.client
     const { producerId, producerEpoch } = this.#identity
     return this.#ask(call, broker, endTxnV3.api, this.id, producerId, producerEpoch, committed)
+  }
+
+  /**
+   * Asks whether the id is still this producer's, behind a transaction that was aborted: that it was is answered again to nobody else, and
+   * nothing is stored for it.
+   *
+   * @throws LogError `LOG_PRODUCER_FENCED`
+   */
+  async confirm(call: Call): Promise<void> {
+    await this.#coordinated(call, async (broker) => {
+      const answer = await this.#askEnd(call, broker, false)
+      checkAnswer(answer.errorCode, `whether transactional id "${this.id}" has the producer that it had`, { transactionalId: this.id })
+      return answer
+    })
   }
 
   /**

@@ -28,4 +28,6 @@ export interface TransactionEnd {
   readonly producerEpoch: number
   readonly coordinatorEpoch: number
   readonly type: 'COMMIT' | 'ABORT'
+  /** It is written also where the producer has nothing open, when its epoch is new there: whoever had an older one may write no more. */
+  readonly fences?: boolean
 }

@@ -237,11 +237,11 @@ export class Writer {
 
   /**
    * Ends the transaction of a producer by a marker behind its records, and gives the marker's offset. −1: it has none open, so there is
-   * nothing to end.
+   * nothing to end, and nobody to fence.
    */
   endTransaction(marker: TransactionEnd): number {
     this.sealOpen()
-    if (this.#standing.state === 'open' && !this.#parts.producers.isOpen(marker.producerId)) {
+    if (this.#standing.state === 'open' && !this.#isToMark(marker)) {
       this.#transactions.forget(marker.producerId)
       return -1
     }
@@ -265,6 +265,11 @@ export class Writer {
     if (this.#schedule.dueMs > 0) this.#schedule.within(0)
     this.#rounds.relieve()
     return offset
+  }
+
+  #isToMark({ producerId, producerEpoch, fences }: TransactionEnd): boolean {
+    const { producers } = this.#parts
+    return producers.isOpen(producerId) || (fences === true && (producers.producer(producerId)?.epoch ?? -1) < producerEpoch)
   }
 
   /** Resolves when `offset` is acknowledged; rejects when it is lost. */

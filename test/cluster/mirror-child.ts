@@ -14,6 +14,8 @@ export interface Errand {
   readonly to: { readonly folder: string } | { readonly brokers: string }
   /** The step at which it is killed, from 1 on, and ms behind it. Without, it goes on to the end. */
   readonly kill: { readonly step: number; readonly delayMs: number } | undefined
+  /** It goes on as the source grows; then what was mirrored is a step too. */
+  readonly follows?: boolean
 }
 
 const errand = JSON.parse(process.argv[2]!) as Errand
@@ -55,8 +57,9 @@ async function main(): Promise<void> {
   const [from, to] = [await side(errand.from, true), await side(errand.to, false)]
   const verbs = ['send', 'commit', 'commitOffsets']
   const target = stepping(to, ['beginTransaction'], (transaction) => stepping(transaction as PortableTransaction, verbs))
-  const options = { topics: ['words'], groups: ['readers'], id: 'child', until: 'end', transactionBytes: 400, groupIntervalMs: 5 } as const
-  await (await mirror(from, target, options)).done
+  const options = { topics: ['words'], groups: ['readers'], id: 'child', transactionBytes: 400 } as const
+  const more = errand.follows === true ? { onEvent: step, groupIntervalMs: 200 } : { until: 'end', groupIntervalMs: 5 } as const
+  await (await mirror(from, target, { ...options, ...more })).done
   await to.close()
   await from.close()
 }

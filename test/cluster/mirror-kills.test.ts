@@ -19,6 +19,9 @@ const Words = defineTopic('words', { partitions: 2, value: string })
 const KILLS = 3
 /** Of these a round has more, however the one before ended: its records alone are two transactions of twelve steps. */
 const STEPS = 22
+/** Of a mirror that follows: those until the first record goes alone, and records that it brings so. */
+const FIRST_STEPS = 8
+const FOLLOWED = 60
 const SEED = Number(process.env['SEED'] ?? Date.now() % 0x7fff_ffff)
 
 let program: BundledProgram
@@ -70,4 +73,33 @@ async function killed(direction: 'to a cluster' | 'from a cluster', random: Rand
 test(`a mirror whose process is killed in the middle, again and again, brings every record once, both ways (SEED=${SEED})`, async () => {
   const ways = await Promise.all([killed('to a cluster', seededRandom(SEED)), killed('from a cluster', seededRandom(SEED + 1))])
   for (const { source, target } of ways) expect(target).toEqual(source)
+}, 300_000)
+
+test(`a mirror that follows record by record, killed again and again, brings every record once (SEED=${SEED})`, async () => {
+  const random = seededRandom(SEED + 2)
+  const folder = freshFolder()
+  const target = await CommitLog.memory()
+  const kafka = await listen(target, { port: 0 })
+  const source = await CommitLog.open(folder)
+  const words = await source.topic(Words)
+  const places = { from: { folder }, to: { brokers: kafka.bootstrap } }
+  const isThere = async (count: number): Promise<boolean> => {
+    if (!(await target.topics()).some(({ name }) => name === 'words')) return false
+    return (await collect((await target.topic(Words)).consumer({ until: 'end' }))).length >= count
+  }
+  let count = 0
+  for (let round = 0; round < KILLS; round++) {
+    let isOver = false
+    const kill = { step: FIRST_STEPS + random.int(FOLLOWED), delayMs: random.int(3) }
+    const ended = mirrors({ ...places, follows: true, kill }).finally(() => { isOver = true })
+    while (!isOver) {
+      await words.send({ value: `v${count++}`, partition: random.int(8) === 0 ? 1 : 0 })
+      while (!isOver && !await isThere(count)) await new Promise(setImmediate)
+    }
+    expect(await ended).toBe('SIGKILL')
+  }
+  expect(await mirrors({ ...places, kill: undefined })).toBe('0 ')
+  expect(await contentsOf(await target.topic(Words))).toEqual(await contentsOf(words))
+  await kafka.close()
+  await Promise.all([source.close(), target.close()])
 }, 300_000)

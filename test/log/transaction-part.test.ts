@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { isLogError } from '../../src/base/errors.ts'
+import { encodeBatch } from '../../src/format/batch.ts'
 import { TransactionPart } from '../../src/log/transaction-part.ts'
 import { type Isolation } from '../../src/log/partition-log.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
@@ -98,6 +99,24 @@ test('records of several transactions and of none may alternate; the same produc
   await one.log.durable(end(one, again, 'COMMIT'))
   expect(values(one)).toEqual([...Array.from({ length: 20 }, (_, index) => `y${index}`), 'again'])
   expect(codeOf(() => add(one, new TransactionPart(5n, 1), 'late'))).toBe('LOG_PRODUCER_FENCED')
+  await one.close()
+})
+
+test('a marker without records shuts a producer\'s older epochs out, once, and also behind a restart', async () => {
+  const one = await place()
+  const fence = { producerId: 5n, producerEpoch: 2, coordinatorEpoch: 0, type: 'ABORT' } as const
+  expect(one.log.endTransaction(fence)).toBe(-1)
+  const offset = one.log.endTransaction({ ...fence, fences: true })
+  await one.log.durable(offset)
+  expect([offset, one.log.endTransaction({ ...fence, fences: true }), one.log.nextOffset]).toEqual([0, -1, 1])
+  const again = await openLog(one.disk.fork(1, { power: true }), '/log')
+  const records = [{ key: null, value: Buffer.from('v') }]
+  const batch = (producerEpoch: number): Buffer => encodeBatch(records, { producerId: 5n, producerEpoch, baseSequence: 0 })
+  for (const { log } of [one, again]) {
+    expect(codeOf(() => log.appendBatch(batch(1)))).toBe('LOG_PRODUCER_FENCED')
+    await log.durable(log.appendBatch(batch(2)).lastOffset)
+  }
+  await again.close()
   await one.close()
 })
 

@@ -1,11 +1,15 @@
 /*
  * What a mirror keeps on its target: which records it stored where, and which commits of groups it carried over. It is a topic of the target,
- * compacted, and every entry is stored in the transaction of what it tells of; so what the ledger says is what is there, whatever happened.
+ * compacted, and every entry is stored in the transaction of what it tells of; so what the ledger says is there, whatever happened. What is there
+ * beyond that came by the lanes of which the ledger tells.
  *
  *   key    ["run", topic, partition, source offset of the first]     value   { by, runs: [[source, step, target, step, count], …] }
  *   key    ["passed", topic, partition]                              value   { by, source }: nothing is left to mirror below
  *   key    ["topic", topic]                                          value   { by, from: ids of the logs that its records come through }
  *   key    ["group", group, topic, partition]                        value   { by, source, target }
+ *   key    ["lane", topic, partition]                                value   { by, producer, source, target, sequence }: plain-lanes.ts
+ *
+ * What was stored by lanes is in memory first: it is said here with whatever is stored next.
  *
  * Nobody else writes to it, so a transaction of this mirror finds the ledger's end where it left it. When it does not, another mirror of the
  * same id was at work: then the transaction is aborted, and whoever was there first goes on.
@@ -14,6 +18,7 @@ import { LogError } from '../../base/errors.ts'
 import { json, string } from '../../topics/codecs.ts'
 import { type PortableLog, type PortableSendRecord, type PortableTopic, type PortableTransaction } from '../../topics/contract.ts'
 import { defineTopic } from '../../topics/define-topic.ts'
+import { type ProducerName } from '../producer-name.ts'
 import { joined, lastOf, OffsetMap, type Run } from './offset-map.ts'
 import { endsOf, LEDGER_PREFIX } from './side.ts'
 
@@ -25,6 +30,23 @@ export interface LedgerEntry {
   readonly from?: readonly string[]
   readonly source?: number
   readonly target?: number
+  readonly producer?: ProducerName
+  readonly sequence?: number
+}
+
+/** Plain sends to a partition: who sends, and with which sequence of his the record at offset `source` comes, and so on from there. */
+export interface LaneEntry {
+  readonly producer: ProducerName
+  readonly source: number
+  readonly sequence: number
+  /** No record of it stands below this offset of the target. */
+  readonly target: number
+}
+
+/** With where it goes. */
+export interface LedgerLane extends LaneEntry {
+  readonly topic: string
+  readonly partition: number
 }
 
 /** A commit that was carried over. */
@@ -45,8 +67,14 @@ export const transactionOptions = { timeoutMs: 30_000 } as const
 /** Of the keys that tell where a topic is from. */
 export const ORIGIN = 'topic'
 
+/** Of the keys that tell of lanes. */
+const LANE = 'lane'
+
+/** What entries tell of; whoever does not know one does not know what is mirrored. */
+const KINDS: ReadonlySet<string> = new Set(['run', 'passed', ORIGIN, 'group', LANE])
+
 /** A marker stands behind the records of each transaction. */
-const MARKER = 1
+export const MARKER = 1
 
 /** What one mirror keeps. */
 export class Ledger {
@@ -57,6 +85,11 @@ export class Ledger {
   readonly #passed = new Map<string, number>()
   readonly #origins = new Map<string, readonly string[]>()
   readonly #groups = new Map<string, Carried>()
+  readonly #lanes = new Map<string, LedgerLane>()
+  /** Offsets that the next records on the target get, where more is known than the maps tell. */
+  readonly #next = new Map<string, number>()
+  /** What is so already, and not stored, by key. */
+  readonly #unsaid = new Map<string, LedgerEntry>()
   /** Keys of the last entry of a partition, as long as that is one run which may grow. */
   readonly #growing = new Map<string, string>()
   /** Offset that the next entry gets, as far as this mirror knows. */
@@ -72,7 +105,12 @@ export class Ledger {
     this.#by = by
   }
 
-  /** The name of the topic. */
+  /** The name of its topic. */
+  get name(): string {
+    return this.#topic.name
+  }
+
+  /** The name of the topic of a mirror. */
   static topicOf(id: string): string {
     return `${LEDGER_PREFIX}${id}`
   }
@@ -135,19 +173,25 @@ export class Ledger {
     const next = new Map<number, number>()
     const offsets: number[] = []
     for (const { partition } of records) {
-      let offset = next.get(partition)
-      if (offset === undefined) {
-        const { last } = this.mapOf(topic, partition)
-        if (last === undefined) return undefined
-        offset = lastOf(last)[1] + 1 + MARKER
-      }
+      const offset = next.get(partition) ?? this.#nextTarget(topic, partition)
+      if (offset === undefined) return undefined
       offsets.push(offset)
       next.set(partition, offset + 1)
     }
     return offsets
   }
 
-  /** The entries for records that a transaction stored. */
+  /** Says which offset the next record of a partition gets on the target, as far as is known. */
+  expect(topic: string, partition: number, offset: number): void {
+    this.#next.set(placeOf(topic, partition), offset)
+  }
+
+  #nextTarget(topic: string, partition: number): number | undefined {
+    const { last } = this.mapOf(topic, partition)
+    return last && (this.#next.get(placeOf(topic, partition)) ?? lastOf(last)[1] + 1 + MARKER)
+  }
+
+  /** The entry for records that were stored. */
   runEntry(topic: string, partition: number, runs: readonly Run[]): LedgerRecord {
     const place = placeOf(topic, partition)
     const [first, ...more] = runs as readonly [Run, ...Run[]]
@@ -172,16 +216,44 @@ export class Ledger {
     return { key: JSON.stringify(['group', group, topic, partition]), value: { by: this.#by, source, target } }
   }
 
+  /** The lanes that somebody has opened, and nobody has closed. */
+  get lanes(): readonly LedgerLane[] {
+    return [...this.#lanes.values()]
+  }
+
+  /** The entry that opens a lane, or goes on with it elsewhere; without a producer, that closes it. */
+  laneEntry(topic: string, partition: number, lane?: LaneEntry): LedgerRecord {
+    return { key: JSON.stringify([LANE, topic, partition]), value: { by: this.#by, ...lane } }
+  }
+
+  /** What an entry tells is so already: it counts here from now on, and is stored with what is stored next. */
+  note({ key, value }: LedgerRecord): void {
+    this.#apply(key!, value!)
+    this.#unsaid.set(key!, value!)
+  }
+
+  /** Whether something was noted and not stored yet. */
+  get isBehind(): boolean {
+    return this.#unsaid.size > 0
+  }
+
   /**
-   * Stores entries with a transaction. They count here once `committed` is called, behind the commit.
+   * Stores entries with a transaction, and what was noted before. They count here once `committed` is called, behind the commit.
    *
    * @throws LogError `LOG_PRODUCER_FENCED` when somebody else wrote to the ledger: then the transaction must not be committed
    */
-  async store(transaction: PortableTransaction, entries: readonly LedgerRecord[]): Promise<void> {
+  async store(transaction: PortableTransaction, told: readonly LedgerRecord[]): Promise<void> {
+    const entries = [...[...this.#unsaid].map(([key, value]) => ({ key, value })), ...told]
     const results = await transaction.send(this.#topic, entries)
     const { offset } = results[0]!
     if (offset !== this.#end) throw this.#fenced(`it goes on at ${offset}, and this mirror left it at ${this.#end}`)
-    this.#stored = { end: results.at(-1)!.offset + 1 + MARKER, apply: () => { for (const { key, value } of entries) this.#apply(key!, value!) } }
+    this.#stored = {
+      end: results.at(-1)!.offset + 1 + MARKER,
+      apply: () => {
+        this.#unsaid.clear()
+        for (const { key, value } of told) this.#apply(key!, value!)
+      },
+    }
   }
 
   /**
@@ -222,6 +294,9 @@ export class Ledger {
     this.#origins.clear()
     this.#groups.clear()
     this.#growing.clear()
+    this.#lanes.clear()
+    this.#next.clear()
+    this.#unsaid.clear()
     // Before the entries: who writes meanwhile is noticed by the first transaction.
     const { end, highWatermark } = (await endsOf(this.#topic)).get(0)!
     const own = this.#own
@@ -243,8 +318,13 @@ export class Ledger {
     return new LogError('LOG_PRODUCER_FENCED', `the ledger ${this.#topic.name} of the mirror: ${what}`, { topic: this.#topic.name, by })
   }
 
-  #apply(key: string, { runs, from, source, target }: LedgerEntry): void {
+  #apply(key: string, { runs, from, source, target, producer, sequence }: LedgerEntry): void {
     const [kind, name, partition] = JSON.parse(key) as [string, string, number]
+    if (!KINDS.has(kind)) throw new LogError('LOG_VERSION_UNSUPPORTED', `the ledger ${this.name} has entries of a newer version: "${kind}"`)
+    if (kind === LANE && producer !== undefined) {
+      this.#lanes.set(key, { topic: name, partition, producer, source: source!, target: target!, sequence: sequence! })
+    }
+    if (kind === LANE && producer === undefined) this.#lanes.delete(key)
     if (kind === 'group') this.#groups.set(key, { source: source!, target: target! })
     if (kind === 'passed') this.#passed.set(placeOf(name, partition), source!)
     if (kind === ORIGIN && from !== undefined) this.#origins.set(name, from)

@@ -3,6 +3,8 @@
  * runs. One transaction on the target takes what has come meanwhile, up to a limit, together with what the ledger says of it; so a record is
  * there once, whatever happens to the mirror, the source or the target. Readers run ahead of it, bounded by the bytes that wait.
  *
+ * A record that comes alone to a cluster needs no transaction: plain-lanes.ts.
+ *
  * What fails and may be tried again is: everything in hand is let go, the ledger is read anew, and reading goes on where it ends.
  */
 import { isDeepStrictEqual } from '../../base/node-util.ts'
@@ -11,13 +13,14 @@ import { isLogError, LogError } from '../../base/errors.ts'
 import { pause } from '../../base/pause.ts'
 import { systemRandom } from '../../base/random.ts'
 import { unlessAborted, waiting, type WaitOptions } from '../../topics/abort.ts'
-import { type PortableConsumer, type PortableLog, type PortableSendRecord, type PortableTransaction } from '../../topics/contract.ts'
+import { type PortableConsumer, type PortableLog, type PortableTransaction } from '../../topics/contract.ts'
 import { type SourceTopic, sourceTopics } from './side.ts'
 import { Claims } from './claims.ts'
 import { GroupCarrier, type GroupStatus } from './group-carrier.ts'
-import { Ledger, type LedgerRecord, transactionOptions } from './ledger.ts'
+import { Ledger, type LedgerRecord, MARKER, transactionOptions } from './ledger.ts'
 import { type Gap, gone, MirroredTopic, type PartitionProgress, type PlainRecord } from './mirrored-topic.ts'
 import { runsOf } from './offset-map.ts'
+import { lastsOf, type Parts, PlainLanes, type SourceRecord } from './plain-lanes.ts'
 import { checkMirrorOptions, type CheckedMirrorOptions, type MirrorOptions } from './options.ts'
 
 /** Where a mirror is in its life. */
@@ -47,10 +50,8 @@ const CLAIM_MS = 1000
 /** Memory that a record takes beside its bytes. */
 const RECORD_BYTES = 64
 
-/** A record to send, with where it was read. It is decoded when it is read, for what it came from may be gone later. */
-interface Read extends PortableSendRecord<Uint8Array, Uint8Array> {
-  readonly offset: number
-  readonly partition: number
+/** A record to send. It is decoded when it is read, for what it came from may be gone later. */
+interface Read extends SourceRecord {
   readonly headers: PlainRecord['headers']
 }
 
@@ -132,6 +133,7 @@ export class Mirroring {
   readonly #options: CheckedMirrorOptions
   readonly #clock: Clock
   readonly #carrier: GroupCarrier
+  readonly #lanes: PlainLanes | undefined
   readonly #topics = new Map<string, MirroredTopic>()
   readonly #readers = new Map<string, Reader>()
   readonly #gaps: Gap[] = []
@@ -172,6 +174,7 @@ export class Mirroring {
     this.#options = parts.options
     this.#clock = parts.clock
     this.#carrier = new GroupCarrier(parts)
+    this.#lanes = PlainLanes.to(parts.target, parts.ledger)
     this.done = new Promise((resolve, reject) => {
       this.#finish = resolve
       this.#fail = reject
@@ -295,13 +298,14 @@ export class Mirroring {
           delayMs = Math.min(delayMs * 2, LONGEST_RETRY_MS)
         }
       }
-      if (begun) await this.#settle().catch(() => {})
+      if (begun) await this.#settle(this.#lanes?.closing()).catch(() => {})
       this.#state = 'stopped'
     } catch (error) {
       this.#state = 'failed'
       throw error
     } finally {
       await this.#endReaders()
+      await this.#lanes?.end()
     }
   }
 
@@ -313,6 +317,7 @@ export class Mirroring {
     if (this.#clock.monotonic() >= this.#claimAt) await this.#claim()
     if (this.#waiting.length > 0) return this.#transfer(this.#take())
     if (this.#callers.size > 0 && await this.#tellCallers()) return
+    if (this.#lanes?.isWanting === true && !this.#options.untilEnd && !this.#stopping) return this.#lanes.open()
     await this.#sleep(Math.max(1, Math.min(this.#lookAt, this.#claimAt) - this.#clock.monotonic()))
   }
 
@@ -336,7 +341,9 @@ export class Mirroring {
 
   /** Begins to read where the ledger ends. */
   async #restart(): Promise<void> {
+    await this.#lanes?.end()
     await this.#ledger.load()
+    await this.#lanes?.recover([...this.#topics.values()])
     await this.#claim()
     await this.#passGaps([...this.#topics.values()])
     for (const topic of this.#topics.values()) this.#beginReader(topic)
@@ -350,18 +357,27 @@ export class Mirroring {
       else for (const record of records) list.push(record)
     }
     const parts = [...byTopic]
-    const guess = parts.map(([{ name }, records]) => this.#ledger.guess(name, records))
-    const guessed = guess.every((offsets) => offsets !== undefined) && await this.#store(parts, guess)
-    if (!guessed) await this.#store(parts)
-    this.#ledger.committed()
+    const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0)
+    if (this.#lanes?.takes(parts, bytes) === true) await this.#sendPlainly(this.#lanes, parts, bytes)
+    else {
+      const guess = parts.map(([{ name }, records]) => this.#ledger.guess(name, records))
+      const guessed = guess.every((offsets) => offsets !== undefined) && await this.#store(parts, guess)
+      if (!guessed) await this.#store(parts)
+    }
     this.#count(batches)
+  }
+
+  async #sendPlainly(lanes: PlainLanes, parts: Parts, bytes: number): Promise<void> {
+    const places = told(await lanes.send(parts, bytes))
+    for (const entry of this.#entriesOf(parts, places)) this.#ledger.note(entry)
+    for (const { topic, partition, target } of lastsOf(parts, places)) this.#ledger.expect(topic.name, partition, target + 1)
   }
 
   /**
    * Stores records in a transaction, with what the ledger says of them. With a guess where they get to, the ledger does not wait for the answer:
    * when it was wrong the transaction is aborted, which gives false.
    */
-  async #store(parts: readonly (readonly [MirroredTopic, readonly Read[]])[], guess?: readonly (readonly number[])[]): Promise<boolean> {
+  async #store(parts: Parts, guess?: readonly (readonly number[])[]): Promise<boolean> {
     const transaction = await this.#target.beginTransaction(transactionOptions)
     try {
       const sending = Promise.all(parts.map(async ([topic, records]) => (await transaction.send(topic.target, records)).map(({ offset }) => offset)))
@@ -373,6 +389,9 @@ export class Mirroring {
         return false
       }
       await transaction.commit()
+      this.#ledger.committed()
+      this.#lanes?.passed(parts, places)
+      for (const { topic, partition, target } of lastsOf(parts, places)) this.#ledger.expect(topic.name, partition, target + 1 + MARKER)
       return true
     } catch (error) {
       await transaction.abort().catch(() => {})
@@ -381,20 +400,21 @@ export class Mirroring {
   }
 
   /** Stores with the transaction where its records are on the target. */
-  async #note(
-    transaction: PortableTransaction, parts: readonly (readonly [MirroredTopic, readonly Read[]])[], places: readonly (readonly number[])[],
-  ): Promise<void> {
-    await this.#ledger.store(transaction, parts.flatMap(([topic, records], index) => this.#entriesOf(topic, records, places[index]!)))
+  async #note(transaction: PortableTransaction, parts: Parts, places: readonly (readonly number[])[]): Promise<void> {
+    await this.#ledger.store(transaction, [...this.#entriesOf(parts, places), ...(this.#lanes?.entriesBeside(parts, places) ?? [])])
   }
 
-  #entriesOf(topic: MirroredTopic, records: readonly Read[], places: readonly number[]): LedgerRecord[] {
-    const pairs = new Map<number, [source: number, target: number][]>()
-    for (const [index, { partition, offset }] of records.entries()) {
-      const list = pairs.get(partition)
-      if (list === undefined) pairs.set(partition, [[offset, places[index]!]])
-      else list.push([offset, places[index]!])
-    }
-    return [...pairs].map(([partition, list]) => this.#ledger.runEntry(topic.name, partition, runsOf(list)))
+  #entriesOf(parts: Parts, places: readonly (readonly number[])[]): LedgerRecord[] {
+    return parts.flatMap(([{ name }, records], part) => {
+      const pairs = new Map<number, [source: number, target: number][]>()
+      for (const [index, { partition, offset }] of records.entries()) {
+        const list = pairs.get(partition)
+        const pair: [number, number] = [offset, places[part]![index]!]
+        if (list === undefined) pairs.set(partition, [pair])
+        else list.push(pair)
+      }
+      return [...pairs].map(([partition, list]) => this.#ledger.runEntry(name, partition, runsOf(list)))
+    })
   }
 
   #count(batches: readonly Waiting[]): void {
@@ -434,6 +454,7 @@ export class Mirroring {
       this.#forget(topic.name)
       opened.push(await this.#open(topic))
     }
+    await this.#lanes?.recover(opened)
     await this.#claim()
     await this.#passGaps(opened)
     for (const topic of opened) this.#beginReader(topic)
@@ -447,14 +468,22 @@ export class Mirroring {
     await this.#claims.claim([...this.#topics.values()], this.#ledger)
   }
 
-  /** Stores how far partitions are in which nothing that is mirrored stands behind the last record. When records wait, they say so soon. */
-  async #settle(): Promise<void> {
+  /**
+   * Stores what was noted, and how far partitions are in which nothing that is mirrored stands behind the last record: of those in which records
+   * wait these say so soon.
+   */
+  async #settle(more: readonly LedgerRecord[] = []): Promise<void> {
+    const entries = [...more, ...await this.#settled()]
+    if (entries.length > 0 || this.#ledger.isBehind) await this.#ledger.write(entries)
+  }
+
+  async #settled(): Promise<LedgerRecord[]> {
     const entries: LedgerRecord[] = []
     for (const topic of this.#topics.values()) {
-      if (this.#waiting.length > 0) return
+      if (this.#waiting.length > 0) return []
       for (const { partition, position } of await topic.settled()) entries.push(this.#ledger.passedEntry(topic.name, partition, position))
     }
-    if (entries.length > 0) await this.#ledger.write(entries)
+    return entries
   }
 
   /** @throws LogError `LOG_MIRROR_GAP` */

@@ -52,7 +52,7 @@ export class TransactionEnds {
       const { state } = entry
       const { producerId, producerEpoch } = state
       const type = state.status === 'PrepareCommit' ? 'COMMIT' : 'ABORT'
-      const marker: TransactionEnd = { producerId, producerEpoch, coordinatorEpoch: this.#states.epochOf(entry.id), type }
+      const marker: TransactionEnd = { producerId, producerEpoch, coordinatorEpoch: this.#states.epochOf(entry.id), type, fences: true }
       const logs = (await Promise.all(state.partitions.map((place) => this.#logOf(place)))).filter((log) => log !== undefined)
       await this.#decide(logs, marker)
       const stored = await Promise.all(logs.map((log) => this.#core.markers.tryToStore(log, marker)))

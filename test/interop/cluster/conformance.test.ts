@@ -6,8 +6,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { type Clock, systemClock } from '../../../src/base/clock.ts'
+import { type OpenClusterLog } from '../../../src/cluster/cluster-log.ts'
 import { connect } from '../../../src/cluster/connect.ts'
+import { FencedProducer } from '../../../src/cluster/fenced-producer.ts'
 import { mirror } from '../../../src/cluster/mirror/mirror.ts'
+import { type Sendable } from '../../../src/cluster/transaction.ts'
 import { type LogUnderTest } from '../../../src/testing/portable-conformance/log-under-test.ts'
 import { portableConformance } from '../../../src/testing/portable-conformance/portable-conformance.ts'
 import { string } from '../../../src/topics/codecs.ts'
@@ -68,4 +72,71 @@ test('a service moves from a folder to Kafka while it works, and every record is
   await after
   expect([...handled].sort()).toEqual(numbers(sent, 0).sort())
   await Promise.all([local.close(), cluster.close()])
+})
+
+test('a producer of plain sends is shut out of partitions, and whoever does it learns what it stored', async () => {
+  const Shut = defineTopic('shut-out', { partitions: 3, value: string })
+  const places = [0, 1, 2].map((partition) => ({ topic: 'shut-out', partition, from: 0 }))
+  let ahead = 0
+  const clock: Clock = { ...systemClock, now: () => systemClock.now() + ahead }
+  const [one, other] = [await connect({ brokers: kafka.bootstrap, clock }), await connect({ brokers: kafka.bootstrap })]
+  const topic = await one.topic(Shut)
+  const open = (log: PortableLog): Promise<FencedProducer> => FencedProducer.open((log as unknown as OpenClusterLog).connected, 'shut-out-id')
+  const send = (producer: FencedProducer, value: string, partition: number): Promise<unknown> => (
+    producer.send((topic as unknown as Sendable<string, string>).target, [{ value, partition }])
+  )
+  const refused = { detail: { results: [expect.objectContaining({ code: 'LOG_PRODUCER_FENCED' })] } }
+  const before = await open(one)
+  await before.enter(places)
+  for (const value of ['a', 'b']) await send(before, value, 0)
+  await topic.send({ value: 'of others', partition: 0 })
+  await before.renew()
+  await send(before, 'c', 0)
+  const after = await open(other)
+  const { producerId, epoch: producerEpoch } = before.name
+  const stored = await after.enter(places.slice(0, 2).map((place) => ({ ...place, of: { producerId: BigInt(producerId), producerEpoch } })))
+  expect(stored[0]!.batches.map(({ baseSequence, baseOffset }) => [baseSequence, baseOffset])).toEqual([[0, 1], [1, 2], [2, 5]])
+  expect(stored.map(({ marker, isMissingFrom }) => [marker, isMissingFrom(0)])).toEqual([[6, false], [1, false]])
+  await expect(send(before, 'd', 0)).rejects.toMatchObject(refused)
+  const again = await open(one)
+  await again.enter(places)
+  await (await open(other)).close()
+  // Nobody has shut it out: it finds out by itself.
+  ahead = 60_000
+  await expect(send(again, 'e', 2)).rejects.toMatchObject(refused)
+  expect((await topic.offsets()).map(({ highWatermark }) => highWatermark)).toEqual([8, 3, 2])
+  await Promise.all([before, after, again].map((producer) => producer.close()))
+  await Promise.all([one.close(), other.close()])
+})
+
+test('records that come alone are mirrored without a transaction, and once, when one mirror takes over from another', async () => {
+  const Alone = defineTopic('alone', { partitions: 1, value: string })
+  const local = await CommitLog.memory()
+  const words = await local.topic(Alone)
+  const reader = await connect({ brokers: kafka.bootstrap })
+  const values: string[] = []
+  for (const round of [0, 1, 2]) {
+    const cluster = await connect({ brokers: kafka.bootstrap })
+    const mirroring = await mirror(local, cluster, { topics: [Alone], id: 'alone', groupIntervalMs: 600_000 })
+    mirroring.done.catch(() => {})
+    for (let index = 0; index < 30; index++) {
+      values.push(`${round}-${index}`)
+      await words.send({ value: values.at(-1)! })
+      await mirroring.caughtUp()
+    }
+    // What is left is what a kill leaves.
+    await cluster.close()
+  }
+  const cluster = await connect({ brokers: kafka.bootstrap })
+  await (await mirror(local, cluster, { topics: [Alone], id: 'alone', until: 'end' })).done
+  const copy: string[] = []
+  const offsets: number[] = []
+  for await (const { value, offset } of (await reader.topic(Alone)).consumer({ until: 'end' })) {
+    copy.push(value!)
+    offsets.push(offset)
+  }
+  expect(copy).toEqual(values)
+  // A transaction for the first record of a round, and a few until there is time: then one offset for each.
+  expect(offsets.at(-1)! - offsets[0]!).toBeLessThan(values.length + 60)
+  await Promise.all([reader.close(), cluster.close(), local.close()])
 })
