@@ -215,9 +215,18 @@ public class Scenarios {
     admin.deleteRecords(Map.of(new TopicPartition(topic, 0), RecordsToDelete.beforeOffset(2))).all().get();
     say.step("records deleted", "low", listed(topic, OffsetSpec.earliest()), "high", listed(topic, OffsetSpec.latest()));
     admin.createPartitions(Map.of(topic, NewPartitions.increaseTo(5))).all().get();
-    say.step("more partitions", "partitions", admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().size());
+    eventually(() -> partitionsOf(topic) == 5);
+    say.step("more partitions", "partitions", partitionsOf(topic));
     say.step("deleted", "error", errorOf(() -> admin.deleteTopics(List.of(topic)).all().get()));
     say.step("deleted again", "error", errorOf(() -> admin.deleteTopics(List.of(topic)).all().get()));
+  }
+
+  static int partitionsOf(String topic) {
+    try {
+      return admin.describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().size();
+    } catch (InterruptedException | ExecutionException error) {
+      throw new RuntimeException(error);
+    }
   }
 
   /** Takes away what other clients left, so that this broker is as a new one. */

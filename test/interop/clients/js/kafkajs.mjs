@@ -203,6 +203,7 @@ const scenarios = {
     const { low, high } = (await admin.fetchTopicOffsets(topic)).find(({ partition }) => partition === 0)
     say('records deleted', { low: Number(low), high: Number(high) })
     await admin.createPartitions({ topicPartitions: [{ topic, count: 5 }] })
+    await eventually(async () => (await partitions()).length === 5)
     say('more partitions', { partitions: (await partitions()).length })
     say('deleted', { error: await errorOf(() => admin.deleteTopics({ topics: [topic] })) })
     say('deleted again', { error: await errorOf(() => admin.deleteTopics({ topics: [topic] })) })

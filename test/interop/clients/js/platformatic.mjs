@@ -208,6 +208,7 @@ const scenarios = {
     await admin.deleteRecords({ topics: [{ name: topic, partitions: [{ partition: 0, offset: 2n }] }] })
     say('records deleted', { low: await listed(topic, -2), high: await listed(topic, -1) })
     await admin.createPartitions({ topics: [{ name: topic, count: 5, assignments: null }] })
+    await eventually(async () => (await partitions()).length === 5)
     say('more partitions', { partitions: (await partitions()).length })
     say('deleted', { error: await errorOf(() => admin.deleteTopics({ topics: [topic] })) })
     say('deleted again', { error: await errorOf(() => admin.deleteTopics({ topics: [topic] })) })

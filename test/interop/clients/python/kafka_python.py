@@ -206,6 +206,7 @@ def admin_scenario(say):
     say("records deleted", low=consumer.beginning_offsets([partition])[partition], high=consumer.end_offsets([partition])[partition])
     consumer.close()
     admin.create_partitions({topic: 5})
+    eventually(lambda: len(partitions()) == 5)
     say("more partitions", partitions=len(partitions()))
     say("deleted", error=error_of(lambda: admin.delete_topics([topic])))
     say("deleted again", error=error_of(lambda: admin.delete_topics([topic])))

@@ -271,6 +271,7 @@ func administer(say Say) {
 	high, _ := Must(admin.ListEndOffsets(ctx, topic)).Lookup(topic, 0)
 	say("records deleted", Details{"low": low.Offset, "high": high.Offset})
 	Check(Must(admin.UpdatePartitions(ctx, 5, topic)).Error())
+	Eventually(func() bool { return len(partitions()) == 5 })
 	say("more partitions", Details{"partitions": len(partitions())})
 	remove := func() error { return Must(admin.DeleteTopics(ctx, topic))[topic].Err }
 	say("deleted", Details{"error": code(remove())})

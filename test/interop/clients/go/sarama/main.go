@@ -259,6 +259,7 @@ func administer(say Say) {
 	low, high := ends(topic)
 	say("records deleted", Details{"low": low, "high": high})
 	Check(admin.CreatePartitions(topic, 5, nil, false))
+	Eventually(func() bool { return len(partitions()) == 5 })
 	say("more partitions", Details{"partitions": len(partitions())})
 	say("deleted", Details{"error": code(admin.DeleteTopic(topic))})
 	say("deleted again", Details{"error": code(admin.DeleteTopic(topic))})
