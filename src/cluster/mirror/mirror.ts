@@ -20,7 +20,7 @@ import { GroupCarrier, type GroupStatus } from './group-carrier.ts'
 import { Ledger, type LedgerRecord, MARKER, transactionOptions } from './ledger.ts'
 import { type Gap, gone, MirroredTopic, type PartitionProgress, type PlainRecord } from './mirrored-topic.ts'
 import { runsOf } from './offset-map.ts'
-import { lastsOf, type Parts, PlainLanes, type SourceRecord } from './plain-lanes.ts'
+import { type Last, lastsOf, type Parts, PlainLanes, type SourceRecord } from './plain-lanes.ts'
 import { checkMirrorOptions, type CheckedMirrorOptions, type MirrorOptions } from './options.ts'
 
 /** Where a mirror is in its life. */
@@ -381,17 +381,18 @@ export class Mirroring {
     const transaction = await this.#target.beginTransaction(transactionOptions)
     try {
       const sending = Promise.all(parts.map(async ([topic, records]) => (await transaction.send(topic.target, records)).map(({ offset }) => offset)))
-      const [places] = guess === undefined ? [await sending] : await Promise.all([sending, this.#note(transaction, parts, guess)])
-      if (guess === undefined) await this.#note(transaction, parts, told(places))
-      else if (!isDeepStrictEqual(places, guess)) {
+      const noted = guess && this.#note(transaction, parts, guess)
+      const [places, guessed] = await Promise.all([sending, noted])
+      if (guess !== undefined && !isDeepStrictEqual(places, guess)) {
         await transaction.abort()
         this.#ledger.aborted()
         return false
       }
+      const lasts = guessed ?? await this.#note(transaction, parts, told(places))
       await transaction.commit()
       this.#ledger.committed()
-      this.#lanes?.passed(parts, places)
-      for (const { topic, partition, target } of lastsOf(parts, places)) this.#ledger.expect(topic.name, partition, target + 1 + MARKER)
+      this.#lanes?.passed(lasts)
+      for (const { topic, partition, target } of lasts) this.#ledger.expect(topic.name, partition, target + 1 + MARKER)
       return true
     } catch (error) {
       await transaction.abort().catch(() => {})
@@ -399,9 +400,11 @@ export class Mirroring {
     }
   }
 
-  /** Stores with the transaction where its records are on the target. */
-  async #note(transaction: PortableTransaction, parts: Parts, places: readonly (readonly number[])[]): Promise<void> {
-    await this.#ledger.store(transaction, [...this.#entriesOf(parts, places), ...(this.#lanes?.entriesBeside(parts, places) ?? [])])
+  /** Stores with the transaction where its records are on the target; gives the last ones. */
+  async #note(transaction: PortableTransaction, parts: Parts, places: readonly (readonly number[])[]): Promise<readonly Last[]> {
+    const lasts = lastsOf(parts, places)
+    await this.#ledger.store(transaction, [...this.#entriesOf(parts, places), ...(this.#lanes?.entriesBeside(lasts) ?? [])])
+    return lasts
   }
 
   #entriesOf(parts: Parts, places: readonly (readonly number[])[]): LedgerRecord[] {

@@ -8,7 +8,7 @@
  * What does not follow record upon record, is large or old, goes in a transaction, with an entry that says where the lane goes on.
  */
 import { isLogError, LogError } from '../../base/errors.ts'
-import { type PortableLog, type PortableSendRecord, type PortableSendResult } from '../../topics/contract.ts'
+import { type PortableLog, type PortableSendRecord } from '../../topics/contract.ts'
 import { type Call } from '../call.ts'
 import { Connected } from '../connected.ts'
 import { endsOf } from '../ends.ts'
@@ -46,6 +46,12 @@ export type Parts = readonly (readonly [MirroredTopic, readonly SourceRecord[]])
 interface Place {
   readonly topic: MirroredTopic
   readonly partition: number
+}
+
+/** The last of some records of a partition: its offset on the source, and on the target. */
+export interface Last extends Place {
+  readonly source: number
+  readonly target: number
 }
 
 /** Of the next record: its offset on the source, and the sequence that it gets. */
@@ -240,17 +246,18 @@ export class PlainLanes {
       await this.end()
       throw error
     })
-    for (const { topic, partition, source } of lastsOf(parts, offsetsOf(results))) {
+    const places = results.map((sent) => sent.map(({ offset }) => offset))
+    for (const { topic, partition, source } of lastsOf(parts, places)) {
       const lane = this.#lanes.get(keyOf(topic, partition))!
       lane.sequence = (lane.sequence + source + 1 - lane.source) % SEQUENCES
       lane.source = source + 1
     }
-    return offsetsOf(results)
+    return places
   }
 
-  /** What a transaction that stores these records says of lanes: where they go on. `places` are their offsets on the target. */
-  entriesBeside(parts: Parts, places: readonly (readonly number[])[]): LedgerRecord[] {
-    return lastsOf(parts, places).flatMap(({ topic, partition, source, target }) => {
+  /** What a transaction that stores records up to these says of lanes: where they go on. */
+  entriesBeside(lasts: readonly Last[]): LedgerRecord[] {
+    return lasts.flatMap(({ topic, partition, source, target }) => {
       const lane = this.#lanes.get(keyOf(topic, partition))
       if (lane === undefined) return []
       const { sequence } = lane
@@ -259,9 +266,9 @@ export class PlainLanes {
     })
   }
 
-  /** A transaction that stored these records, and what was said of lanes, was committed. */
-  passed(parts: Parts, places: readonly (readonly number[])[]): void {
-    for (const { topic, partition, source } of lastsOf(parts, places)) {
+  /** A transaction that stored records up to these, and what was said of lanes, was committed. */
+  passed(lasts: readonly Last[]): void {
+    for (const { topic, partition, source } of lasts) {
       const key = keyOf(topic, partition)
       const lane = this.#lanes.get(key)
       if (lane !== undefined) lane.source = source + 1
@@ -286,8 +293,8 @@ export class PlainLanes {
   }
 }
 
-/** The last record of each partition: its offset on the source, and on the target. */
-export function lastsOf(parts: Parts, places: readonly (readonly number[])[]): (Place & { readonly source: number; readonly target: number })[] {
+/** The last record of each partition. `places` are the offsets of all on the target. */
+export function lastsOf(parts: Parts, places: readonly (readonly number[])[]): Last[] {
   return parts.flatMap(([topic, records], part) => {
     const lasts = new Map(records.map(({ partition, offset }, index) => [partition, { source: offset, target: places[part]![index]! }]))
     return [...lasts].map(([partition, last]) => ({ topic, partition, ...last }))
@@ -298,10 +305,6 @@ export function lastsOf(parts: Parts, places: readonly (readonly number[])[]): (
 function connectionOf(log: PortableLog): Connected | undefined {
   const { connected } = log as { readonly connected?: unknown }
   return connected instanceof Connected ? connected : undefined
-}
-
-function offsetsOf(results: readonly (readonly PortableSendResult[])[]): number[][] {
-  return results.map((sent) => sent.map(({ offset }) => offset))
 }
 
 function targetOf({ target }: MirroredTopic): Sendable<Uint8Array, Uint8Array>['target'] {
