@@ -4,6 +4,7 @@
  * SQLITE_BUSY; what fails so even then is tried again, as its user would have to.
  */
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { timedCallers } from '../group-commit.ts'
 import { type Figures, type Job, type Subject, watch } from '../job.ts'
 import { countLines, EVENT_TYPE, type Order, orders, streamCount, streamId, streamsInTurn } from './event-data.ts'
@@ -125,10 +126,12 @@ async function loadStreams(store: Store, job: Job): Promise<Figures> {
 }
 
 /** Its consumer, with batches of 1,000 and a pause of 1 ms (100 and 50 by default), and one of its SQL projections. */
+/** Its consumer does not make the projection's table, and is silent when that is missing: it is made before, and what came out is looked at. */
 async function rebuild(job: Job): Promise<Figures> {
   const { sqliteRawSQLProjection } = await sqlite()
-  const store = await inFile(job)
   const table = `customers_${Date.now()}`
+  inDatabase(job, `CREATE TABLE ${table} (customer TEXT PRIMARY KEY, orders INTEGER NOT NULL, lines INTEGER NOT NULL)`)
+  const store = await inFile(job)
   let left = job.filled!
   const projection = sqliteRawSQLProjection({
     canHandle: [EVENT_TYPE],
@@ -137,7 +140,6 @@ async function rebuild(job: Job): Promise<Figures> {
       return `INSERT INTO ${table} VALUES ('${customer}', 1, ${lines.length})
         ON CONFLICT (customer) DO UPDATE SET orders = orders + 1, lines = lines + excluded.lines`
     },
-    initSQL: `CREATE TABLE ${table} (customer TEXT PRIMARY KEY, orders INTEGER NOT NULL, lines INTEGER NOT NULL)`,
   })
   const consumer = store.consumer({ pulling: { batchSize: 1000, pullingFrequencyInMs: 1 } })
   consumer.processor({ processorId: table, projection, startFrom: 'BEGINNING', stopAfter: () => left === 0 })
@@ -145,5 +147,15 @@ async function rebuild(job: Job): Promise<Figures> {
   await consumer.start()
   const figures = stop(job.filled!)
   await consumer.close()
+  const projected = inDatabase(job, `SELECT sum(orders) AS answer FROM ${table}`)
+  if (projected !== job.filled) throw new Error(`Emmett SQLite projected ${projected} of ${job.filled} events`)
   return figures
+}
+
+/** Never while the store is open: this is another SQLite in the same process, and neither would see the locks of the other. */
+function inDatabase(job: Job, sql: string): unknown {
+  const database = new DatabaseSync(join(job.folder, 'emmett.db'))
+  const row = database.prepare(sql).get() as { readonly answer: unknown } | undefined
+  database.close()
+  return row?.answer
 }
