@@ -7,6 +7,7 @@ import { LogError } from '../base/errors.ts'
 import { type Inspect, INSPECT, inspected } from '../base/inspect.ts'
 import { readUtf8 } from '../topics/utf8.ts'
 import { type EventParser, restOfHeaders } from './event-format.ts'
+import { KeptData } from './kept-data.ts'
 import { type EventMetadata, type RecordedFields } from './types.ts'
 
 /** How data that was stored becomes data of today. */
@@ -59,9 +60,11 @@ export class StoredEvent implements RecordedFields {
   readonly restCount: number
   private decoded: unknown = undefined
   private isDecoded = false
+  /** What its data says, for all who read it again. */
+  private kept: KeptData | undefined
 
   /** Takes over what the parser found in `buffer`, whose bytes stay as they are. */
-  constructor(reading: EventReading, type: string, position: number, buffer: Buffer, parsed: EventParser | StoredEvent) {
+  constructor(reading: EventReading, type: string, position: number, buffer: Buffer, parsed: EventParser | StoredEvent, kept?: KeptData) {
     this.type = type
     this.version = parsed.version
     this.position = position
@@ -76,11 +79,22 @@ export class StoredEvent implements RecordedFields {
     this.idEnd = parsed.idEnd
     this.restAt = parsed.restAt
     this.restCount = parsed.restCount
+    this.kept = kept
   }
 
   /** The same event, with data of its own, as another reader wants it. */
   again(reading: EventReading): StoredEvent {
-    return new StoredEvent(reading, this.type, this.position, this.buffer, this)
+    return new StoredEvent(reading, this.type, this.position, this.buffer, this, this.kept)
+  }
+
+  /** Those that are made of this one share what its data says once it is decoded. */
+  keepData(): void {
+    this.kept ??= new KeptData()
+  }
+
+  /** Bytes of memory for what `keepData` keeps. */
+  get keptBytes(): number {
+    return this.kept === undefined ? 0 : KeptData.memoryOf(this.valueEnd - this.valueAt)
   }
 
   get stream(): string {
@@ -95,7 +109,9 @@ export class StoredEvent implements RecordedFields {
   get data(): unknown {
     if (this.isDecoded) return this.decoded
     const { reading, buffer, valueAt, valueEnd } = this
-    const stored = reading.codec.decode(buffer, valueAt, valueEnd)
+    const { kept } = this
+    const isKept = kept !== undefined && KeptData.isFor(reading.codec)
+    const stored = isKept ? kept.read(buffer, valueAt, valueEnd) : reading.codec.decode(buffer, valueAt, valueEnd)
     try {
       this.decoded = this.restCount === 0 ? reading.upcast(this.type, 1, stored) : reading.upcast(this.type, this.schema, stored)
     } catch (error) {

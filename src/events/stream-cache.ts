@@ -2,6 +2,7 @@
  * Streams that were read lately, with the bytes of their events: reading one again costs no file. Bounded in bytes; what was not used for
  * longest goes first. Exact, since there is one writer: an entry counts only as long as the head of its stream is the event that it ends with.
  */
+import { KeptData } from './kept-data.ts'
 import { type EventReading, type StoredEvent } from './stored-event.ts'
 
 /** Memory of an event beside its bytes. */
@@ -17,7 +18,9 @@ class CachedStream {
   /** Position of its last event. */
   readonly offset: number
   readonly events: readonly StoredEvent[]
-  readonly bytes: number
+  bytes: number
+  /** What its events say is kept too, or would be too much. */
+  keepsData = false
 
   constructor(offset: number, events: readonly StoredEvent[], bytes: number) {
     this.offset = offset
@@ -58,6 +61,7 @@ export class StreamCache {
     if (stream === undefined || stream.offset !== offset || stream.from > low) return undefined
     this.streams.delete(slot)
     this.streams.set(slot, stream)
+    if (!stream.keepsData && KeptData.isFor(reading.codec)) this.keepData(stream)
     const events: StoredEvent[] = new Array(high - low + 1)
     for (let version = low; version <= high; version++) events[version - low] = stream.at(version).again(reading)
     return events
@@ -77,21 +81,37 @@ export class StreamCache {
       return
     }
     let bytes = 0
-    for (const event of events) bytes += event.byteLength + EVENT_OVERHEAD
+    for (const event of events) bytes += event.byteLength + event.keptBytes + EVENT_OVERHEAD
     if (events.length === 0 || bytes > this.limit / PART) return
     const before = this.streams.get(slot)
     if (before !== undefined) this.drop(slot, before)
     this.streams.set(slot, new CachedStream(offset, events.map((event) => event.again(event.reading)), bytes))
     this.bytes += bytes
-    for (const [oldest, stream] of this.streams) {
-      if (this.bytes <= this.limit) break
-      this.drop(oldest, stream)
-    }
+    this.makeRoom()
   }
 
   clear(): void {
     this.streams.clear()
     this.bytes = 0
+  }
+
+  /** A stream that is read from here is likely to be read again: what its events say is decoded once. */
+  private keepData(stream: CachedStream): void {
+    stream.keepsData = true
+    let bytes = 0
+    for (const { valueAt, valueEnd, keptBytes } of stream.events) if (keptBytes === 0) bytes += KeptData.memoryOf(valueEnd - valueAt)
+    if (stream.bytes + bytes > this.limit / PART) return
+    for (const event of stream.events) event.keepData()
+    stream.bytes += bytes
+    this.bytes += bytes
+    this.makeRoom()
+  }
+
+  private makeRoom(): void {
+    for (const [oldest, stream] of this.streams) {
+      if (this.bytes <= this.limit) break
+      this.drop(oldest, stream)
+    }
   }
 
   private drop(slot: number, stream: CachedStream): void {
