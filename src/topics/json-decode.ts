@@ -37,7 +37,16 @@ const [EXPONENT, EXPONENT_TOO] = [0x65, 0x45] as const
 const [ARRAY, ARRAY_END, OBJECT, OBJECT_END] = [0x5b, 0x5d, 0x7b, 0x7d] as const
 const [TRUE, FALSE, NULL] = ['true', 'false', 'null'].map((word) => Uint8Array.from(Buffer.from(word))) as [Uint8Array, Uint8Array, Uint8Array]
 
+/** 1 for the bytes that stand for themselves in a text: ASCII without control characters, quotes and backslashes. */
+const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) => (byte >= 0x20 && byte < 0x80 && byte !== QUOTE && byte !== BACKSLASH ? 1 : 0))
+/** Bytes that are compared at once. */
+const WORD = 4
+/** What is larger is not held when the document was read. */
+const MOST_MEMORY = 1024 * 1024
+
 const NOTHING = Buffer.alloc(0)
+const NO_VIEW = new DataView(new ArrayBuffer(0))
+const NO_WORDS = new Uint32Array(0)
 const notPlain = new Error('left to JSON.parse')
 
 /** A place in objects, behind the keys that led to it: which keys come next. */
@@ -59,6 +68,8 @@ class Key {
   readonly name: string
   /** With quotes and colon. */
   readonly bytes: Uint8Array
+  /** The same, four bytes at a time, of which the last four may overlap with those before; none of fewer bytes. */
+  readonly words: Uint32Array
   readonly behind: Place
   /** Where objects begin that are its value, or in the list that is. */
   readonly inside: Place
@@ -68,10 +79,17 @@ class Key {
   constructor(name: string, bytes: Uint8Array, behind: Place, inside: Place, other: Key | undefined) {
     this.name = name
     this.bytes = bytes
+    this.words = bytes.length < WORD ? NO_WORDS : wordsOf(bytes)
     this.behind = behind
     this.inside = inside
     this.other = other
   }
+}
+
+function wordsOf(bytes: Uint8Array): Uint32Array {
+  const { length } = bytes
+  const view = new DataView(bytes.buffer, bytes.byteOffset, length)
+  return Uint32Array.from({ length: Math.ceil(length / WORD) }, (_, index) => view.getUint32(Math.min(index * WORD, length - WORD), true))
 }
 
 /** Decodes documents that are like each other. */
@@ -79,8 +97,13 @@ export class JsonDecoder {
   private readonly outermost = new Place()
   private keys = 0
   private leftAlone = 0
+  /** The memory in which the last document was: often the next one is there too. */
+  private memory: ArrayBufferLike | undefined = undefined
+  private view: DataView = NO_VIEW
   // The document at hand
   private buffer: Buffer = NOTHING
+  /** Where the buffer begins in its memory. */
+  private offset = 0
   private text = ''
   private start = 0
   private end = 0
@@ -114,13 +137,24 @@ export class JsonDecoder {
     } finally {
       this.buffer = NOTHING
       this.text = ''
+      if (this.view.byteLength > MOST_MEMORY) this.forgetMemory()
     }
     this.leftAlone = LEFT_ALONE
     return JSON.parse(readUtf8(buffer, start, end))
   }
 
+  private forgetMemory(): void {
+    this.memory = undefined
+    this.view = NO_VIEW
+  }
+
   private document(buffer: Buffer, start: number, end: number): unknown {
     this.buffer = buffer
+    if (buffer.buffer !== this.memory) {
+      this.memory = buffer.buffer
+      this.view = new DataView(buffer.buffer)
+    }
+    this.offset = buffer.byteOffset
     this.text = readLatin1(buffer, start, end)
     this.start = this.at = start
     this.end = end
@@ -194,13 +228,18 @@ export class JsonDecoder {
   }
 
   private key(place: Place): Key {
-    const { buffer, at } = this
+    const { view, at } = this
+    const from = this.offset + at
     for (let key = place.key; key !== undefined; key = key.other) {
-      const { bytes } = key
-      const { length } = bytes
+      const { words, bytes: { length } } = key
+      const last = length - WORD
       let index = 0
-      while (index < length && buffer[at + index] === bytes[index]) index++
-      if (index < length) continue
+      let word = 0
+      while (word < words.length && view.getUint32(from + index, true) === words[word]) {
+        word++
+        index = index + WORD < last ? index + WORD : last
+      }
+      if (word < words.length || (length < WORD && !this.is(key.bytes))) continue
       this.at = at + length
       return key
     }
@@ -232,7 +271,7 @@ export class JsonDecoder {
     const start = this.at + 1
     let at = start
     let byte = buffer[at]!
-    while (byte >= 0x20 && byte !== QUOTE && byte !== BACKSLASH && byte < 0x80) byte = buffer[++at]!
+    while (PLAIN[byte] === 1) byte = buffer[++at]!
     if (byte !== QUOTE) return this.unusualString(at)
     this.at = at + 1
     return at - start < SLICED ? this.text.substring(start - this.start, at - this.start) : readLatin1(buffer, start, at)

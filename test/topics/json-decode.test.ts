@@ -69,6 +69,22 @@ test('documents that are damaged, spaced out or cut are what JSON.parse says of 
   }), { numRuns: 1000 })
 })
 
+test('a document may end with its memory, whatever names were remembered, and lie anywhere in it', () => {
+  const decoder = new JsonDecoder()
+  const documents = [{ customerNumber: 1 }, { customer: 2 }, { a: 3 }, { '': 4 }, { ab: 5, abc: 6, abcd: 7, abcde: 8, abcdef: 9 }]
+  for (let round = 0; round < 40; round++) {
+    for (const document of documents) {
+      const bytes = Buffer.from(JSON.stringify(document))
+      const memory = Buffer.allocUnsafeSlow(bytes.length + (round % 8))
+      bytes.copy(memory, round % 8)
+      const buffer = Buffer.from(memory.buffer, round % 4)
+      expect(decoder.decode(buffer, (round % 8) - (round % 4), buffer.length)).toEqual(document)
+      const cut = answer((given, start, end) => decoder.decode(given, start, end), bytes.subarray(0, -1), '')
+      expect(cut).toEqual(answer((given, start, end) => JSON.parse(given.toString('utf8', start, end)) as unknown, bytes.subarray(0, -1), ''))
+    }
+  }
+})
+
 test('a name that the document ends in is not remembered', () => {
   const decoder = new JsonDecoder()
   const whole = Buffer.from('{"customer":1}')
