@@ -18,12 +18,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import kafka.server.KafkaConfig;
 import kafka.server.KafkaRaftServer;
 import kafka.tools.DumpLogSegments;
 import kafka.tools.StorageTool;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.GroupListing;
 import org.apache.kafka.clients.admin.ListOffsetsOptions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
@@ -127,6 +129,7 @@ public class Probe {
             case "start": return start(request);
             case "stop": return stop();
             case "createTopics": return createTopics(request);
+            case "clean": return clean();
             case "consume": return consume(request);
             case "listOffsets": return listOffsets(request);
             case "describeProducers": return describeProducers(request);
@@ -205,6 +208,29 @@ public class Probe {
             admin.createTopics(topics).all().get();
         }
         return null;
+    }
+
+    /** Takes away all topics and groups, so that the broker is as a new one. */
+    static JsonNode clean() throws Exception {
+        try (Admin admin = Admin.create(clientConfig())) {
+            admin.deleteTopics(admin.listTopics().names().get()).all().get();
+            long deadline = System.currentTimeMillis() + 60_000;
+            while (!isClean(admin)) {
+                if (System.currentTimeMillis() > deadline) throw new IllegalStateException("topics or groups are there still");
+                Thread.sleep(20);
+            }
+        }
+        return null;
+    }
+
+    /** A group cannot be deleted before its members are known to be gone. */
+    static boolean isClean(Admin admin) throws InterruptedException {
+        try {
+            admin.deleteConsumerGroups(admin.listGroups().all().get().stream().map(GroupListing::groupId).toList()).all().get();
+            return admin.listTopics().names().get().isEmpty();
+        } catch (ExecutionException error) {
+            return false;
+        }
     }
 
     /** Everything that a consumer gets from these partitions, from the first offset to the end as it is now. */

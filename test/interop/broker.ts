@@ -34,7 +34,7 @@ export class Broker {
   }
 
   /**
-   * Makes the folder of a broker that has these topics, all empty, and is stopped.
+   * Makes the folder of a broker that has these topics, all empty, and does not run.
    *
    * @param more  lines of its properties; they win
    */
@@ -44,9 +44,11 @@ export class Broker {
     mkdirSync(folder, { recursive: true })
     writeFileSync(broker.#properties, `${properties(broker.data, port!, controllerPort!)}${more}\n`)
     await probe.ask('format', { properties: broker.#properties, clusterId: 'Y29tbWl0bG9nLWludGVyb3A' })
-    await broker.start()
-    await probe.ask('createTopics', { topics: topics.map(({ name, partitions, config }) => ({ name, partitions, configs: kafkaConfigs(config) })) })
-    await broker.stop()
+    if (topics.length > 0) {
+      await broker.start()
+      await probe.ask('createTopics', { topics: topics.map(({ name, partitions, config }) => ({ name, partitions, configs: kafkaConfigs(config) })) })
+      await broker.stop()
+    }
     return broker
   }
 
@@ -58,6 +60,11 @@ export class Broker {
   /** Stops it in good order. */
   async stop(): Promise<void> {
     await this.#probe.ask('stop', {})
+  }
+
+  /** Takes away all topics and groups. */
+  async clean(): Promise<void> {
+    await this.#probe.ask('clean', {})
   }
 
   /** The folder of one of its partitions. */

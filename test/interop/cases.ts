@@ -16,7 +16,8 @@ import { type TopicSettings } from '../../src/topics/settings.ts'
 import { codecInstalled } from '../tools/batches.ts'
 import { bytesCodecs, CaseLog, clock, FIRST_TIMESTAMP, type PartitionWriter, type RecordToWrite, type WrittenPartition } from './case-log.ts'
 import { failingFiles } from './failing-files.ts'
-import { killedWriter, recordOfKilledWriter } from './killed-writer.ts'
+import { killedWriter } from './killed-writer.ts'
+import { recordOfKilledWriter } from './writer-record.ts'
 
 /** A log to write. */
 export interface Case {

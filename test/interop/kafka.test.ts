@@ -27,9 +27,9 @@ let probe: Probe
 /** What was written, by case. */
 const written = new Map<string, WrittenPartition[]>()
 
-beforeAll(() => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'commitlog-interop-'))
-  probe = new Probe(inject('jars'), folder)
+  probe = await Probe.start(inject('jars'), folder)
 })
 
 afterAll(async () => {

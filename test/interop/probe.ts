@@ -4,9 +4,14 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { systemRandom } from '../../src/base/random.ts'
+import { javaClassPath } from './java.ts'
+
+const LOWEST_PORT = 12_000
+const PORTS = 20_000
 
 /** One partition of a topic. */
 export interface TopicPartition {
@@ -69,6 +74,7 @@ interface Commands {
   start: [{ properties: string }, null]
   stop: [object, null]
   createTopics: [{ topics: readonly { name: string; partitions: number; configs: Readonly<Record<string, string | number>> }[] }, null]
+  clean: [object, null]
   consume: [{ isolation: string; partitions: readonly TopicPartition[] }, ConsumedRecord[]]
   listOffsets: [{ queries: readonly (TopicPartition & { at: number | 'earliest' | 'latest' | 'max'; committed: boolean })[] }, FoundOffset[]]
   describeProducers: [TopicPartition, DescribedProducer[]]
@@ -89,14 +95,11 @@ export class Probe {
   #printed = ''
   #ended: Error | undefined
 
-  /** @param folder  for the broker's log */
-  constructor(jars: string, folder: string) {
+  private constructor(classPath: string, folder: string) {
     this.logFile = join(folder, 'broker.log')
-    const file = (name: string): string => fileURLToPath(new URL(name, import.meta.url))
     this.#java = spawn('java', [
       '-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1',
-      `-Dlog4j2.configurationFile=${file('log4j2.properties')}`, `-Dinterop.log=${this.logFile}`,
-      '-cp', join(jars, '*'), file('Probe.java'),
+      `-Dlog4j2.configurationFile=${here('log4j2.properties')}`, `-Dinterop.log=${this.logFile}`, '-cp', classPath, 'Probe',
     ], { stdio: ['pipe', 'pipe', 'pipe'] })
     this.#java.stderr!.on('data', (text) => { this.#printed += text })
     this.#java.stdin!.on('error', () => {})
@@ -111,6 +114,11 @@ export class Probe {
       rest = lines.pop()!
       for (const line of lines) this.#answer(line)
     })
+  }
+
+  /** @param folder  for the broker's log */
+  static async start(jars: string, folder: string): Promise<Probe> {
+    return new Probe(await javaClassPath(jars, here('Probe.java')), folder)
   }
 
   /** Has Kafka do something, after what was asked before. */
@@ -148,11 +156,24 @@ export class Probe {
   }
 }
 
-/** Ports of 127.0.0.1 that nobody listens on at the moment. */
+/** Ports of 127.0.0.1 that nobody listens on at the moment, from below those that systems give to whoever names none: so they stay free. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer())
-  await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))))
-  const ports = servers.map((server) => (server.address() as AddressInfo).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
+  const ports = new Set<number>()
+  while (ports.size < count) {
+    const port = LOWEST_PORT + systemRandom.int(PORTS)
+    if (await isFree(port)) ports.add(port)
+  }
+  return [...ports]
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}
+
+function here(name: string): string {
+  return fileURLToPath(new URL(name, import.meta.url))
 }

@@ -23,9 +23,9 @@ const VALUES = 12
 let folder: string
 let probe: Probe
 
-beforeAll(() => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'commitlog-schemas-'))
-  probe = new Probe(inject('jars'), folder)
+  probe = await Probe.start(inject('jars'), folder)
 })
 afterAll(async () => {
   await probe?.close()

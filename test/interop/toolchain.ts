@@ -2,15 +2,15 @@
  * What these tests stand on: a JDK and the jars of a real Kafka, which Maven fetches once into a cache outside the repository. In CI what is
  * missing is installed with apt, and what cannot be had is a failure; elsewhere a message says what to install.
  */
-import { execFileSync } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
-import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type TestProject } from 'vitest/node'
+import { alone, cached } from './cache.ts'
+import { mustRun, run, succeeds } from './processes.ts'
 
 const OLDEST_JAVA = 17
+/** On a slow line. */
+const FETCH_MS = 900_000
 const POM = new URL('pom.xml', import.meta.url)
 
 declare module 'vitest' {
@@ -21,10 +21,10 @@ declare module 'vitest' {
 }
 
 /** Runs once before the tests: gives them the jars. */
-export default function setup(project: TestProject): void {
+export default async function setup(project: TestProject): Promise<void> {
   try {
-    if (!hasJava()) obtain(`a JDK, version ${OLDEST_JAVA} or later`, [`openjdk-${OLDEST_JAVA}-jdk-headless`, 'default-jdk-headless'], hasJava)
-    project.provide('jars', kafkaJars())
+    if (!hasJava()) await obtain(`a JDK, version ${OLDEST_JAVA} or later`, [`openjdk-${OLDEST_JAVA}-jdk-headless`, 'default-jdk-headless'], hasJava)
+    project.provide('jars', await kafkaJars())
   } catch (error) {
     // Without it there is nothing to test, and vitest would say so at length.
     console.error(`\n${(error as Error).message}\n`)
@@ -32,47 +32,33 @@ export default function setup(project: TestProject): void {
   }
 }
 
-/** What is downloaded and built is kept here from one run to the next. */
-export function cacheFolder(): string {
-  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'commitlog-interop')
-}
-
 /** The folder of jars of the pom.xml beside this file. */
-function kafkaJars(): string {
-  const version = createHash('sha256').update(readFileSync(POM)).digest('hex').slice(0, 12)
-  const cache = cacheFolder()
-  const folder = join(cache, version)
-  if (existsSync(folder)) return folder
-  if (!hasMaven()) obtain('Maven', ['maven'], hasMaven)
-  console.log('fetching Kafka with Maven')
-  mkdirSync(cache, { recursive: true })
-  const partial = `${folder}.${process.pid}`
-  const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${partial}`, '-DincludeScope=runtime', '-Dstyle.color=never']
-  execFileSync('mvn', ['--quiet', '--batch-mode', '--file', fileURLToPath(POM), ...goal], { stdio: ['ignore', 'inherit', 'inherit'] })
-  try {
-    renameSync(partial, folder)
-  } catch (error) {
-    // Another run was faster.
-    rmSync(partial, { recursive: true, force: true })
-    if (!existsSync(folder)) throw error
-  }
-  return folder
+function kafkaJars(): Promise<string> {
+  return cached('kafka', [readFileSync(POM)], async (folder) => {
+    if (!hasMaven()) await obtain('Maven', ['maven'], hasMaven)
+    console.log('fetching Kafka with Maven')
+    const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${folder}`, '-DincludeScope=runtime', '-Dstyle.color=never']
+    await mustRun('mvn', ['--quiet', '--batch-mode', '--file', fileURLToPath(POM), ...goal], { timeoutMs: FETCH_MS })
+  })
 }
 
 /** Installs the first of `packages` that helps, in CI; elsewhere that is the user's decision. */
-export function obtain(what: string, packages: readonly string[], found: () => boolean): void {
+export async function obtain(what: string, packages: readonly string[], found: () => boolean): Promise<void> {
   const missing = `npm run test:interop needs ${what}`
   if ((process.env.CI ?? '') === '') throw new Error(`${missing}: install it (Debian and Ubuntu: apt-get install ${packages[0]}) and try again`)
-  for (const name of packages) {
-    console.log(`installing ${name}`)
-    if (apt('update', '--quiet') && apt('install', '--yes', '--quiet', '--no-install-recommends', name) && found()) return
-  }
-  throw new Error(`${missing}, and apt-get could not install it`)
+  await alone('apt', async () => {
+    for (const name of found() ? [] : packages) {
+      console.log(`installing ${name}`)
+      if (await apt('update', '--quiet') && await apt('install', '--yes', '--quiet', '--no-install-recommends', name) && found()) return
+    }
+  })
+  if (!found()) throw new Error(`${missing}, and apt-get could not install it`)
 }
 
-function apt(...parameters: string[]): boolean {
-  const command = process.getuid?.() === 0 ? ['apt-get'] : ['sudo', '--non-interactive', 'apt-get']
-  return succeeds([...command, ...parameters], { DEBIAN_FRONTEND: 'noninteractive' }) !== undefined
+function apt(...parameters: string[]): Promise<boolean> {
+  const [command, ...before] = process.getuid?.() === 0 ? ['apt-get'] : ['sudo', '--non-interactive', 'apt-get']
+  const options = { timeoutMs: FETCH_MS, env: { DEBIAN_FRONTEND: 'noninteractive' } }
+  return run(command!, [...before, ...parameters], options).then(({ code }) => code === 0, () => false)
 }
 
 /** A JRE is not enough: the probe is a source file. */
@@ -83,14 +69,4 @@ function hasJava(): boolean {
 
 function hasMaven(): boolean {
   return succeeds(['mvn', '--version']) !== undefined
-}
-
-/** What a command printed; undefined when it failed or is not there. */
-export function succeeds([command, ...parameters]: readonly string[], env: Record<string, string> = {}): string | undefined {
-  try {
-    const given = { ...process.env, ...env }
-    return execFileSync(command!, parameters, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], env: given, maxBuffer: 64 << 20 })
-  } catch {
-    return undefined
-  }
 }

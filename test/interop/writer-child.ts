@@ -3,7 +3,7 @@
  */
 import { type TopicSettings } from '../../src/topics/settings.ts'
 import { CaseLog, WrittenPartition } from './case-log.ts'
-import { recordOfKilledWriter } from './killed-writer.ts'
+import { recordOfKilledWriter } from './writer-record.ts'
 
 const [root, given] = process.argv.slice(2) as [string, string]
 const { topic, config, firstTimestamp } = JSON.parse(given) as { topic: string; config: TopicSettings; firstTimestamp: number }

@@ -8,9 +8,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { CommitLog } from '../../../src/index.ts'
 import { type KafkaListener, listen } from '../../../src/kafka/index.ts'
+import { type Ran } from '../processes.ts'
 import { clients, runClient, scenariosOf } from './clients.ts'
 import { batchesOf, codecsOf } from './stored.ts'
-import { type Ran } from './toolchains.ts'
 import { expectedSteps, saidSteps } from './transcript.ts'
 
 const INSTALL_MS = 900_000
@@ -27,6 +27,8 @@ for (const client of clients) describe(client.name, () => {
     log = await CommitLog.open(folder)
     const command = await client.prepare(inject('jars'))
     listener = await listen(log, {
+      // As in real.test.ts.
+      groupConsumerHeartbeatIntervalMs: 500,
       onEvent: (event) => { if (!['connected', 'disconnected'].includes(event.type)) complaints.push(JSON.stringify(event)) },
     })
     ran = await runClient(command, listener.bootstrap, client)

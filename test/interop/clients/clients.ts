@@ -3,7 +3,9 @@
  */
 import { fileURLToPath } from 'node:url'
 import { join } from 'node:path'
-import { goProgram, javaClassPath, javaOptions, jsFolder, newerNode, pythonPath, type Ran, run, rustProgram } from './toolchains.ts'
+import { javaOptions } from '../java.ts'
+import { type Ran, run } from '../processes.ts'
+import { goProgram, javaProgram, jsFolder, newerNode, pythonPath, rustProgram } from './toolchains.ts'
 import { type Difference, type Scenario, scenarios } from './transcript.ts'
 
 /** A client of some language. */
@@ -51,7 +53,7 @@ export const clients: readonly Client[] = [
   {
     name: 'Java',
     differences: [],
-    prepare: async (jars) => ['java', ...javaOptions, '-cp', await javaClassPath(jars), 'Scenarios'],
+    prepare: async (jars) => ['java', ...javaOptions, '-cp', await javaProgram(jars, 'Scenarios'), 'Scenarios'],
   },
   {
     name: 'franz-go',

@@ -5,7 +5,8 @@ import { chmodSync, copyFileSync, mkdirSync, readFileSync, symlinkSync } from 'n
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { type Outside, outsideProject, root } from '../../tools/outside.ts'
-import { goTest, mustRun, pythonPath } from './toolchains.ts'
+import { mustRun } from '../processes.ts'
+import { goTest, pythonPath } from './toolchains.ts'
 
 const here = (path: string): string => join(root, 'test/interop/clients', path)
 const shown = {

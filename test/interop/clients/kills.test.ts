@@ -13,9 +13,10 @@ import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { seededRandom } from '../../../src/base/random.ts'
 import { CommitLog, string } from '../../../src/index.ts'
 import { durabilities } from '../../../src/log/config.ts'
-import { type Compiled, compiled } from '../compiled.ts'
+import { type BundledProgram, bundledProgram } from '../../tools/bundled-program.ts'
+import { javaOptions } from '../java.ts'
 import { freePorts } from '../probe.ts'
-import { javaClassPath, javaOptions, jsFolder } from './toolchains.ts'
+import { javaProgram, jsFolder } from './toolchains.ts'
 
 const KILLS = 10
 const PARTITIONS = 3
@@ -28,12 +29,12 @@ const producers = ['kafkajs-plain', 'kafkajs-idempotent', 'java-plain', 'java-id
 const groups = ['kafkajs-group', 'java-classic', 'java-consumer']
 
 let folder: string
-let program: Compiled
+let program: BundledProgram
 const children: ChildProcess[] = []
 
-beforeAll(() => {
+beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'commitlog-kills-'))
-  program = compiled()
+  program = await bundledProgram('./src/cli/commitlog.ts')
 })
 
 afterAll(async () => {
@@ -88,9 +89,8 @@ interface Served {
 }
 
 function serve(port: number, durability: string): Served {
-  const cli = join(program.folder, 'src/cli/commitlog.js')
   const topic = ['--topic', `events:${PARTITIONS}`]
-  const parameters = [cli, 'serve', join(folder, 'log'), '--port', String(port), ...topic, '--durability', durability, '--json']
+  const parameters = [program.path, 'serve', join(folder, 'log'), '--port', String(port), ...topic, '--durability', durability, '--json']
   const child = spawn(process.execPath, parameters, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, NODE_OPTIONS: '' } })
   children.push(child)
   const complaints: string[] = []
@@ -105,7 +105,7 @@ function serve(port: number, durability: string): Served {
 }
 
 async function startClients(bootstrap: string, told: Told): Promise<ChildProcess[]> {
-  const java = [...javaOptions, '-Dlog4j2.level=OFF', '-cp', await javaClassPath(inject('jars'), 'Kills')]
+  const java = [...javaOptions, '-Dlog4j2.level=OFF', '-cp', await javaProgram(inject('jars'), 'Kills')]
   const env = { ...process.env, KAFKAJS_NO_PARTITIONER_WARNING: '1', NODE_OPTIONS: '' }
   return [
     [process.execPath, join(await jsFolder(), 'kills.mjs'), bootstrap],

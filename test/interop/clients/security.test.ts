@@ -10,7 +10,9 @@ import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { CommitLog } from '../../../src/index.ts'
 import { type KafkaListener, listen, type ListenerEvent, unsecuredTokens } from '../../../src/kafka/index.ts'
 import { ca, client as ada, server } from '../../kafka/certificates.ts'
-import { javaOptions, jsFolder, mustRun, pythonPath } from './toolchains.ts'
+import { javaOptions } from '../java.ts'
+import { mustRun } from '../processes.ts'
+import { javaProgram, jsFolder, pythonPath } from './toolchains.ts'
 
 interface Case {
   readonly name: string
@@ -51,7 +53,7 @@ const cases: readonly Case[] = [
 const programs: readonly { name: string; short: string; command: (jars: string) => Promise<readonly string[]> }[] = [
   { name: 'kafkajs', short: 'kafkajs', command: async () => [process.execPath, join(await jsFolder(), 'security.mjs')] },
   { name: 'confluent-kafka for Python', short: 'confluent', command: async () => [await pythonPath(), here('python/security.py')] },
-  { name: 'Java', short: 'java', command: async (jars) => ['java', ...javaOptions, '-cp', join(jars, '*'), here('java/Security.java')] },
+  { name: 'Java', short: 'java', command: async (jars) => ['java', ...javaOptions, '-cp', await javaProgram(jars, 'Security'), 'Security'] },
 ]
 
 for (const { name, short, command } of programs) describe(name, () => {

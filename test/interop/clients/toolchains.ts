@@ -3,19 +3,13 @@
  * programs. Each is made once for what is in the manifest; what the machine itself must have (Go, Rust, Python, kcat) is installed with apt
  * in CI.
  */
-import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { cacheFolder, obtain, succeeds } from '../toolchain.ts'
-
-/** What a program printed and how it ended. */
-export interface Ran {
-  readonly code: number | null
-  readonly stdout: string
-  readonly stderr: string
-}
+import { cached } from '../cache.ts'
+import { javaClassPath } from '../java.ts'
+import { mustRun, succeeds } from '../processes.ts'
+import { obtain } from '../toolchain.ts'
 
 /** Some crates are of the edition that came with it. */
 const OLDEST_CARGO = 85
@@ -37,7 +31,7 @@ export async function jsFolder(): Promise<string> {
 /** The Python of an environment that has the packages of a requirements.txt: that of the clients, or another one. */
 export async function pythonPath(requirements = join(here, 'python', 'requirements.txt')): Promise<string> {
   const usable = (): boolean => succeeds(['python3', '-c', 'import venv, ensurepip']) !== undefined
-  if (!usable()) obtain('Python 3 with venv', ['python3-venv'], usable)
+  if (!usable()) await obtain('Python 3 with venv', ['python3-venv'], usable)
   const folder = await cached('python', [readFileSync(requirements), Buffer.from(succeeds(['python3', '--version']) ?? '')], async (folder) => {
     await mustRun('python3', ['-m', 'venv', folder], { timeoutMs: 120_000 })
     const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps', '--requirement', requirements]
@@ -58,7 +52,7 @@ export function goTest(name: string): Promise<string> {
 
 /** The tests in a folder elsewhere, built with the modules of the clients. */
 export async function goTestIn(source: string): Promise<string> {
-  needGo()
+  await needGo()
   const modules = ['go.mod', 'go.sum'].map((name) => join(here, 'go', name))
   const folder = await cached('go-test', [...modules.map((path) => readFileSync(path)), ...sources(source)], async (folder) => {
     for (const path of modules) cpSync(path, join(folder, basename(path)))
@@ -68,14 +62,15 @@ export async function goTestIn(source: string): Promise<string> {
   return join(folder, 'tests')
 }
 
-function needGo(): void {
+/** Sees to it that there is a Go. */
+export async function needGo(): Promise<void> {
   const usable = (): boolean => Number(/ go1\.(\d+)/.exec(succeeds(['go', 'version']) ?? '')?.[1]) >= OLDEST_GO
-  if (!usable()) obtain('Go 1.26, or one from 1.21 on that fetches it', ['golang-go'], usable)
+  if (!usable()) await obtain('Go 1.26, or one from 1.21 on that fetches it', ['golang-go'], usable)
 }
 
 async function goBuilt(name: string, command: readonly string[]): Promise<string> {
   const source = join(here, 'go')
-  needGo()
+  await needGo()
   const files = [readFileSync(join(source, 'go.sum')), ...sources(join(source, 'scenario')), ...sources(join(source, name))]
   const folder = await cached(`go-${name}`, files, async (folder) => {
     await mustRun('go', [...command, '-mod=readonly', '-o', join(folder, name), `./${name}`], { cwd: source, timeoutMs: 600_000 })
@@ -91,8 +86,8 @@ export async function rustProgram(): Promise<string> {
     return Number(major) > 1 || Number(minor) >= OLDEST_CARGO
   }
   const buildsC = (): boolean => succeeds(['cc', '--version']) !== undefined && succeeds(['make', '--version']) !== undefined
-  if (!usable()) obtain(`Rust 1.${OLDEST_CARGO} or later`, ['cargo', 'cargo-web'], usable)
-  if (!buildsC()) obtain('a C compiler and make', ['build-essential'], buildsC)
+  if (!usable()) await obtain(`Rust 1.${OLDEST_CARGO} or later`, ['cargo', 'cargo-web'], usable)
+  if (!buildsC()) await obtain('a C compiler and make', ['build-essential'], buildsC)
   const files = [readFileSync(join(source, 'Cargo.lock')), readFileSync(join(source, 'Cargo.toml')), ...sources(join(source, 'src'))]
   const folder = await cached('rust', files, async (folder) => {
     const target = join(folder, 'target')
@@ -103,66 +98,15 @@ export async function rustProgram(): Promise<string> {
   return join(folder, 'scenarios')
 }
 
-/** How Java runs our programs: what a client complains of goes to the standard error, and not among what the program says. */
-export const javaOptions: readonly string[] = [
-  '-Xmx256m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', `-Dlog4j2.configurationFile=${join(here, 'java/log4j2.properties')}`,
-]
-
-/** A Java program, compiled: the class path that has it and Kafka's jars. */
-export async function javaClassPath(jars: string, name = 'Scenarios'): Promise<string> {
-  const source = join(here, 'java', `${name}.java`)
-  const folder = await cached(`java-${name.toLowerCase()}`, [readFileSync(source), Buffer.from(jars)], async (folder) => {
-    await mustRun('javac', ['-d', folder, '-cp', join(jars, '*'), source], { timeoutMs: 120_000 })
-  })
-  return [folder, join(jars, '*')].join(':')
+/** The class path of one of the Java programs. */
+export function javaProgram(jars: string, name: 'Kills' | 'Scenarios' | 'Security'): Promise<string> {
+  return javaClassPath(jars, join(here, 'java', `${name}.java`))
 }
 
 /** Sees to it that there is a kcat. */
-export function needKcat(): void {
+export async function needKcat(): Promise<void> {
   const found = (): boolean => succeeds(['kcat', '-V']) !== undefined
-  if (!found()) obtain('kcat', ['kcat', 'kafkacat'], found)
-}
-
-/** Runs a program to its end, or to its time limit. */
-export function run(command: string, parameters: readonly string[], options: {
-  readonly cwd?: string
-  readonly input?: string
-  readonly timeoutMs?: number
-  readonly env?: Readonly<Record<string, string>>
-} = {}): Promise<Ran> {
-  const { cwd, input, timeoutMs = 60_000, env } = options
-  return new Promise((resolve, reject) => {
-    const limit = { timeout: timeoutMs, killSignal: 'SIGKILL' } as const
-    const child = spawn(command, parameters, { cwd, stdio: ['pipe', 'pipe', 'pipe'], ...limit, env: { ...process.env, ...env } })
-    const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []]
-    child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
-    child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
-    child.stdin.on('error', () => {})
-    child.stdin.end(input ?? '')
-    child.on('error', reject)
-    child.on('close', (code) => resolve({ code, stdout: String(Buffer.concat(stdout)), stderr: String(Buffer.concat(stderr)) }))
-  })
-}
-
-/** As `run`, for what has to end well. */
-export async function mustRun(command: string, parameters: readonly string[], options: Parameters<typeof run>[2] = {}): Promise<string> {
-  const { code, stdout, stderr } = await run(command, parameters, options)
-  if (code !== 0) throw new Error(`${command} ${parameters.join(' ')} ended with ${code}\n${stdout.slice(-4000)}\n${stderr.slice(-4000)}`)
-  return stdout
-}
-
-/** A folder of the cache for what is made from some bytes; made by `make` unless an earlier run has finished it. */
-export async function cached(name: string, of: readonly Buffer[], make: (folder: string) => Promise<void>): Promise<string> {
-  const hash = createHash('sha256').update(process.arch)
-  for (const bytes of of) hash.update(bytes)
-  const folder = join(cacheFolder(), `${name}-${hash.digest('hex').slice(0, 12)}`)
-  const finished = join(folder, 'finished')
-  if (existsSync(finished)) return folder
-  rmSync(folder, { recursive: true, force: true })
-  mkdirSync(folder, { recursive: true })
-  await make(folder)
-  writeFileSync(finished, '')
-  return folder
+  if (!found()) await obtain('kcat', ['kcat', 'kafkacat'], found)
 }
 
 function sources(folder: string): Buffer[] {

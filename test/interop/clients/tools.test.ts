@@ -7,8 +7,10 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
 import { CommitLog, string } from '../../../src/index.ts'
 import { type KafkaListener, listen } from '../../../src/kafka/index.ts'
-import { javaOptions, mustRun, needKcat } from './toolchains.ts'
+import { javaOptions } from '../java.ts'
+import { mustRun } from '../processes.ts'
 import { codecsOf } from './stored.ts'
+import { needKcat } from './toolchains.ts'
 
 let folder: string
 let log: CommitLog
@@ -27,8 +29,8 @@ afterEach(async () => {
 })
 
 describe('kcat', () => {
-  const kcat = (parameters: readonly string[], input?: string): Promise<string> => {
-    needKcat()
+  const kcat = async (parameters: readonly string[], input?: string): Promise<string> => {
+    await needKcat()
     return mustRun('kcat', ['-b', listener.bootstrap, ...parameters], { ...(input !== undefined && { input }) })
   }
 

@@ -2,12 +2,12 @@
  * Three nodes of a real Kafka on 127.0.0.1, each broker and controller in a process of its own: every topic has three copies, and two of them
  * acknowledge. Nodes are killed and started by whoever wants to see what comes of it.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, openSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { connect } from '../../../src/cluster/connect.ts'
-import { freePorts } from '../probe.ts'
+import { freePorts, Probe } from '../probe.ts'
 
 const NODES = 3
 const CLUSTER_ID = 'Y29tbWl0bG9nLXRocmVlbg'
@@ -43,13 +43,15 @@ export class KafkaNodes {
     const ports = await freePorts(2 * NODES)
     const [brokers, controllers] = [ports.slice(0, NODES), ports.slice(NODES)]
     const nodes = new KafkaNodes(jars, folder, brokers)
+    const probe = await Probe.start(jars, folder)
     for (let index = 0; index < NODES; index++) {
       const home = nodes.#homeOf(index + 1)
       mkdirSync(home, { recursive: true })
-      writeFileSync(join(home, 'server.properties'), properties({ home, node: index + 1, port: brokers[index]!, controllers }) + more)
-      const format = ['kafka.tools.StorageTool', 'format', '-t', CLUSTER_ID, '-c', join(home, 'server.properties')]
-      execFileSync('java', [...JAVA, '-cp', join(jars, '*'), ...format], { stdio: 'ignore' })
+      const file = join(home, 'server.properties')
+      writeFileSync(file, properties({ home, node: index + 1, port: brokers[index]!, controllers }) + more)
+      await probe.ask('format', { properties: file, clusterId: CLUSTER_ID })
     }
+    await probe.close()
     try {
       for (let node = 1; node <= NODES; node++) nodes.startNode(node)
       await nodes.#answers()

@@ -5,7 +5,8 @@
 import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { cached, mustRun } from '../clients/toolchains.ts'
+import { cached } from '../cache.ts'
+import { mustRun } from '../processes.ts'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 

@@ -2,23 +2,22 @@
  * The conformance suite on Emmett's own stores: the table of docs/events.md is what came out of it. What fails in SQLite by chance, with SQLITE_BUSY
  * and what follows from it, is not told apart from what always does by its name, so only the latter is asserted.
  */
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { type ConformanceOutcome } from '../../../src/testing/conformance.ts'
-import { mustRun } from '../clients/toolchains.ts'
-import { compiled } from '../compiled.ts'
+import { bundledProgram } from '../../tools/bundled-program.ts'
+import { mustRun } from '../processes.ts'
 import { emmettPackages, INSTALL_MS } from './packages.ts'
 
 const SUITE_MS = 400_000
 
 async function outcomesOf(kind: 'memory' | 'sqlite'): Promise<{ outcomes: ConformanceOutcome[]; uncaught: number }> {
   const packages = await emmettPackages()
-  const out = compiled('test/interop/emmett/store-child.ts')
+  const program = await bundledProgram('./test/interop/emmett/store-child.ts')
   try {
-    const program = join(out.folder, 'test/interop/emmett/store-child.js')
-    return JSON.parse(await mustRun(process.execPath, [program, packages, kind], { timeoutMs: SUITE_MS })) as Awaited<ReturnType<typeof outcomesOf>>
+    const printed = await mustRun(process.execPath, [program.path, packages, kind], { timeoutMs: SUITE_MS })
+    return JSON.parse(printed) as Awaited<ReturnType<typeof outcomesOf>>
   } finally {
-    out.remove()
+    program.remove()
   }
 }
 

@@ -8,7 +8,8 @@ import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkS
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { type Outside, outsideProject, root } from '../../tools/outside.ts'
-import { goTestIn, mustRun, pythonPath } from '../clients/toolchains.ts'
+import { goTestIn, pythonPath } from '../clients/toolchains.ts'
+import { mustRun } from '../processes.ts'
 
 const examples = join(root, 'examples')
 const here = join(root, 'test/interop/sidecar')

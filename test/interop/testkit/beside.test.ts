@@ -5,11 +5,8 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
-import { obtain, succeeds } from '../toolchain.ts'
-import { mustRun } from '../clients/toolchains.ts'
-
-/** It gets the Go of go.mod by itself. */
-const OLDEST_GO = 21
+import { needGo } from '../clients/toolchains.ts'
+import { mustRun } from '../processes.ts'
 
 const here = fileURLToPath(new URL('beside/', import.meta.url))
 const page = readFileSync(new URL('../../../docs/testing-beside.md', import.meta.url), 'utf8')
@@ -21,7 +18,6 @@ test('docs/testing-beside.md shows these files', () => {
 })
 
 test('kfake passes the test', async () => {
-  const usable = (): boolean => Number(/ go1\.(\d+)/.exec(succeeds(['go', 'version']) ?? '')?.[1]) >= OLDEST_GO
-  if (!usable()) obtain('Go 1.26, or one from 1.21 on that fetches it', ['golang-go'], usable)
+  await needGo()
   expect(await mustRun('go', ['test', '-mod=readonly', '-count=1', './...'], { cwd: here, timeoutMs: 600_000 })).toContain('ok')
 }, 600_000)

@@ -10,7 +10,10 @@ import ts from 'typescript'
 import { expect, inject, onTestFinished, test } from 'vitest'
 import { startTestBroker } from '../../../src/testing/index.ts'
 import '../../../src/testing/vitest.ts'
-import { cached, javaOptions, mustRun, pythonPath } from '../clients/toolchains.ts'
+import { cached } from '../cache.ts'
+import { pythonPath } from '../clients/toolchains.ts'
+import { javaClassPath, javaOptions } from '../java.ts'
+import { mustRun } from '../processes.ts'
 
 const here = fileURLToPath(new URL('services/', import.meta.url))
 const INSTALL_MS = 600_000
@@ -21,7 +24,7 @@ const services: Readonly<Record<string, () => Promise<readonly [command: string,
   '@platformatic/kafka': async () => [process.execPath, join(await nodeFolder(), 'platformatic.mjs')],
   'NestJS': async () => [process.execPath, join(await nodeFolder(), 'nestjs.mjs')],
   'Python': async () => [await pythonPath(), join(here, 'billing.py')],
-  'Java': async () => ['java', ...javaOptions, '-cp', await javaClasses(), 'Billing'],
+  'Java': async () => ['java', ...javaOptions, '-cp', await javaClassPath(inject('jars'), join(here, 'Billing.java')), 'Billing'],
 }
 
 for (const [name, command] of Object.entries(services)) {
@@ -67,13 +70,4 @@ function nodeFolder(): Promise<string> {
     writeFileSync(join(folder, 'nestjs.mjs'), outputText)
     await mustRun('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--silent'], { cwd: folder, timeoutMs: 300_000 })
   })
-}
-
-async function javaClasses(): Promise<string> {
-  const jars = inject('jars')
-  const source = join(here, 'Billing.java')
-  const folder = await cached('java-billing', [readFileSync(source), Buffer.from(jars)], async (folder) => {
-    await mustRun('javac', ['-d', folder, '-cp', join(jars, '*'), source], { timeoutMs: 120_000 })
-  })
-  return [folder, join(jars, '*')].join(':')
 }

@@ -1,5 +1,5 @@
 /*
- * The scenarios with Kafka's own client: java -cp 'jars/*' Scenarios.java <bootstrap> <scenario>...
+ * The scenarios with Kafka's own client: java -cp 'jars/*:classes' Scenarios <bootstrap> <scenario>...
  */
 import java.time.Duration;
 import java.util.ArrayList;
@@ -44,7 +44,6 @@ public class Scenarios {
           case "consumer-group" -> group(say, "consumer");
           case "transactions" -> transactions(say);
           case "admin" -> admin(say);
-          case "clean" -> clean();
           default -> throw new IllegalArgumentException(name);
         }
       } catch (Exception error) {
@@ -227,20 +226,6 @@ public class Scenarios {
     } catch (InterruptedException | ExecutionException error) {
       throw new RuntimeException(error);
     }
-  }
-
-  /** Takes away what other clients left, so that this broker is as a new one. */
-  static void clean() throws Exception {
-    admin.deleteTopics(admin.listTopics().names().get()).all().get();
-    eventually(() -> {
-      try {
-        var groups = admin.listGroups().all().get().stream().map(GroupListing::groupId).toList();
-        admin.deleteConsumerGroups(groups).all().get();
-        return admin.listTopics().names().get().isEmpty();
-      } catch (InterruptedException | ExecutionException error) {
-        return false;
-      }
-    });
   }
 
   static Map<String, String> config(ConfigResource resource, String... names) throws Exception {

@@ -1,5 +1,5 @@
 /*
- * Who a client is and what it may do, with Kafka's own client: java -cp 'jars/*' Security.java <file of cases>
+ * Who a client is and what it may do, with Kafka's own client: java -cp 'jars/*:classes' Security <file of cases>
  */
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
