@@ -10,7 +10,7 @@ import { string } from '../topics/codecs.ts'
 import { type EventHeaders, OWN_ID, FORGETS, UNKNOWN } from './event-format.ts'
 import { type EventPlace } from './segment-index.ts'
 import { type StoredEvent } from './stored-event.ts'
-import { type Expected } from './types.ts'
+import { type AppendResult, type Expected } from './types.ts'
 
 /** An event to append, checked. */
 export class PreparedEvent {
@@ -169,6 +169,15 @@ export class AppendGroup implements RecordGroup<string, PreparedEvent> {
 
   get lastOffset(): number {
     return this.offset + this.count - 1
+  }
+
+  /** What the appends to its streams came to, in the order of their plans. */
+  results(): AppendResult[] {
+    let position = this.offset - 1
+    return this.works.map(({ plan: { stream, events }, version, existed }) => {
+      position += events.length
+      return { stream, version, position, created: !existed, duplicate: false }
+    })
   }
 
   /** The bytes of its records will be asked for. */

@@ -122,8 +122,11 @@ export class LocalEventStore<E extends EventShape = EventShape> implements Event
   async append(stream: string, events: NewEvent<E> | readonly NewEvent<E>[], options?: AppendOptions): Promise<AppendResult> {
     this.life.check()
     const origin = this.origin(options)
-    const [result] = await this.core.append([this.plan(stream, events, options?.expected, origin, options?.metadata)], this.#codecs, options?.signal)
-    return result!
+    const plans = [this.plan(stream, events, options?.expected, origin, options?.metadata)]
+    const group = options?.signal === undefined ? this.core.appendNow(plans, this.#codecs) : undefined
+    if (group === undefined) return (await this.core.append(plans, this.#codecs, options?.signal))[0]!
+    await this.core.log.durable(group.lastOffset)
+    return group.results()[0]!
   }
 
   async appendStreams(appends: readonly StreamAppend<E>[], options?: Omit<AppendOptions, 'expected'>): Promise<AppendResult[]> {

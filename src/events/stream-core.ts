@@ -192,7 +192,7 @@ export class StreamCore implements GroupHost {
     const group = this.appendNow(plans, codecs)
     if (group !== undefined) {
       await (signal === undefined ? this.log.durable(group.lastOffset) : unlessAborted(this.log.durable(group.lastOffset), signal))
-      return resultsOf(group)
+      return group.results()
     }
     const work = this.appendLater(plans, codecs)
     return signal === undefined ? work : unlessAborted(work, signal)
@@ -259,7 +259,7 @@ export class StreamCore implements GroupHost {
         continue
       }
       await this.log.durable(group!.lastOffset)
-      return resultsOf(group!)
+      return group!.results()
     }
   }
 
@@ -601,14 +601,6 @@ const idReading: EventReading = {
 
 function hasIds({ events, expected }: StreamPlan): boolean {
   return (typeof expected === 'number' || expected === 'none') && events.every(({ id }) => id !== undefined)
-}
-
-function resultsOf(group: AppendGroup): AppendResult[] {
-  let position = group.offset - 1
-  return group.works.map(({ plan: { stream, events }, version, existed }) => {
-    position += events.length
-    return { stream, version, position, created: !existed, duplicate: false }
-  })
 }
 
 /** Whether an append that was stored behind a version began its stream: one that was deleted before begins again. */

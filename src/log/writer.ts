@@ -177,7 +177,6 @@ export class Writer {
     if (this.#part !== undefined) this.#changePart(undefined)
     const builder = this.#builder
     if (builder.count === 0) this.#beginBatch()
-    else this.#now = this.#parts.env.clock.now()
     let size = this.#addGroup(codecs, group)
     if (size > 0 && builder.count > 0) {
       // Beside others there is no room for all of them: they get a batch of their own.
@@ -470,7 +469,8 @@ export class Writer {
         const at = builder.nextAt
         const { key = null, value, headers, timestamp } = group.record(index, at)
         if (key === null && this.#keyed) throw keyMissing(this.#parts.topic)
-        builder.add(codecs, key, value, headers, timestamp === undefined ? this.#now : this.#checkTime(timestamp))
+        const time = timestamp === undefined ? this.#parts.env.clock.now() : this.#checkTime(timestamp)
+        builder.add(codecs, key, value, headers, time)
         if (builder.size > maxMessageBytes) return builder.size
         group.added(index, at, builder.nextAt - at)
       }
