@@ -104,7 +104,8 @@ export class CheckpointFile {
     const text = Buffer.from(JSON.stringify(contents))
     const size = Buffer.alloc(4)
     size.writeUInt32BE(text.length)
-    return encodeSideFile(KIND, VERSION, Buffer.concat([size, text, ...all]))
+    // Copied once, while everybody waits: these are tens of megabytes.
+    return encodeSideFile(KIND, VERSION, size, text, ...all)
   }
 
   #take(payload: Buffer): void {

@@ -79,7 +79,7 @@ export function readFileSync(files: FileSystem, path: string, maxBytes: number):
  *
  * Goes through `<path>.tmp`, so one call per path at a time. When it rejects, the old file or the new one is there.
  *
- * @param bytes  the whole, or its pieces in order, each of which is asked for when the one before is written
+ * @param bytes  the whole, or its pieces in order, each of which is asked for when the one before is written; they must not change meanwhile
  */
 export async function writeFileAtomically(files: FileSystem, path: string, bytes: Uint8Array | Iterable<Uint8Array>): Promise<void> {
   const temporary = `${path}.tmp`
@@ -100,7 +100,9 @@ export async function writeNewFile(files: FileSystem, path: string, pieces: Iter
   try {
     let position = 0
     for (const bytes of pieces) {
-      writeFullySync(file, bytes, 0, bytes.length, position)
+      // Much at once takes long even where it goes into memory only: nobody is to wait for it.
+      if (bytes.length > PIECE_BYTES) await writeFully(file, bytes, 0, bytes.length, position)
+      else writeFullySync(file, bytes, 0, bytes.length, position)
       position += bytes.length
     }
     if (files.durable) await file.sync()

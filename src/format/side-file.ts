@@ -39,16 +39,21 @@ export interface SideFileVersion {
  *
  * @param kind  four printable ASCII characters, one kind for each file format
  */
-export function encodeSideFile(kind: string, version: SideFileVersion, payload: Uint8Array): Buffer {
+export function encodeSideFile(kind: string, version: SideFileVersion, ...payload: readonly Uint8Array[]): Buffer {
+  const size = payload.reduce((sum, { length }) => sum + length, 0)
   if (!/^[!-~]{4}$/.test(kind)) throw new TypeError(`the kind of a side file has four printable characters, unlike ${JSON.stringify(kind)}`)
   if (![version.major, version.minor].every(isVersion)) throw new RangeError(`${version.major}.${version.minor} is not a version`)
-  if (payload.length > MAX_PAYLOAD) throw new RangeError(`a side file holds at most ${MAX_PAYLOAD} bytes, not ${payload.length}`)
-  const bytes = Buffer.allocUnsafe(SIDE_FILE_HEADER_SIZE + payload.length)
+  if (size > MAX_PAYLOAD) throw new RangeError(`a side file holds at most ${MAX_PAYLOAD} bytes, not ${size}`)
+  const bytes = Buffer.allocUnsafe(SIDE_FILE_HEADER_SIZE + size)
   bytes.write(MAGIC + kind, 0, 'latin1')
   setInt16(bytes, MAJOR_AT, version.major)
   setInt16(bytes, MINOR_AT, version.minor)
-  setInt32(bytes, PAYLOAD_SIZE_AT, payload.length)
-  bytes.set(payload, SIDE_FILE_HEADER_SIZE)
+  setInt32(bytes, PAYLOAD_SIZE_AT, size)
+  let at = SIDE_FILE_HEADER_SIZE
+  for (const piece of payload) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
   setInt32(bytes, CRC_AT, sideFileCrc(bytes))
   return bytes
 }
