@@ -39,6 +39,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     file: 'log/rounds.ts',
     find: 'await env.syncs.run(() => active.handle.sync())',
     replace: 'await env.syncs.run(() => active.handle.sync().catch(() => active.handle.sync()))',
+    seed: 17,
   },
   {
     mistake: 'readers see what is not acknowledged',
@@ -57,12 +58,14 @@ export const plantedFaults: readonly PlantedFault[] = [
     file: 'log/partition-log.ts',
     find: 'Math.max(nextOffset, found.nextOffset)',
     replace: 'found.nextOffset',
+    seed: 6,
   },
   {
     mistake: 'a cut does not lower the mark first',
     file: 'log/partition-log.ts',
     find: 'await this.#lowerMark(place, nextOffset)',
     replace: '',
+    seed: 52,
   },
   {
     mistake: 'what a cut takes away is not synced',
@@ -87,12 +90,14 @@ export const plantedFaults: readonly PlantedFault[] = [
     file: 'log/recovery.ts',
     find: 'rewrite(segment.handle, from, segment.size)',
     replace: '',
+    seed: 31,
   },
   {
     mistake: 'recovery goes on behind a segment that lost its end',
     file: 'log/recovery.ts',
     find: 'segment.baseOffset !== found.nextOffset) {',
     replace: 'segment.baseOffset < found.nextOffset) {',
+    seed: 34,
   },
   {
     mistake: 'no new epoch begins after a crash',
@@ -105,7 +110,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     file: 'log/open-partition.ts',
     find: 'if (options.create || !end.report.clean) await env.mark.sync()',
     replace: '',
-    seed: 165,
+    seed: 175,
   },
   {
     mistake: 'an older word of the mark is believed',
@@ -118,12 +123,14 @@ export const plantedFaults: readonly PlantedFault[] = [
     file: 'log/rounds.ts',
     find: 'lock.confirmed || (await lock.confirm())',
     replace: 'true',
+    seed: 6,
   },
   {
     mistake: 'a flush with relaxed durability does not sync',
     file: 'log/writer.ts',
     find: 'if (this.#rounds.isBehind) await this.#rounds.syncNow()',
     replace: '',
+    seed: 10,
   },
   {
     mistake: 'records of aborted transactions are handed out',
@@ -154,12 +161,14 @@ export const plantedFaults: readonly PlantedFault[] = [
     file: 'log/writer.ts',
     find: "this.#losses.untold = new LogError('LOG_APPEND_LOST'",
     replace: "void new LogError('LOG_APPEND_LOST'",
+    seed: 9,
   },
   {
     mistake: 'a programming error takes the way of a failed write',
     file: 'log/segment.ts',
     find: 'writeFullySync(this.handle, buffer, from, to, this.size)',
     replace: 'writeFullySync(this.handle, buffer, from, to, this.size === 77 ? (undefined as unknown as { at: number }).at : this.size)',
+    seed: 25,
   },
   {
     mistake: 'a commit is decided before its records are stored',
@@ -188,6 +197,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'listed === true && ',
     replace: 'false && ',
     lives: 'transactions.ts',
+    seed: 13,
   },
   {
     mistake: 'a commit that may be stored is aborted before it is taken back',
@@ -195,7 +205,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'void this.#track(this.#takeBack(transaction))',
     replace: 'void this.#track(this.#abort(transaction))',
     lives: 'transactions.ts',
-    seed: 285,
+    seed: 291,
   },
   {
     mistake: 'a transaction that lost records is committed',
@@ -203,6 +213,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'if (part.lost !== undefined) throw part.lost\n    return log.durable',
     replace: 'return log.durable',
     lives: 'transactions.ts',
+    seed: 7,
   },
   {
     mistake: 'segments of a cleaning count before their names are durable',
@@ -210,7 +221,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'this.#rename(cleaned[kind], swap[kind])\n    await this.#syncFolder()',
     replace: 'this.#rename(cleaned[kind], swap[kind])',
     lives: 'compacting.ts',
-    seed: 140,
+    seed: 149,
   },
   {
     mistake: 'segments of a cleaning take the place of others before they are synced',
@@ -218,6 +229,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'if (this.#env.files.durable) for (const file of files) await this.#env.syncs.run(() => file.sync())',
     replace: '',
     lives: 'compacting.ts',
+    seed: 8,
   },
   {
     mistake: 'the mark speaks of segments that a cleaning takes away',
@@ -225,6 +237,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'await writer.settleMark()',
     replace: '',
     lives: 'compacting.ts',
+    seed: 38,
   },
   {
     mistake: 'tombstones go before anybody could see them',
@@ -246,19 +259,21 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'await env.syncs.run(() => env.files.syncFolder(folder))',
     replace: '',
     lives: 'compacting.ts',
+    seed: 13,
   },
   {
     mistake: 'the start of the log is acknowledged before it is durable',
     file: 'log/retention.ts',
     find: 'await writeLogStart(env.files, folder, offset)',
     replace: 'void writeLogStart(env.files, folder, offset).catch(() => {})',
+    seed: 17,
   },
   {
     mistake: 'segments go that the mark still speaks of',
     file: 'log/retention.ts',
     find: 'await writer.settleMark()',
     replace: '',
-    seed: 215,
+    seed: 223,
   },
   {
     mistake: 'commits of groups are acknowledged before they are durable',
@@ -266,6 +281,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'log.durable(baseOffset + part.records.length - 1)',
     replace: 'Promise.resolve()',
     lives: 'groups.ts',
+    seed: 7,
   },
   {
     mistake: 'a commit does not say what is finished above it',
@@ -280,6 +296,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: "if (generation !== this.generation) return 'ILLEGAL_GENERATION'\n      if (!transactional",
     replace: 'if (!transactional',
     lives: 'groups.ts',
+    seed: 6,
   },
   {
     mistake: 'the record in hand is done when its loop is left',
@@ -308,6 +325,7 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: 'index.withoutPending(() => ({ offset: index.indexed, bytes: this.#encode() }))',
     replace: '({ offset: index.indexed, bytes: this.#encode() })',
     lives: '../events/simulation.ts',
+    seed: 5,
   },
   {
     mistake: 'an append that failed is left in the index of streams',
@@ -322,5 +340,6 @@ export const plantedFaults: readonly PlantedFault[] = [
     find: "const version = slot < 0 ? 0 : index.table.version(slot)\n      const holds",
     replace: 'const version = slot < 0 || index.table.offset(slot) >= this.log.durableOffset ? 0 : index.table.version(slot)\n      const holds',
     lives: '../events/simulation.ts',
+    seed: 9,
   },
 ]

@@ -133,7 +133,7 @@ test('a thousand members come, go and crash: no partition has two owners, and al
   }
   expect(failures).toEqual([])
   expect({ SEED, settled: isSettled(owners, alive.length, 300) }).toEqual({ SEED, settled: true })
-  expect(owners.changes).toBeGreaterThan(1000)
+  expect(owners.changes).toBeGreaterThan(500)
   console.log(`${owners.changes} partitions changed hands, ${alive.length} members are left, SEED=${SEED}`)
   for (const member of everybody) member.end()
 }, 100_000)
