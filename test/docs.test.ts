@@ -14,6 +14,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { mustRun, type Outside, outsideProject, outsideSettings, root, run } from './tools/outside.ts'
+import { installPacked } from './tools/packed.ts'
 
 const prelude = `
 import * as commitlog from 'commitlog'
@@ -37,11 +38,11 @@ const programs = pages.flatMap((page) => programsOf(page, readFileSync(join(root
 let outside: Outside
 
 beforeAll(async () => {
-  outside = await outsideProject()
+  outside = await outsideProject(installPacked)
   for (const { name, text } of programs) await outside.write(`snippets/${name}.ts`, text)
   await outside.write('tsconfig.json', JSON.stringify({ ...outsideSettings, include: ['snippets'] }))
   await mustRun(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', '.'], { cwd: outside.folder, timeoutMs: 120_000 })
-}, 240_000)
+}, 300_000)
 
 afterAll(() => outside?.remove())
 

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Outside, outsideProject, root, run, tsc } from './tools/outside.ts'
+import { installPacked } from './tools/packed.ts'
 
 const examples = readdirSync(join(root, 'examples')).filter((name) => name.endsWith('.ts')).sort()
 
@@ -34,9 +35,9 @@ const told: Record<string, { readonly parameters?: string[]; readonly prints?: R
 let outside: Outside
 
 beforeAll(async () => {
-  outside = await outsideProject()
+  outside = await outsideProject(installPacked)
   await tsc('-p', 'examples', '--outDir', join(outside.folder, 'examples'))
-}, 240_000)
+}, 300_000)
 
 afterAll(() => outside?.remove())
 

@@ -2,12 +2,12 @@
  * The package as its users get it: what `npm pack` puts into it, and a project outside that compiles and runs against it from ESM and from
  * CommonJS. Here its dependencies are linked; .ci/package installs the tarball with npm, from scratch and with --ignore-scripts.
  */
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync } from 'node:fs'
+import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { mustRun, type Outside, outsideProject, root, run } from './tools/outside.ts'
+import { installPacked, packedFiles } from './tools/packed.ts'
 
 /** What package.json promises: doors with their declarations, and commands. */
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
@@ -18,24 +18,14 @@ const targets = [...doors, ...Object.values(manifest.bin)].map((path) => path.re
 
 let packed: string[]
 let outside: Outside
-let scratch: string
 
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'commitlog-pack-'))
-  const { stdout } = await mustRun('npm', ['pack', '--json', '--pack-destination', scratch], { cwd: root, timeoutMs: 180_000 })
-  const [result] = JSON.parse(stdout.slice(stdout.indexOf('['))) as [{ filename: string; files: { path: string }[] }]
-  packed = result.files.map((file) => file.path).sort()
-  outside = await outsideProject(async (folder) => {
-    mkdirSync(folder, { recursive: true })
-    await mustRun('tar', ['-xzf', join(scratch, result.filename), '--strip-components=1', '-C', folder], { cwd: scratch })
-  })
+  packed = await packedFiles()
+  outside = await outsideProject(installPacked)
   await cp(join(root, 'test/outside'), outside.folder, { recursive: true })
-}, 240_000)
+}, 300_000)
 
-afterAll(async () => {
-  await rm(scratch, { recursive: true, force: true })
-  await outside?.remove()
-})
+afterAll(() => outside?.remove())
 
 test('the package holds the code of its doors, declarations of every source, the documents, and nothing else', () => {
   const sources = filesUnder(join(root, 'src'), '').filter((path) => path.endsWith('.ts')).map((path) => path.slice(0, -3))

@@ -9,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { diskFileSystem } from '../../src/files/disk.ts'
 import { commitlog as inThisProcess } from '../tools/command.ts'
 import { type Outside, outsideProject, type Ran, run } from '../tools/outside.ts'
+import { installPacked } from '../tools/packed.ts'
 import { flip } from '../tools/small-log.ts'
 
 let outside: Outside
@@ -16,7 +17,7 @@ let program: string
 let data: string
 
 beforeAll(async () => {
-  outside = await outsideProject()
+  outside = await outsideProject(installPacked)
   program = join(outside.folder, 'node_modules/commitlog/dist/cli/commitlog.js')
   data = join(outside.folder, 'data')
   // Some MiB: far more than a pipe holds.
@@ -24,7 +25,7 @@ beforeAll(async () => {
   const producing = start('produce', data, 'orders', '--key-separator', '=', '--partitions', '3')
   producing.stdin!.end(lines)
   expect(await ended(producing)).toBe(0)
-}, 240_000)
+}, 300_000)
 
 afterAll(() => outside.remove())
 
@@ -140,7 +141,8 @@ test.runIf(process.platform !== 'win32')('Ctrl-C ends following with 0, and prod
 })
 
 test.runIf(process.platform !== 'win32')('serve --test ends with its stdin, also when its event loop is held for ever', async () => {
-  const held = 'data:text/javascript,import { writeSync } from "node:fs"; process.on("SIGUSR2", () => { writeSync(2, "held"); for (;;); })'
+  const hold = 'writeSync(2, "held"); Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)'
+  const held = `data:text/javascript,import { writeSync } from "node:fs"; process.on("SIGUSR2", () => { ${hold} })`
   const serving = spawn(process.execPath, ['--import', held, program, 'serve', '--test', '--json', '--until-stdin-ends'])
   try {
     const end = once(serving, 'exit')

@@ -1,9 +1,12 @@
 /*
- * Without the client's package, which is an optional peer: here Node finds no module of that name, as in a folder where nobody installed it.
+ * Without the client's package, which is an optional peer: in a process in which Node finds no module of that name, as in a folder where nobody
+ * installed it.
  */
-import { register } from 'node:module'
+import { tmpdir } from 'node:os'
+import { pathToFileURL } from 'node:url'
 import { expect, test } from 'vitest'
-import { connect } from '../../src/cluster/index.ts'
+import { bundledPrograms } from '../tools/bundled-program.ts'
+import { mustRun } from '../tools/outside.ts'
 
 const hooks = `
 export async function resolve(specifier, context, next) {
@@ -12,8 +15,18 @@ export async function resolve(specifier, context, next) {
 }`
 
 test('without the client that speaks to clusters connect is LOG_CLIENT_MISSING, and says what to install', async () => {
-  register(`data:text/javascript,${encodeURIComponent(hooks)}`)
-  const connecting = connect({ brokers: 'localhost:1' })
-  await expect(connecting).rejects.toMatchObject({ name: 'LogError', code: 'LOG_CLIENT_MISSING', retriable: false })
-  await expect(connecting).rejects.toThrow('npm install @platformatic/kafka')
+  const cluster = await bundledPrograms('./src/cluster/index.ts')
+  const program = `
+    import { register } from 'node:module'
+    register(${JSON.stringify(`data:text/javascript,${encodeURIComponent(hooks)}`)})
+    const { connect } = await import(${JSON.stringify(pathToFileURL(cluster.paths[0]!))})
+    const { name, code, retriable, message } = await connect({ brokers: 'localhost:1' }).catch((error) => error)
+    console.log(JSON.stringify({ name, code, retriable, message }))`
+  try {
+    const { stdout } = await mustRun(process.execPath, ['--input-type=module', '--eval', program], { cwd: tmpdir() })
+    expect(JSON.parse(stdout)).toMatchObject({ name: 'LogError', code: 'LOG_CLIENT_MISSING', retriable: false })
+    expect(JSON.parse(stdout)).toMatchObject({ message: expect.stringContaining('npm install @platformatic/kafka') as string })
+  } finally {
+    cluster.remove()
+  }
 })

@@ -1,13 +1,12 @@
 /*
- * Other processes that take the lock of a folder: the sources of base/ and files/ compiled into a temporary folder, and children that run
- * them and do as they are told. Not a test file by itself.
+ * Other processes that take the lock of a folder: the sources of the lock in a temporary folder, and children that run them and do as they
+ * are told. Not a test file by itself.
  */
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import fs from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import ts from 'typescript'
+import { bundleInto } from '../tools/bundled-program.ts'
 
 /** What a child says: that it holds the folder, what an order brought, or the error. */
 export interface Said {
@@ -59,17 +58,22 @@ export class LockChild {
   }
 }
 
-/** Compiled sources, and the children that run them. */
+/** Bundled sources, and the children that run them. */
 export class LockWorkshop {
   readonly folder = fs.mkdtempSync(join(tmpdir(), 'commitlog-lock-sources-'))
   readonly #children: LockChild[] = []
 
-  constructor() {
-    fs.chmodSync(this.folder, 0o755)
-    for (const floor of ['base', 'files']) compile(floor, join(this.folder, floor))
-    fs.writeFileSync(join(this.folder, 'package.json'), '{ "type": "module" }')
-    fs.writeFileSync(join(this.folder, 'child.js'), childScript)
-    fs.writeFileSync(join(this.folder, 'thread.js'), threadScript)
+  private constructor() {}
+
+  static async make(): Promise<LockWorkshop> {
+    const workshop = new LockWorkshop()
+    const { folder } = workshop
+    fs.chmodSync(folder, 0o755)
+    await bundleInto(folder, { lock: './src/files/lock.ts' })
+    fs.writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
+    fs.writeFileSync(join(folder, 'child.js'), childScript)
+    fs.writeFileSync(join(folder, 'thread.js'), threadScript)
+    return workshop
   }
 
   /** Starts a child. It takes the lock at once, or when told if `wait` is set. */
@@ -103,24 +107,11 @@ export class LockWorkshop {
   }
 }
 
-const compilerOptions: ts.CompilerOptions = {
-  target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true, rewriteRelativeImportExtensions: true,
-}
-
-function compile(floor: string, to: string): void {
-  const from = fileURLToPath(new URL(`../../src/${floor}`, import.meta.url))
-  fs.mkdirSync(to)
-  for (const name of fs.readdirSync(from).filter((name) => name.endsWith('.ts'))) {
-    const { outputText } = ts.transpileModule(fs.readFileSync(join(from, name), 'utf8'), { compilerOptions })
-    fs.writeFileSync(join(to, name.replace(/\.ts$/, '.js')), outputText)
-  }
-}
-
 // Orders: take · confirm · release · block (the event loop, for ever) · race:<ms> (take at that time) · turns:<n> (take, look around, give
 // back, n times) · anything else is answered with what the lock says of itself.
 const childScript = `
 import fs from 'node:fs'
-import { lockFolder } from './files/lock.js'
+import { lockFolder } from './lock.js'
 const [folder, options, wait] = process.argv.slice(2)
 const say = (said) => process.send({ pid: process.pid, ...said })
 let lock
@@ -164,7 +155,7 @@ else say({})
 
 const threadScript = `
 import { parentPort, workerData } from 'node:worker_threads'
-import { lockFolder } from './files/lock.js'
+import { lockFolder } from './lock.js'
 try {
   globalThis.lock = await lockFolder(workerData.folder, workerData.options)
   parentPort.postMessage({ token: globalThis.lock.holder.token })

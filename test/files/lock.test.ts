@@ -14,7 +14,7 @@ import { ownIdentity } from '../../src/files/process-identity.ts'
 import { ManualClock } from '../../src/testing/manual-clock.ts'
 import { type LockChild, LockWorkshop } from './lock-children.ts'
 
-const workshop = new LockWorkshop()
+const workshop = await LockWorkshop.make()
 const linux = process.platform === 'linux'
 const [major, minor] = process.versions.node.split('.').map(Number) as [number, number]
 const hasKernelLock = major > 22 || (major === 22 && minor >= 13)

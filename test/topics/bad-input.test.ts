@@ -295,7 +295,7 @@ test('a disk without descriptors is LOG_TOO_MANY_FILES at whatever call it happe
 })
 
 let workshop: LogWorkshop
-beforeAll(() => { workshop = new LogWorkshop() })
+beforeAll(async () => { workshop = await LogWorkshop.make() })
 afterAll(() => workshop.remove())
 
 /** Runs a child without the rights of root, who may write anywhere. */

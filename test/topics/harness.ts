@@ -4,19 +4,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach } from 'vitest'
 import { CommitLog, type LogOptions, type MemoryLogOptions } from '../../src/topics/commit-log.ts'
+import { afterwards } from '../tools/afterwards.ts'
 
-const cleanups: (() => Promise<void> | void)[] = []
-
-afterEach(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean()
-})
-
-/** Calls `clean` after the test, the last one first. */
-export function afterwards(clean: () => Promise<void> | void): void {
-  cleanups.push(clean)
-}
+export { afterwards }
 
 /** A path that nothing is at, gone after the test. */
 export function freshFolder(name = 'log'): string {

@@ -25,7 +25,7 @@ const MOST_TURNS = 20_000
 
 let workshop: LogWorkshop
 
-beforeAll(() => { workshop = new LogWorkshop() })
+beforeAll(async () => { workshop = await LogWorkshop.make() })
 afterEach(() => workshop.killAll())
 afterAll(() => workshop.remove())
 

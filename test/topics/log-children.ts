@@ -1,13 +1,10 @@
 /*
- * Other processes that have a log open: the sources compiled, without a check of types, into a folder of build/, and children that run
- * log-child.ts and do as they are told. Not a test file by itself.
+ * Other processes that have a log open: children that run log-child.ts, bundled with the sources, and do as they are told. Not a test file by
+ * itself.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import ts from 'typescript'
 import { type PartitionStats } from '../../src/topics/partition.ts'
+import { type BundledPrograms, bundledPrograms } from '../tools/bundled-program.ts'
 import { type Order } from './log-child.ts'
 
 /** What a child tells without being asked. */
@@ -110,28 +107,28 @@ export class LogChild {
   }
 }
 
-/** Compiled sources, and the children that run them. */
+/** Programs that open logs, and the children that run them. */
 export class LogWorkshop {
-  readonly folder: string
+  /** The file of log-thread.ts, for a thread. */
+  readonly thread: string
+  readonly #child: string
+  readonly #programs: BundledPrograms
   readonly #children: LogChild[] = []
 
-  constructor() {
-    // Inside of the project, so that its packages are found.
-    mkdirSync(join(root, 'build'), { recursive: true })
-    this.folder = mkdtempSync(join(root, 'build', 'processes-'))
-    const names = readdirSync(join(root, 'src'), { recursive: true }) as string[]
-    const sources = names.filter((path) => /^(?:base|files|format|log|topics)\b.*\.ts$/.test(path)).map((path) => join('src', path))
-    for (const path of [...sources, 'test/topics/log-child.ts', 'test/topics/log-thread.ts']) compile(path, this.folder)
+  private constructor(programs: BundledPrograms) {
+    const [child, thread] = programs.paths
+    this.#programs = programs
+    this.#child = child!
+    this.thread = thread!
   }
 
-  /** The compiled file of a source. */
-  path(source: string): string {
-    return join(this.folder, source.replace(/\.ts$/, '.js'))
+  static async make(): Promise<LogWorkshop> {
+    return new LogWorkshop(await bundledPrograms('./test/topics/log-child.ts', './test/topics/log-thread.ts'))
   }
 
   /** Starts a child; `around` is a command that runs the one behind it, with fewer rights or resources than ours. */
   async start(around: readonly string[] = []): Promise<LogChild> {
-    const [command = process.execPath, ...parameters] = [...around, process.execPath, this.path('test/topics/log-child.ts')]
+    const [command = process.execPath, ...parameters] = [...around, process.execPath, this.#child]
     const env = { ...process.env, NODE_OPTIONS: '' }
     const child = new LogChild(spawn(command, parameters, { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }))
     this.#children.push(child)
@@ -146,18 +143,6 @@ export class LogWorkshop {
 
   async remove(): Promise<void> {
     await this.killAll()
-    rmSync(this.folder, { recursive: true })
+    this.#programs.remove()
   }
-}
-
-const root = fileURLToPath(new URL('../..', import.meta.url))
-
-const compilerOptions: ts.CompilerOptions = {
-  target: ts.ScriptTarget.ES2023, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true, rewriteRelativeImportExtensions: true,
-}
-
-function compile(path: string, into: string): void {
-  const target = join(into, path.replace(/\.ts$/, '.js'))
-  mkdirSync(dirname(target), { recursive: true })
-  writeFileSync(target, ts.transpileModule(readFileSync(join(root, path), 'utf8'), { compilerOptions, fileName: path }).outputText)
 }

@@ -12,7 +12,7 @@ import { type LogChild, LogWorkshop, type Said } from './log-children.ts'
 
 let workshop: LogWorkshop
 
-beforeAll(() => { workshop = new LogWorkshop() })
+beforeAll(async () => { workshop = await LogWorkshop.make() })
 afterEach(() => workshop.killAll())
 afterAll(() => workshop.remove())
 
@@ -87,7 +87,7 @@ test('another thread of the process gets LOG_LOCKED', async () => {
   const folder = freshFolder()
   const log = await diskLog(folder)
   const inThread = (): Promise<object> => new Promise((resolve, reject) => {
-    new Worker(workshop.path('test/topics/log-thread.ts'), { workerData: folder, execArgv: [] }).once('message', resolve).once('error', reject)
+    new Worker(workshop.thread, { workerData: folder, execArgv: [] }).once('message', resolve).once('error', reject)
   })
   expect(await inThread()).toMatchObject({ code: 'LOG_LOCKED', detail: { pid: process.pid } })
   await log.close()
