@@ -34,13 +34,19 @@ const trialFile = fileURLToPath(new URL('trial.ts', import.meta.url))
 /** A trial process may take so long before it counts as hung. */
 const TIMEOUT_MS = 10 * 60_000
 
+/** Trials that run at once where nothing is measured: many of them wait for brokers that start. */
+const QUICK_LANES = 3
+
 const OTHER_BUILD = ', other build'
 
 /** Folders of data that several trials read, once they are filled. */
 const filledFolders = new Set<string>()
 
+/** Subjects that a quick run has seen at work with a real Kafka. */
+const seenWithKafka = new Set<string>()
+
 const options = readOptions()
-let child: ReturnType<typeof spawn> | undefined
+const children = new Set<ReturnType<typeof spawn>>()
 process.exitCode = await main()
 
 async function main(): Promise<number> {
@@ -51,7 +57,7 @@ async function main(): Promise<number> {
   fs.mkdirSync(build, { recursive: true })
   const data = fs.mkdtempSync(join(build, 'bench-data-'))
   const leave = (): void => {
-    if (child !== undefined) killGroup(child)
+    for (const child of children) killGroup(child)
     fs.rmSync(data, { recursive: true, force: true })
     process.exit(130)
   }
@@ -68,22 +74,34 @@ async function runAll(chosen: readonly Trial[], data: string): Promise<number> {
   const results: TrialResult[] = []
   if (!options.json) print(`${describeRun(machine)}\n${options.quick ? 'QUICK: these figures mean nothing.\n' : ''}\n`)
   const wanted = chosen.filter(({ contestants, like }) => contestants.some(takesPart) && !(options.quick && like !== undefined))
-  for (const trial of wanted) {
+  const runOne = async (trial: Trial): Promise<void> => {
     const sized = options.quick ? quickened(trial) : trial
     const needed = (options.quick ? 0.5 : (sized.diskGiB ?? 2)) * 2 ** 30
     if (freeBytes(data) < needed) {
       note(`${trial.name} is left out: it needs ${(needed / 2 ** 30).toFixed(1)} GiB of free disk`)
-      continue
+      return
     }
     const result = await runTrial(sized, join(data, trial.data ?? trial.name))
     results.push(result)
     if (!options.json) print(`${options.markdown ? markdownTrial(result) : describeTrial(result)}\n\n`)
   }
+  // Where nothing is measured, several at once.
+  const chains = (options.quick ? byData(wanted) : [wanted]).values()
+  await Promise.all(Array.from({ length: options.quick ? QUICK_LANES : 1 }, async () => {
+    for (const chain of chains) for (const trial of chain) await runOne(trial)
+  }))
   if (options.json) print(`${JSON.stringify({ machine, quick: options.quick, results }, null, 1)}\n`)
   const missing = results.flatMap(({ trial, contestants }) => contestants.flatMap((one) => (one.missing === undefined ? [] : [{ trial, ...one }])))
   const broken = missing.filter(({ contestant }) => contestant.kind !== 'peer').map(({ trial, contestant }) => `${trial.name}: ${contestant.name}`)
   if (broken.length > 0) note(`failed: ${broken.join(', ')}`)
   return broken.length > 0 ? 1 : 0
+}
+
+/** What can run at once: chains of trials that read the same data. */
+function byData(list: readonly Trial[]): Trial[][] {
+  const chains = new Map<string, Trial[]>()
+  for (const trial of list) chains.set(trial.data ?? trial.name, [...(chains.get(trial.data ?? trial.name) ?? []), trial])
+  return [...chains.values()]
 }
 
 async function runTrial(whole: Trial, folder: string): Promise<TrialResult> {
@@ -175,12 +193,18 @@ function scaled(records: number, share: number): number {
   return Math.ceil(records * share)
 }
 
-/** The same trial so small that it shows only whether it works. */
+/** The same trial so small that it shows only whether it works; a Kafka, which takes seconds to start, is seen to work once with each subject. */
 function quickened(trial: Trial): Trial {
+  const contestants = trial.contestants.filter(({ kind, how, subject }) => {
+    if (kind === 'ours' || how !== 'kafka') return true
+    const first = !seenWithKafka.has(subject)
+    seenWithKafka.add(subject)
+    return first
+  })
   const smaller = (records: number): number => Math.min(records, Math.max(10_000, Math.ceil(records / 200)))
   const { fill, job } = trial
   return {
-    ...trial, goals: [], records: smaller(trial.records), ...(fill !== undefined && { fill: smaller(fill) }),
+    ...trial, contestants, goals: [], records: smaller(trial.records), ...(fill !== undefined && { fill: smaller(fill) }),
     ...(job !== undefined && { job: { ...job, ...(job.ms !== undefined && { ms: 100 }), ...(job.warmUpMs !== undefined && { warmUpMs: 20 }) } }),
   }
 }
@@ -190,7 +214,10 @@ function runProcess(job: Job, nodeOptions: readonly string[] = []): Promise<Figu
   return new Promise((resolve, reject) => {
     const command = [...nodeOptions, '--disable-warning=ExperimentalWarning', trialFile, JSON.stringify(job)]
     // A group of its own: what it starts ends with it.
-    const running = child = spawn(process.execPath, command, { detached: true })
+    // Where nothing is measured, virtual machines of Java compile little: their brokers start sooner.
+    const env = options.quick ? { ...process.env, JAVA_TOOL_OPTIONS: '-XX:TieredStopAtLevel=1' } : process.env
+    const running = spawn(process.execPath, command, { detached: true, env })
+    children.add(running)
     const timer = setTimeout(() => killGroup(running), TIMEOUT_MS)
     let output = ''
     let errors = ''
@@ -199,6 +226,7 @@ function runProcess(job: Job, nodeOptions: readonly string[] = []): Promise<Figu
     running.on('error', reject)
     running.on('close', (code, signal) => {
       clearTimeout(timer)
+      children.delete(running)
       if (code !== 0) killGroup(running)
       const line = output.trimEnd().split('\n').at(-1) ?? ''
       if ((code === 0 || signal === 'SIGKILL') && line.startsWith('{')) return resolve(JSON.parse(line) as Figures)

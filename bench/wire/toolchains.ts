@@ -55,7 +55,10 @@ function made(name: string, of: readonly Buffer[], make: (folder: string) => voi
   mkdirSync(partial, { recursive: true })
   try {
     make(partial)
-    if (!existsSync(folder)) renameSync(partial, folder)
+    renameSync(partial, folder)
+  } catch (error) {
+    // Another trial was faster.
+    if (!existsSync(folder)) throw error
   } finally {
     rmSync(partial, { recursive: true, force: true })
   }
