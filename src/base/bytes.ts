@@ -244,8 +244,12 @@ export class ByteReader {
 
   /** The next `count` bytes as UTF-8. */
   string(count: number): string {
-    const view = this.bytes(count)
-    return Buffer.from(view.buffer, view.byteOffset, view.length).toString('utf8')
+    if (count < 0) this.fail(`a length of ${count}`)
+    const from = this.#step(count)
+    const { buffer } = this
+    // No views where none are needed: requests are read from Buffers.
+    if (Buffer.isBuffer(buffer)) return buffer.toString('utf8', from, from + count)
+    return Buffer.from(buffer.buffer, buffer.byteOffset + from, count).toString('utf8')
   }
 
   #step(count: number): number {

@@ -31,6 +31,21 @@ export interface RequestContext {
 /** What a handler answers, at once or later. */
 export type Answered<Response> = Response | typeof NO_ANSWER | Promise<Response | typeof NO_ANSWER>
 
+/**
+ * An answer that waits for the requests that came with it: `settle` is called when all of them have begun, so that what they have to write is
+ * written together, and without a promise where nothing else is waited for.
+ */
+export class Later<T> {
+  readonly settle: () => T | Promise<T>
+
+  constructor(settle: () => T | Promise<T>) {
+    this.settle = settle
+  }
+}
+
+/** What a handler gives: an answer, or one that is asked for again. */
+export type Handled<Response> = Answered<Response> | Later<Response | typeof NO_ANSWER>
+
 /** One API, as its file declares it. */
 export interface Api<Request extends Fields, Response extends Fields> {
   /** Kafka's number. */
@@ -44,10 +59,12 @@ export interface Api<Request extends Fields, Response extends Fields> {
   readonly advertisedFrom?: number
   /** Requests of it that follow one another on a connection begin at once, and are answered in order; others wait for the answer before. */
   readonly pipelined?: boolean
+  /** The bytes of its requests may change once `handle` has returned: what it needs for longer it copies. */
+  readonly borrows?: boolean
   /** Served to a peer that has not said yet who it is. */
   readonly beforeAuthentication?: boolean
   /** Never throws for what the protocol has an error for. */
-  readonly handle: (request: Decoded<Message<Request>>, context: RequestContext) => Answered<Encodable<Message<Response>>>
+  readonly handle: (request: Decoded<Message<Request>>, context: RequestContext) => Handled<Encodable<Message<Response>>>
   /** The answer that says one error for everything that was asked. */
   readonly refuse: (request: Decoded<Message<Request>>, errorCode: number, context: RequestContext) => Encodable<Message<Response>>
 }

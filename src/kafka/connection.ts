@@ -1,20 +1,24 @@
 /*
  * One peer: bytes in, requests in order, answers in order. A request begins when the one before is answered, as on a real broker, unless both
- * are of an API that says it may be pipelined. A peer that does not read its answers is not read from either: nothing grows.
+ * are of an API that says it may be pipelined: those that came together begin before the first is answered, and what they store is one write. A
+ * peer that does not read its answers is not read from either: nothing grows.
  *
  * Works on any duplex stream: a socket, a TLS socket, or a pair in memory.
  */
 import { Socket } from 'node:net'
 import { type Duplex } from 'node:stream'
+import { keptCopy } from '../base/bytes.ts'
 import { isLogError } from '../base/errors.ts'
 import { type Broker } from './broker.ts'
 import { type Cluster } from './cluster.ts'
+import { Later } from './api.ts'
 import { apiOf, dispatch } from './dispatch.ts'
 import { type AnswerBytes } from './exchange.ts'
 import { FrameReader } from './frames.ts'
 import { Patience } from './patience.ts'
 import { ANONYMOUS, type Peer, type Principal } from './peer.ts'
 import { type Reader, type RequestBudget } from './request-budget.ts'
+import { lendsReads } from './reused-reads.ts'
 import { Turn } from './turn.ts'
 
 /** Bytes of answers that may wait for a peer before it is not read from any more. */
@@ -71,8 +75,12 @@ export class Connection implements Peer, Reader {
   #parts: ConnectionParts
   readonly #stream: Duplex
   readonly #frames: FrameReader
+  /** See `lendsReads`. */
+  readonly #lent: boolean
   #abort = new AbortController()
   readonly #inFlight: InFlight[] = []
+  /** Those that have begun in this turn and are answered when no other one can begin. */
+  #later: { readonly request: InFlight; readonly answer: Later<AnswerBytes> }[] = []
   readonly #answers: Answers
   readonly #patience: Patience
   readonly #turn: Turn
@@ -97,6 +105,7 @@ export class Connection implements Peer, Reader {
     this.#parts = parts
     this.#stream = stream
     this.#frames = new FrameReader(parts.cluster.options.maxRequestBytes)
+    this.#lent = lendsReads(stream)
     this.#answers = new Answers(stream)
     stream.on('data', (chunk: Buffer) => this.#received(chunk))
     stream.on('drain', () => this.#advance())
@@ -159,10 +168,11 @@ export class Connection implements Peer, Reader {
     if (this.#ended || this.#leaving) return
     const first = this.#frames.waiting === 0 && this.#inFlight.length === 0
     if (first && this.software === undefined && chunk[0] === TLS_HANDSHAKE) return this.#malformed('it began a TLS handshake on a plain port')
-    this.#frames.push(chunk)
+    this.#frames.push(chunk, this.#lent)
     const goOn = this.#parts.budget.take(this, chunk.length)
     this.#held = !goOn
     this.#advance()
+    this.#frames.keep()
   }
 
   /** Begins what may begin. */
@@ -170,10 +180,12 @@ export class Connection implements Peer, Reader {
     if (this.#advancing || this.#ended) return
     this.#advancing = true
     try {
-      while (!this.#turn.over && this.#mayBegin()) {
-        this.#begin(this.#frames.take())
-        this.#turn.worked()
-      }
+      do {
+        while (!this.#turn.over && this.#mayBegin()) {
+          this.#begin()
+          this.#turn.worked()
+        }
+      } while (this.#answerLater())
       // Of one that leaves nothing more is taken, and what came behind its last request is not looked at.
       if (!this.#over) this.#settle()
     } catch (error) {
@@ -199,14 +211,32 @@ export class Connection implements Peer, Reader {
     return apiOf(this.#parts.cluster, this.#frames.peek(Math.min(KEY_BYTES, this.#frames.frameSize)))?.pipelined === true
   }
 
-  #begin(frame: Buffer): void {
+  #begin(): void {
     const { cluster, broker } = this.#parts
-    const api = apiOf(cluster, frame)
+    const { frameLent } = this.#frames
+    const taken = this.#frames.take()
+    const api = apiOf(cluster, taken)
+    // Who stands in between may keep what it sees.
+    const frame = frameLent && (api?.borrows !== true || cluster.interceptor !== undefined) ? keptCopy(taken) : taken
     const request: InFlight = { bytes: frame.length, pipelined: api?.pipelined === true, done: false, answer: undefined, sent: [] }
     this.#inFlight.push(request)
     this.#owesRest = false
     const whenSent = (done: () => void): void => void request.sent.push(done)
     const answer = dispatch(frame, api, { cluster, broker, connection: this, signal: this.#abort.signal, whenSent })
+    if (answer instanceof Later) this.#later.push({ request, answer })
+    else this.#answerWith(request, answer)
+  }
+
+  /** Answers what waited for the requests that came with it. False when there was nothing. */
+  #answerLater(): boolean {
+    const later = this.#later
+    if (later.length === 0) return false
+    this.#later = []
+    for (const { request, answer } of later) if (!this.#ended) this.#answerWith(request, answer.settle())
+    return true
+  }
+
+  #answerWith(request: InFlight, answer: AnswerBytes | Promise<AnswerBytes>): void {
     if (answer instanceof Promise) answer.then((bytes) => this.#answered(request, bytes), (error: unknown) => this.#failed(error))
     else this.#answered(request, answer)
   }

@@ -4,7 +4,7 @@
  */
 import { isLogError, LogError } from '../base/errors.ts'
 import { kafkaErrors } from '../format/kafka-errors.ts'
-import { type AnyApi, NO_ANSWER, type RequestContext } from './api.ts'
+import { type AnyApi, type Handled, Later, NO_ANSWER, type RequestContext } from './api.ts'
 import { API_VERSIONS_KEY, apiVersions, unsupportedVersionAnswer } from './apis/18-api-versions.ts'
 import { type Broker } from './broker.ts'
 import { type Cluster } from './cluster.ts'
@@ -31,13 +31,16 @@ export function apiOf(cluster: Cluster, frame: Uint8Array): AnyApi | undefined {
   return frame.length < 2 ? undefined : cluster.api((frame[0]! << 8) | frame[1]!)
 }
 
+/** The answer to a request, as far as it is known when the request has begun. */
+export type Dispatched = AnswerBytes | Promise<AnswerBytes> | Later<AnswerBytes>
+
 /**
  * Answers one request.
  *
  * @param api  what {@link apiOf} says of it
  * @throws LogError `LOG_PROTOCOL_ERROR` for bytes that are no request that this broker serves
  */
-export function dispatch(frame: Uint8Array, api: AnyApi | undefined, origin: Origin): AnswerBytes | Promise<AnswerBytes> {
+export function dispatch(frame: Uint8Array, api: AnyApi | undefined, origin: Origin): Dispatched {
   const { cluster, connection } = origin
   const raw = connection.authenticated ? undefined : rawSession(connection, cluster)
   if (raw !== undefined) return raw.rawToken(frame)
@@ -84,31 +87,47 @@ function versionsAnswer(api: AnyApi, correlationId: number): AnswerBytes {
   return writer.frame()
 }
 
-function answer(exchange: Exchange): AnswerBytes | Promise<AnswerBytes> {
+function answer(exchange: Exchange): Dispatched {
+  const { api, request, context } = exchange
+  const response = given(exchange, () => api.handle(request, context))
+  return response instanceof Later ? new Later(() => inBytes(exchange, given(exchange, response.settle))) : inBytes(exchange, response)
+}
+
+type Response = NonNullable<Exchange['response']>
+
+/** What a handler gives, or what is said of its error. */
+function given<T extends Handled<Response>>(exchange: Exchange, handle: () => T): T | Response | Promise<Response> {
   try {
-    const response = handled(exchange)
-    return response instanceof Promise ? response.then((value) => encoded(exchange, value)) : encoded(exchange, response)
+    const response = handle()
+    return response instanceof Promise ? response.catch((error: unknown) => refused(exchange, error)) : response
+  } catch (error) {
+    return refused(exchange, error)
+  }
+}
+
+function inBytes(exchange: Exchange, response: Response | Promise<Response>): AnswerBytes | Promise<AnswerBytes> {
+  if (response instanceof Promise) return response.then((value) => encoded(exchange, value))
+  try {
+    return encoded(exchange, response)
   } catch (error) {
     return encoded(exchange, refused(exchange, error))
   }
 }
 
-type Response = NonNullable<Exchange['response']>
-
-function handled(exchange: Exchange): Response | Promise<Response> {
+async function handled(exchange: Exchange): Promise<Response> {
   const { api, request, context } = exchange
-  const response = api.handle(request, context)
-  return response instanceof Promise ? response.catch((error: unknown) => refused(exchange, error)) : response
+  try {
+    const response: Handled<Response> = await api.handle(request, context)
+    return await (response instanceof Later ? response.settle() : response)
+  } catch (error) {
+    return refused(exchange, error)
+  }
 }
 
 async function intercepted(exchange: Exchange): Promise<AnswerBytes> {
   const { interceptor } = exchange.context.cluster
   await interceptor?.before?.(exchange)
-  try {
-    exchange.response ??= await handled(exchange)
-  } catch (error) {
-    exchange.response = refused(exchange, error)
-  }
+  exchange.response ??= await handled(exchange)
   await interceptor?.after?.(exchange)
   const bytes = encoded(exchange, exchange.response)
   return interceptor?.encoded === undefined ? bytes : interceptor.encoded(exchange, bytes)

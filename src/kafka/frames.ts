@@ -1,8 +1,8 @@
 /*
  * Cuts the bytes of a connection into frames: four bytes of length, then so many bytes. A frame that came in one piece is a view of it.
- * Nothing is allocated for a length that somebody only claims.
+ * For a length that somebody only claims no more is allocated than twice what came.
  */
-import { getInt32 } from '../base/bytes.ts'
+import { getInt32, keptCopy } from '../base/bytes.ts'
 import { LogError } from '../base/errors.ts'
 
 const LENGTH_BYTES = 4
@@ -10,6 +10,8 @@ const LENGTH_BYTES = 4
 const SMALL = 1024
 /** So many small ones in a row are made one. */
 const JOINED = 64
+
+const NO_BYTES = Buffer.alloc(0)
 
 /** Takes chunks as they come and gives whole frames. */
 export class FrameReader {
@@ -21,19 +23,43 @@ export class FrameReader {
   #small = 0
   /** Of the next frame, without its length; −1 while it is not known. */
   #size = -1
+  /** The last chunk is only lent. */
+  #lent = false
+  /** Memory of a frame that is not whole, of which the first chunk is a view. */
+  #gathered: Buffer | undefined
 
   /** @param maxBytes  of one frame */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes
   }
 
-  /** The bytes must not change any more. */
-  push(chunk: Buffer): void {
-    if (chunk.length === 0) return
-    this.#chunks.push(chunk)
-    this.waiting += chunk.length
-    this.#small = chunk.length < SMALL ? this.#small + 1 : 0
+  /**
+   * Takes what came.
+   *
+   * @param lent  the bytes change once `keep` was called; otherwise never any more
+   */
+  push(chunk: Buffer, lent = false): void {
+    const rest = this.#gather(chunk)
+    if (rest.length === 0) return
+    this.#chunks.push(rest)
+    this.#lent = lent
+    this.waiting += rest.length
+    this.#small = rest.length < SMALL ? this.#small + 1 : 0
     if (this.#small === JOINED) this.#join()
+  }
+
+  /** Copies what waits in memory that was lent. Once half of a frame is there it gets memory for all of it, so that the rest is copied once. */
+  keep(): void {
+    if (!this.#lent) return
+    this.#lent = false
+    const whole = LENGTH_BYTES + this.#size
+    if (this.#size > SMALL && this.waiting < whole && this.waiting >= whole / 2) {
+      this.#gathered = Buffer.allocUnsafeSlow(whole)
+      let at = 0
+      for (const chunk of this.#chunks) at += chunk.copy(this.#gathered, at)
+      this.#chunks = [this.#gathered.subarray(0, at)]
+      this.#small = 0
+    } else this.#chunks.push(keptCopy(this.#chunks.pop()!))
   }
 
   /** Whether a frame has begun and is not whole. */
@@ -56,6 +82,11 @@ export class FrameReader {
     return this.#front(LENGTH_BYTES + bytes).subarray(LENGTH_BYTES)
   }
 
+  /** Whether the frame that waits lies in memory that is only lent. */
+  get frameLent(): boolean {
+    return this.#lent && this.#chunks.length === 1
+  }
+
   /** Bytes of the frame that waits. */
   get frameSize(): number {
     return this.#size
@@ -76,11 +107,25 @@ export class FrameReader {
     this.#small = 0
     this.waiting = 0
     this.#size = -1
+    this.#lent = false
+    this.#gathered = undefined
+  }
+
+  /** Puts what belongs to a frame that is being gathered there, and gives the rest. */
+  #gather(chunk: Buffer): Buffer {
+    const gathered = this.#gathered
+    if (gathered === undefined) return chunk
+    const count = chunk.copy(gathered, this.waiting)
+    this.waiting += count
+    this.#chunks[0] = gathered.subarray(0, this.waiting)
+    if (this.waiting === gathered.length) this.#gathered = undefined
+    return count === chunk.length ? NO_BYTES : chunk.subarray(count)
   }
 
   #join(): void {
     this.#chunks.push(Buffer.concat(this.#chunks.splice(-this.#small)))
     this.#small = 0
+    this.#lent = false
   }
 
   /** The first `count` bytes: a view where they lie in one chunk, else put together, and no more than these. */
@@ -101,6 +146,7 @@ export class FrameReader {
     else if (whole > 1) this.#chunks.splice(0, whole)
     if (left > 0) this.#chunks[0] = this.#chunks[0]!.subarray(left)
     this.#small = Math.min(this.#small, this.#chunks.length)
+    if (this.#chunks.length === 0) this.#lent = false
     this.waiting -= count
   }
 

@@ -6,6 +6,7 @@
  * being opened, a transaction asked about, the log's buffer is full), those behind it wait for their turn: the batches of a producer are
  * numbered. Which error is for what is Kafka's (KafkaApis.handleProduceRequest, ReplicaManager.appendRecords).
  */
+import { keptCopy } from '../base/bytes.ts'
 import { type Timer } from '../base/clock.ts'
 import { isLogError } from '../base/errors.ts'
 import { kafkaErrors } from '../format/kafka-errors.ts'
@@ -13,7 +14,7 @@ import { NO_UUID } from '../format/schema.ts'
 import { type PartitionLog } from '../log/partition-log.ts'
 import { type TopicEntry } from '../topics/catalog.ts'
 import { isInternalTopic } from '../topics/internal-topics.ts'
-import { type Answered, NO_ANSWER, type RequestContext } from './api.ts'
+import { type Answered, type Handled, Later, NO_ANSWER, type RequestContext } from './api.ts'
 import { type PartitionProduced, type ProduceRequest, type ProduceResponse } from './apis/00-produce.ts'
 import { LeaderHints, ledPartition } from './led-partitions.ts'
 import { type Peer } from './peer.ts'
@@ -39,7 +40,8 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 interface Part {
   readonly entry: TopicEntry
   readonly answer: Mutable<PartitionProduced>
-  readonly batch: Buffer
+  /** As it lies in the request, whose bytes are there only until everything was begun that can be begun at once. */
+  batch: Buffer
   /** Of a batch of a transaction. */
   readonly producer: BatchProducer | undefined
   log: PartitionLog | undefined
@@ -70,13 +72,14 @@ export class Production {
   }
 
   /** Stores what is asked, and answers. */
-  answer(): Answered<ProduceResponse> {
+  answer(): Handled<ProduceResponse> {
     const refused = this.#refusal()
     if (refused !== undefined) for (const { answer } of this.#parts.splice(0)) this.#fail(answer, refused)
     const { connection } = this.#context
     const before = turns.get(connection)
     const stored = before === undefined ? this.#store() : before.then(() => this.#store())
-    if (stored === undefined) return this.#acknowledged()
+    if (stored === undefined) return new Later(() => this.#acknowledged())
+    for (const part of this.#parts) part.batch = keptCopy(part.batch)
     const over = (): void => { if (turns.get(connection) === turn) turns.delete(connection) }
     // Those behind it go on as well when it failed, which its own answer tells.
     const turn = stored.then(over, over)
@@ -257,13 +260,13 @@ export class Production {
     })
   }
 
-  /** Answers once everything that was appended is durable. */
+  /** Answers once everything that was appended is durable: at once where nobody waits for the disk. */
   #acknowledged(): Answered<ProduceResponse> {
     const { acks } = this.#request
     const waits: Promise<void>[] = []
     for (const part of this.#parts) {
       const { log, lastOffset } = part
-      if (log === undefined || lastOffset < log.durableOffset) continue
+      if (log === undefined || log.writeNow(lastOffset)) continue
       waits.push(log.durable(lastOffset).catch((error: unknown) => this.#lost(part, error)))
     }
     if (acks === 0) {

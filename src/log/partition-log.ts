@@ -268,6 +268,11 @@ export class PartitionLog implements RawSource {
     if (this.#writer?.state === 'open') this.#opened.producers.expire(now, this.#options.config.producerIdExpirationMs)
   }
 
+  /** Writes what was appended, where nobody waits for the disk. Whether the record at `offset` is acknowledged now; if not, `durable` tells more. */
+  writeNow(offset: number): boolean {
+    return this.#writer !== undefined && this.#writer.writeNow(offset)
+  }
+
   /** Resolves when the record at `offset` is acknowledged; rejects when it was lost. */
   durable(offset: number): Promise<void> {
     return this.#writer === undefined ? Promise.reject(this.#readOnlyError()) : this.#writer.durable(offset)

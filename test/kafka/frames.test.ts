@@ -46,3 +46,30 @@ test('a frame that comes byte by byte takes little more memory than its bytes', 
   expect(after.heapUsed - before.heapUsed + after.arrayBuffers - before.arrayBuffers).toBeLessThan(4_000_000)
   expect(reader.waiting).toBe(200_004)
 })
+
+test('what is only lent is there when it is taken at once, and what waits longer is kept', () => {
+  const frames = fc.array(fc.uint8Array({ maxLength: 6000 }), { minLength: 1, maxLength: 5 })
+  const sizes = fc.array(fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 4000 })), { minLength: 1, maxLength: 10 })
+  fc.assert(fc.property(frames, sizes, fc.infiniteStream(fc.boolean()), (expected, cuts, taken) => {
+    const bytes = Buffer.concat(expected.map(framed))
+    const memory = Buffer.alloc(4000)
+    const reader = new FrameReader(10_000)
+    const found: Buffer[] = []
+    const take = (): void => {
+      const lent = reader.frameLent
+      const frame = reader.take()
+      found.push(lent ? Buffer.from(frame) : frame)
+    }
+    for (let at = 0, cut = 0; at < bytes.length; cut++) {
+      const size = Math.min(cuts[cut % cuts.length]!, bytes.length - at)
+      bytes.copy(memory, 0, at, at += size)
+      reader.push(memory.subarray(0, size), true)
+      while (reader.hasFrame() && taken.next().value === true) take()
+      reader.keep()
+      memory.fill(0xee)
+    }
+    while (reader.hasFrame()) take()
+    expect(found.map((frame) => frame.toString('hex'))).toEqual(expected.map((frame) => Buffer.from(frame).toString('hex')))
+    expect(reader.waiting).toBe(0)
+  }))
+})

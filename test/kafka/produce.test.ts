@@ -224,6 +224,35 @@ test('a full buffer makes a request wait for room, as long as it wants to', asyn
   buffer.give(1000)
 })
 
+test('a batch that has to wait is stored as it came, whatever others send meanwhile', async () => {
+  const listener = await withTopic({}, 1, { bufferBytes: 1000 })
+  const { buffer } = listener.kafka.cluster.core.env
+  buffer.take(1000)
+  const bytes = batch(20)
+  const waiting = sent(listener, await listener.client(), 9, bytes)
+  const other = await listener.client()
+  await other.request(apiVersions, 0, {})
+  const topicData = [{ name: 'missing', partitionData: [{ index: 0, records: Buffer.alloc(10_000, 0xee) }] }]
+  await other.request(produce, 9, { acks: 1, timeoutMs: 1000, topicData })
+  buffer.give(1000)
+  expect(await waiting).toMatchObject({ errorCode: 0, baseOffset: 0 })
+  expect((await read(listener, 0)).subarray(21).equals(bytes.subarray(21))).toBe(true)
+})
+
+test('requests that came together are stored by one write and answered in their order', async () => {
+  const listener = await withTopic()
+  const raw = await listener.client()
+  const { logs: [log] } = (await listener.kafka.cluster.open('orders'))!
+  const watermarks: number[] = []
+  log!.onProgress(() => void watermarks.push(log!.highWatermark))
+  const topicData = [{ name: 'orders', partitionData: [{ index: 0, records: batch(2) }] }]
+  const requests = [1, 2, 3].map((id) => raw.encode(produce, 9, { acks: -1, timeoutMs: 1000, topicData }, id))
+  const answers = [1, 2, 3].map((id) => raw.answerTo(id))
+  raw.send(Buffer.concat(requests))
+  expect((await Promise.all(answers)).map((frame) => frame.readInt32BE(4))).toEqual([1, 2, 3])
+  expect(watermarks).toEqual([6])
+})
+
 test('a broker that does not lead a partition says who does', async () => {
   const listener = await withTopic({}, 2, {}, 2)
   const [leads] = [0, 1].map((index) => listener.kafka.cluster.leader(listener.kafka.cluster.topic('orders')!, index).nodeId)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
-import { readingReused } from '../../src/kafka/reused-reads.ts'
+import { lendsReads, readingReused } from '../../src/kafka/reused-reads.ts'
 
 const ends: { readonly server: Server; readonly sockets: Socket[] }[] = []
 
@@ -12,7 +12,7 @@ afterEach(async () => {
   }
 })
 
-test('what came stays as it came, whoever is read from next', async () => {
+test('what came is there until the listener has returned, whoever is read from next', async () => {
   const [first, second] = await Promise.all([pair(), pair()])
   for (let round = 0; round < 20; round++) {
     first.client.write(Buffer.alloc(1000, round))
@@ -22,6 +22,19 @@ test('what came stays as it came, whoever is read from next', async () => {
   const all = (base: number): Buffer => Buffer.concat(Array.from({ length: 20 }, (_, round) => Buffer.alloc(1000, base + round)))
   expect(Buffer.concat(first.chunks).equals(all(0))).toBe(true)
   expect(Buffer.concat(second.chunks).equals(all(100))).toBe(true)
+})
+
+test('what is given is only lent, and a stream says so', async () => {
+  const { socket, server } = await pair()
+  expect(lendsReads(socket)).toBe(true)
+  expect(lendsReads(server)).toBe(false)
+  const memories: ArrayBufferLike[] = []
+  for (const one of [await pair(), await pair()]) {
+    one.socket.on('data', (chunk: Buffer) => void memories.push(chunk.buffer))
+    one.client.write('a')
+    await one.received(1)
+  }
+  expect(memories[0]).toBe(memories[1])
 })
 
 test('more than one read takes comes whole and in order', async () => {
@@ -76,6 +89,7 @@ test('the addresses are those of the connection', async () => {
 test('a socket without what Node has behind it is given back', () => {
   const socket = new Socket()
   expect(readingReused(socket)).toBe(socket)
+  expect(lendsReads(socket)).toBe(false)
   socket.destroy()
 })
 
@@ -92,7 +106,7 @@ async function pair() {
   const chunks: Buffer[] = []
   let count = 0
   socket.on('data', (chunk: Buffer) => {
-    chunks.push(chunk)
+    chunks.push(Buffer.from(chunk))
     count += chunk.length
   })
   const received = async (bytes: number): Promise<void> => {

@@ -80,6 +80,31 @@ test('a batch whose round failed is unknown again: it may be sent anew, and what
   await one.close()
 })
 
+test('a client’s batch that a full disk refuses is told to who asks for it, and to nobody else', async () => {
+  const { disk, clock } = await place()
+  const one = await open(disk, clock, { durability: 'os' })
+  expect(one.log.writeNow(one.log.appendBatch(batch(0)).lastOffset)).toBe(true)
+  disk.inject({ verb: 'write', path: /\.log$/, error: 'ENOSPC', times: 1 })
+  const [first, second] = [one.log.appendBatch(batch(1)), one.log.appendBatch(batch(2))]
+  expect([first, second].map(({ lastOffset }) => one.log.writeNow(lastOffset))).toEqual([false, false])
+  for (const { lastOffset } of [first, second]) await expect(one.log.durable(lastOffset)).rejects.toMatchObject({ code: 'LOG_DISK_FULL' })
+  await clock.advance(2000)
+  expect(answer(one, batch(1))).toBe(3)
+  await one.log.durable(3)
+  expect(values(one)).toEqual(['1:0:0', '1:0:1'])
+  await one.close()
+})
+
+test('what waits for the disk is not written at once', async () => {
+  const { disk, clock } = await place()
+  const one = await open(disk, clock)
+  const { lastOffset } = one.log.appendBatch(batch(0))
+  expect(one.log.writeNow(lastOffset)).toBe(false)
+  await one.log.durable(lastOffset)
+  expect(one.log.writeNow(lastOffset)).toBe(true)
+  await one.close()
+})
+
 test('the last five batches are known, also across rounds, and none before them', async () => {
   const { disk, clock } = await place()
   const one = await open(disk, clock)

@@ -22,6 +22,7 @@ export const produce = defineApi({
   // Old librdkafka compresses nothing for a broker without versions 0 to 2: they are told of, and not served.
   advertisedFrom: 0,
   pipelined: true,
+  borrows: true,
   handle(request, context) {
     return new Production(request, context).answer()
   },
