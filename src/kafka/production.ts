@@ -47,6 +47,8 @@ interface Part {
   log: PartitionLog | undefined
   /** −1 as long as nothing is appended. */
   lastOffset: number
+  /** Whether it is stored: asked when it is appended, so that a loss is told to this request, whatever writes first. */
+  stored: Promise<void> | undefined
 }
 
 /** One Produce request under way. */
@@ -103,7 +105,7 @@ export class Production {
       else {
         const batch = onlyBatch(records, version)
         if (typeof batch === 'string') this.#fail(answer, { error: batch })
-        else this.#parts.push({ entry, answer, batch, producer: transactionProducer(batch), log: undefined, lastOffset: -1 })
+        else this.#parts.push({ entry, answer, batch, producer: transactionProducer(batch), log: undefined, lastOffset: -1, stored: undefined })
       }
       return answer
     })
@@ -230,6 +232,8 @@ export class Production {
     try {
       const { baseOffset, lastOffset, duplicate, timestamp } = log.appendBatch(batch, 'client')
       part.lastOffset = lastOffset
+      part.stored = log.durable(lastOffset)
+      part.stored.catch(() => {})       // a connection that ends does not look at it any more
       answer.baseOffset = baseOffset
       answer.logStartOffset = log.startOffset
       // Of what came before Kafka tells the time in any case.
@@ -265,9 +269,9 @@ export class Production {
     const { acks } = this.#request
     const waits: Promise<void>[] = []
     for (const part of this.#parts) {
-      const { log, lastOffset } = part
+      const { log, lastOffset, stored } = part
       if (log === undefined || log.writeNow(lastOffset)) continue
-      waits.push(log.durable(lastOffset).catch((error: unknown) => this.#lost(part, error)))
+      waits.push(stored!.catch((error: unknown) => this.#lost(part, error)))
     }
     if (acks === 0) {
       if (this.#failed) this.#context.connection.close('a request that asked for no answer failed')

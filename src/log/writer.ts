@@ -72,8 +72,6 @@ export class Writer {
   readonly #waiters = new Waiters()
   readonly #losses = new Losses()
   readonly #transactions = new OpenParts()
-  /** Last offset of the newest batch of a client, who asks what becomes of it only later. */
-  #clientOffset = -1
   /** Whose the open batch is; undefined for records outside transactions. */
   #part: TransactionPart | undefined
   #nextOffset: number
@@ -231,7 +229,6 @@ export class Writer {
       ofTransaction: false, position: -1,
     })
     this.#nextOffset = lastOffset + 1
-    if (origin === 'client') this.#clientOffset = lastOffset
     if (this.#schedule.dueMs > 0) this.#schedule.within(0)     // whoever made the batch has waited for company
     this.#rounds.relieve()
     return { baseOffset, lastOffset, duplicate: false, timestamp: maxTimestamp }
@@ -601,8 +598,7 @@ export class Writer {
     const { tail, producers } = this.#parts
     // A transaction is told when it is committed; nobody else is told of its records.
     const lastPlain = this.#builder.count > 0 && this.#part === undefined ? this.#nextOffset - 1 : tail.lastPlainOffset(offset)
-    const unwaited = Math.max(this.#waiters.lastOffset, this.#clientOffset) < lastPlain
-    this.#clientOffset = -1
+    const unwaited = this.#waiters.lastOffset < lastPlain
     this.#transactions.lose(offset, error)
     tail.truncateTo(offset)
     producers.rollback(offset)

@@ -85,9 +85,10 @@ test('a client’s batch that a full disk refuses is told to who asks for it, an
   const one = await open(disk, clock, { durability: 'os' })
   expect(one.log.writeNow(one.log.appendBatch(batch(0)).lastOffset)).toBe(true)
   disk.inject({ verb: 'write', path: /\.log$/, error: 'ENOSPC', times: 1 })
-  const [first, second] = [one.log.appendBatch(batch(1)), one.log.appendBatch(batch(2))]
-  expect([first, second].map(({ lastOffset }) => one.log.writeNow(lastOffset))).toEqual([false, false])
-  for (const { lastOffset } of [first, second]) await expect(one.log.durable(lastOffset)).rejects.toMatchObject({ code: 'LOG_DISK_FULL' })
+  const offsets = [batch(1), batch(2)].map((bytes) => one.log.appendBatch(bytes).lastOffset)
+  const stored = offsets.map((offset) => one.log.durable(offset))
+  expect(offsets.map((offset) => one.log.writeNow(offset))).toEqual([false, false])
+  for (const each of stored) await expect(each).rejects.toMatchObject({ code: 'LOG_DISK_FULL' })
   await clock.advance(2000)
   expect(answer(one, batch(1))).toBe(3)
   await one.log.durable(3)
