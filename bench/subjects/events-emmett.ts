@@ -125,8 +125,10 @@ async function loadStreams(store: Store, job: Job): Promise<Figures> {
   return timedCallers(job, () => store.aggregateStream(next(), counting))
 }
 
-/** Its consumer, with batches of 1,000 and a pause of 1 ms (100 and 50 by default), and one of its SQL projections. */
-/** Its consumer does not make the projection's table, and is silent when that is missing: it is made before, and what came out is looked at. */
+/**
+ * Its consumer, with batches of 1,000 and a pause of 1 ms (100 and 50 by default), and one of its SQL projections. It does not make the projection's
+ * table, and is silent when that is missing: it is made before, and what came out is looked at.
+ */
 async function rebuild(job: Job): Promise<Figures> {
   const { sqliteRawSQLProjection } = await sqlite()
   const table = `customers_${Date.now()}`
