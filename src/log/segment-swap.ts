@@ -7,7 +7,8 @@
  *   `.swap` → plain names, synced              first the log
  *
  * Runs while nothing else changes the log (Writer.exclusively). What fails after the second step is half done and goes forward only: the
- * partition is fenced, and whoever reopens it calls `finish` first.
+ * partition is fenced, and whoever reopens it calls `finish` first. The names of a step whose sync failed are changed once more then: a
+ * system may forget what it could not store, and a later sync stores only what was changed since.
  */
 import { type Segment } from './segment.ts'
 import { segmentFiles } from './segment-files.ts'
@@ -25,6 +26,13 @@ export interface SwapParts {
   readonly tail: Tail
 }
 
+/** A file gets another name. */
+interface Rename {
+  readonly from: string
+  readonly to: string
+  readonly done?: () => void
+}
+
 const kinds = ['log', 'index', 'timeIndex', 'txnIndex'] as const
 
 /** One swap. */
@@ -36,7 +44,8 @@ export class SegmentSwap {
   readonly #parts: SwapParts
   readonly #sources: readonly Segment[]
   readonly #cleaned: CleanedSegment
-  #steps: (() => void | Promise<void>)[] = []
+  /** What is left to do of `replace`: names that change, and behind each row of them a sync of the folder. */
+  #steps: (readonly Rename[])[] = []
 
   constructor(parts: SwapParts, sources: readonly Segment[], cleaned: CleanedSegment) {
     this.#parts = parts
@@ -67,42 +76,34 @@ export class SegmentSwap {
    * that tells that nothing of it counts.
    */
   async takeBack(): Promise<void> {
-    const { env, folder } = this.#parts
+    const { files } = this.#parts.env
     const { baseOffset } = this.#cleaned
     const [cleaned, swap] = [suffixed(baseOffset, '.cleaned'), suffixed(baseOffset, '.swap')]
     for (const kind of kinds) this.#rename(swap[kind], cleaned[kind])
     await this.#syncFolder()
-    for (const kind of kinds) if (this.#there(cleaned[kind])) env.files.removeSync(env.files.join(folder, cleaned[kind]))
+    for (const kind of kinds) if (this.#there(cleaned[kind])) files.removeSync(this.#path(cleaned[kind]))
     await this.#syncFolder()
   }
 
   /** Readers in this process read the new segment from here on; the files of the old ones get out of the way, and it gets its names. */
   async replace(): Promise<void> {
-    const { env, segments, tail } = this.#parts
-    const { baseOffset } = this.#cleaned
-    const [swap, plain] = [suffixed(baseOffset, '.swap'), segmentFiles(baseOffset)]
+    const { segments, tail } = this.#parts
+    const [swap, plain] = [suffixed(this.#cleaned.baseOffset, '.swap'), segmentFiles(this.#cleaned.baseOffset)]
     const fresh = this.#cleaned.segment(swap)
     const behind = segments.after(this.#sources.at(-1)!)!
     const old = this.#sources.flatMap((source) => source.paths().filter((path) => path !== source.path))
+    const snapshots = this.#sources.slice(1).map(({ baseOffset }) => snapshotFileName(baseOffset)).filter((name) => this.#there(name))
+    const others = kinds.slice(1).filter((kind) => this.#there(swap[kind]))
     segments.exchange(this.#sources, fresh)
     tail.forget(behind.baseOffset)
     for (const source of this.#sources) source.release()
     this.#steps = [
       // Logs first: should one of them come back, so must its list of aborted transactions.
-      ...this.#sources.map((source) => () => this.#delete(source.path)),
-      () => this.#syncFolder(),
-      ...old.map((path) => () => this.#delete(path)),
-      ...this.#sources.slice(1).map((source) => () => this.#deleteSnapshot(source.baseOffset)),
-      () => this.#syncFolder(),
-      () => {
-        env.openFiles.forget(fresh.path)
-        this.#rename(swap.log, plain.log)
-        fresh.renamed(plain)
-      },
+      this.#sources.map(({ path }) => this.#deletion(path)),
+      [...old, ...snapshots.map((name) => this.#path(name))].map((path) => this.#deletion(path)),
       // As long as the log is called `.swap`, whoever opens the folder takes what has a plain name for what it replaces.
-      () => this.#syncFolder(),
-      ...kinds.slice(1).map((kind) => () => this.#rename(swap[kind], plain[kind])),
-      () => this.#syncFolder(),
+      [{ from: fresh.path, to: this.#path(plain.log), done: () => fresh.renamed(plain) }],
+      others.map((kind) => ({ from: this.#path(swap[kind]), to: this.#path(plain[kind]) })),
     ]
     await this.finish()
   }
@@ -110,32 +111,37 @@ export class SegmentSwap {
   /** Does what is left to do of `replace`. */
   async finish(): Promise<void> {
     for (let step = this.#steps[0]; step !== undefined; step = this.#steps[0]) {
-      await step()
+      for (const rename of step) this.#change(rename)
+      await this.#syncFolder()
       this.#steps.shift()
     }
   }
 
-  #delete(path: string): void {
-    const { env } = this.#parts
-    env.openFiles.forget(path)
-    if (env.files.statSync(path) !== undefined) env.files.renameSync(path, `${path}.deleted`)
-    this.deleted.push(`${path}.deleted`)
+  #deletion(path: string): Rename {
+    const deleted = `${path}.deleted`
+    this.deleted.push(deleted)
+    return { from: path, to: deleted }
   }
 
-  #deleteSnapshot(offset: number): void {
-    const { env, folder } = this.#parts
-    const path = env.files.join(folder, snapshotFileName(offset))
-    if (env.files.statSync(path) !== undefined) env.files.removeSync(path)
+  /** One that was done before is done again: its sync failed. */
+  #change({ from, to, done }: Rename): void {
+    const { files, openFiles } = this.#parts.env
+    openFiles.forget(from)
+    if (files.statSync(from) === undefined) files.renameSync(to, from)
+    files.renameSync(from, to)
+    done?.()
   }
 
   #rename(from: string, to: string): void {
-    const { files } = this.#parts.env
-    if (this.#there(from)) files.renameSync(files.join(this.#parts.folder, from), files.join(this.#parts.folder, to))
+    if (this.#there(from)) this.#parts.env.files.renameSync(this.#path(from), this.#path(to))
   }
 
   #there(name: string): boolean {
-    const { env, folder } = this.#parts
-    return env.files.statSync(env.files.join(folder, name)) !== undefined
+    return this.#parts.env.files.statSync(this.#path(name)) !== undefined
+  }
+
+  #path(name: string): string {
+    return this.#parts.env.files.join(this.#parts.folder, name)
   }
 
   async #syncFolder(): Promise<void> {

@@ -103,6 +103,35 @@ test.each([
   expect(model.problem(model.read(), model.log.nextOffset)).toBe(undefined)
 })
 
+test('names that a sync of a swap failed to store do not come back after it was finished', async () => {
+  for (let n = 1; ; n++) {
+    let syncs = 0
+    const model = new CompactedLog((clock) => new SimulatedDisk({ seed: SEED, clock, onCall: ({ verb, path, number }, disk) => {
+      if (cleaning && verb === 'syncFolder' && path === '/log/t-0' && ++syncs === n) disk.inject({ call: number, error: 'EIO' })
+    } }))
+    let cleaning = false
+    await model.open()
+    for (const step of story) await model.run(step)
+    await model.clean()       // leaves small segments, of which the next cleaning makes fewer
+    for (let key = 0; key < 9; key++) await model.run({ do: 'append', key, tombstone: key === 5 })
+    await model.run({ do: 'roll' })
+    cleaning = true
+    const failed = await model.clean().then(() => false, () => true)
+    cleaning = false
+    if (!failed) {
+      expect(n).toBeGreaterThan(6)
+      return
+    }
+    if (model.log.state === 'fenced') await model.log.reopen()
+    await model.clean()
+    await model.run({ do: 'append', key: 0, tombstone: false })
+    for (let crash = 0; crash < 8; crash++) {
+      const left = model.disk.fork(SEED + 8 * n + crash, { power: true })
+      await check(model, { what: `sync ${n} of the folder failed, then the power was cut`, disk: left }, new Map(), false)
+    }
+  }
+})
+
 /** Opens what a crash left and checks it; gives how many crashes of its recovery were checked as well. */
 async function check(model: CompactedLog, left: Left, watch: Watch, again: boolean, count?: number): Promise<number> {
   const log = model.after(left.disk)
