@@ -16,6 +16,7 @@ const loaders: Readonly<Record<string, () => Promise<Subject>>> = {
   'classic-level': async () => (await import('./subjects/classic-level.ts')).classicLevel,
   'event-storage': async () => (await import('./subjects/event-storage.ts')).eventStorage,
   events: async () => (await import('./subjects/events.ts')).events,
+  'events in a file': async () => (await import('./subjects/events-raw.ts')).rawEvents,
   'events in node:sqlite': async () => (await import('./subjects/events-sqlite.ts')).nodeSqliteEvents,
   'events in event-storage': async () => (await import('./subjects/events-event-storage.ts')).eventStorageEvents,
   'events in Emmett': async () => (await import('./subjects/events-emmett.ts')).emmettMemoryEvents,

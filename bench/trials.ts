@@ -350,12 +350,18 @@ function appendingStores(durability: 'os' | 'sync'): Contestant[] {
   return [
     ours(mine, { subject: 'events' }),
     ...(synced ? [rawSends()] : []),
+    bareFile(synced ? 'appends of a turn are one write and one fdatasync' : 'a blocking write each'),
     peer('node:sqlite', sqlite, { subject: 'events in node:sqlite', blocks: true }),
     peer('better-sqlite3', sqlite, { subject: 'events in better-sqlite3', blocks: true }),
     peer('event-storage', eventStorage, { subject: 'events in event-storage', share: 1 / 500, ...(synced && { blocks: true }) }),
     ...(synced ? [] : [peer('Emmett', 'in memory, not stored at all; 30,000 streams', { subject: 'events in Emmett', share: 0.06 })]),
     peer('Emmett SQLite', `${EMMETT_SQLITE}; 1,000 streams`, { subject: 'events in Emmett SQLite', share: 1 / 500 }),
   ]
+}
+
+/** The least that a store of events does, and what tells one machine from another. */
+function bareFile(means: string): Contestant {
+  return { name: 'bare file', kind: 'raw', subject: 'events in a file', means: `a line an event, a Map of their places; ${means}`, blocks: true }
 }
 
 const SENDS = 'the log alone'
@@ -368,6 +374,7 @@ function rawSends(): Contestant {
 /** How the rows of a projection come about. */
 const REBUILT_BY: Readonly<Record<string, string>> = {
   commitlog: 'project, caughtUp, flush: rows and position stored in the log',
+  'bare file': 'read by the MiB, rows in a Map, nothing stored; blocks',
   'node:sqlite': 'read 10,000 at a time, rows in a Map, what changed stored with the position in a transaction; blocks',
   'better-sqlite3': 'read 10,000 at a time, rows in a Map, what changed stored with the position in a transaction; blocks',
   'event-storage': '20,000 events; read in order, rows in a Map, nothing stored; blocks',
@@ -378,6 +385,7 @@ const REBUILT_BY: Readonly<Record<string, string>> = {
 function readingStores(): Contestant[] {
   return [
     ours('eventStore', { subject: 'events' }),
+    bareFile('a read an event; blocks'),
     peer('node:sqlite', 'events table, WAL; blocks', { subject: 'events in node:sqlite', blocks: true }),
     peer('better-sqlite3', 'events table, WAL; blocks', { subject: 'events in better-sqlite3', blocks: true }),
     peer('event-storage', '20,000 events in 1,000 streams; blocks', { subject: 'events in event-storage', share: 1 / 500, blocks: true }),
