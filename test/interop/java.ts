@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { cached } from './cache.ts'
+import { cached, LONGEST_BUILD_MS } from './cache.ts'
 import { mustRun } from './processes.ts'
 
 /** How Java runs our programs: what a client complains of goes to the standard error, and not among what the program says. */
@@ -17,7 +17,7 @@ export const javaOptions: readonly string[] = [
 export async function javaClassPath(jars: string, source: string): Promise<string> {
   const name = basename(source, '.java').toLowerCase()
   const folder = await cached(`java-${name}`, [readFileSync(source), Buffer.from(jars)], async (folder) => {
-    await mustRun('javac', ['-d', folder, '-cp', join(jars, '*'), source], { timeoutMs: 120_000 })
+    await mustRun('javac', ['-d', folder, '-cp', join(jars, '*'), source], { timeoutMs: LONGEST_BUILD_MS })
   })
   return [join(jars, '*'), folder].join(':')
 }

@@ -10,7 +10,7 @@ import { mustRun, run, succeeds } from './processes.ts'
 
 const OLDEST_JAVA = 17
 /** On a slow line. */
-const FETCH_MS = 900_000
+const FETCH_MS = 1_800_000
 const POM = new URL('pom.xml', import.meta.url)
 
 declare module 'vitest' {

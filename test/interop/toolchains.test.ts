@@ -6,9 +6,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inject, test } from 'vitest'
 import { goProgram, goTest, goTestIn, javaProgram, jsFolder, needKcat, pythonPath, rustProgram } from './clients/toolchains.ts'
+import { LONGEST_BUILD_MS } from './cache.ts'
 import { emmettPackages } from './emmett/packages.ts'
 
-const INSTALL_MS = 1_800_000
 const here = fileURLToPath(new URL('.', import.meta.url))
 
 const toolchains: Readonly<Record<string, () => Promise<unknown>>> = {
@@ -28,4 +28,4 @@ const toolchains: Readonly<Record<string, () => Promise<unknown>>> = {
   'kcat': needKcat,
 }
 
-for (const [name, make] of Object.entries(toolchains)) test(name, async () => void await make(), INSTALL_MS)
+for (const [name, make] of Object.entries(toolchains)) test(name, async () => void await make(), LONGEST_BUILD_MS)

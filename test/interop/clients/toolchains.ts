@@ -6,7 +6,7 @@
 import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { cached } from '../cache.ts'
+import { cached, LONGEST_BUILD_MS } from '../cache.ts'
 import { javaClassPath } from '../java.ts'
 import { mustRun, succeeds } from '../processes.ts'
 import { obtain } from '../toolchain.ts'
@@ -24,7 +24,7 @@ export async function jsFolder(): Promise<string> {
   const lock = readFileSync(join(source, 'package-lock.json'))
   return cached('js', [lock, ...sources(source)], async (folder) => {
     cpSync(source, folder, { recursive: true, filter: (path) => !path.includes('node_modules') })
-    await mustRun('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--silent'], { cwd: folder, timeoutMs: 300_000 })
+    await mustRun('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--silent'], { cwd: folder, timeoutMs: LONGEST_BUILD_MS })
   })
 }
 
@@ -33,9 +33,9 @@ export async function pythonPath(requirements = join(here, 'python', 'requiremen
   const usable = (): boolean => succeeds(['python3', '-c', 'import venv, ensurepip']) !== undefined
   if (!usable()) await obtain('Python 3 with venv', ['python3-venv'], usable)
   const folder = await cached('python', [readFileSync(requirements), Buffer.from(succeeds(['python3', '--version']) ?? '')], async (folder) => {
-    await mustRun('python3', ['-m', 'venv', folder], { timeoutMs: 120_000 })
+    await mustRun('python3', ['-m', 'venv', folder], { timeoutMs: LONGEST_BUILD_MS })
     const install = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps', '--requirement', requirements]
-    await mustRun(join(folder, 'bin', 'python'), install, { timeoutMs: 300_000 })
+    await mustRun(join(folder, 'bin', 'python'), install, { timeoutMs: LONGEST_BUILD_MS })
   })
   return join(folder, 'bin', 'python')
 }
@@ -57,7 +57,7 @@ export async function goTestIn(source: string): Promise<string> {
   const folder = await cached('go-test', [...modules.map((path) => readFileSync(path)), ...sources(source)], async (folder) => {
     for (const path of modules) cpSync(path, join(folder, basename(path)))
     cpSync(source, folder, { recursive: true })
-    await mustRun('go', ['test', '-c', '-mod=readonly', '-o', 'tests', '.'], { cwd: folder, timeoutMs: 600_000 })
+    await mustRun('go', ['test', '-c', '-mod=readonly', '-o', 'tests', '.'], { cwd: folder, timeoutMs: LONGEST_BUILD_MS })
   })
   return join(folder, 'tests')
 }
@@ -73,7 +73,7 @@ async function goBuilt(name: string, command: readonly string[]): Promise<string
   await needGo()
   const files = [readFileSync(join(source, 'go.sum')), ...sources(join(source, 'scenario')), ...sources(join(source, name))]
   const folder = await cached(`go-${name}`, files, async (folder) => {
-    await mustRun('go', [...command, '-mod=readonly', '-o', join(folder, name), `./${name}`], { cwd: source, timeoutMs: 600_000 })
+    await mustRun('go', [...command, '-mod=readonly', '-o', join(folder, name), `./${name}`], { cwd: source, timeoutMs: LONGEST_BUILD_MS })
   })
   return join(folder, name)
 }
@@ -91,7 +91,7 @@ export async function rustProgram(): Promise<string> {
   const files = [readFileSync(join(source, 'Cargo.lock')), readFileSync(join(source, 'Cargo.toml')), ...sources(join(source, 'src'))]
   const folder = await cached('rust', files, async (folder) => {
     const target = join(folder, 'target')
-    await mustRun('cargo', ['build', '--release', '--locked', '--quiet', '--target-dir', target], { cwd: source, timeoutMs: 600_000 })
+    await mustRun('cargo', ['build', '--release', '--locked', '--quiet', '--target-dir', target], { cwd: source, timeoutMs: LONGEST_BUILD_MS })
     cpSync(join(target, 'release', 'scenarios'), join(folder, 'scenarios'))
     rmSync(target, { recursive: true })
   })
@@ -121,7 +121,7 @@ export async function newerNode(): Promise<string> {
   const name = `node-linux-${process.arch}`
   const folder = await cached('node', [Buffer.from(name)], async (folder) => {
     const install = ['install', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', '--silent', `${name}@latest`]
-    await mustRun('npm', install, { timeoutMs: 300_000 })
+    await mustRun('npm', install, { timeoutMs: LONGEST_BUILD_MS })
   })
   return join(folder, 'node_modules', name, 'bin', 'node')
 }

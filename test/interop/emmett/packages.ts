@@ -5,13 +5,13 @@
 import { cpSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { cached } from '../cache.ts'
+import { cached, LONGEST_BUILD_MS } from '../cache.ts'
 import { mustRun } from '../processes.ts'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 
 /** Milliseconds that installing them may take, on a busy machine without the binary. */
-export const INSTALL_MS = 1_500_000
+export const INSTALL_MS = 1_800_000
 
 /** The `node_modules` that hold them. */
 export async function emmettPackages(): Promise<string> {
@@ -19,8 +19,8 @@ export async function emmettPackages(): Promise<string> {
   const folder = await cached('emmett', [lock], async (folder) => {
     for (const name of ['package.json', 'package-lock.json']) cpSync(join(here, name), join(folder, name))
     const quietly = ['--no-audit', '--no-fund', '--silent']
-    await mustRun('npm', ['ci', '--ignore-scripts', ...quietly], { cwd: folder, timeoutMs: 300_000 })
-    await mustRun('npm', ['rebuild', 'sqlite3', ...quietly], { cwd: folder, timeoutMs: INSTALL_MS })
+    await mustRun('npm', ['ci', '--ignore-scripts', ...quietly], { cwd: folder, timeoutMs: LONGEST_BUILD_MS })
+    await mustRun('npm', ['rebuild', 'sqlite3', ...quietly], { cwd: folder, timeoutMs: LONGEST_BUILD_MS })
   })
   return join(folder, 'node_modules')
 }
