@@ -8,8 +8,7 @@ import { join } from 'node:path'
 import { GroupCommit, timedCallers } from '../group-commit.ts'
 import { type Figures, type Job, type Subject, watch } from '../job.ts'
 import {
-  addOrder, checkRows, countLines, type CustomerRow, ID_BYTES, newCustomer, type Order, orders,
-  streamCount, streamId, streamsInTurn,
+  addOrder, checkRows, countLines, type CustomerRow, ID_BYTES, newCustomer, type Order, orders, streamCount, streamId, streamsInTurn,
 } from './event-data.ts'
 
 const CHUNK_BYTES = 1024 * 1024
@@ -37,13 +36,13 @@ class EventFile {
 
   append(stream: string, expected: number, data: Order): void {
     if (expected !== this.version(stream)) throw new Error(`${stream} has ${this.version(stream)} events`)
-    const line = `${stream}${JSON.stringify(data)}\n`
+    const line = lineOf(stream, data)
     fs.writeSync(this.descriptor, line)
     this.#added(stream, this.#end, line.length - 1)
   }
 
   async appendSynced(events: readonly { readonly stream: string; readonly data: Order }[]): Promise<void> {
-    const lines = events.map(({ stream, data }) => `${stream}${JSON.stringify(data)}\n`)
+    const lines = events.map(({ stream, data }) => lineOf(stream, data))
     fs.writeSync(this.descriptor, lines.join(''))
     await new Promise<void>((resolve, reject) => fs.fdatasync(this.descriptor, (error) => (error === null ? resolve() : reject(error))))
     for (const [number, { stream }] of events.entries()) this.#added(stream, this.#end, lines[number]!.length - 1)
@@ -64,6 +63,10 @@ class EventFile {
     else places.push(position, size)
     this.#end = position + size + 1
   }
+}
+
+function lineOf(stream: string, data: Order): string {
+  return `${stream}${JSON.stringify(data)}\n`
 }
 
 function orderOf(bytes: Buffer, from: number, to: number): Order {

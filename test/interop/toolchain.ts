@@ -5,12 +5,10 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type TestProject } from 'vitest/node'
-import { alone, cached } from './cache.ts'
+import { alone, cached, LONGEST_BUILD_MS } from './cache.ts'
 import { mustRun, run, succeeds } from './processes.ts'
 
 const OLDEST_JAVA = 17
-/** On a slow line. */
-const FETCH_MS = 1_800_000
 const POM = new URL('pom.xml', import.meta.url)
 
 declare module 'vitest' {
@@ -38,7 +36,7 @@ function kafkaJars(): Promise<string> {
     if (!hasMaven()) await obtain('Maven', ['maven'], hasMaven)
     console.log('fetching Kafka with Maven')
     const goal = ['dependency:copy-dependencies', `-DoutputDirectory=${folder}`, '-DincludeScope=runtime', '-Dstyle.color=never']
-    await mustRun('mvn', ['--quiet', '--batch-mode', '--file', fileURLToPath(POM), ...goal], { timeoutMs: FETCH_MS })
+    await mustRun('mvn', ['--quiet', '--batch-mode', '--file', fileURLToPath(POM), ...goal], { timeoutMs: LONGEST_BUILD_MS })
   })
 }
 
@@ -57,7 +55,7 @@ export async function obtain(what: string, packages: readonly string[], found: (
 
 function apt(...parameters: string[]): Promise<boolean> {
   const [command, ...before] = process.getuid?.() === 0 ? ['apt-get'] : ['sudo', '--non-interactive', 'apt-get']
-  const options = { timeoutMs: FETCH_MS, env: { DEBIAN_FRONTEND: 'noninteractive' } }
+  const options = { timeoutMs: LONGEST_BUILD_MS, env: { DEBIAN_FRONTEND: 'noninteractive' } }
   return run(command!, [...before, ...parameters], options).then(({ code }) => code === 0, () => false)
 }
 

@@ -5,8 +5,8 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { inject, test } from 'vitest'
-import { goProgram, goTest, goTestIn, javaProgram, jsFolder, needKcat, pythonPath, rustProgram } from './clients/toolchains.ts'
 import { LONGEST_BUILD_MS } from './cache.ts'
+import { goProgram, goTest, goTestIn, javaProgram, jsFolder, needKcat, pythonPath, rustProgram } from './clients/toolchains.ts'
 import { emmettPackages } from './emmett/packages.ts'
 
 const here = fileURLToPath(new URL('.', import.meta.url))

@@ -8,7 +8,8 @@ import { afterEach, beforeAll, expect, test } from 'vitest'
 import { emmettEventStore, type EmmettStoreOptions } from '../../../src/emmett/emmett-store.ts'
 import { type EmmettEventStore } from '../../../src/emmett/types.ts'
 import { CommitLog } from '../../../src/index.ts'
-import { emmettPackages, INSTALL_MS } from './packages.ts'
+import { LONGEST_BUILD_MS } from '../cache.ts'
+import { emmettPackages } from './packages.ts'
 
 type Item = { readonly sku: string; readonly quantity: number }
 type CartEvent =
@@ -64,7 +65,7 @@ let log: CommitLog | undefined
 
 beforeAll(async () => {
   emmett = await import(pathToFileURL(join(await emmettPackages(), '@event-driven-io/emmett/dist/index.js')).href) as Emmett
-}, INSTALL_MS)
+}, LONGEST_BUILD_MS)
 
 afterEach(async () => {
   await log?.close()

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { emmettEventStore } from '../../../src/emmett/emmett-store.ts'
 import { CommitLog } from '../../../src/index.ts'
-import { emmettPackages, INSTALL_MS } from './packages.ts'
+import { LONGEST_BUILD_MS } from '../cache.ts'
+import { emmettPackages } from './packages.ts'
 
 interface Document { readonly _id: string; readonly count: number }
 type CartEvent =
@@ -34,7 +35,7 @@ let emmett: Emmett
 
 beforeAll(async () => {
   emmett = await import(pathToFileURL(join(await emmettPackages(), '@event-driven-io/emmett/dist/index.js')).href) as Emmett
-}, INSTALL_MS)
+}, LONGEST_BUILD_MS)
 
 const initialState = (): Cart => ({ status: 'Empty', items: new Map() })
 const evolve = (state: Cart, { type, data }: CartEvent): Cart => {

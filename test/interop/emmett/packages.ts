@@ -10,9 +10,6 @@ import { mustRun } from '../processes.ts'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
 
-/** Milliseconds that installing them may take, on a busy machine without the binary. */
-export const INSTALL_MS = 1_800_000
-
 /** The `node_modules` that hold them. */
 export async function emmettPackages(): Promise<string> {
   const lock = readFileSync(join(here, 'package-lock.json'))
