@@ -161,6 +161,22 @@ describe('records deleted on request', () => {
     await opened.close()
   })
 
+  test('take no segment with them that the mark speaks of, also when a full disk left the new one empty', async () => {
+    const { disk, log } = await filled({ durability: 'sync' }, 0)
+    await disk.syncFolder('/')
+    disk.inject({ verb: 'write', path: /\/0*[1-9]\d*\.log$/, times: 1, error: 'ENOSPC' })
+    let refused: string | undefined
+    while (log.segmentCount === 1) refused = await codeOf(() => fill(log, 1))
+    expect(refused).toBe('LOG_DISK_FULL')
+    const end = log.durableOffset
+    expect(await log.deleteRecords(end)).toBe(end)
+    expect(logFiles(disk).filter((name) => name.endsWith('.log'))).toHaveLength(1)
+    const crashed = disk.fork(1, { power: false })
+    const again = await openLog(crashed, '/data', small)
+    expect([again.log.startOffset, again.log.nextOffset]).toEqual([end, end])
+    await again.close()
+  })
+
   for (const power of [false, true]) {
     test(`survive ${power ? 'a power cut' : 'a kill'} at any call: the log begins at the old place or, once told, at the new one`, async () => {
       const left: { readonly disk: SimulatedDisk; readonly told: boolean }[] = []
