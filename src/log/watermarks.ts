@@ -8,6 +8,9 @@ import { type ProducerState } from './producer-state.ts'
 import { type Segment } from './segment.ts'
 import { type Standing } from './standing.ts'
 
+/** Readers in other processes hear of appends that late, beside a turn of the writer's event loop. */
+const PUBLISH_EVERY_MS = 1
+
 /** What they are shared with. */
 export interface WatermarkParts {
   readonly env: LogEnvironment
@@ -37,6 +40,8 @@ export class Watermarks {
   #syncedPosition: number
   #generation: number
   #publishing = false
+  /** Monotonic time of the clock. */
+  #publishedAt = -Infinity
 
   constructor(parts: WatermarkParts, standing: Standing, start: { readonly epoch: number; readonly nextOffset: number }, active: Segment) {
     this.#parts = parts
@@ -94,18 +99,27 @@ export class Watermarks {
     }
   }
 
-  /** Publishes once the event loop turns: with relaxed durability nobody's promise depends on it. */
+  /**
+   * Publishes when the event loop turns, at most once in `PUBLISH_EVERY_MS`: with relaxed durability nobody's promise depends on it, and a write
+   * of the mark costs as much as one of a small batch.
+   */
   publishSoon(): void {
     if (this.#publishing) return
     this.#publishing = true
-    this.#parts.env.clock.defer(() => {
-      this.#publishing = false
-      if (this.#standing.state !== 'open' || this.cutting) return
-      try {
-        this.write(false)
-      } catch (error) {
-        this.#standing.fence('mark', error)
-      }
-    })
+    const { clock } = this.#parts.env
+    const waitMs = this.#publishedAt + PUBLISH_EVERY_MS - clock.monotonic()
+    if (waitMs > 0) clock.setTimer(() => this.#publishDue(), waitMs)
+    else clock.defer(() => this.#publishDue())
+  }
+
+  #publishDue(): void {
+    this.#publishing = false
+    this.#publishedAt = this.#parts.env.clock.monotonic()
+    if (this.#standing.state !== 'open' || this.cutting) return
+    try {
+      this.write(false)
+    } catch (error) {
+      this.#standing.fence('mark', error)
+    }
   }
 }
