@@ -10,6 +10,7 @@ import { string } from '../topics/codecs.ts'
 import { type EventHeaders, OWN_ID, FORGETS, UNKNOWN } from './event-format.ts'
 import { type EventPlace } from './segment-index.ts'
 import { type StoredEvent } from './stored-event.ts'
+import { type StreamHead } from './stream-table.ts'
 import { type AppendResult, type Expected } from './types.ts'
 
 /** An event to append, checked. */
@@ -74,17 +75,20 @@ export class StreamWork {
   /** Its last event's record offset, and whether the stream existed before. */
   readonly existed: boolean
 
-  constructor(plan: StreamPlan, slot: number, head: {
-    readonly version: number; readonly offset: number; readonly position: number; readonly at: number; readonly size: number
-  }, existed: boolean) {
+  constructor(plan: StreamPlan, slot: number, { version, offset, position, at, size }: StreamHead, existed: boolean) {
     this.plan = plan
     this.slot = slot
-    this.oldVersion = this.version = head.version
-    this.oldOffset = this.offset = head.offset
-    this.oldPosition = this.position = head.position
-    this.oldAt = this.at = head.at
-    this.oldSize = this.size = head.size
+    this.oldVersion = this.version = version
+    this.oldOffset = this.offset = offset
+    this.oldPosition = this.position = position
+    this.oldAt = this.at = at
+    this.oldSize = this.size = size
     this.existed = existed
+  }
+
+  /** What became of it, once it counts: `position` is that of its last event. */
+  result(position: number): AppendResult {
+    return { stream: this.plan.stream, version: this.version, position, created: !this.existed, duplicate: false }
   }
 
   /** As before the append. */
@@ -112,7 +116,7 @@ export interface GroupHost {
   /** Events whose versions are multiples of this are found without going back from the head of their stream. */
   readonly placedVersions: number
   now(): number
-  /** Draws 16 bytes for an id: they are in `headers.uuids` at the place that it gives. */
+  /** Draws an id: its digits are in `headers.digits` at the place that it gives. */
   drawId(): number
   appended(group: AppendGroup, offset: number): void
 }
@@ -174,10 +178,12 @@ export class AppendGroup implements RecordGroup<string, PreparedEvent> {
   /** What the appends to its streams came to, in the order of their plans. */
   results(): AppendResult[] {
     let position = this.offset - 1
-    return this.works.map(({ plan: { stream, events }, version, existed }) => {
-      position += events.length
-      return { stream, version, position, created: !existed, duplicate: false }
-    })
+    return this.works.map((work) => work.result(position += work.plan.events.length))
+  }
+
+  /** The only one of them. */
+  result(): AppendResult {
+    return this.works[0]!.result(this.lastOffset)
   }
 
   /** The bytes of its records will be asked for. */
@@ -204,7 +210,7 @@ export class AppendGroup implements RecordGroup<string, PreparedEvent> {
     headers.version = event.keptFrom > 0 ? event.keptFrom : work.version + 1
     headers.type = event.type
     headers.id = event.id
-    if (event.id === undefined) headers.uuidAt = host.drawId()
+    if (event.id === undefined) headers.digitsAt = host.drawId()
     headers.schema = event.schema
     headers.correlation = event.correlation
     headers.causation = event.causation

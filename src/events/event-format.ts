@@ -19,14 +19,15 @@ export const OWN_ID = 1
 export const FORGETS = 2
 
 /** Nobody knows where in its file a batch is. */
-export const UNKNOWN = 0xffff_ffff
+export const UNKNOWN = 0x7fff_ffff
 
 /** A number below 2^53, seven bits a byte. */
 export function putUnsigned(buffer: Uint8Array, at: number, value: number): number {
   let left = value
-  while (left >= 0x8000_0000) {
-    buffer[at++] = (left % 0x80) | 0x80
-    left = Math.floor(left / 0x80)
+  if (value >= 0x8000_0000) {
+    left = Math.floor(value / 0x1000_0000)
+    let low = value - left * 0x1000_0000
+    for (let count = 0; count < 4; count++, low >>>= 7) buffer[at++] = (low & 0x7f) | 0x80
   }
   while (left >= 0x80) {
     buffer[at++] = (left & 0x7f) | 0x80
@@ -51,9 +52,7 @@ const METADATA = headerName('cl-metadata')
 
 /** More than `cl-stream` and the length of a value can take. */
 const MOST_FIXED = 64
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
-const HEX_FIRST = Uint8Array.from(HEX, (hex) => hex.charCodeAt(0))
-const HEX_SECOND = Uint8Array.from(HEX, (hex) => hex.charCodeAt(1))
+const UUID_DIGITS = 32
 const UUID_LENGTH = 36
 
 /** The headers of the event that is written at the moment: set anew for each. */
@@ -67,10 +66,10 @@ export class EventHeaders extends HeadersWriter {
   /** Of the batch; −1 for the batch of this event. */
   previousPosition = -1
   type = ''
-  /** Undefined: 16 bytes at `uuidAt` of `uuids` make one. */
+  /** Undefined: the 32 hexadecimal digits at `digitsAt` of `digits` make one. */
   id: string | undefined
-  uuids: Uint8Array = new Uint8Array(0)
-  uuidAt = 0
+  digits: Uint8Array = new Uint8Array(0)
+  digitsAt = 0
   schema = 1
   correlation: string | undefined
   causation: string | undefined
@@ -123,15 +122,13 @@ export class EventHeaders extends HeadersWriter {
   private putUuid(writer: ByteWriter): void {
     writer.reserve(ID.length + 1 + UUID_LENGTH)
     const { buffer } = writer
-    const { uuids, uuidAt } = this
+    const { digits, digitsAt } = this
     let at = writer.at
     for (let index = 0; index < ID.length; index++) buffer[at++] = ID[index]!
     buffer[at++] = UUID_LENGTH << 1
-    for (let index = 0; index < 16; index++) {
-      if (index === 4 || index === 6 || index === 8 || index === 10) buffer[at++] = 0x2d
-      const byte = uuids[uuidAt + index]!
-      buffer[at++] = HEX_FIRST[byte]!
-      buffer[at++] = HEX_SECOND[byte]!
+    for (let index = 0; index < UUID_DIGITS; index++) {
+      if (index === 8 || index === 12 || index === 16 || index === 20) buffer[at++] = 0x2d
+      buffer[at++] = digits[digitsAt + index]!
     }
     writer.at = at
   }

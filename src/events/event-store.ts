@@ -126,7 +126,7 @@ export class LocalEventStore<E extends EventShape = EventShape> implements Event
     const group = options?.signal === undefined ? this.core.appendNow(plans, this.#codecs) : undefined
     if (group === undefined) return (await this.core.append(plans, this.#codecs, options?.signal))[0]!
     await this.core.log.durable(group.lastOffset)
-    return group.results()[0]!
+    return group.result()
   }
 
   async appendStreams(appends: readonly StreamAppend<E>[], options?: Omit<AppendOptions, 'expected'>): Promise<AppendResult[]> {

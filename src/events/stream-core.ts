@@ -27,6 +27,7 @@ import { type AppendResult } from './types.ts'
 /** Random bytes drawn at once, for ids. */
 const DRAWN = 4096
 const ID_BYTES = 16
+const ID_DIGITS = 2 * ID_BYTES
 /** A long stream is read in pieces, between which the event loop turns. */
 const EVENTS_PER_TURN = 512
 /** A guess at an append that waits for room. */
@@ -75,7 +76,7 @@ export class StreamCore implements GroupHost {
   private readonly parser = new EventParser()
   private readonly reads: PointReads
   private readonly checkpoint: CheckpointFile
-  private uuidAt = DRAWN
+  private digitsAt = 0
   /** Under way: the table is made again, or takes in what another process wrote. */
   private settling: Promise<void> | undefined
   private forgetListener: () => void = () => {}
@@ -88,7 +89,6 @@ export class StreamCore implements GroupHost {
     this.reads = new PointReads(log)
     this.clock = clock
     this.random = random
-    this.headers.uuids = new Uint8Array(DRAWN)
     const key = new Uint32Array(random.bytes(8).slice().buffer)
     const { env: { files }, readOnly } = logCore
     const folder = logCore.partitionFolder(topic.entry.name, 0)
@@ -154,17 +154,12 @@ export class StreamCore implements GroupHost {
   }
 
   drawId(): number {
-    const { uuids } = this.headers
-    if (this.uuidAt === DRAWN) {
-      uuids.set(this.random.bytes(DRAWN))
-      for (let at = 0; at < DRAWN; at += ID_BYTES) {
-        uuids[at + 6] = (uuids[at + 6]! & 0x0f) | 0x40
-        uuids[at + 8] = (uuids[at + 8]! & 0x3f) | 0x80
-      }
-      this.uuidAt = 0
+    if (this.digitsAt === this.headers.digits.length) {
+      this.headers.digits = uuidDigits(this.random.bytes(DRAWN))
+      this.digitsAt = 0
     }
-    const at = this.uuidAt
-    this.uuidAt += ID_BYTES
+    const at = this.digitsAt
+    this.digitsAt += ID_DIGITS
     return at
   }
 
@@ -597,6 +592,16 @@ export class StreamCore implements GroupHost {
 const idReading: EventReading = {
   codec: { name: 'bytes', encode: () => {}, decode: () => undefined },
   upcast: (_type, _schema, data) => data,
+}
+
+/** Random bytes as the digits of UUIDs of version 4, 32 each. */
+function uuidDigits(random: Uint8Array): Uint8Array {
+  const ids = Buffer.from(random)
+  for (let at = 0; at < ids.length; at += ID_BYTES) {
+    ids[at + 6] = (ids[at + 6]! & 0x0f) | 0x40
+    ids[at + 8] = (ids[at + 8]! & 0x3f) | 0x80
+  }
+  return Buffer.from(ids.toString('hex'), 'latin1')
 }
 
 function hasIds({ events, expected }: StreamPlan): boolean {

@@ -154,7 +154,7 @@ export class StreamIndex implements AppendWatcher {
   acknowledged(end: number): void {
     this.acknowledgedEnd = end
     this.indexed = end
-    if (this.bytesSinceCheckpoint > CHECKPOINT_BYTES && this.bytesSinceCheckpoint > CHECKPOINT_RATIO * this.table.bytes) this.onDue?.()
+    if (this.bytesSinceCheckpoint > CHECKPOINT_BYTES && this.bytesSinceCheckpoint > CHECKPOINT_RATIO * this.table.byteLength) this.onDue?.()
     const undo = this.#undo
     while (this.#undoFrom < undo.length && undo[this.#undoFrom]!.lastOffset < end) this.#undoFrom++
     if (this.#undoFrom < undo.length && this.#undoFrom < 1024) return

@@ -1,9 +1,11 @@
 /*
- * The heads of all streams in memory: for each id the version, and the place of its last event. Open addressing over flat arrays, with the
- * bytes of the ids in one piece: some 40 bytes a stream beside its id, and a table that is read from disk as it was written. What is kept of a
- * stream lies side by side, since of many streams each look at another place waits for memory:
+ * The heads of all streams in memory: for each id the version, and the place of its last event. Open addressing over flat arrays: some 72 bytes a
+ * stream, its id included, and a table that is read from disk as it was written. What is kept of a stream lies side by side in 64 bytes, since of
+ * many streams each look at another place waits for memory:
  *
- *   offset of the last event (float64) · version · position · at · size · start and end of the id (uint32)
+ *   offset of the last event (float64) · version · position · at · size · bytes of the id (uint32) · the id
+ *
+ * An id of more than 36 bytes lies beside the rows, and its row says where.
  *
  * A hash says where to look, never what is there: ids are compared whole. It is HalfSipHash-1-3 with a key of the table's own, so that
  * nobody can make ids that collide. docs/design/0012-stream-table.md says why it is no Map.
@@ -15,9 +17,11 @@ export type StreamHash = (buffer: Uint8Array, from: number, to: number, key0: nu
 
 const SMALLEST = 64
 /** What is kept of a stream, in words of 32 bits; the offset takes the first two. */
-const WORDS = 8
-const [VERSION, POSITION, AT, SIZE, START, END] = [2, 3, 4, 5, 6, 7] as const
-const HEAD_BYTES = WORDS * 4
+const WORDS = 16
+const ROW_BYTES = WORDS * 4
+const [VERSION, POSITION, AT, SIZE, ID_SIZE, ID] = [2, 3, 4, 5, 6, 7] as const
+/** Bytes of the longest id that lies in its row. */
+const SHORT = ROW_BYTES - ID * 4
 /** At most so many of 4 places are taken. */
 const FULL = 3
 const ASCII = 0x80
@@ -49,9 +53,12 @@ export class StreamTable {
   /** Streams that ever were. */
   count = 0
   private words: Uint32Array
-  /** The same memory, for the offsets. */
+  // The same memory, for the offsets and for the ids.
   private doubles: Float64Array
+  private bytes: Buffer
+  /** The ids that are too long for a row, and how much of it they take. */
   private arena: Buffer
+  private arenaEnd = 0
   private slots: Uint32Array
   private readonly scratch = Buffer.alloc(MOST_ID_BYTES)
   private readonly hash: StreamHash
@@ -67,18 +74,14 @@ export class StreamTable {
     this.hash = hash
     this.words = new Uint32Array(SMALLEST * WORDS)
     this.doubles = new Float64Array(this.words.buffer)
-    this.arena = Buffer.allocUnsafeSlow(SMALLEST * 16)
+    this.bytes = Buffer.from(this.words.buffer)
+    this.arena = Buffer.alloc(0)
     this.slots = new Uint32Array(SMALLEST * 2)
   }
 
-  /** Bytes of all that is kept, the ids included. */
-  get bytes(): number {
+  /** Bytes of memory. */
+  get byteLength(): number {
     return this.words.byteLength + this.slots.byteLength + this.arena.length
-  }
-
-  /** Bytes of the ids. */
-  get idBytes(): number {
-    return this.count === 0 ? 0 : this.words[(this.count - 1) * WORDS + END]!
   }
 
   /** The version of a stream. */
@@ -125,22 +128,26 @@ export class StreamTable {
 
   /** Whether the bytes are the id of a stream. */
   isId(slot: number, buffer: Uint8Array, from: number, to: number): boolean {
-    const { words, arena } = this
-    const start = words[slot * WORDS + START]!
-    const size = words[slot * WORDS + END]! - start
+    const row = slot * WORDS
+    const size = this.words[row + ID_SIZE]!
     if (size !== to - from) return false
-    for (let index = 0; index < size; index++) if (arena[start + index] !== buffer[from + index]) return false
+    const bytes = this.idHolder(size)
+    const start = this.idStart(row, size)
+    for (let index = 0; index < size; index++) if (bytes[start + index] !== buffer[from + index]) return false
     return true
   }
 
   /** The id of a stream. */
   idOf(slot: number): string {
-    return this.arena.toString('utf8', this.words[slot * WORDS + START]!, this.words[slot * WORDS + END]!)
+    return this.idBytesOf(slot).toString()
   }
 
   /** The bytes of the id of a stream: a view. */
   idBytesOf(slot: number): Buffer {
-    return this.arena.subarray(this.words[slot * WORDS + START]!, this.words[slot * WORDS + END]!)
+    const row = slot * WORDS
+    const size = this.words[row + ID_SIZE]!
+    const start = this.idStart(row, size)
+    return this.idHolder(size).subarray(start, start + size)
   }
 
   head(slot: number): StreamHead {
@@ -169,25 +176,23 @@ export class StreamTable {
 
   /** What of it is to be kept, as bytes of this machine; views. */
   dump(): TableDump {
-    const { count } = this
-    const parts = [new Uint8Array(this.words.buffer, 0, count * HEAD_BYTES), new Uint8Array(this.slots.buffer), this.arena.subarray(0, this.idBytes)]
-    return { count, key0: this.key0, key1: this.key1, parts }
+    const { count, key0, key1 } = this
+    const parts = [this.bytes.subarray(0, count * ROW_BYTES), new Uint8Array(this.slots.buffer), this.arena.subarray(0, this.arenaEnd)]
+    return { count, key0, key1, parts }
   }
 
   /** Takes up what `dump` gave. False, with nothing changed, when the sizes do not fit. */
   load({ count, key0, key1, parts }: TableDump): boolean {
-    const [heads, slots, arena] = parts
-    if (parts.length !== 3 || heads!.length !== count * HEAD_BYTES) return false
+    const [rows, slots, arena] = parts
+    if (parts.length !== 3 || rows!.length !== count * ROW_BYTES) return false
     const places = slots!.length / 4
     if (!Number.isInteger(Math.log2(places)) || count * 4 > places * FULL) return false
-    const words = new Uint32Array(Math.max(SMALLEST, count + (count >>> 6) + 16) * WORDS)
-    new Uint8Array(words.buffer).set(heads!)
-    if ((count === 0 ? 0 : words[(count - 1) * WORDS + END]!) !== arena!.length) return false
-    this.takeWords(words)
+    this.takeWords(new Uint32Array(Math.max(SMALLEST, count + (count >>> 6) + 16) * WORDS))
+    this.bytes.set(rows!)
     this.slots = new Uint32Array(places)
     new Uint8Array(this.slots.buffer).set(slots!)
-    Object.assign(this, { count, key0, key1, lastId: undefined })
-    this.arena = Buffer.allocUnsafeSlow(Math.max(SMALLEST * 16, arena!.length + (arena!.length >>> 6)))
+    Object.assign(this, { count, key0, key1, lastId: undefined, arenaEnd: arena!.length })
+    this.arena = Buffer.allocUnsafeSlow(arena!.length + (arena!.length >>> 6))
     this.arena.set(arena!)
     return true
   }
@@ -195,6 +200,17 @@ export class StreamTable {
   private takeWords(words: Uint32Array): void {
     this.words = words
     this.doubles = new Float64Array(words.buffer)
+    this.bytes = Buffer.from(words.buffer)
+  }
+
+  /** What holds an id of so many bytes. */
+  private idHolder(size: number): Buffer {
+    return size <= SHORT ? this.bytes : this.arena
+  }
+
+  /** Where in it the id of a row begins. */
+  private idStart(row: number, size: number): number {
+    return size <= SHORT ? (row + ID) * 4 : this.words[row + ID]!
   }
 
   private remember(id: string, slot: number): void {
@@ -205,13 +221,14 @@ export class StreamTable {
   private add(buffer: Uint8Array, from: number, to: number): number {
     if ((this.count + 1) * 4 > this.slots.length * FULL) this.rehash()
     if (this.count * WORDS === this.words.length) this.grow()
-    const start = this.idBytes
     const slot = this.count++
-    const end = start + to - from
-    if (end > this.arena.length) this.growArena(start, end)
-    for (let index = from; index < to; index++) this.arena[start + index - from] = buffer[index]!
-    this.words[slot * WORDS + START] = start
-    this.words[slot * WORDS + END] = end
+    const row = slot * WORDS
+    const size = to - from
+    this.words[row + ID_SIZE] = size
+    if (size > SHORT) this.words[row + ID] = this.takeArena(size)
+    const bytes = this.idHolder(size)
+    const start = this.idStart(row, size)
+    for (let index = 0; index < size; index++) bytes[start + index] = buffer[from + index]!
     this.set(slot, 0, -1, UNKNOWN, 0, 0)
     this.place(slot)
     return slot
@@ -219,8 +236,9 @@ export class StreamTable {
 
   private place(slot: number): void {
     const mask = this.slots.length - 1
-    const { words } = this
-    let place = this.hash(this.arena, words[slot * WORDS + START]!, words[slot * WORDS + END]!, this.key0, this.key1) & mask
+    const size = this.words[slot * WORDS + ID_SIZE]!
+    const start = this.idStart(slot * WORDS, size)
+    let place = this.hash(this.idHolder(size), start, start + size, this.key0, this.key1) & mask
     while (this.slots[place] !== 0) place = (place + 1) & mask
     this.slots[place] = slot + 1
   }
@@ -238,10 +256,16 @@ export class StreamTable {
     this.takeWords(words)
   }
 
-  private growArena(used: number, needed: number): void {
-    const arena = Buffer.allocUnsafeSlow(Math.max(needed, this.arena.length + (this.arena.length >>> 2)))
-    this.arena.copy(arena, 0, 0, used)
-    this.arena = arena
+  /** Where so many bytes are free. */
+  private takeArena(size: number): number {
+    const start = this.arenaEnd
+    const end = this.arenaEnd = start + size
+    if (end > this.arena.length) {
+      const arena = Buffer.allocUnsafeSlow(Math.max(SMALLEST * SHORT, end, this.arena.length + (this.arena.length >>> 2)))
+      this.arena.copy(arena, 0, 0, start)
+      this.arena = arena
+    }
+    return start
   }
 
   /** Writes an id into the scratch, and gives its bytes; −1 when it is longer than an id may be. */
