@@ -72,7 +72,7 @@ export const BEST_ASYNC_PEER = 'best peer that does not block'
 const MB = 1e6
 const MIB = 1024 * 1024
 /** Work that lasts is measured when it lasts: all contestants do the same for so long before. */
-const WARM_UP_MS = 300
+const WARM_UP_MS = 1000
 const WARM = `${WARM_UP_MS} ms of warm-up for everybody`
 const WASM = 'CRC-32C by WASM with SIMD'
 const GIB_OF_1K = 1_030_000
