@@ -164,7 +164,7 @@ function killed(name: string, gib: number): Trial {
 const KAFKA = 'Kafka'
 const KFAKE = 'kfake'
 const BROKERS = 'a process of its own for each broker, on the same cores as its client; one partition, acks=all'
-const WIRE_WARM = 'before that every broker takes and gives 600 batches of 16 KiB'
+const WIRE_WARM = 'before that every broker takes and gives 3,000 batches of 16 KiB'
 
 /** The brokers that are compared: ours with both durabilities. */
 function brokers(sync: Partial<Contestant> = {}): Contestant[] {

@@ -16,7 +16,7 @@ import { partOf } from './build.ts'
 const BATCH_BYTES = 16 * 1024
 /** Requests that a Java producer has under way. */
 const IN_FLIGHT = 5
-const WARM_UP_BATCHES = 600
+const WARM_UP_BATCHES = 3000
 /** Batches that a connection sends while memory is looked at. */
 const MEMORY_BATCHES = 1000
 const TOPIC = 'bench'
