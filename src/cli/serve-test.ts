@@ -75,6 +75,7 @@ function testOptions(call: Call, topics: TestTopics): TestBrokerOptions {
   const port = portOf(call, 'port')
   const host = call.text('host')
   const brokers = call.number('brokers', 1)
+  const nodeId = call.number('node-id')
   const numPartitions = call.number('partitions', 1)
   const clock = call.oneOf('clock', ['real', 'virtual', 'skip'])
   const seed = call.number('seed')
@@ -84,7 +85,8 @@ function testOptions(call: Call, topics: TestTopics): TestBrokerOptions {
     strict: call.flag('strict'), timeout: call.text('timeout') ?? DEFAULT_TIMEOUT,
     ...(dir !== undefined && { dir }), ...(from !== undefined && { from }), ...(host !== undefined && { host }),
     ...(port !== undefined && port > 0 && { port }),
-    ...(brokers !== undefined && { brokers }), ...(numPartitions !== undefined && { numPartitions }), ...(clock !== undefined && { clock }),
+    ...(brokers !== undefined && { brokers }), ...(nodeId !== undefined && { nodeId }),
+    ...(numPartitions !== undefined && { numPartitions }), ...(clock !== undefined && { clock }),
     ...(seed !== undefined && { seed }), ...(emulate !== undefined && { emulate }),
   }
 }

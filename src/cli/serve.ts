@@ -30,6 +30,7 @@ export const serve: Command = {
     host: { value: 'ADDRESS', help: 'address to listen on; by default loopback only. 0.0.0.0 is every address, and needs --advertised-host' },
     'advertised-host': { value: 'NAME', help: 'the host that clients are told and connect to: by default that of --host, or localhost' },
     brokers: { value: 'N', help: 'how many brokers clients see, 1 by default' },
+    'node-id': { value: 'N', help: 'node.id of the first broker, 1 by default; those behind it count on' },
     topic: { short: 't', value: 'NAME[:PARTITIONS]', many: true, help: 'make this topic when it is not there; nothing of it is ever deleted' },
     partitions: { value: 'N', help: 'partitions of topics that clients make without saying, 1 by default' },
     set: { value: 'NAME=VALUE', many: true, help: 'a setting of topics that clients make, in place of Kafka\'s default: retention.ms=-1' },
@@ -85,11 +86,12 @@ function listenOptions(call: Call): ListenOptions {
   const host = call.text('host')
   const advertisedHost = call.text('advertised-host')
   const brokers = call.number('brokers', 1)
+  const nodeId = call.number('node-id')
   const numPartitions = call.number('partitions', 1)
   return {
     port, autoCreateTopics: !call.flag('no-auto-create'), ...securityOptions(call),
     ...(host !== undefined && { host }), ...(advertisedHost !== undefined && { advertisedHost }),
-    ...(brokers !== undefined && { brokers }), ...(numPartitions !== undefined && { numPartitions }),
+    ...(brokers !== undefined && { brokers }), ...(nodeId !== undefined && { nodeId }), ...(numPartitions !== undefined && { numPartitions }),
     topicDefaults: settingsOf(call, 'topics that clients make'),
   }
 }

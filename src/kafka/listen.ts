@@ -58,7 +58,7 @@ export class KafkaListener implements AsyncDisposable {
 
   /** @internal Binds the ports. */
   async open(): Promise<void> {
-    const { brokers: count, listeners, signal } = this.#options
+    const { brokers: count, nodeId = this.cluster.core.nodeId, listeners, signal } = this.#options
     signal?.throwIfAborted()
     try {
       const brokers: Broker[] = []
@@ -68,7 +68,7 @@ export class KafkaListener implements AsyncDisposable {
           const port = this.#parts.unbound === true ? (listener.port || UNBOUND_PORT) + index : await this.#bind(listener, index)
           addresses.set(listener.name, { host: listener.advertisedHost, port })
         }
-        brokers.push({ nodeId: this.cluster.core.nodeId + index, rack: null, addresses })
+        brokers.push({ nodeId: nodeId + index, rack: null, addresses })
       }
       this.cluster.setBrokers(brokers)
     } catch (error) {

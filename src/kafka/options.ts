@@ -19,6 +19,8 @@ export interface ListenOptions extends ListenerOptions, GroupOptions {
   readonly listeners?: readonly NamedListenerOptions[]
   /** Brokers, each with a port and a node id of its own, over one log. Default 1. */
   readonly brokers?: number
+  /** Kafka's `node.id` of the first broker, from 0 on; those behind it count on. Default that of the log: 1, or what a Kafka's folder says. */
+  readonly nodeId?: number
   // Topics
   /** Make a topic that a client asks for when there is none. Default true. */
   readonly autoCreateTopics?: boolean
@@ -49,13 +51,13 @@ export interface ListenOptions extends ListenerOptions, GroupOptions {
 
 /** The options as they hold. */
 export type ResolvedOptions =
-  & Required<Omit<ListenOptions, 'onEvent' | 'signal' | 'listeners' | 'authorizer' | keyof ListenerOptions | keyof GroupOptions>>
-  & Pick<ListenOptions, 'onEvent' | 'signal'>
+  & Required<Omit<ListenOptions, 'onEvent' | 'signal' | 'listeners' | 'authorizer' | 'nodeId' | keyof ListenerOptions | keyof GroupOptions>>
+  & Pick<ListenOptions, 'onEvent' | 'signal' | 'nodeId'>
   & { readonly listeners: readonly ResolvedListener[]; readonly authorizer: Authorizer | AclRules | undefined }
   & { readonly groups: GroupOptions }
 
 const names = [
-  ...listenerOptionNames, ...groupOptionNames, 'listeners', 'authorizer', 'brokers', 'autoCreateTopics', 'numPartitions', 'topicDefaults',
+  ...listenerOptionNames, ...groupOptionNames, 'listeners', 'authorizer', 'brokers', 'nodeId', 'autoCreateTopics', 'numPartitions', 'topicDefaults',
   'maxConnections', 'maxRequestBytes', 'maxBufferedBytes', 'requestTimeoutMs', 'maxIdleMs', 'onEvent', 'signal',
 ]
 
@@ -72,8 +74,9 @@ const kafkaDefaults: TopicSettings = {
 /** Checks what `listen` was told. */
 export function resolvedOptions(given: ListenOptions = {}): ResolvedOptions {
   checkOptions(given, names, 'listen')
-  const { listeners, brokers, numPartitions, topicDefaults, onEvent, signal } = given
+  const { listeners, brokers, nodeId, numPartitions, topicDefaults, onEvent, signal } = given
   checkInteger(brokers, 'brokers', 1, MAX_BROKERS)
+  checkInteger(nodeId, 'nodeId', 0, INT32_MAX - MAX_BROKERS)
   checkBoolean(given.autoCreateTopics, 'autoCreateTopics')
   checkInteger(numPartitions, 'numPartitions', 1, 100_000)
   checkOptions(topicDefaults, settingNames, 'topicDefaults of listen')
@@ -97,6 +100,7 @@ export function resolvedOptions(given: ListenOptions = {}): ResolvedOptions {
     maxBufferedBytes: given.maxBufferedBytes ?? 256 * MIB,
     requestTimeoutMs: given.requestTimeoutMs ?? 30_000,
     maxIdleMs: given.maxIdleMs ?? 10 * 60_000,
+    ...(nodeId !== undefined && { nodeId }),
     ...(onEvent !== undefined && { onEvent }),
     ...(signal !== undefined && { signal }),
   }

@@ -43,8 +43,9 @@ test('prints where it listens, serves the topics that were asked for, and ends w
   expect(first.ready).toMatch(new RegExp(`^listening on localhost:\\d+: 2 topics in ${data}$`))
   expect(await first.stop()).toMatchObject({ code: 0, err: '' })
 
-  const again = await serving('--json', '--brokers', '2', '--topic', 'orders:4', '--no-auto-create')
+  const again = await serving('--json', '--brokers', '2', '--node-id', '0', '--topic', 'orders:4', '--no-auto-create')
   const { brokers, ...rest } = JSON.parse(again.ready) as { brokers: { port: number; nodeId: number }[] }
+  expect(brokers.map(({ nodeId }) => nodeId)).toEqual([0, 1])
   expect(rest).toMatchObject({ type: 'listening', topics: 2, bootstrap: brokers.map(({ port }) => `localhost:${port}`).join(',') })
   const client = await RawClient.connect(brokers[1]!.port)
   const { topics } = await client.request(metadata, 12, { topics: [{ name: 'orders' }, { name: 'audit' }, { name: 'others' }] })

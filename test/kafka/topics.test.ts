@@ -113,6 +113,14 @@ test('partitions that a client adds are there for the program', async () => {
   expect(orders.partitions).toHaveLength(4)
 })
 
+test('brokers have the ids that were asked for, and topics are placed on them by these', async () => {
+  const { kafka, client } = await startListener({ brokers: 3, nodeId: 0 })
+  expect(kafka.brokers.map(({ nodeId }) => nodeId)).toEqual([0, 1, 2])
+  const raw = await client()
+  await create(raw, topic('placed', { numPartitions: -1, replicationFactor: -1, assignments: [{ partitionIndex: 0, brokerIds: [2, 0] }] }))
+  expect(await places(raw, 'placed')).toMatchObject([{ leader: 2, replicas: [2, 0] }])
+})
+
 test('what was set for a topic that was deleted is not for the next one of its name', async () => {
   const { client } = await startListener({ brokers: 3 })
   const raw = await client()

@@ -33,6 +33,8 @@ export interface TestBrokerOptions {
   // What it is
   /** Brokers, each with a port of its own, over one log. Default 1. */
   readonly brokers?: number
+  /** Kafka's `node.id` of the first broker; those behind it count on. Default 1, or what the folder of `dir` says. */
+  readonly nodeId?: number
   /** Topics that are there from the beginning, and after every reset. */
   readonly topics?: TestTopics
   /**
@@ -96,8 +98,8 @@ export interface ResolvedTestOptions extends TestBrokerOptions {
 }
 
 const names = [
-  'brokers', 'topics', 'from', 'autoCreateTopics', 'numPartitions', 'topicDefaults', 'emulate', 'security', 'log', 'dir', 'transport', 'host', 'port',
-  'clock', 'now', 'seed', 'timeout', 'journal', 'failOnUnfiredFaults', 'strict', 'contracts',
+  'brokers', 'nodeId', 'topics', 'from', 'autoCreateTopics', 'numPartitions', 'topicDefaults', 'emulate', 'security', 'log', 'dir', 'transport',
+  'host', 'port', 'clock', 'now', 'seed', 'timeout', 'journal', 'failOnUnfiredFaults', 'strict', 'contracts',
 ]
 const topicNames = ['partitions', 'replicas', 'config']
 const DEFAULT_TIMEOUT_MS = 4000

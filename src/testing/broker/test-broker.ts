@@ -402,13 +402,14 @@ export class TestBroker implements AsyncDisposable {
   }
 
   async #listen(apis: ReturnType<typeof emulatedApis> | undefined): Promise<void> {
-    const { brokers, autoCreateTopics, numPartitions, topicDefaults, security, host = '127.0.0.1', port, transport } = this.#options
+    const { brokers, nodeId, autoCreateTopics, numPartitions, topicDefaults, security, host = '127.0.0.1', port, transport } = this.#options
     const interceptor = interceptorOf({
       journal: this.journal, faults: this.faults, fetches: this.#fetches, changes: this.#changes, others: this.#interceptors,
       waiting: (count) => { this.#waiting += count },
     })
     this.#opened = await openListener(this.#log, {
-      brokers, ...(security?.listeners === undefined && { host }), ...(port !== undefined && { port }), ...security,
+      brokers, ...(nodeId !== undefined && { nodeId }),
+      ...(security?.listeners === undefined && { host }), ...(port !== undefined && { port }), ...security,
       ...(autoCreateTopics !== undefined && { autoCreateTopics }), ...(numPartitions !== undefined && { numPartitions }),
       ...(topicDefaults !== undefined && { topicDefaults }),
       onEvent: (event) => {
