@@ -21,6 +21,7 @@ import { getBigInt64, getInt16, getInt32, getInt64, getUint32, setBigInt64, setI
 import { crc32c } from '../base/crc32c.ts'
 import { LogError } from '../base/errors.ts'
 import { DEFAULT_MAX_DECOMPRESSED_BYTES, compress, compressionNames, decompress, type CompressionName } from './compression.ts'
+import { type Memory } from './memory.ts'
 import { NULL_SIZE, RecordLayout, SMALLEST_RECORD, headersSize, putRecord, recordBodySize, recordSize } from './record.ts'
 import { type HeaderInput, type RecordHeader } from './record.ts'
 
@@ -179,6 +180,8 @@ export interface DecodeBatchOptions {
   readonly checkCrc?: boolean
   /** Above this, `LOG_DECOMPRESSED_TOO_LARGE`. Default {@link DEFAULT_MAX_DECOMPRESSED_BYTES}. */
   readonly maxDecompressedBytes?: number
+  /** Where records are decompressed to; default new memory. */
+  readonly memory?: Memory
 }
 
 /**
@@ -369,7 +372,7 @@ export function decodeBatch(
 export function batchRecordBytes(buffer: Uint8Array, at: number, header: BatchHeader, options: DecodeBatchOptions = {}): Buffer {
   const stored = Buffer.from(buffer.buffer, buffer.byteOffset + at + RECORDS_AT, header.size - RECORDS_AT)
   if (header.compression === 'none') return stored
-  return decompress(header.compression, stored, options.maxDecompressedBytes ?? DEFAULT_MAX_DECOMPRESSED_BYTES)
+  return decompress(header.compression, stored, options.maxDecompressedBytes ?? DEFAULT_MAX_DECOMPRESSED_BYTES, options.memory)
 }
 
 /**

@@ -8,6 +8,7 @@
  */
 import { LogError } from '../base/errors.ts'
 import { readLz4Frame, writeLz4Frame } from './lz4-frame.ts'
+import { type Memory } from './memory.ts'
 import { readSnappy, writeXerialSnappy } from './snappy.ts'
 import { zstdFrames, type ZstdFrame } from './zstd.ts'
 
@@ -61,20 +62,21 @@ export function compress(name: CompressionName, bytes: Uint8Array, level?: numbe
  * `none` gives a view of the same memory.
  *
  * @param maxSize  the most bytes that the result may have
+ * @param memory  where the result goes, but for gzip and zstd, which bring their own
  * @throws LogError `LOG_DECOMPRESSED_TOO_LARGE` when there would be more, found before memory for more is taken (gzip and zstd collect pieces
  *   first, so they take up to twice the limit for a moment); `LOG_COMPRESSED_CORRUPT` for damaged bytes; `LOG_CODEC_MISSING` for zstd on a
  *   Node before 22.15 without the optional package
  */
-export function decompress(name: CompressionName, bytes: Uint8Array, maxSize = DEFAULT_MAX_DECOMPRESSED_BYTES): Buffer {
+export function decompress(name: CompressionName, bytes: Uint8Array, maxSize = DEFAULT_MAX_DECOMPRESSED_BYTES, memory?: Memory): Buffer {
   switch (name) {
     case 'none':
       return bytes.length <= maxSize ? asBuffer(bytes) : tooLarge(name, maxSize)
     case 'gzip':
       return inflate(name, zlib().gunzipSync, bytes, maxSize)
     case 'snappy':
-      return readSnappy(bytes, maxSize)
+      return readSnappy(bytes, maxSize, memory)
     case 'lz4':
-      return readLz4Frame(bytes, maxSize)
+      return readLz4Frame(bytes, maxSize, memory)
     case 'zstd':
       return decompressZstd(bytes, maxSize)
   }

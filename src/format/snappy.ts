@@ -12,6 +12,7 @@
  */
 import { getInt32, setInt32 } from '../base/bytes.ts'
 import { LogError } from '../base/errors.ts'
+import { type Memory } from './memory.ts'
 
 const MAGIC = Buffer.from('82534e4150505900', 'hex')
 const MAGIC_HEAD = getInt32(MAGIC, 0)
@@ -47,13 +48,13 @@ export function writeXerialSnappy(bytes: Uint8Array, compressBlock: CompressBloc
  *
  * @throws LogError `LOG_COMPRESSED_CORRUPT`; `LOG_DECOMPRESSED_TOO_LARGE` when it is more than `maxSize` bytes: then none were allocated
  */
-export function readSnappy(bytes: Uint8Array, maxSize: number): Buffer {
+export function readSnappy(bytes: Uint8Array, maxSize: number, memory: Memory = Buffer.allocUnsafe): Buffer {
   const blocks = isXerial(bytes) ? xerialBlocks(bytes) : [blockAt(bytes, 0, bytes.length)]
   const total = blocks.reduce((sum, block) => sum + block.size, 0)
   if (total > maxSize) {
     throw new LogError('LOG_DECOMPRESSED_TOO_LARGE', `snappy: ${total} bytes decompressed, the limit is ${maxSize}`, { size: total, maxSize })
   }
-  const out = Buffer.allocUnsafe(total)
+  const out = memory(total)
   let to = 0
   for (const block of blocks) {
     decodeBlock(bytes, block, out, to)

@@ -20,6 +20,16 @@ test('nothing is a frame without blocks', () => {
   expect(readLz4Frame(frame, 0)).toHaveLength(0)
 })
 
+test('what was decoded stays as it is when more is, in new memory and in memory that is given', () => {
+  const [first, second] = ['a', 'b'].map((letter) => frame([Buffer.concat([sequence(letter.repeat(40), 1, 900), sequence('')])]))
+  const decoded = readLz4Frame(first!, LIMIT)
+  const given = Buffer.alloc(2000, 'z')
+  const other = readLz4Frame(second!, LIMIT, (bytes) => given.subarray(0, bytes))
+  expect(decoded.toString()).toBe('a'.repeat(940))
+  expect(other.toString()).toBe('b'.repeat(940))
+  expect(other.buffer).toBe(given.buffer)
+})
+
 test('literals, matches, and matches that overlap what they write are decoded', () => {
   const block = Buffer.concat([sequence('abc', 3, 7), sequence('', 1, 30), sequence('end')])
   expect(text(frame([block]))).toBe(`abc${'abcabca'}${'a'.repeat(30)}end`)

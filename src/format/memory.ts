@@ -1,0 +1,2 @@
+/** Gives memory of so many bytes, whatever is in it: new, or some that is used again once what it held was looked at. */
+export type Memory = (bytes: number) => Buffer
