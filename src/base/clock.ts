@@ -62,3 +62,8 @@ export const realClock: Clock = {
   },
   defer: (callback) => void realImmediate(callback),
 }
+
+/** Whether a clock goes as the machine's does: one that tests move may stand still, and tells how many timers wait. */
+export function isMachineClock(clock: Clock): boolean {
+  return clock === systemClock || clock === realClock
+}
