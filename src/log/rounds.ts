@@ -162,11 +162,15 @@ export class Rounds {
     this.#standing.check()
   }
 
-  /** Whether something acknowledged is not synced, or the mark speaks of a sealed segment: a roll may have found no room for what came first. */
+  /** Whether something acknowledged is not synced. */
+  get isUnsynced(): boolean {
+    return this.#parts.env.files.durable && this.#watermarks.synced < this.#watermarks.acknowledged
+  }
+
+  /** Whether that is so, or the mark speaks of a sealed segment: a roll may have found no room for what came first. */
   get isBehind(): boolean {
     const { env, segments } = this.#parts
-    const { offset, baseOffset } = this.#watermarks.certain
-    return env.files.durable && (offset < this.#watermarks.acknowledged || baseOffset !== segments.active.baseOffset)
+    return this.isUnsynced || (env.files.durable && this.#watermarks.certain.baseOffset !== segments.active.baseOffset)
   }
 
   /** Syncs everything written, for `flush` and for durability 'interval'. */

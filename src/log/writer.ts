@@ -435,6 +435,8 @@ export class Writer {
       }
     }
     await this.#rounds.settle()
+    // Fenced, before or while it waited: whoever closes is told of what was acknowledged and is not certain to stay.
+    if (this.#standing.state === 'fenced' && this.#rounds.isUnsynced) failure ??= this.#standing.refusal
     this.#standing.state = 'closed'
     this.#rounds.end()
     this.#drop(this.#watermarks.acknowledged, this.#standing.closedError)

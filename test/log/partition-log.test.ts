@@ -115,3 +115,16 @@ test('segments roll up to segmentJitterMs before their time, each at a time of i
   expect(log.segmentCount).toBeLessThan(41)
   await close()
 })
+
+test.each(['sync', 'os'] as const)('a close of what is fenced tells of what was acknowledged and never synced (%s)', async (durability) => {
+  const disk = new SimulatedDisk()
+  disk.createFolderSync('/log')
+  const { log, close } = await openLog(disk, '/log', { ...defaultLogConfig, durability })
+  await log.durable(log.append(textCodecs, { value: 'a' }))
+  disk.inject({ verb: 'sync', path: /\.log$/, error: 'EIO' })
+  const offset = log.append(textCodecs, { value: 'b' })
+  await expect(durability === 'sync' ? log.durable(offset) : log.flush()).rejects.toMatchObject({ code: 'LOG_FENCED' })
+  expect(log.state).toBe('fenced')
+  if (durability === 'sync') await close()
+  else await expect(close()).rejects.toMatchObject({ code: 'LOG_FENCED' })
+})

@@ -17,4 +17,5 @@ export const keptSeeds: readonly KeptSeeds[] = [
   { found: 'a sealed segment kept half of an index that a failing disk did not take', seeds: [1140815957, 920989457, 2085641893] },
   { found: 'a batch of a client that nobody waited for was lost, and an append behind it went on', seeds: [734172956] },
   { found: 'a full disk left a new segment empty, and the one that the mark named was deleted', seeds: [1196236810] },
+  { found: 'a partition fenced while it closed said nothing of what it had acknowledged and not synced', seeds: [1494224261] },
 ]
