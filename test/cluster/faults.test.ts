@@ -212,8 +212,8 @@ test('what the cluster has not stored is LOG_CLUSTER_UNAVAILABLE once the time i
   const fault = faults.on('Produce').error('NOT_ENOUGH_REPLICAS')
   const failed = (): ReturnType<typeof failureOf> => failureOf(topic.send({ key: 'a', value: 1 }))
   let error = await failed()
-  // Where an attempt is on its way when the time is up nobody knows what becomes of it.
-  for (let tries = 1; error.code === 'LOG_SEND_UNKNOWN' && tries < 20; tries++) error = await failed()
+  // Where an attempt is on its way when the time is up nobody knows what becomes of it; on a busy machine it is up before the first answer.
+  for (let tries = 1; error.detail['error'] === undefined && tries < 20; tries++) error = await failed()
   fault.cancel()
   expect([error.code, error.retriable, error.detail['error']]).toEqual(['LOG_CLUSTER_UNAVAILABLE', true, 'NOT_ENOUGH_REPLICAS'])
   await topic.send({ key: 'a', value: 2 })
