@@ -52,7 +52,8 @@ const METADATA = headerName('cl-metadata')
 
 /** More than `cl-stream` and the length of a value can take. */
 const MOST_FIXED = 64
-const UUID_DIGITS = 32
+/** Of an id that is drawn. */
+export const UUID_DIGITS = 32
 const UUID_LENGTH = 36
 
 /** The headers of the event that is written at the moment: set anew for each. */

@@ -15,7 +15,7 @@ import { type TopicCore } from '../topics/topic-core.ts'
 import { unlessAborted } from '../topics/abort.ts'
 import { AppendGroup, type GroupHost, type PreparedEvent, type StreamPlan, StreamWork } from './append-group.ts'
 import { CheckpointFile } from './checkpoint.ts'
-import { EventHeaders, EventParser, FORGETS, UNKNOWN } from './event-format.ts'
+import { EventHeaders, EventParser, FORGETS, UNKNOWN, UUID_DIGITS } from './event-format.ts'
 import { type EventReading, StoredEvent, TypeNames } from './stored-event.ts'
 import { StreamCache } from './stream-cache.ts'
 import { type EventPlace } from './segment-index.ts'
@@ -27,7 +27,6 @@ import { type AppendResult } from './types.ts'
 /** Random bytes drawn at once, for ids. */
 const DRAWN = 4096
 const ID_BYTES = 16
-const ID_DIGITS = 2 * ID_BYTES
 /** A long stream is read in pieces, between which the event loop turns. */
 const EVENTS_PER_TURN = 512
 /** A guess at an append that waits for room. */
@@ -159,7 +158,7 @@ export class StreamCore implements GroupHost {
       this.digitsAt = 0
     }
     const at = this.digitsAt
-    this.digitsAt += ID_DIGITS
+    this.digitsAt += UUID_DIGITS
     return at
   }
 

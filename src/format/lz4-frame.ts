@@ -13,7 +13,7 @@
  * https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md and lz4_Block_format.md
  */
 import { LogError } from '../base/errors.ts'
-import { type Memory } from './memory.ts'
+import { type Memory, memoryUsedAgain, USED_AGAIN_BYTES } from './memory.ts'
 import { xxhash32 } from './xxhash32.ts'
 
 const MAGIC = 0x184d2204
@@ -37,9 +37,8 @@ const MOST_BYTES_PER_BYTE = 255
 const KAFKA_HEADER = Buffer.from('04224d18604082', 'hex')
 const KAFKA_BLOCK_SIZE = 64 * 1024
 
-/** Where a frame is decoded that cannot become more: used again, since the sizes in a frame only bound the result, and by far. */
-const SCRATCH_BYTES = 1024 * 1024
-let scratch: Buffer | undefined
+/** Where frames are decoded: the sizes in a frame only bound the result, and by far. */
+const scratch = memoryUsedAgain()
 
 /** Compresses the bytes of one block: a raw LZ4 block without any length in front. */
 export type CompressBlock = (bytes: Uint8Array) => Uint8Array
@@ -68,11 +67,10 @@ export function writeLz4Frame(bytes: Uint8Array, compressBlock: CompressBlock): 
 export function readLz4Frame(bytes: Uint8Array, maxSize: number, memory: Memory = Buffer.allocUnsafe): Buffer {
   const frame = parseFrame(bytes)
   const most = Math.min(frame.mostBytes, maxSize)
-  const isSmall = most <= SCRATCH_BYTES
-  const out = isSmall ? (scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES)) : Buffer.allocUnsafe(most)
+  const out = scratch(most)
   let size = 0
   for (const block of frame.blocks) {
-    const limit = Math.min(size + frame.blockSize, most)
+    const limit = Math.min(size + frame.blockSize, out.length)
     size = block.stored ? copyBlock(bytes, block, out, size, limit) : decodeBlock(bytes, block, out, size, limit)
     // Running past the limit of a block is damage unless it was our limit that was met.
     if (size < 0 && limit === maxSize) {
@@ -81,7 +79,7 @@ export function readLz4Frame(bytes: Uint8Array, maxSize: number, memory: Memory 
     if (size < 0) corrupt(`a block is larger than the ${frame.blockSize} bytes of the frame`)
   }
   // What is far below the bound must not hold all of that memory.
-  if (!isSmall && size * 2 >= most) return out.subarray(0, size)
+  if (most > USED_AGAIN_BYTES && size * 2 >= most) return out.subarray(0, size)
   const exact = memory(size)
   out.copy(exact, 0, 0, size)
   return exact

@@ -9,7 +9,7 @@ import {
   recordTimestamp, writeBatchHeader,
 } from '../format/batch.ts'
 import { compress, compressionNames, type CompressionName } from '../format/compression.ts'
-import { type Memory } from '../format/memory.ts'
+import { memoryUsedAgain } from '../format/memory.ts'
 import { RecordLayout, SMALLEST_RECORD } from '../format/record.ts'
 import { RecordWalk } from '../format/record-walk.ts'
 import { batchTooLarge, type TimestampBounds } from './append-checks.ts'
@@ -74,19 +74,13 @@ export function takeClientBatch(bytes: Uint8Array, header: BatchHeader, terms: C
   return { bytes: rebuilt, header: readBatchHeader(rebuilt, 0, rebuilt.length), maxTimestamp, retimed }
 }
 
-/** Batches are looked at in memory that is used again: of megabytes a second of it the collector of garbage would take more time than the look. */
-const again: Memory = (bytes) => {
-  if (bytes > AGAIN_BYTES) return Buffer.allocUnsafe(bytes)
-  kept ??= Buffer.allocUnsafeSlow(AGAIN_BYTES)
-  return kept.subarray(0, bytes)
-}
-const AGAIN_BYTES = 1024 * 1024
-let kept: Buffer | undefined
+/** One for all batches: nothing of one is kept when the next one is looked at. */
+const memory = memoryUsedAgain()
 
 /** The records, decompressed, until the next batch is; undefined when they cannot be, and nobody has to look at them. */
 function plainRecords(bytes: Uint8Array, header: BatchHeader, compression: CompressionName, terms: ClientTerms): Buffer | undefined {
   try {
-    return batchRecordBytes(bytes, 0, header, { memory: again })
+    return batchRecordBytes(bytes, 0, header, { memory })
   } catch (error) {
     if (isLogError(error, 'LOG_COMPRESSED_CORRUPT')) throw noRecords(terms, error)
     const keyed = terms.config.cleanupPolicy !== 'delete'
