@@ -187,8 +187,12 @@ export class StreamTable {
     if (parts.length !== 3 || rows!.length !== count * ROW_BYTES) return false
     const places = slots!.length / 4
     if (!Number.isInteger(Math.log2(places)) || count * 4 > places * FULL) return false
-    this.takeWords(new Uint32Array(Math.max(SMALLEST, count + (count >>> 6) + 16) * WORDS))
-    this.bytes.set(rows!)
+    const words = new Uint32Array(Math.max(SMALLEST, count + (count >>> 6) + 16) * WORDS)
+    new Uint8Array(words.buffer).set(rows!)
+    let longBytes = 0
+    for (let row = 0; row < count * WORDS; row += WORDS) if (words[row + ID_SIZE]! > SHORT) longBytes += words[row + ID_SIZE]!
+    if (longBytes !== arena!.length) return false
+    this.takeWords(words)
     this.slots = new Uint32Array(places)
     new Uint8Array(this.slots.buffer).set(slots!)
     Object.assign(this, { count, key0, key1, lastId: undefined, arenaEnd: arena!.length })

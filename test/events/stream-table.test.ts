@@ -39,6 +39,7 @@ test('takes up what it gave to be kept, and refuses parts that do not fit', () =
   expect([4998, 4999, 5001].map((slot) => again.idOf(slot))).toEqual([idOf(4998), idOf(4999), 'another'.repeat(9)])
   expect(new StreamTable(1, 2).load({ ...dump, count: 4999 })).toBe(false)
   expect(new StreamTable(1, 2).load({ ...dump, parts: dump.parts.slice(1) })).toBe(false)
+  expect(new StreamTable(1, 2).load({ ...dump, parts: [...dump.parts.slice(0, 2), dump.parts[2]!.subarray(1)] })).toBe(false)
 })
 
 test('is a Map, whatever the ids and whatever the hash', () => {
